@@ -1,0 +1,27 @@
+package io.flambeau
+
+import org.apache.spark.SparkEnv
+import org.apache.spark.sql.SparkSessionExtensions
+
+import io.flambeau.conf.FlambeauConf
+import io.flambeau.sql.{CheckModelCalls, EvalModelStrategy, ExtractModelCalls, ModelFunctions}
+
+/**
+ * What `spark.sql.extensions=io.flambeau.FlambeauExtensions` adds to a session: the functions, the named functions of the
+ * configuration (`spark.flambeau.udf.<name>=<model>`, as they are when the session is made), and the planning of both.
+ */
+final class FlambeauExtensions extends (SparkSessionExtensions => Unit) {
+
+  override def apply(extensions: SparkSessionExtensions): Unit = {
+    ModelFunctions.registerBuiltin()
+    (ModelFunctions.all ++ named).foreach(f => extensions.injectFunction((f.identifier, f.info, f.build)))
+    extensions.injectCheckRule(_ => CheckModelCalls)
+    extensions.injectPreCBORule(_ => ExtractModelCalls)
+    extensions.injectPlannerStrategy(_ => EvalModelStrategy)
+  }
+
+  private def named: Seq[ModelFunctions.Definition] =
+    Option(SparkEnv.get).toSeq.flatMap(_.conf.getAllWithPrefix(FlambeauConf.UdfPrefix)).map { case (name, model) =>
+      ModelFunctions.named(name, model)
+    }
+}

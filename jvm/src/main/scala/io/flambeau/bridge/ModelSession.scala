@@ -1,0 +1,125 @@
+package io.flambeau.bridge
+
+import java.util.concurrent.atomic.AtomicLong
+
+import org.apache.arrow.c.{ArrowArray, ArrowSchema, CDataDictionaryProvider, Data}
+import org.apache.arrow.memory.BufferAllocator
+import org.apache.arrow.vector.{FieldVector, VectorSchemaRoot}
+import org.apache.spark.sql.types.StructType
+import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnarBatch, ColumnVector}
+
+import io.flambeau.models.ModelRef
+
+/**
+ * One output that a session computes for every row.
+ *
+ * @param task
+ *   `featurize`, `classify`, `infer`, or `error` (why a row is bad, as text)
+ * @param k
+ *   labels of `classify` at the most
+ * @param tolerant
+ *   the `try_` variant: NULL for a bad row instead of an error
+ */
+final case class OutputRequest(task: String, k: Int, tolerant: Boolean)
+
+/** Running totals of one session. Times in nanoseconds of the task thread's wall clock. */
+final case class Counters(
+    rows: Long, forwards: Long, badRows: Long, loadNs: Long, prepareNs: Long, forwardNs: Long, convertNs: Long, peakNativeBytes: Long)
+
+/**
+ * One task's evaluation of one model: used by the task thread only. It owns a model handle (the weights stay in the process
+ * when it closes) and a session handle. Arrow arrays cross the boundary by the C Data Interface as one struct per batch;
+ * every C struct registers its release when it is allocated. A result must be closed before the next `evaluate` and before
+ * the input's vectors are reset, since the native side may lend the input's own buffers back.
+ */
+final class ModelSession private (model: AtomicLong, session: AtomicLong, loadNs: Long, allocator: BufferAllocator)
+    extends AutoCloseable {
+
+  private val CounterCount = 9
+  private var totals = Counters(0, 0, 0, loadNs, 0, 0, 0, 0)
+
+  def counters: Counters = totals
+
+  /** Native bytes that a batch of `rows` rows needs at the most beside the input itself. */
+  def estimateBytes(rows: Long): Long = NativeBridge.estimateBytes(session.get, rows)
+
+  /** One column per request, in their order, as many rows as the input. */
+  def evaluate(input: VectorSchemaRoot): ColumnarBatch = {
+    val counters = new Array[Long](CounterCount)
+    CStructs.using(allocator) { structs =>
+      val in = structs.array()
+      val out = structs.array()
+      val outSchema = structs.schema()
+      Data.exportVectorSchemaRoot(allocator, input, null, in)
+      try NativeBridge.evaluate(session.get, in.memoryAddress, out.memoryAddress, outSchema.memoryAddress, counters)
+      finally add(counters)
+      toBatch(ArrowArray.wrap(out.memoryAddress), ArrowSchema.wrap(outSchema.memoryAddress), input.getRowCount)
+    }
+  }
+
+  private def toBatch(array: ArrowArray, schema: ArrowSchema, rows: Int): ColumnarBatch = {
+    val provider = new CDataDictionaryProvider()
+    val root =
+      try Data.importVectorSchemaRoot(allocator, array, schema, provider)
+      finally provider.close()
+    val columns = root.getFieldVectors.toArray(Array.empty[FieldVector]).map(new ArrowColumnVector(_): ColumnVector)
+    new ColumnarBatch(columns, rows)
+  }
+
+  private def add(c: Array[Long]): Unit = totals = totals.copy(
+    rows = totals.rows + c(0), forwards = totals.forwards + c(1), badRows = totals.badRows + c(2),
+    prepareNs = totals.prepareNs + c(3), forwardNs = totals.forwardNs + c(4), convertNs = totals.convertNs + c(5),
+    peakNativeBytes = math.max(totals.peakNativeBytes, c(6)))
+
+  override def close(): Unit =
+    try NativeBridge.close(session.getAndSet(0))
+    finally NativeBridge.close(model.getAndSet(0))
+}
+
+object ModelSession {
+
+  /**
+   * @param directory
+   *   the package on this machine (`ModelStore.localDirectory`)
+   * @param input
+   *   the model's inputs in its own order, types as checked on the driver
+   * @param settings
+   *   `max_pixels`, `min_cosine`, … as the native side names them
+   * @param allocator
+   *   the task's; the caller closes it after the session
+   */
+  def open(
+      ref: ModelRef,
+      directory: String,
+      input: StructType,
+      outputs: Seq[OutputRequest],
+      settings: Map[String, String],
+      allocator: BufferAllocator): ModelSession = {
+    NativeLibrary.ensureLoaded()
+    val started = System.nanoTime()
+    val model = new AtomicLong(NativeBridge.openModel(directory, Json.write(Map("hash" -> ref.spec.hash) ++ settings)))
+    try {
+      val loadNs = System.nanoTime() - started
+      val request = Map[String, Any](
+        "model" -> ref.name,
+        "settings" -> settings,
+        "outputs" -> outputs.map(o => Map[String, Any]("task" -> o.task, "k" -> o.k, "tolerant" -> o.tolerant)))
+      val session = CStructs.using(allocator) { structs =>
+        val schema = structs.schema()
+        Data.exportSchema(allocator, ArrowAccess.toArrowSchema(input), null, schema)
+        new AtomicLong(NativeBridge.openSession(model.get, schema.memoryAddress, Json.write(request)))
+      }
+      new ModelSession(model, session, loadNs, allocator)
+    } catch {
+      case cause: Throwable =>
+        NativeBridge.close(model.getAndSet(0))
+        throw cause
+    }
+  }
+
+  /** The description of a package, as JSON, by the same parser that loads it. */
+  def describe(directory: String): String = {
+    NativeLibrary.ensureLoaded()
+    NativeBridge.describeModel(directory)
+  }
+}

@@ -1,0 +1,112 @@
+package io.flambeau.bridge
+
+import java.nio.file.{Files, Path, Paths}
+
+import scala.util.control.NonFatal
+
+import org.apache.spark.SparkEnv
+import org.apache.spark.internal.Logging
+
+import io.flambeau.conf.FlambeauConf
+import io.flambeau.conf.FlambeauConf.Setting
+
+/**
+ * Finds libtorch and our own library, loads both, once per process (executor or driver).
+ *
+ * The rule, each step of it logged: `spark.flambeau.libtorch`, else the environment's `LIBTORCH`, else the
+ * flambeau-libtorch jar on the class path, unpacked once per machine by content hash. Libraries are loaded one by one in
+ * dependency order, so that neither LD_LIBRARY_PATH nor the folder of our own library matters.
+ *
+ * The first failure is kept and thrown again: later tasks must see the cause, not a NoClassDefFoundError.
+ */
+object NativeLibrary extends Logging {
+
+  private val TorchIndex = "flambeau/native/linux-x86_64/libtorch.index"
+  private val OwnIndex = "flambeau/native/linux-x86_64/flambeau.index"
+
+  /** Those of libtorch's libraries that exist, in the order in which each can be loaded after those before it. */
+  private val LoadOrder = Seq(
+    "libquadmath.so.0", "libgfortran.so.5", "libgomp.so.1", "libopenblas.so.0", "libc10.so", "libtorch_cpu.so")
+
+  private lazy val loaded: Either[Throwable, String] =
+    try Right(load())
+    catch { case cause: Throwable if NonFatal(cause) || cause.isInstanceOf[LinkageError] => Left(cause) }
+
+  /** Loads on first use; what the native side says of its versions and settings, as JSON. */
+  def ensureLoaded(): String = loaded match {
+    case Right(versions) => versions
+    case Left(cause) =>
+      throw new IllegalStateException(s"Flambeau's native library cannot be used in this process: ${cause.getMessage}", cause)
+  }
+
+  private def load(): String = {
+    val platform = s"${System.getProperty("os.name")} ${System.getProperty("os.arch")}"
+    if (!platform.equalsIgnoreCase("Linux amd64")) {
+      throw new UnsupportedOperationException(s"this build of Flambeau runs on Linux x86-64, this machine is $platform")
+    }
+    val torch = torchDirectory()
+    LoadOrder.map(torch.resolve).filter(Files.exists(_)).foreach(loadOne)
+    val own = sys.props.get("flambeau.native.library").map(Paths.get(_)).getOrElse {
+      Unpacker.unpack(OwnIndex, "flambeau").getOrElse(throw new IllegalStateException(
+        s"the class path has no $OwnIndex: this jar was built without its native library (./gradlew jar builds it)")
+      ).resolve("libflambeau_bridge.so")
+    }
+    loadOne(own)
+    NativeBridge.registerNatives()
+    val versions = NativeBridge.start(startSettings())
+    logInfo(s"Flambeau native library $own: $versions")
+    versions
+  }
+
+  private def torchDirectory(): Path = {
+    def libraries(folder: String): Path = {
+      val lib = Paths.get(folder, "lib")
+      if (Files.exists(lib.resolve("libtorch_cpu.so"))) lib else Paths.get(folder)
+    }
+    val configured = setting(FlambeauConf.Libtorch)
+    val environment = sys.env.getOrElse("LIBTORCH", "")
+    val (folder, why) =
+      if (configured.nonEmpty) (libraries(configured), s"${FlambeauConf.Libtorch.key}=$configured")
+      else if (environment.nonEmpty) (libraries(environment), s"environment LIBTORCH=$environment")
+      else {
+        logInfo(s"${FlambeauConf.Libtorch.key} and LIBTORCH are not set; looking for the flambeau-libtorch jar")
+        val unpacked = Unpacker.unpack(TorchIndex, "libtorch").getOrElse(throw new IllegalStateException(
+          s"no libtorch: ${FlambeauConf.Libtorch.key} and the environment's LIBTORCH are not set, and the class path has no " +
+            "flambeau-libtorch jar. Add that jar to --jars, or set one of the two to a folder with libtorch 2.13.0"))
+        (unpacked, "flambeau-libtorch jar")
+      }
+    if (!Files.exists(folder.resolve("libtorch_cpu.so"))) {
+      throw new IllegalStateException(s"no libtorch_cpu.so in $folder (from $why)")
+    }
+    logInfo(s"libtorch from $folder ($why)")
+    folder
+  }
+
+  private def loadOne(file: Path): Unit = {
+    try System.load(file.toRealPath().toString)
+    catch {
+      case cause: UnsatisfiedLinkError =>
+        throw new IllegalStateException(
+          s"$file cannot be loaded: ${cause.getMessage}. If its folder is mounted noexec, set ${FlambeauConf.NativeDirectory.key}", cause)
+    }
+    logDebug(s"loaded $file")
+  }
+
+  private def startSettings(): String = {
+    val decode = setting(FlambeauConf.DecodeThreads).toInt
+    val intraOp = sparkConf("spark.task.cpus").map(_.toInt).getOrElse(1)
+    Json.write(Map[String, Any](
+      "intra_op_threads" -> intraOp,
+      "decode_threads" -> (if (decode > 0) decode else executorCores()),
+      "log_level" -> setting(FlambeauConf.LogLevel)))
+  }
+
+  private def executorCores(): Int = {
+    val local = sparkConf("spark.master").exists(_.startsWith("local["))
+    sparkConf("spark.executor.cores").filterNot(_ => local).map(_.toInt).getOrElse(Runtime.getRuntime.availableProcessors)
+  }
+
+  private[flambeau] def setting(setting: Setting): String = sparkConf(setting.key).getOrElse(setting.default).trim
+
+  private def sparkConf(key: String): Option[String] = Option(SparkEnv.get).flatMap(_.conf.getOption(key))
+}

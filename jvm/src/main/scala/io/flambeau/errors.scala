@@ -1,0 +1,94 @@
+package io.flambeau
+
+import scala.jdk.CollectionConverters._
+
+import org.apache.spark.SparkThrowable
+import org.apache.spark.sql.AnalysisException
+
+import io.flambeau.bridge.NativeException
+
+/*
+ * The two exceptions that users meet, and the one place where a native failure becomes either of their conditions.
+ *
+ * Conditions: FLAMBEAU_UNKNOWN_MODEL, FLAMBEAU_BAD_MODEL, FLAMBEAU_BAD_INPUT, FLAMBEAU_BAD_ARGUMENT, FLAMBEAU_NATIVE,
+ * FLAMBEAU_OUT_OF_MEMORY. They are not in Spark's own list of conditions, so each exception carries its message itself.
+ */
+
+/**
+ * A query that cannot be right, found before anything runs.
+ *
+ * @param condition
+ *   one of the conditions above
+ * @param text
+ *   cause and advice; the message is `[condition] text`
+ */
+final class FlambeauAnalysisException(condition: String, text: String, cause: Option[Throwable] = None)
+    extends AnalysisException(
+      message = s"[$condition] $text",
+      line = None,
+      startPosition = None,
+      cause = cause,
+      errorClass = Some(condition),
+      messageParameters = Map("message" -> text),
+      context = Array.empty,
+      sqlState = Some(FlambeauException.SqlState),
+      messageTemplate = Some(FlambeauException.MessageTemplate))
+
+/**
+ * A failure while a query runs: ends its task, never the executor.
+ *
+ * @param parameters
+ *   `model` and `cause` always; `row` and `partition` where one row is to blame
+ */
+final class FlambeauException(condition: String, text: String, parameters: Map[String, String], cause: Throwable)
+    extends RuntimeException(s"[$condition] $text", cause)
+    with SparkThrowable {
+  override def getCondition: String = condition
+  override def getSqlState: String = FlambeauException.SqlState
+  override def getMessageParameters: java.util.Map[String, String] = parameters.asJava
+  override def getDefaultMessageTemplate: String = FlambeauException.MessageTemplate
+}
+
+object FlambeauException {
+  private[flambeau] val SqlState = "XXFLB"
+  private[flambeau] val MessageTemplate = "<message>"
+
+  /**
+   * The user's view of a native failure.
+   *
+   * @param model
+   *   the model's name as the user wrote it
+   * @param functions
+   *   the functions that asked for this evaluation, e.g. `featurize`
+   * @param partition
+   *   the task's partition
+   * @param firstRow
+   *   index in that partition of the batch's first row, 0-based
+   */
+  def apply(cause: NativeException, model: String, functions: Seq[String], partition: Int, firstRow: Long): FlambeauException = {
+    val names = functions.distinct.mkString(" and ")
+    val where = if (cause.row >= 0) s", row ${firstRow + cause.row} of partition $partition" else s", partition $partition"
+    val what = s"$names with model '$model'$where: ${cause.getMessage}"
+    val strict = functions.distinct.filterNot(_.startsWith("try_"))
+    val (condition, advice) = cause.kind match {
+      case "bad_input" =>
+        ("FLAMBEAU_BAD_INPUT", s"Use ${strict.map("try_" + _).mkString(" and ")} to get NULL for such rows instead.")
+      case "bad_model" =>
+        ("FLAMBEAU_BAD_MODEL", "Make the package anew (python -m flambeau.export), or copy it again if it was damaged on the way.")
+      case "bad_request" =>
+        ("FLAMBEAU_BAD_ARGUMENT", "Compare the call with the inputs and outputs that the package declares in model.toml.")
+      case "out_of_memory" =>
+        ("FLAMBEAU_OUT_OF_MEMORY", "Lower spark.flambeau.batch.rows or spark.flambeau.batch.bytes, or raise spark.executor.memoryOverhead.")
+      case "torch" =>
+        ("FLAMBEAU_NATIVE", "The model's program refused this batch: check that its inputs are what it was exported for.")
+      case _ =>
+        ("FLAMBEAU_NATIVE", "This is a bug of Flambeau; the executor goes on. Please report it with the executor's log.")
+    }
+    val row = if (cause.row >= 0) Map("row" -> (firstRow + cause.row).toString) else Map.empty[String, String]
+    new FlambeauException(
+      condition,
+      s"$what. $advice",
+      Map("model" -> model, "cause" -> cause.getMessage, "partition" -> partition.toString) ++ row,
+      cause)
+  }
+}

@@ -1,0 +1,36 @@
+package io.flambeau
+
+import org.apache.spark.sql.Column
+import org.apache.spark.sql.functions.{call_function, lit}
+
+import io.flambeau.sql.ModelTask
+
+/**
+ * Models as column functions; the same as the SQL functions of these names. They need a session with
+ * `spark.sql.extensions=io.flambeau.FlambeauExtensions` (on the server, for Spark Connect).
+ *
+ * In all of them NULL in gives NULL out, `model` is a path, a `file:` URI or a name (see `spark.flambeau.models.path`), and
+ * bad input fails the query, where the `try_` variants give NULL.
+ */
+object functions {
+
+  /** The model's features of `input`: `array<float>`. */
+  def featurize(input: Column, model: String): Column = call_function("featurize", input, lit(model))
+
+  /** As [[featurize]], NULL for bad input. */
+  def try_featurize(input: Column, model: String): Column = call_function("try_featurize", input, lit(model))
+
+  /** The `k` most probable labels, best first: `array<struct<label: string, index: int, probability: float>>`. */
+  def classify(input: Column, model: String, k: Int = ModelTask.DefaultK): Column =
+    call_function("classify", input, lit(model), lit(k))
+
+  /** As [[classify]], NULL for bad input. */
+  def try_classify(input: Column, model: String, k: Int = ModelTask.DefaultK): Column =
+    call_function("try_classify", input, lit(model), lit(k))
+
+  /** Every output of the model, a struct with a field for each. `inputs` in the model's own order. */
+  def infer(model: String, inputs: Column*): Column = call_function("infer", lit(model) +: inputs: _*)
+
+  /** As [[infer]], NULL for bad input. */
+  def try_infer(model: String, inputs: Column*): Column = call_function("try_infer", lit(model) +: inputs: _*)
+}

@@ -1,0 +1,52 @@
+package io.flambeau.sql;
+
+import org.apache.spark.TaskContext;
+import org.apache.spark.memory.MemoryConsumer;
+import org.apache.spark.memory.MemoryMode;
+import org.apache.spark.memory.TaskMemoryManager;
+
+/**
+ * What one evaluation holds of its task's memory: Arrow vectors, rows that wait, native buffers. Used by the task thread.
+ *
+ * <p>It only grows until it is released, and it cannot spill: others spill for it, never the reverse, so it asks for little
+ * and lives with a refusal. Java because {@code TaskContext}'s memory manager and kill check are open to Spark's own Scala
+ * packages only.
+ */
+final class BatchReservation extends MemoryConsumer {
+
+  private BatchReservation(TaskMemoryManager manager) {
+    super(manager, manager.pageSizeBytes(), MemoryMode.ON_HEAP);
+  }
+
+  static BatchReservation of(TaskContext task) {
+    return new BatchReservation(task.taskMemoryManager());
+  }
+
+  /** Makes the reservation at least {@code totalBytes}; false, and no change, if Spark does not grant it. */
+  boolean ensure(long totalBytes) {
+    long missing = totalBytes - getUsed();
+    if (missing <= 0) {
+      return true;
+    }
+    long granted = acquireMemory(missing);
+    if (granted < missing) {
+      freeMemory(granted);
+      return false;
+    }
+    return true;
+  }
+
+  void release() {
+    freeMemory(getUsed());
+  }
+
+  @Override
+  public long spill(long size, MemoryConsumer trigger) {
+    return 0L;
+  }
+
+  /** Ends the task with Spark's own exception if it was killed. */
+  static void stopIfKilled(TaskContext task) {
+    task.killTaskIfInterrupted();
+  }
+}

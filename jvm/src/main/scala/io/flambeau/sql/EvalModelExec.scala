@@ -1,0 +1,80 @@
+package io.flambeau.sql
+
+import org.apache.spark.rdd.RDD
+import org.apache.spark.sql.catalyst.InternalRow
+import org.apache.spark.sql.catalyst.expressions.{Attribute, AttributeSet, Expression, NamedExpression, SortOrder}
+import org.apache.spark.sql.catalyst.plans.QueryPlan
+import org.apache.spark.sql.execution.{OrderPreservingUnaryExecNode, PartitioningPreservingUnaryExecNode, SparkPlan}
+import org.apache.spark.sql.execution.metric.SQLMetric
+import org.apache.spark.sql.internal.SQLConf
+
+import io.flambeau.conf.FlambeauConf
+import io.flambeau.models.ModelRef
+
+/**
+ * Runs [[EvalModel]]: batch by batch on the task's thread, in the order of the rows. Driver side only; the tasks get an
+ * [[EvalModelEvaluatorFactory]], which holds plain values and nothing of the plan.
+ */
+final case class EvalModelExec(
+    inputs: Seq[Expression],
+    model: ModelRef,
+    requests: Seq[ModelRequest],
+    results: Seq[Attribute],
+    passThrough: Seq[Attribute],
+    child: SparkPlan)
+    extends PartitioningPreservingUnaryExecNode
+    with OrderPreservingUnaryExecNode {
+
+  override def output: Seq[Attribute] = passThrough ++ results
+
+  override def producedAttributes: AttributeSet = AttributeSet(results)
+
+  override protected def outputExpressions: Seq[NamedExpression] = output
+
+  override protected def orderingExpressions: Seq[SortOrder] = child.outputOrdering
+
+  override lazy val metrics: Map[String, SQLMetric] = EvalModelMetrics.create(sparkContext)
+
+  override protected def doExecute(): RDD[InternalRow] =
+    child.execute().mapPartitionsWithEvaluator(
+      new EvalModelEvaluatorFactory(inputs, model, requests, passThrough, results, child.output, limits, settings, metrics))
+
+  private def limits: BatchLimits = {
+    val configured = FlambeauConf.int(conf, FlambeauConf.BatchRows)
+    BatchLimits(
+      rows = if (configured > 0) configured else math.max(1, model.spec.batchRows),
+      bytes = math.max(1L, FlambeauConf.bytes(conf, FlambeauConf.BatchBytes)))
+  }
+
+  private def settings: Map[String, String] = EvalModelExec.nativeSettings(conf) + ("batch_rows" -> limits.rows.toString)
+
+  override def nodeName: String = s"EvalModel ${model.name}"
+
+  override protected def stringArgs: Iterator[Any] =
+    Iterator(inputs, requests.map(_.function), results, passThrough)
+
+  override def verboseStringWithOperatorId(): String = {
+    val fields = Seq(
+      "Input" -> child.output,
+      "Model" -> s"${model.name} (${model.location}, ${model.spec.hash.take(12)})",
+      "Arguments" -> inputs,
+      "Functions" -> requests.map(_.function),
+      "Results" -> results,
+      "Passed through" -> passThrough)
+    (formattedNodeName +: fields.map { case (name, values) => QueryPlan.generateFieldString(name, values) }).mkString("", "\n", "\n")
+  }
+
+  override protected def withNewChildInternal(newChild: SparkPlan): EvalModelExec = copy(child = newChild)
+}
+
+object EvalModelExec {
+
+  /** The session's settings as the native side names them. */
+  private[flambeau] def nativeSettings(conf: SQLConf): Map[String, String] = {
+    val fault = conf.getConfString(FlambeauConf.InternalFault, "")
+    Map(
+      "max_pixels" -> FlambeauConf.long(conf, FlambeauConf.ImageMaxPixels).toString,
+      "min_cosine" -> FlambeauConf.double(conf, FlambeauConf.MinCosine).toString) ++
+      (if (fault.isEmpty) Map.empty else Map("fault" -> fault))
+  }
+}

@@ -1,0 +1,63 @@
+package io.flambeau.sql
+
+import org.apache.spark.SparkContext
+import org.apache.spark.sql.execution.metric.{SQLMetric, SQLMetrics}
+
+import io.flambeau.bridge.Counters
+
+/**
+ * What the SQL page of the Spark UI shows for the operator. Declared once: key, label, kind.
+ *
+ * A task publishes after every batch, so a task that fails or is cut short by a limit is counted too.
+ */
+private[sql] object EvalModelMetrics {
+  private sealed trait Kind
+  private case object Count extends Kind
+  private case object Size extends Kind
+  private case object Time extends Kind
+
+  private val declared: Seq[(String, String, Kind)] = Seq(
+    ("numOutputRows", "rows", Count),
+    ("batches", "batches", Count),
+    ("badRows", "bad rows", Count),
+    ("bytesIn", "bytes in", Size),
+    ("bytesOut", "bytes out", Size),
+    ("loadTime", "time to load", Time),
+    ("prepareTime", "time to prepare", Time),
+    ("forwardTime", "time to forward", Time),
+    ("convertTime", "time to convert", Time),
+    // The peak of each task; the sum over tasks means nothing, the maximum does.
+    ("peakNativeBytes", "peak native bytes", Size))
+
+  def create(context: SparkContext): Map[String, SQLMetric] = declared.map { case (key, label, kind) =>
+    key -> (kind match {
+      case Count => SQLMetrics.createMetric(context, label)
+      case Size => SQLMetrics.createSizeMetric(context, label)
+      case Time => SQLMetrics.createNanoTimingMetric(context, label)
+    })
+  }.toMap
+}
+
+/** One task's side of the metrics: remembers what it published, adds the difference. */
+private[sql] final class EvalModelMetrics(metrics: Map[String, SQLMetric]) {
+  private var published = Counters(0, 0, 0, 0, 0, 0, 0, 0)
+
+  /** Bytes of one batch as it crosses the boundary. */
+  def batch(bytesIn: Long, bytesOut: Long): Unit = {
+    metrics("batches").add(1)
+    metrics("bytesIn").add(bytesIn)
+    metrics("bytesOut").add(bytesOut)
+  }
+
+  /** The session's running totals. */
+  def publish(totals: Counters): Unit = {
+    metrics("numOutputRows").add(totals.rows - published.rows)
+    metrics("badRows").add(totals.badRows - published.badRows)
+    metrics("loadTime").add(totals.loadNs - published.loadNs)
+    metrics("prepareTime").add(totals.prepareNs - published.prepareNs)
+    metrics("forwardTime").add(totals.forwardNs - published.forwardNs)
+    metrics("convertTime").add(totals.convertNs - published.convertNs)
+    metrics("peakNativeBytes").add(math.max(0, totals.peakNativeBytes - published.peakNativeBytes))
+    published = totals
+  }
+}

@@ -1,0 +1,55 @@
+package io.flambeau.sql
+
+import org.apache.spark.sql.catalyst.expressions.ExpressionInfo
+
+/** What `DESCRIBE FUNCTION EXTENDED` says of each function. */
+private[sql] object ModelFunctionDocs {
+
+  private val Model =
+    "      * model - the model, a string literal: a folder or file: URI, a name under spark.flambeau.models.path, or one embedded in a jar\n"
+
+  private val Input =
+    "      * input - BINARY (an encoded image or sound) or an image struct, STRING, or a number, an array of numbers or an ML vector, as the model asks\n"
+
+  private def onBadInput(tolerant: Boolean): String =
+    if (tolerant) "Bad input gives NULL." else "Bad input fails the query; the try_ variant gives NULL instead."
+
+  def featurize(tolerant: Boolean): ExpressionInfo = info(
+    if (tolerant) "try_featurize" else "featurize",
+    s"_FUNC_(input, model) - The model's features of the input, as array<float>. NULL for NULL. ${onBadInput(tolerant)}",
+    Input + Model,
+    "SELECT size(_FUNC_(content, 'efficientnet_lite0')) FROM photos LIMIT 1;\n       1280")
+
+  def classify(tolerant: Boolean): ExpressionInfo = info(
+    if (tolerant) "try_classify" else "classify",
+    "_FUNC_(input, model[, k]) - The k most probable labels, best first, as " +
+      s"array<struct<label:string,index:int,probability:float>>. NULL for NULL. ${onBadInput(tolerant)}",
+    Input + Model + s"      * k - how many labels at the most, a whole number literal; default ${ModelTask.DefaultK}\n",
+    "SELECT _FUNC_(content, 'efficientnet_lite0', 1)[0].label FROM photos LIMIT 1;\n       tabby")
+
+  def infer(tolerant: Boolean): ExpressionInfo = info(
+    if (tolerant) "try_infer" else "infer",
+    s"_FUNC_(model, inputs...) - Every output of the model, as a struct with a field for each. NULL if any input is. ${onBadInput(tolerant)}",
+    Model + "      * inputs - the model's inputs, in its order or by their names\n",
+    "SELECT _FUNC_('efficientnet_lite0', content).features[0] FROM photos LIMIT 1;\n       0.1")
+
+  def named(name: String, model: String): ExpressionInfo = info(
+    name,
+    s"_FUNC_(inputs...) - The model $model.",
+    "      * inputs - the model's inputs, in its order or by their names\n",
+    s"SELECT _FUNC_(content) FROM photos;\n       ...")
+
+  private def info(name: String, usage: String, arguments: String, example: String): ExpressionInfo =
+    new ExpressionInfo(
+      classOf[ModelCall].getName,
+      null,
+      name,
+      usage,
+      s"\n    Arguments:\n$arguments  ",
+      s"\n    Examples:\n      > $example\n  ",
+      "",
+      "",
+      "",
+      "",
+      "scala_udf")
+}

@@ -1,0 +1,185 @@
+package io.flambeau.sql
+
+import scala.util.control.NonFatal
+
+import org.apache.spark.sql.{classic, SparkSession}
+import org.apache.spark.sql.catalyst.FunctionIdentifier
+import org.apache.spark.sql.catalyst.analysis.FunctionRegistry
+import org.apache.spark.sql.catalyst.expressions.{Expression, ExpressionInfo, NamedArgumentExpression}
+import org.apache.spark.sql.internal.SQLConf
+import org.apache.spark.sql.types.{IntegerType, LongType, ShortType, ByteType, StringType}
+import org.apache.spark.unsafe.types.UTF8String
+
+import io.flambeau.FlambeauAnalysisException
+import io.flambeau.models.{ModelRef, ModelStore}
+
+/**
+ * The SQL functions: from arguments to a [[ModelCall]]. Runs on the driver, in analysis.
+ *
+ * `featurize(input, model)`, `classify(input, model[, k])`, `infer(model, inputs…)`, their `try_` variants, and functions
+ * that stand for one model, whose arguments are the model's inputs.
+ */
+object ModelFunctions {
+
+  /** What Spark's function registries take. */
+  type Builder = Seq[Expression] => Expression
+
+  /** A function as it is registered; the same instance each time, so that Spark sees no replacement. */
+  final case class Definition(name: String, info: ExpressionInfo, build: Builder) {
+    def identifier: FunctionIdentifier = FunctionIdentifier(name)
+  }
+
+  /** The six functions that every session has. */
+  val all: Seq[Definition] = Seq(false, true).flatMap { tolerant =>
+    Seq(
+      Definition(name("featurize", tolerant), ModelFunctionDocs.featurize(tolerant), featurize(tolerant)),
+      Definition(name("classify", tolerant), ModelFunctionDocs.classify(tolerant), classify(tolerant)),
+      Definition(name("infer", tolerant), ModelFunctionDocs.infer(tolerant), infer(tolerant)))
+  }
+
+  private lazy val registeredBuiltin: Unit =
+    all.foreach(f => FunctionRegistry.builtin.registerFunction(f.identifier, f.info, f.build))
+
+  /**
+   * Makes the six functions built-in for this JVM, once. A function that only a session has counts as temporary, and
+   * persistent views may not use temporary functions.
+   */
+  def registerBuiltin(): Unit = registeredBuiltin
+
+  /**
+   * A function of this name that is one model: `features` first in the package makes it `featurize`, `scores` first
+   * `classify`, anything else `infer`. The model is looked up when the function is first used.
+   */
+  def named(name: String, model: String): Definition = {
+    val build: Builder = { arguments =>
+      val ref = ModelStore.resolve(model, sessionConf)
+      val task = ref.spec.outputs.headOption.map(_.role) match {
+        case Some("features") => ModelTask.Featurize
+        case Some("scores") => ModelTask.Classify(ModelTask.DefaultK)
+        case _ => ModelTask.Infer
+      }
+      val inputs = ref.spec.inputs.map(_.name)
+      val optional = if (task.isInstanceOf[ModelTask.Classify]) Seq("k") else Nil
+      val bound = Arguments.bind(name, arguments, inputs, optional)
+      val withK = bound.get("k").map(k => ModelTask.Classify(positiveInt(name, k))).getOrElse(task)
+      call(name, inputs.map(bound), ref, ModelRequest(withK, tolerant = false))
+    }
+    Definition(name, ModelFunctionDocs.named(name, model), build)
+  }
+
+  /**
+   * The settings of the session that asks. While a view is analyzed, `SQLConf.get` holds only what Spark captured when the
+   * view was made, and that leaves out settings that are not Spark's own.
+   */
+  private def sessionConf: SQLConf = SparkSession.getActiveSession match {
+    case Some(session: classic.SparkSession) => session.sessionState.conf
+    case _ => SQLConf.get
+  }
+
+  private def name(task: String, tolerant: Boolean): String = if (tolerant) s"try_$task" else task
+
+  private def featurize(tolerant: Boolean): Builder = { arguments =>
+    val function = name("featurize", tolerant)
+    val bound = Arguments.bind(function, arguments, Seq("input", "model"), Nil)
+    call(function, Seq(bound("input")), resolve(function, bound("model")), ModelRequest(ModelTask.Featurize, tolerant))
+  }
+
+  private def classify(tolerant: Boolean): Builder = { arguments =>
+    val function = name("classify", tolerant)
+    val bound = Arguments.bind(function, arguments, Seq("input", "model"), Seq("k"))
+    val k = bound.get("k").map(positiveInt(function, _)).getOrElse(ModelTask.DefaultK)
+    call(function, Seq(bound("input")), resolve(function, bound("model")), ModelRequest(ModelTask.Classify(k), tolerant))
+  }
+
+  private def infer(tolerant: Boolean): Builder = { arguments =>
+    val function = name("infer", tolerant)
+    val model = arguments.collectFirst { case NamedArgumentExpression(key, value) if key.equalsIgnoreCase("model") => value }
+      .orElse(arguments.headOption)
+      .getOrElse(Arguments.fail(function, "it takes the model's name, then the model's inputs"))
+    val ref = resolve(function, model)
+    val inputs = ref.spec.inputs.map(_.name)
+    if (inputs.exists(_.equalsIgnoreCase("model"))) {
+      // An input of that name cannot be told from the parameter by name, only by position.
+      call(function, arguments.tail.map(Arguments.unnamed), ref, ModelRequest(ModelTask.Infer, tolerant))
+    } else {
+      val bound = Arguments.bind(function, arguments, "model" +: inputs, Nil)
+      call(function, inputs.map(bound), ref, ModelRequest(ModelTask.Infer, tolerant))
+    }
+  }
+
+  private def call(function: String, inputs: Seq[Expression], ref: ModelRef, request: ModelRequest): Expression = {
+    val spec = ref.spec
+    def require(role: String, what: String): Unit =
+      if (spec.output(role).isEmpty) {
+        Arguments.fail(function, s"model '${ref.name}' has no output of role $role, so it cannot $what; its outputs are " +
+          spec.outputs.map(o => s"${o.name} (${o.role})").mkString(", ") + ". infer gives them all")
+      }
+    request.task match {
+      case ModelTask.Featurize => require("features", "featurize")
+      case _: ModelTask.Classify => require("scores", "classify")
+      case ModelTask.Infer => ()
+    }
+    if (spec.inputs.length != inputs.length) {
+      Arguments.fail(function, s"model '${ref.name}' takes ${spec.inputs.length} inputs (${spec.inputs.map(_.name).mkString(", ")}), " +
+        s"the call has ${inputs.length}; infer('${ref.name}', ${spec.inputs.map(_.name).mkString(", ")}) takes them all")
+    }
+    val adapted = inputs.zip(spec.inputs).map { case (argument, input) => ModelInputs.adapt(argument, input) }
+    ModelCall(adapted, ref, request.task, request.tolerant)
+  }
+
+  private def resolve(function: String, model: Expression): ModelRef =
+    constant(function, "model", model) match {
+      case name: UTF8String if model.dataType.isInstanceOf[StringType] => ModelStore.resolve(name.toString, sessionConf)
+      case null => Arguments.fail(function, "the model's name is NULL")
+      case _ => Arguments.fail(function, s"the model's name must be a string, not ${model.dataType.sql}")
+    }
+
+  private def positiveInt(function: String, k: Expression): Int = {
+    val value = (constant(function, "k", k), k.dataType) match {
+      case (n: Number, IntegerType | LongType | ShortType | ByteType) => n.longValue
+      case (value, _) => Arguments.fail(function, s"k must be a positive whole number, not $value")
+    }
+    if (value < 1 || value > Int.MaxValue) Arguments.fail(function, s"k must be at least 1, not $value")
+    value.toInt
+  }
+
+  private def constant(function: String, parameter: String, argument: Expression): Any = {
+    val value = Arguments.unnamed(argument)
+    if (!value.resolved || !value.foldable) {
+      Arguments.fail(function, s"$parameter must be a literal, not ${value.sql}: which model runs is known before the query runs")
+    }
+    try value.eval()
+    catch { case NonFatal(cause) => Arguments.fail(function, s"$parameter cannot be computed from ${value.sql}: ${cause.getMessage}") }
+  }
+}
+
+/** Positional and named arguments of one call. */
+private[sql] object Arguments {
+
+  /** Arguments by parameter name (as declared); named ones may come in any order after the positional ones. */
+  def bind(function: String, arguments: Seq[Expression], required: Seq[String], optional: Seq[String]): Map[String, Expression] = {
+    val parameters = required ++ optional
+    val signature = s"$function(${(required ++ optional.map(o => s"[$o]")).mkString(", ")})"
+    val (positional, rest) = arguments.span(!_.isInstanceOf[NamedArgumentExpression])
+    if (positional.length > parameters.length) {
+      fail(function, s"${arguments.length} arguments are too many for $signature")
+    }
+    val bound = rest.foldLeft(parameters.zip(positional).toMap) {
+      case (sofar, NamedArgumentExpression(key, value)) =>
+        val parameter = parameters.find(_.equalsIgnoreCase(key)).getOrElse(fail(function, s"there is no parameter '$key' in $signature"))
+        if (sofar.contains(parameter)) fail(function, s"'$parameter' is given twice")
+        sofar + (parameter -> value)
+      case (_, _) => fail(function, "a positional argument follows a named one")
+    }
+    val missing = required.filterNot(bound.contains)
+    if (missing.nonEmpty) fail(function, s"${missing.mkString(" and ")} missing in $signature")
+    bound
+  }
+
+  def unnamed(argument: Expression): Expression = argument match {
+    case NamedArgumentExpression(_, value) => value
+    case other => other
+  }
+
+  def fail(function: String, why: String): Nothing = throw new FlambeauAnalysisException("FLAMBEAU_BAD_ARGUMENT", s"$function: $why")
+}

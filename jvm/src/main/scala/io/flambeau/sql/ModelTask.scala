@@ -1,0 +1,66 @@
+package io.flambeau.sql
+
+import org.apache.spark.sql.types._
+
+import io.flambeau.bridge.OutputRequest
+import io.flambeau.models.{ModelSpec, OutputSpec}
+
+/** What a call wants of a model. One evaluation of a model over its inputs can serve several. */
+sealed trait ModelTask extends Serializable {
+
+  /** As in SQL and in [[OutputRequest]]. */
+  def name: String
+
+  /** The result's type for this model. Everything inside is non-null; the result itself may be NULL. */
+  def dataType(spec: ModelSpec): DataType
+}
+
+object ModelTask {
+
+  /** The model's features, flattened: `array<float>`. */
+  case object Featurize extends ModelTask {
+    override def name: String = "featurize"
+    override def dataType(spec: ModelSpec): DataType = ArrayType(FloatType, containsNull = false)
+  }
+
+  /** The `k` most probable labels, best first: `array<struct<label, index, probability>>`. */
+  final case class Classify(k: Int) extends ModelTask {
+    override def name: String = "classify"
+    override def dataType(spec: ModelSpec): DataType = ArrayType(
+      StructType(Seq(
+        StructField("label", StringType, nullable = false),
+        StructField("index", IntegerType, nullable = false),
+        StructField("probability", FloatType, nullable = false))),
+      containsNull = false)
+  }
+
+  /** Every output as it is: a struct with one field per output, float arrays nested by shape, a float for shape `[]`. */
+  case object Infer extends ModelTask {
+    override def name: String = "infer"
+    override def dataType(spec: ModelSpec): DataType =
+      StructType(spec.outputs.map(o => StructField(o.name, outputType(o), nullable = false)))
+
+    private def outputType(output: OutputSpec): DataType =
+      output.shape.foldLeft(FloatType: DataType)((inner, _) => ArrayType(inner, containsNull = false))
+  }
+
+  /** Labels that `classify` gives when the call does not say. */
+  val DefaultK = 5
+}
+
+/**
+ * A task, strict or tolerant.
+ *
+ * @param tolerant
+ *   the `try_` variant: NULL for a bad row instead of a failed query
+ */
+final case class ModelRequest(task: ModelTask, tolerant: Boolean) {
+
+  /** The SQL function's name. */
+  def function: String = if (tolerant) s"try_${task.name}" else task.name
+
+  def toOutputRequest: OutputRequest = task match {
+    case ModelTask.Classify(k) => OutputRequest(task.name, k, tolerant)
+    case _ => OutputRequest(task.name, 0, tolerant)
+  }
+}

@@ -1,0 +1,88 @@
+package io.flambeau.sql
+
+import org.apache.spark.sql.catalyst.expressions._
+import org.apache.spark.sql.catalyst.optimizer.{ColumnPruning, PushPredicateThroughNonJoin, RemoveNoopOperators}
+import org.apache.spark.sql.catalyst.plans.logical._
+import org.apache.spark.sql.catalyst.rules.Rule
+
+/**
+ * Gives the model as little to do as the query allows: filters and limits that do not need a result go below the
+ * [[EvalModel]], results and columns that nobody needs go away.
+ *
+ * Spark's own rules know a closed list of operators, ours not among them, so the steps that concern it are here; the steps
+ * in between are Spark's. All together until nothing changes.
+ */
+private[sql] object PushBelowEvalModel extends Rule[LogicalPlan] with PredicateHelper {
+
+  /** Each round moves something at least one operator down; plans this deep do not occur. */
+  private val RoundsLimit = 50
+
+  override def apply(plan: LogicalPlan): LogicalPlan =
+    RemoveNoopOperators(Iterator.iterate(Round(plan, changed = true))(_.next).dropWhile(_.changed).next().plan)
+
+  private final case class Round(plan: LogicalPlan, changed: Boolean, count: Int = 0) {
+    def next: Round = {
+      val after = Seq(pushFilters _, pushLimits _, ColumnPruning.apply(_: LogicalPlan), prune _).foldLeft(plan)((p, step) => step(p))
+      Round(after, changed = count < RoundsLimit && !after.fastEquals(plan), count + 1)
+    }
+  }
+
+  private def pushFilters(plan: LogicalPlan): LogicalPlan = PushPredicateThroughNonJoin(plan).transformDown {
+    case filter @ Filter(condition, node: EvalModel) =>
+      val (below, above) = splitConjunctivePredicates(condition).partition { conjunct =>
+        conjunct.deterministic && !ModelCall.in(conjunct) && conjunct.references.subsetOf(node.child.outputSet)
+      }
+      if (below.isEmpty) filter
+      else {
+        val narrowed = node.copy(child = Filter(below.reduce(And), node.child))
+        above.reduceOption(And).map(Filter(_, narrowed)).getOrElse(narrowed)
+      }
+  }
+
+  private def pushLimits(plan: LogicalPlan): LogicalPlan = plan.transformDown {
+    case limit @ LocalLimit(IntegerLiteral(n), node: EvalModel) if !bounded(node.child, n) =>
+      limit.copy(child = limited(node, n))
+    case limit @ LocalLimit(IntegerLiteral(n), project @ Project(_, node: EvalModel)) if !bounded(node.child, n) =>
+      limit.copy(child = project.copy(child = limited(node, n)))
+    // The first n of an order that needs no result: order and cut first, then evaluate those n.
+    case top @ GlobalLimit(_, local @ LocalLimit(_, sort @ Sort(order, true, node: EvalModel, _)))
+        if order.forall(_.references.subsetOf(node.child.outputSet)) =>
+      node.copy(child = top.copy(child = local.copy(child = sort.copy(child = node.child))))
+    case top @ GlobalLimit(_, local @ LocalLimit(_, sort @ Sort(order, true, project @ Project(_, node: EvalModel), _)))
+        if project.projectList.forall(_.deterministic) &&
+          unaliased(order, project).forall(_.references.subsetOf(node.child.outputSet)) =>
+      val sorted = sort.copy(order = unaliased(order, project), child = node.child)
+      project.copy(child = node.copy(child = top.copy(child = local.copy(child = sorted))))
+  }
+
+  private def unaliased(order: Seq[SortOrder], project: Project): Seq[SortOrder] = {
+    val aliases = getAliasMap(project)
+    order.map(replaceAlias(_, aliases).asInstanceOf[SortOrder])
+  }
+
+  private def bounded(plan: LogicalPlan, n: Int): Boolean = plan.maxRowsPerPartition.exists(_ <= n)
+
+  private def limited(node: EvalModel, n: Int): EvalModel = node.copy(child = LocalLimit(Literal(n), node.child))
+
+  /** Keeps what a projection above needs, and below what the node itself needs. */
+  private def prune(plan: LogicalPlan): LogicalPlan = plan.transformDown {
+    case project @ Project(list, OverEvalModel(node, used, rebuild)) =>
+      val needed = AttributeSet(list.flatMap(_.references)) ++ used
+      if (node.outputSet.subsetOf(needed)) project else project.copy(child = rebuild(node.keeping(needed)))
+    case node: EvalModel if node.requests.isEmpty => Project(node.passThrough, node.child)
+    case node: EvalModel if !node.child.outputSet.subsetOf(node.references) =>
+      node.copy(child = Project(node.child.output.filter(node.references.contains), node.child))
+  }
+
+  /** An [[EvalModel]], perhaps under filters, sorts and local limits; the attributes these use; how to put another in its place. */
+  private object OverEvalModel {
+    def unapply(plan: LogicalPlan): Option[(EvalModel, AttributeSet, LogicalPlan => LogicalPlan)] = plan match {
+      case node: EvalModel => Some((node, AttributeSet.empty, identity))
+      case _: Filter | _: Sort | _: LocalLimit | _: GlobalLimit =>
+        unapply(plan.children.head).map { case (node, used, rebuild) =>
+          (node, used ++ plan.references, (below: LogicalPlan) => plan.withNewChildren(Seq(rebuild(below))))
+        }
+      case _ => None
+    }
+  }
+}

@@ -1,0 +1,119 @@
+package io.flambeau.sql
+
+import io.flambeau.FlambeauSuite
+import io.flambeau.conf.FlambeauConf
+
+/** Every way to be wrong is an error with a condition, a cause and advice; the process goes on; nothing leaks. */
+class ErrorsSuite extends FlambeauSuite {
+
+  override protected def beforeAll(): Unit = {
+    super.beforeAll()
+    QueryTable.createTables(spark)
+  }
+
+  private def analyze(sql: String): Unit = spark.sql(sql)
+
+  /** The process serves the next query as if nothing had been. */
+  private def goesOn(): Unit = assert(rowsOf("SELECT featurize(array(1, 2, 3, 4), 'tiny')").head.getSeq[Float](0) == Seq(2f, 4f, 6f))
+
+  for ((name, sql, parts) <- Seq(
+      ("a column as the model's name", "SELECT featurize(v, pad) FROM t", Seq("must be a literal", "pad")),
+      ("NULL as the model's name", "SELECT featurize(v, NULL) FROM t", Seq("NULL")),
+      ("a number as the model's name", "SELECT featurize(v, 7) FROM t", Seq("must be a string", "INT")),
+      ("k of zero", "SELECT classify(v, 'tiny', 0) FROM t", Seq("k must be at least 1")),
+      ("k that is negative", "SELECT classify(v, 'tiny', -3) FROM t", Seq("k must be at least 1")),
+      ("k that is text", "SELECT classify(v, 'tiny', 'x') FROM t", Seq("k must be a positive whole number")),
+      ("k that is a column", "SELECT classify(v, 'tiny', id) FROM t", Seq("k must be a literal")),
+      ("no model", "SELECT featurize(v) FROM t", Seq("model missing", "featurize(input, model)")),
+      ("no argument", "SELECT infer() FROM t", Seq("infer")),
+      ("too many arguments", "SELECT featurize(v, 'tiny', 1) FROM t", Seq("too many", "featurize(input, model)")),
+      ("an unknown named argument", "SELECT featurize(v, modle => 'tiny') FROM t", Seq("no parameter 'modle'")),
+      ("an argument given twice", "SELECT featurize(v, input => v, model => 'tiny') FROM t", Seq("'input' is given twice")),
+      ("classify without scores", "SELECT classify(array_repeat(1, 16), 'noop') FROM t", Seq("no output of role scores", "features (features)")),
+      ("too few inputs", "SELECT infer('tiny') FROM t", Seq("x missing")),
+      ("the variable of a lambda", "SELECT transform(array(v), x -> featurize(x, 'tiny')) FROM t", Seq("lambda", "explode")))) {
+    test(s"FLAMBEAU_BAD_ARGUMENT: $name") { assertFails("FLAMBEAU_BAD_ARGUMENT", parts: _*)(analyze(sql)) }
+  }
+
+  test("FLAMBEAU_BAD_ARGUMENT: inputs from both sides of an outer join") {
+    assertFails("FLAMBEAU_BAD_ARGUMENT", "more than one side of a join") {
+      rowsOf("SELECT t.id FROM t LEFT JOIN u ON t.id = u.id AND featurize(array(v[0], v2[0], 0, 0), 'tiny')[1] > 20")
+    }
+  }
+
+  for ((name, sql, parts) <- Seq(
+      ("text", "SELECT featurize(pad, 'tiny') FROM t", Seq("ARRAY<number>", "STRING")),
+      ("an array of arrays", "SELECT featurize(array(v), 'tiny') FROM t", Seq("ARRAY<number>")),
+      ("a number", "SELECT try_featurize(id, 'tiny') FROM t", Seq("ARRAY<number>", "INT")),
+      ("an array of text", "SELECT classify(array(pad), 'tiny') FROM t", Seq("ARRAY<STRING>")))) {
+    test(s"DATATYPE_MISMATCH: $name") {
+      val failure = intercept[org.apache.spark.sql.AnalysisException](analyze(sql))
+      assert(failure.getCondition == "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE")
+      parts.foreach(part => assert(failure.getMessage.contains(part)))
+    }
+  }
+
+  test("FLAMBEAU_UNKNOWN_MODEL lists where it looked") {
+    assertFails("FLAMBEAU_UNKNOWN_MODEL", "'nope'", s"${FlambeauSuite.packages}/nope", FlambeauConf.ModelsPath.key)(
+      analyze("SELECT featurize(v, 'nope') FROM t"))
+    assertFails("FLAMBEAU_UNKNOWN_MODEL", "/no/such/folder")(analyze("SELECT featurize(v, '/no/such/folder') FROM t"))
+  }
+
+  test("FLAMBEAU_UNKNOWN_MODEL outside of the allowed places") {
+    withConf(FlambeauConf.ModelsAllow.key -> "embedded,/opt/models") {
+      assertFails("FLAMBEAU_UNKNOWN_MODEL", FlambeauConf.ModelsAllow.key)(analyze("SELECT featurize(v, 'tiny') FROM t"))
+    }
+  }
+
+  for (model <- Seq("bad_toml", "bad_hash", "not_torchscript", "wrong_shape")) {
+    test(s"FLAMBEAU_BAD_MODEL: $model") {
+      for (function <- Seq("featurize", "try_featurize")) {
+        assertFails("FLAMBEAU_BAD_MODEL", s"'$model'")(rowsOf(s"SELECT $function(v, '$model') FROM t"))
+      }
+      goesOn()
+    }
+  }
+
+  test("FLAMBEAU_BAD_INPUT names model, row and what to do") {
+    val failure = assertFails("FLAMBEAU_BAD_INPUT", "model 'tiny'", "Use try_featurize to get NULL")(
+      rowsOf("SELECT featurize(v, 'tiny') FROM bad"))
+    assert("row \\d+ of partition \\d+".r.findFirstIn(messagesOf(failure)).isDefined)
+    goesOn()
+  }
+
+  test("FLAMBEAU_BAD_INPUT counts rows through the partition, not through the batch") {
+    withConf(FlambeauConf.BatchRows.key -> "2") {
+      assertFails("FLAMBEAU_BAD_INPUT", "row 7 of partition 0") {
+        spark.range(0, 20, 1, 1).selectExpr("if(id = 7, array(1), array(1, 2, 3, 4)) v").selectExpr("featurize(v, 'tiny')").collect()
+      }
+    }
+  }
+
+  test("FLAMBEAU_NATIVE: the program raises") {
+    val failure = assertFails("FLAMBEAU_NATIVE", "model 'raises'")(rowsOf("SELECT featurize(array(-1, 2, 3, 4), 'raises')"))
+    assert(!messagesOf(failure).contains("Exception raised from"), "a C++ backtrace in the message")
+    assert(rowsOf("SELECT featurize(array(1, 2, 3, 4), 'raises')").head.getSeq[Float](0) == Seq(2f, 4f, 6f))
+    goesOn()
+  }
+
+  test("FLAMBEAU_OUT_OF_MEMORY: the program allocates too much") {
+    assertFails("FLAMBEAU_OUT_OF_MEMORY", "model 'allocates'", FlambeauConf.BatchRows.key)(rowsOf("SELECT featurize(array(1, 2, 3, 4), 'allocates')"))
+    goesOn()
+  }
+
+  for ((fault, condition, part) <- Seq(
+      ("panic", "FLAMBEAU_NATIVE", ".rs:"), ("torch", "FLAMBEAU_NATIVE", "tiny"), ("allocation", "FLAMBEAU_OUT_OF_MEMORY", "tiny"))) {
+    test(s"an injected fault: $fault") {
+      withConf(FlambeauConf.InternalFault -> fault) {
+        assertFails(condition, part)(rowsOf("SELECT featurize(v, 'tiny') FROM t"))
+        assertFails(condition, part)(rowsOf("SELECT try_featurize(v, 'tiny') FROM t"))
+      }
+      goesOn()
+    }
+  }
+
+  test("no cause in the chain is an OutOfMemoryError, which would end the executor") {
+    val failure = intercept[Exception](rowsOf("SELECT featurize(array(1, 2, 3, 4), 'allocates')"))
+    assert(Iterator.iterate[Throwable](failure)(_.getCause).takeWhile(_ != null).forall(!_.isInstanceOf[OutOfMemoryError]))
+  }
+}

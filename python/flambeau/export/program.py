@@ -1,0 +1,194 @@
+"""From an eager module to a TorchScript program, and the proof that both give the same.
+
+What lives here: `compile_program` (trace or script), `run` (call, and bring the outputs into the declared order), and
+`compare`, which runs the eager module, the program and the frozen program (what an executor runs: it freezes at load)
+on random batches of several sizes. Sizes matter: a trace that baked the batch size in is right only for one of them.
+
+Programs are saved unfrozen, because a frozen one can no longer be converted to another precision.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .specs import ExportError, Input, Output
+
+TRACE_ROWS = 2
+"""Rows of the batch that is traced; unlike every size that is compared."""
+PARITY_ROWS = (1, 3)
+RELATIVE_TOLERANCE = 1e-4
+"""Allowed difference, as a share of the largest magnitude in the output."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Eager module against program on one batch: one output's greatest difference, and the least cosine of its rows."""
+
+    output: str
+    rows: int
+    frozen: bool
+    difference: float
+    magnitude: float
+    cosine: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the difference is within tolerance."""
+        return self.difference <= RELATIVE_TOLERANCE * max(self.magnitude, 1e-6)
+
+
+class _InOrder(nn.Module):
+    """Gives a module's outputs as a tuple in the declared order, so that programs that return dicts can be traced."""
+
+    def __init__(self, module: nn.Module, outputs: Sequence[Output]) -> None:
+        super().__init__()
+        self.module = module
+        self._names = [output.name for output in outputs]
+
+    def forward(self, *batch: Tensor) -> tuple[Tensor, ...] | Tensor:
+        results = in_order(self.module(*batch), self._names)
+        return results[0] if len(results) == 1 else tuple(results)
+
+
+def in_order(result: object, names: Sequence[str]) -> list[Tensor]:
+    """What a module returned, as one tensor for each name: a bare tensor, a tuple or list, or a mapping by name."""
+    if isinstance(result, Tensor):
+        found: list[object] = [result]
+    elif isinstance(result, Mapping):
+        missing = [name for name in names if name not in result]
+        if missing:
+            raise ExportError(f"the module returns {sorted(map(str, result))}, but {missing} are declared as outputs")
+        found = [result[name] for name in names]
+    elif isinstance(result, (tuple, list)):
+        found = list(result)
+    else:
+        raise ExportError(f"the module returns a {type(result).__name__}; it must return tensors")
+    if len(found) != len(names):
+        raise ExportError(f"the module gives {len(found)} outputs, but {len(names)} are declared: {', '.join(names)}")
+    for name, value in zip(names, found):
+        if not isinstance(value, Tensor):
+            raise ExportError(f"output {name} is a {type(value).__name__}, not a tensor")
+    return [value for value in found if isinstance(value, Tensor)]
+
+
+def run(module: nn.Module, batch: Sequence[Tensor], outputs: Sequence[Output]) -> list[Tensor]:
+    """The module's outputs for one batch, each checked to have the batch's rows in dimension 0."""
+    with torch.inference_mode():
+        try:
+            result = module(*batch)
+        except Exception as error:
+            shapes = ", ".join(f"{list(tensor.shape)} {tensor.dtype}" for tensor in batch)
+            reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+            raise ExportError(f"the module fails on inputs {shapes}: {reason}") from error
+        results = in_order(result, [output.name for output in outputs])
+    rows = batch[0].shape[0]
+    for output, value in zip(outputs, results):
+        if value.dim() == 0 or value.shape[0] != rows:
+            raise ExportError(
+                f"output {output.name} has shape {list(value.shape)} for {rows} rows: dimension 0 must be the batch"
+            )
+    return results
+
+
+def example_batch(inputs: Sequence[Input], rows: int, seed: int = 0) -> list[Tensor]:
+    """Random prepared tensors for all inputs, in the order in which the program takes them."""
+    generator = torch.Generator().manual_seed(seed)
+    return [tensor for item in inputs for tensor in item.example(rows, generator)]
+
+
+@contextmanager
+def _collected(messages: list[str]) -> Iterator[None]:
+    """Collects warnings as single lines; torch's notice that TorchScript is an old road is left out."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        line = " ".join(str(warning.message).split())
+        if "torch.jit" not in line.split("`")[1:2] and "deprecated" not in line and line not in messages:
+            messages.append(line[:300])
+
+
+def compile_program(
+    module: nn.Module, batch: Sequence[Tensor], outputs: Sequence[Output], method: str
+) -> tuple[bytes, list[str]]:
+    """The module as the bytes of a TorchScript archive, and the warnings that came up on the way."""
+    messages: list[str] = []
+    with _collected(messages), torch.inference_mode():
+        try:
+            if isinstance(module, torch.jit.ScriptModule):
+                program = module
+            elif method == "script":
+                program = torch.jit.script(module)
+            else:
+                with torch.no_grad():
+                    program = torch.jit.trace(_InOrder(module, outputs).eval(), tuple(batch), check_trace=False)
+        except ExportError:
+            raise
+        except Exception as error:
+            other = "trace" if method == "script" else "script"
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise ExportError(f"torch.jit.{method} failed: {reason} (method={other!r} may work)") from error
+        buffer = io.BytesIO()
+        torch.jit.save(program, buffer)
+    return buffer.getvalue(), messages
+
+
+def compare(
+    module: nn.Module,
+    program: bytes,
+    inputs: Sequence[Input],
+    outputs: Sequence[Output],
+    example: Sequence[Tensor] | None,
+) -> list[Parity]:
+    """Parity on random batches of `PARITY_ROWS` rows, and on `example` when there is one."""
+    batches = [example_batch(inputs, rows, seed=rows) for rows in PARITY_ROWS]
+    if example is not None:
+        batches.append(list(example))
+    results: list[Parity] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loaded = torch.jit.load(io.BytesIO(program)).eval()
+        frozen = torch.jit.freeze(torch.jit.load(io.BytesIO(program)).eval())
+    for batch in batches:
+        expected = run(module, batch, outputs)
+        for candidate, is_frozen in ((loaded, False), (frozen, True)):
+            try:
+                actual = run(candidate, batch, outputs)
+            except ExportError as error:
+                raise ExportError(
+                    f"the program fails where the module does not, on a batch of {batch[0].shape[0]} rows: {error} "
+                    "(a trace keeps the sizes it saw; try method='script')"
+                ) from error
+            for output, right, given in zip(outputs, expected, actual):
+                results.append(_parity(output.name, is_frozen, right, given))
+    return results
+
+
+def _parity(name: str, frozen: bool, right: Tensor, given: Tensor) -> Parity:
+    rows = right.shape[0]
+    if right.shape != given.shape or right.dtype != given.dtype:
+        raise ExportError(
+            f"output {name}: the module gives {list(right.shape)} {right.dtype}, the program {list(given.shape)} {given.dtype}"
+        )
+    a, b = right.reshape(rows, -1).double(), given.reshape(rows, -1).double()
+    if a.numel() == 0:
+        return Parity(name, rows, frozen, 0.0, 0.0, 1.0)
+    difference = float((a - b).abs().max())
+    same_rows = (a == b).all(dim=1)
+    cosines = torch.where(same_rows, 1.0, nn.functional.cosine_similarity(a, b, dim=1, eps=1e-30))
+    return Parity(
+        name,
+        rows,
+        frozen,
+        difference=math.inf if math.isnan(difference) else difference,
+        magnitude=float(a.abs().max()),
+        cosine=min(1.0, float(cosines.min())),
+    )

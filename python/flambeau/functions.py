@@ -1,0 +1,91 @@
+"""The SQL functions of Flambeau as Column functions.
+
+    from flambeau import functions as F
+    df.withColumn("f", F.featurize("content", "efficientnet_lite0"))
+
+What lives here: one thin function for each SQL function, built on `call_function`, so that the same code runs in classic
+PySpark and over Spark Connect. Nothing is computed here, and no name of a model is looked up here: analysis does it.
+
+`input` is the name of a column or a Column. For an image model it holds encoded bytes (JPEG, PNG, WebP, GIF, BMP, TIFF)
+or Spark's `image` struct; for a text model a string; for an audio model encoded bytes; for a tensor model a number or an
+array. `model` is a name (`efficientnet_lite0`), a path or a URI; it must be a constant. NULL in, NULL out. A row that
+cannot be read fails the query; the `try_` functions give NULL for it instead, and count it in the Spark UI.
+
+Calls over the same input and model in one query share one forward pass, whatever outputs they take.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Union
+
+from pyspark.sql.functions import call_function, col, lit
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+
+    ColumnOrName = Union[Column, str]
+    Model = Union[str, os.PathLike[str]]
+
+__all__ = ["classify", "featurize", "infer", "try_classify", "try_featurize", "try_infer"]
+
+
+def featurize(input: ColumnOrName, model: Model) -> Column:
+    """The model's features of each row: `array<float>`, as long as the model's output with the role features."""
+    return call_function("featurize", _column(input), _model(model))
+
+
+def try_featurize(input: ColumnOrName, model: Model) -> Column:
+    """`featurize`, with NULL for a row that cannot be read."""
+    return call_function("try_featurize", _column(input), _model(model))
+
+
+def classify(input: ColumnOrName, model: Model, k: int = 5) -> Column:
+    """The `k` most probable classes of each row, best first.
+
+    `array<struct<label: string, index: int, probability: float>>` with `k` elements, fewer if the model has fewer
+    classes. `label` is the index as text when the model has no labels.
+    """
+    return call_function("classify", _column(input), _model(model), lit(_k(k)))
+
+
+def try_classify(input: ColumnOrName, model: Model, k: int = 5) -> Column:
+    """`classify`, with NULL for a row that cannot be read."""
+    return call_function("try_classify", _column(input), _model(model), lit(_k(k)))
+
+
+def infer(model: Model, *inputs: ColumnOrName) -> Column:
+    """Every output of the model, by name: a struct of float arrays nested by shape, scalars for shape `[]`.
+
+    One column for each input of the model, in its order.
+    """
+    return call_function("infer", _model(model), *_columns(inputs))
+
+
+def try_infer(model: Model, *inputs: ColumnOrName) -> Column:
+    """`infer`, with NULL for a row that cannot be read."""
+    return call_function("try_infer", _model(model), *_columns(inputs))
+
+
+def _column(input: ColumnOrName) -> Column:
+    return col(input) if isinstance(input, str) else input
+
+
+def _columns(inputs: tuple[ColumnOrName, ...]) -> list[Column]:
+    if not inputs:
+        raise TypeError("infer needs the model's inputs: infer(model, column, ...)")
+    return [_column(input) for input in inputs]
+
+
+def _model(model: Model) -> Column:
+    if not isinstance(model, (str, os.PathLike)):
+        raise TypeError(
+            f"the model must be a name, path or URI (a string), not {type(model).__name__}: it is one constant for all rows"
+        )
+    return lit(os.fspath(model))
+
+
+def _k(k: int) -> int:
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise ValueError(f"k must be a whole number of at least 1, not {k!r}")
+    return k

@@ -1,0 +1,212 @@
+"""What model packages hold: `python -m flambeau.models list | show NAME | check PATH`.
+
+What lives here: `Package`, a package in a folder, a `.zip` or a jar, read without unpacking; `find`, which looks names up
+where a session does (folders named by `FLAMBEAU_MODELS_PATH` or `--path`, then the packages inside the jars); and the
+command line. Pure Python: no Spark, no torch, nothing is run. Whether a manifest is acceptable is the engine's judgement;
+`check` tells whether the files are there and are what the manifest says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import sys
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Union
+
+from .session import FlambeauError, find_jars
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+MANIFEST = "model.toml"
+EMBEDDED = "flambeau/models/"
+"""Where packages lie inside a jar."""
+INDEX = "package.index"
+"""What the build adds to a package inside a jar, for unpacking."""
+PATH_VARIABLE = "FLAMBEAU_MODELS_PATH"
+
+Root = Union[Path, zipfile.Path]
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package: `location` for people, `root` to read from. Reading may raise FlambeauError."""
+
+    location: str
+    root: Root
+
+    def read(self, name: str) -> bytes:
+        """One file of the package."""
+        try:
+            return (self.root / name).read_bytes()
+        except (KeyError, OSError) as error:
+            raise FlambeauError(f"{self.location}: no file {name}") from error
+
+    def manifest(self) -> dict[str, Any]:
+        """The manifest as plain tables."""
+        try:
+            return tomllib.loads(self.read(MANIFEST).decode("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise FlambeauError(f"{self.location}: {MANIFEST} is no TOML: {error}") from error
+
+    def hashes(self) -> dict[str, str]:
+        """File name -> SHA-256, of every file that the manifest names."""
+        manifest = self.manifest()
+        try:
+            named = {variant["file"]: variant["sha256"] for variant in manifest.get("variant", [])}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise FlambeauError(f"{self.location}: a [[variant]] lacks {error}") from error
+        return {**named, **manifest.get("files", {})}
+
+    def problems(self) -> list[str]:
+        """What is wrong with the files: missing, changed, or not named by the manifest. Empty: nothing."""
+        found = []
+        hashes = self.hashes()
+        for name, expected in hashes.items():
+            try:
+                actual = hashlib.sha256(self.read(name)).hexdigest()
+            except FlambeauError as error:
+                found.append(str(error))
+                continue
+            if actual != expected:
+                found.append(f"{self.location}: {name} has SHA-256 {actual}, the manifest says {expected}")
+        for entry in self.root.iterdir():
+            if entry.name not in hashes and entry.name not in (MANIFEST, INDEX):
+                found.append(f"{self.location}: {entry.name} is not named in the manifest")
+        return found
+
+
+def open_package(path: str | os.PathLike[str]) -> Package:
+    """The package in a folder or in a `.zip` (at its top, or in its only folder)."""
+    place = Path(path)
+    if place.is_dir() and (place / MANIFEST).is_file():
+        return Package(str(place), place)
+    if place.is_file() and zipfile.is_zipfile(place):
+        root = zipfile.Path(place)
+        entries = list(root.iterdir())
+        if len(entries) == 1 and entries[0].is_dir():
+            root = entries[0]
+        if (root / MANIFEST).is_file():
+            return Package(str(place), root)
+    raise FlambeauError(f"{place} is no model package: neither a folder with {MANIFEST} nor a zip of one")
+
+
+def default_path() -> list[Path]:
+    """The folders that `FLAMBEAU_MODELS_PATH` names, with commas between."""
+    return [Path(part.strip()) for part in os.environ.get(PATH_VARIABLE, "").split(",") if part.strip()]
+
+
+def list_packages(path: Sequence[str | os.PathLike[str]] | None = None) -> Iterator[Package]:
+    """Every package in the folders of `path` (default: `default_path()`), then those inside the jars."""
+    for folder in default_path() if path is None else [Path(part) for part in path]:
+        for entry in sorted(folder.iterdir()) if folder.is_dir() else []:
+            if (entry / MANIFEST).is_file():
+                yield Package(str(entry), entry)
+            elif entry.suffix == ".zip" and zipfile.is_zipfile(entry):
+                yield open_package(entry)
+    try:
+        jars = find_jars()
+    except FlambeauError:
+        return
+    for jar in jars:
+        if not zipfile.is_zipfile(jar):
+            continue
+        embedded = zipfile.Path(jar, EMBEDDED)
+        for entry in embedded.iterdir() if embedded.exists() else []:
+            if (entry / MANIFEST).is_file():
+                yield Package(f"{jar}!/{EMBEDDED}{entry.name}", entry)
+
+
+def find(name: str, path: Sequence[str | os.PathLike[str]] | None = None) -> Package:
+    """The package that a name or a path stands for."""
+    if Path(name).exists():
+        return open_package(name)
+    seen = []
+    for package in list_packages(path):
+        folder = package.location.replace("\\", "/").rstrip("/").rpartition("/")[2].removesuffix(".zip")
+        if folder == name:
+            return package
+        seen.append(folder)
+    raise FlambeauError(f"no model {name!r}; known: {', '.join(seen) or 'none'} (see --path and {PATH_VARIABLE})")
+
+
+def describe(package: Package) -> str:
+    """A page for people: what the package takes and gives, its program and its files."""
+    manifest = package.manifest()
+    lines = [f"{manifest.get('name', '?')}  ({manifest.get('license', 'no licence given')})", f"  {package.location}"]
+    if "description" in manifest:
+        lines.append(f"  {manifest['description']}")
+    for title in ("input", "output"):
+        for table in manifest.get(title, []):
+            settings = {**table, **table.get(table.get("kind", ""), {})}
+            lead = f"{settings.pop('name', '?')}: {settings.pop('kind', settings.pop('role', 'other'))}"
+            details = " ".join(f"{key}={value}" for key, value in settings.items() if not isinstance(value, dict))
+            lines.append(f"  {title:<8} {lead} {details}".rstrip())
+    for variant in manifest.get("variant", []):
+        needs = f", needs {' '.join(variant['requires'])}" if variant.get("requires") else ""
+        lines.append(f"  program  {variant.get('file')}: {variant.get('engine')}, {variant.get('precision')}{needs}")
+    for name, sha256 in package.hashes().items():
+        lines.append(f"  sha256   {sha256}  {name}")
+    return "\n".join(lines)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m flambeau.models", description="Look into model packages.")
+    path = {"action": "append", "metavar": "DIR", "help": f"folder of packages (default: {PATH_VARIABLE})"}
+    commands = parser.add_subparsers(dest="command", required=True)
+    listing = commands.add_parser("list", help="the packages that can be called by name")
+    show = commands.add_parser("show", help="what a package takes and gives")
+    check = commands.add_parser("check", help="whether a package's files are what its manifest says")
+    for command in (listing, show, check):
+        command.add_argument("--path", **path)
+    for command in (show, check):
+        command.add_argument("model", metavar="NAME_OR_PATH")
+    return parser
+
+
+def _print_list(path: Sequence[str] | None) -> int:
+    """One line for each package; one that cannot be read is listed with the reason."""
+    packages = list(list_packages(path))
+    for package in packages:
+        try:
+            manifest = package.manifest()
+        except FlambeauError as error:
+            print(f"{'(unreadable)':<24} {error}")
+            continue
+        kinds = "+".join(str(table.get("kind")) for table in manifest.get("input", []))
+        print(f"{manifest.get('name', '?'):<24} {kinds:<8} {manifest.get('license', ''):<14} {package.location}")
+    if not packages:
+        print(f"no packages found (see --path and {PATH_VARIABLE})", file=sys.stderr)
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; 0 when all is well, 1 when not."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.command == "list":
+            return _print_list(options.path)
+        package = find(options.model, options.path)
+        if options.command == "show":
+            print(describe(package))
+            return 0
+        problems = package.problems()
+        for problem in problems:
+            print(problem, file=sys.stderr)
+        if not problems:
+            print(f"{package.location}: {len(package.hashes())} files, all as the manifest says")
+        return 1 if problems else 0
+    except FlambeauError as error:
+        print(f"flambeau.models: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""Sets up a Spark session for Flambeau.
+
+What lives here: `configure`, which adds the jars and the session extension to a builder, and `find_jars`, which finds
+the jars. Both only ever add to what the user set. Nothing here starts a JVM; when one is running already (`spark-submit`
+started it), its settings are read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    Builder = TypeVar("Builder", bound=SparkSession.Builder)
+
+EXTENSION = "io.flambeau.FlambeauExtensions"
+"""The session extension that registers the functions."""
+
+JARS_VARIABLE = "FLAMBEAU_JARS"
+JARS_FOLDER = Path(__file__).resolve().parent / "jars"
+MAIN_JAR = "flambeau_2.13-"
+"""How the name of the jar with the extension begins."""
+
+
+class FlambeauError(RuntimeError):
+    """Flambeau is not set up as asked; the message says what to do."""
+
+
+def find_jars() -> list[str]:
+    """The jars a session needs: those that `FLAMBEAU_JARS` names (with commas between), else those of this package.
+
+    Raises:
+        FlambeauError: there are none.
+    """
+    named = [part.strip() for part in os.environ.get(JARS_VARIABLE, "").split(",") if part.strip()]
+    if named:
+        missing = [jar for jar in named if "://" not in jar and not Path(jar.removeprefix("file:")).is_file()]
+        if missing:
+            raise FlambeauError(f"{JARS_VARIABLE} names jars that do not exist: {', '.join(missing)}")
+        return named
+    found = sorted(str(jar) for jar in JARS_FOLDER.glob("*.jar"))
+    if not any(Path(jar).name.startswith(MAIN_JAR) for jar in found):
+        raise FlambeauError(
+            f"no Flambeau jar in {JARS_FOLDER}. In a checkout, build it with `./gradlew pythonJars`; or name the jars in "
+            f"{JARS_VARIABLE}, with commas between: the main jar ({MAIN_JAR}VERSION.jar) and, unless "
+            "spark.flambeau.libtorch or LIBTORCH points to a libtorch, flambeau-libtorch-cpu-PLATFORM-VERSION.jar"
+        )
+    return found
+
+
+def configure(builder: Builder, jars: Sequence[str | os.PathLike[str]] | None = None) -> Builder:
+    """Sets all that a session needs to know Flambeau's functions, and returns the builder.
+
+    Adds to `spark.jars` and `spark.sql.extensions`; what is there stays. Use it before `getOrCreate()`, with a classic
+    builder or with one that starts a local Connect server (`builder.remote("local[2]")`). A Connect server elsewhere
+    must have been started with the jars and the extension; then only `flambeau.functions` is needed here.
+
+    Where the JVM runs already (`spark-submit`, a second session), the jars must be there: `--jars`, or `configure` before the
+    first session. They are not added twice.
+
+    Args:
+        builder: a `SparkSession.builder`.
+        jars: paths or URIs; default: `find_jars()`.
+
+    Raises:
+        FlambeauError: the jars are not there, or the builder points to a Connect server that runs already.
+    """
+    options: dict[str, Any] = dict(getattr(builder, "_options", {}))
+    remote = str(options.get("spark.remote") or os.environ.get("SPARK_REMOTE", ""))
+    if remote.startswith("sc://"):
+        raise FlambeauError(
+            f"{remote} is a Connect server that runs already: start it with --jars and "
+            f"--conf spark.sql.extensions={EXTENSION}; a client has nothing to configure"
+        )
+    running = _settings_of_running_jvm()
+    if running is None:
+        present = _entries(options.get("spark.jars"))
+        if not any(Path(jar).name.startswith(MAIN_JAR) for jar in present):
+            present = _joined(present, [os.fspath(jar) for jar in jars] if jars is not None else find_jars())
+        builder.config("spark.jars", ",".join(present))
+    extensions = _entries(options.get("spark.sql.extensions", (running or {}).get("spark.sql.extensions")))
+    builder.config("spark.sql.extensions", ",".join(_joined(extensions, [EXTENSION])))
+    return builder
+
+
+def _entries(setting: object) -> list[str]:
+    return [part.strip() for part in str(setting or "").split(",") if part.strip()]
+
+
+def _joined(first: Iterable[str], second: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys([*first, *second]))
+
+
+def _settings_of_running_jvm() -> dict[str, str] | None:
+    """What the JVM of this program was started with, by `spark-submit` or by an earlier session; None: there is no JVM.
+
+    Raises:
+        FlambeauError: there is one, and it cannot see the Flambeau jar.
+    """
+    from pyspark import SparkConf, SparkContext
+
+    if "PYSPARK_GATEWAY_PORT" not in os.environ and SparkContext._gateway is None:
+        return None
+    SparkContext._ensure_initialized()
+    if not SparkContext._jvm.org.apache.spark.util.Utils.classIsLoadable(EXTENSION):
+        raise FlambeauError(
+            "this program's JVM runs already, without the Flambeau jars, and takes no new ones: under spark-submit pass them "
+            "with --jars; in a notebook restart the kernel and call configure before the first session"
+        )
+    return dict(SparkConf().getAll())

@@ -1,0 +1,247 @@
+"""`flambeau.export.package`: what it writes is what the module gives, or nothing is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from flambeau import export
+from flambeau.models import open_package, tomllib
+
+IMAGE = export.ImageInput(resize=20, crop=16, interpolation="bicubic", mean=[0.5, 0.5, 0.5], std=[2, 2, 2])
+OUTPUTS = [export.Output("features", "features"), export.Output("logits", "scores", labels=["cat", "dog"])]
+
+
+def write(module: nn.Module, path: Path, **changes: object) -> export.ExportReport:
+    """The usual package, with some arguments changed."""
+    arguments = {"name": "net", "inputs": [IMAGE], "outputs": OUTPUTS, "license": "MIT", "quiet": True, **changes}
+    return export.package(module, path, **arguments)
+
+
+def manifest(path: Path) -> dict:
+    """The manifest as tables."""
+    return tomllib.loads((path / "model.toml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("method", ["trace", "script"])
+def test_the_program_gives_what_the_module_gives(net: nn.Module, tmp_path: Path, method: str) -> None:
+    report = write(net, tmp_path / "net", method=method)
+    program = torch.jit.load(str(tmp_path / "net" / "model.pt"))
+    for rows in (1, 2, 7):
+        image = torch.rand(rows, 3, 16, 16)
+        for expected, actual in zip(net(image), program(image)):
+            assert torch.allclose(expected, actual, atol=1e-6)
+    assert not program.training
+    assert report.cosine == pytest.approx(1, abs=1e-6)
+    assert {(item.rows, item.frozen) for item in report.parity} == {(1, False), (1, True), (3, False), (3, True)}
+
+
+def test_the_manifest_tells_everything(net: nn.Module, tmp_path: Path) -> None:
+    write(net, tmp_path / "net", description="A net", batch_rows=16, files={"NOTICE.txt": "mine\n"})
+    assert manifest(tmp_path / "net") == {
+        "format": 1,
+        "name": "net",
+        "license": "MIT",
+        "description": "A net",
+        "batch_rows": 16,
+        "input": [
+            {
+                "name": "image",
+                "kind": "image",
+                "image": {
+                    "resize": 20,
+                    "crop": 16,
+                    "interpolation": "bicubic",
+                    "channels": "RGB",
+                    "scale": 1 / 255,
+                    "mean": [0.5, 0.5, 0.5],
+                    "std": [2.0, 2.0, 2.0],
+                    "exif_orientation": False,
+                },
+            }
+        ],
+        "output": [
+            {"name": "features", "role": "features", "shape": [3], "dtype": "f32"},
+            {
+                "name": "logits",
+                "role": "scores",
+                "shape": [2],
+                "dtype": "f32",
+                "labels": "labels.txt",
+                "activation": "softmax",
+            },
+        ],
+        "variant": [
+            {
+                "file": "model.pt",
+                "engine": "torchscript",
+                "precision": "f32",
+                "sha256": hashlib.sha256((tmp_path / "net" / "model.pt").read_bytes()).hexdigest(),
+                "cosine": 1.0,
+            }
+        ],
+        "files": {
+            "NOTICE.txt": hashlib.sha256(b"mine\n").hexdigest(),
+            "labels.txt": hashlib.sha256(b"cat\ndog\n").hexdigest(),
+        },
+    }
+    assert open_package(tmp_path / "net").problems() == []
+
+
+def test_outputs_may_come_by_name(by_name: nn.Module, tmp_path: Path) -> None:
+    write(by_name, tmp_path / "net")
+    features, logits = torch.jit.load(str(tmp_path / "net" / "model.pt"))(torch.rand(2, 3, 16, 16))
+    assert list(features.shape) == [2, 3]
+    assert list(logits.shape) == [2, 2]
+
+
+def test_a_tensor_model_with_two_inputs_and_an_integer_output(tmp_path: Path) -> None:
+    class Sum(nn.Module):
+        def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+            return (x * mask.view(-1, 1, 1)).sum(dim=[1, 2]), mask.long()
+
+    inputs = [export.TensorInput("x", [2, 3]), export.TensorInput("mask", [], "bool")]
+    outputs = [export.Output("total"), export.Output("kept")]
+    write(Sum(), tmp_path / "sum", name="sum", inputs=inputs, outputs=outputs)
+    written = manifest(tmp_path / "sum")
+    assert [(item["dtype"], item["shape"]) for item in written["input"]] == [("f32", [2, 3]), ("bool", [])]
+    assert [(item["dtype"], item["shape"]) for item in written["output"]] == [("f32", []), ("i64", [])]
+
+
+def test_text_and_audio_inputs_write_their_sections(tmp_path: Path) -> None:
+    class Bag(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Embedding(4, 8)
+
+        def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+            weights = attention_mask.unsqueeze(2).float()
+            return (self.table(input_ids) * weights).sum(1) / weights.sum(1)
+
+    class Loudness(nn.Module):
+        def forward(self, samples: Tensor, lengths: Tensor) -> Tensor:
+            return samples.square().sum(1, keepdim=True) / lengths.unsqueeze(1)
+
+    tokenizer = tmp_path / "tokenizer.json"
+    tokenizer.write_text(json.dumps({"model": {"type": "WordLevel", "vocab": {"[UNK]": 0, "a": 1, "b": 2, "c": 3}}}))
+    features = [export.Output("features", "features")]
+    write(Bag(), tmp_path / "bag", name="bag", inputs=[export.TextInput(tokenizer, max_length=64)], outputs=features)
+    written = manifest(tmp_path / "bag")
+    assert written["input"][0]["text"] == {
+        "tokenizer": "tokenizer.json",
+        "max_length": 64,
+        "inputs": ["input_ids", "attention_mask"],
+    }
+    assert (tmp_path / "bag" / "tokenizer.json").read_bytes() == tokenizer.read_bytes()
+    assert "tokenizer.json" in written["files"]
+
+    write(
+        Loudness(),
+        tmp_path / "loud",
+        name="loud",
+        inputs=[export.AudioInput(8000, window_samples=4000)],
+        outputs=features,
+    )
+    assert manifest(tmp_path / "loud")["input"][0]["audio"] == {
+        "sample_rate": 8000,
+        "max_seconds": 600.0,
+        "window_samples": 4000,
+        "inputs": ["samples", "lengths"],
+    }
+
+
+def test_a_trace_that_kept_the_batch_size_is_refused(tmp_path: Path) -> None:
+    class Flat(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            return image.reshape(int(image.shape[0]), -1)[:, :4]
+
+    with pytest.raises(export.ExportError, match="try method='script'"):
+        write(Flat(), tmp_path / "flat", outputs=[export.Output("features", "features")])
+    assert not (tmp_path / "flat").exists()
+    write(Flat(), tmp_path / "flat", outputs=[export.Output("features", "features")], method="script")
+
+
+def test_a_random_module_is_refused(tmp_path: Path) -> None:
+    class Noise(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            return torch.rand([image.shape[0], 4])
+
+    with pytest.raises(export.ExportError, match="does not give what the module gives"):
+        write(Noise(), tmp_path / "noise", outputs=[export.Output("features", "features")])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"outputs": [export.Output("features", "features")]}, "gives 2 outputs, but 1 are declared"),
+        (
+            {"outputs": [OUTPUTS[0], export.Output("logits", "scores", labels=["one"])]},
+            "2 scores, but there are 1 labels",
+        ),
+        ({"outputs": [OUTPUTS[0], export.Output("more", "features")]}, "only one output may have the role features"),
+        ({"outputs": [OUTPUTS[0], export.Output("features")]}, "the same name"),
+        ({"inputs": []}, "at least one input"),
+        ({"inputs": [export.ImageInput(crop=16, channels="L")]}, r"the module fails on inputs \[2, 1, 16, 16\]"),
+        ({"name": "a/b"}, "package name"),
+        ({"method": "magic"}, "neither trace nor script"),
+        ({"files": {"../x": "no"}}, "cannot be the name of a file"),
+        ({"files": {"model.pt": "no"}}, "cannot be the name of a file"),
+    ],
+)
+def test_mistakes_are_named_and_nothing_is_written(
+    net: nn.Module, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(export.ExportError, match=message):
+        write(net, tmp_path / "net", **changes)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: export.ImageInput(resize=256), "needs crop="),
+        (lambda: export.ImageInput(crop=0), "positive whole number"),
+        (lambda: export.ImageInput(crop=8, interpolation="area"), "none of nearest"),
+        (lambda: export.ImageInput(crop=8, channels="L", mean=[0.5, 0.5, 0.5]), "mean needs 1 numbers"),
+        (lambda: export.ImageInput(crop=8, std=[1, 0, 1]), "zero"),
+        (lambda: export.ImageInput(resize=(4, 4), crop=(8, 8)), "larger than resize"),
+        (lambda: export.TensorInput("x", [0]), "positive whole number"),
+        (lambda: export.TensorInput("x", [3], "float"), "none of f32"),
+        (lambda: export.TensorInput("1x"), "no digit first"),
+        (lambda: export.TextInput("/nowhere/tokenizer.json"), "no tokenizer at"),
+        (lambda: export.AudioInput(hop_samples=5), "need window_samples"),
+        (lambda: export.AudioInput(window_samples=5, hop_samples=6), "would be skipped"),
+        (lambda: export.AudioInput(inputs=["samples"]), "without lengths needs window_samples"),
+        (lambda: export.Output("x", "embedding"), "none of features"),
+        (lambda: export.Output("x", "features", labels=["a"]), "for role='scores'"),
+    ],
+)
+def test_descriptions_check_themselves(make: object, message: str) -> None:
+    with pytest.raises(export.ExportError, match=message):
+        make()
+
+
+def test_overwriting_is_asked_for_and_touches_packages_only(net: nn.Module, tmp_path: Path) -> None:
+    write(net, tmp_path / "net", files={"old.txt": "old"})
+    with pytest.raises(export.ExportError, match="overwrite=True"):
+        write(net, tmp_path / "net")
+    write(net, tmp_path / "net", overwrite=True)
+    assert sorted(path.name for path in (tmp_path / "net").iterdir()) == ["labels.txt", "model.pt", "model.toml"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(export.ExportError, match="is no model package"):
+        write(net, tmp_path / "mine", overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "net"]
+
+
+def test_the_report_can_be_read(net: nn.Module, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(net, tmp_path / "net", quiet=False)
+    page = capsys.readouterr().out
+    for part in ("net  ->", "sha256", "crop=16", "logits scores f32 [2]", "1 row ", "3 rows", "frozen"):
+        assert part in page

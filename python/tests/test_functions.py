@@ -1,0 +1,73 @@
+"""`flambeau.functions` builds the calls that it promises, in classic PySpark and over Connect.
+
+Columns are built and read as text, before any analysis: no jar and no model is needed. What the calls do is tested end
+to end under `tests/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.errors import AnalysisException
+from pyspark.sql import SparkSession
+from pyspark.sql.functions import col
+
+from flambeau import functions as F
+
+CALLS = [
+    (lambda: F.featurize("content", "net"), "featurize(content, 'net')"),
+    (lambda: F.featurize(col("content"), Path("/models/net")), "featurize(content, '/models/net')"),
+    (lambda: F.try_featurize("p.content", "net"), "try_featurize(p.content, 'net')"),
+    (lambda: F.classify("content", "net"), "classify(content, 'net', 5)"),
+    (lambda: F.classify("content", "net", k=3), "classify(content, 'net', 3)"),
+    (lambda: F.try_classify(col("content"), "net", 1), "try_classify(content, 'net', 1)"),
+    (lambda: F.infer("net", "a", col("b")), "infer('net', a, b)"),
+    (lambda: F.try_infer("net", "a"), "try_infer('net', a)"),
+]
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[SparkSession]:
+    """A plain classic session; Flambeau is not in it."""
+    builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+    session = builder.config("spark.driver.bindAddress", "127.0.0.1").getOrCreate()
+    yield session
+    session.stop()
+
+
+@pytest.mark.parametrize(("make", "text"), CALLS)
+def test_classic_calls(spark: SparkSession, make: object, text: str) -> None:
+    assert str(make()) == f"Column<'{text}'>"
+
+
+@pytest.mark.parametrize(("make", "text"), CALLS)
+def test_connect_calls(monkeypatch: pytest.MonkeyPatch, make: object, text: str) -> None:
+    monkeypatch.setenv("SPARK_CONNECT_MODE_ENABLED", "1")
+    column = make()
+    assert type(column).__module__ == "pyspark.sql.connect.column"
+    name, _, rest = text.partition("(")
+    expression = column._expr
+    assert expression._name == name
+    assert len(expression._args) == rest.count(",") + 1
+
+
+def test_a_plan_has_the_call_before_analysis(spark: SparkSession) -> None:
+    with pytest.raises(AnalysisException, match=r"UNRESOLVED_ROUTINE.*featurize"):
+        spark.range(1).select(F.featurize("id", "net"))
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: F.featurize("content", None), TypeError, "must be a name, path or URI"),
+        (lambda: F.featurize("content", 3), TypeError, "not int"),
+        (lambda: F.classify("content", "net", 0), ValueError, "at least 1"),
+        (lambda: F.classify("content", "net", True), ValueError, "at least 1"),
+        (lambda: F.infer("net"), TypeError, "needs the model's inputs"),
+    ],
+)
+def test_mistakes(spark: SparkSession, make: object, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        make()

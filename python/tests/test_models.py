@@ -1,0 +1,96 @@
+"""`flambeau.models`: packages in folders, zips and jars are found, shown and checked."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+from flambeau import export
+from flambeau.models import FlambeauError, find, main, open_package
+
+
+@pytest.fixture
+def folder(net: nn.Module, tmp_path: Path) -> Path:
+    """A folder with one package, `net`."""
+    export.package(
+        net,
+        tmp_path / "packages" / "net",
+        name="net",
+        inputs=[export.ImageInput(crop=16, resize=16)],
+        outputs=[export.Output("features", "features"), export.Output("logits", "scores", labels=["cat", "dog"])],
+        license="MIT",
+        quiet=True,
+    )
+    return tmp_path / "packages"
+
+
+@pytest.fixture
+def jar(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A jar that carries the package, as the only one that the session knows."""
+    path = folder.parent / "flambeau_2.13-0.0.0.jar"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in (folder / "net").iterdir():
+            archive.write(file, f"flambeau/models/embedded/{file.name}")
+        archive.writestr("flambeau/models/embedded/package.index", "")
+    monkeypatch.setenv("FLAMBEAU_JARS", str(path))
+    return path
+
+
+def test_list_names_folders_zips_and_jars(folder: Path, jar: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.make_archive(str(folder / "zipped"), "zip", folder / "net")
+    assert main(["list", "--path", str(folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:3] for line in lines] == [["net", "image", "MIT"]] * 3
+    assert lines[0].endswith("packages/net")
+    assert lines[1].endswith("zipped.zip")
+    assert lines[2].endswith(f"{jar.name}!/flambeau/models/embedded")
+
+
+def test_list_goes_on_after_a_package_it_cannot_read(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "broken").mkdir()
+    (folder / "broken" / "model.toml").write_text('name = "')
+    assert main(["list", "--path", str(folder)]) == 0
+    page = capsys.readouterr().out
+    assert "(unreadable)" in page
+    assert "packages/net" in page
+
+
+def test_show_tells_what_goes_in_and_out(folder: Path, jar: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("net", "embedded", str(folder / "net")):
+        assert main(["show", name, "--path", str(folder)]) == 0
+        page = capsys.readouterr().out
+        for part in ("crop=16", "logits: scores shape=[2]", "model.pt: torchscript, f32", "sha256"):
+            assert part in page
+
+
+def test_check_finds_changed_missing_and_foreign_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(folder / "net")]) == 0
+    (folder / "net" / "model.pt").write_bytes(b"other")
+    (folder / "net" / "labels.txt").unlink()
+    (folder / "net" / "extra.bin").write_bytes(b"?")
+    assert main(["check", str(folder / "net")]) == 1
+    said = capsys.readouterr().err
+    assert "model.pt has SHA-256 d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa" in said
+    assert "no file labels.txt" in said
+    assert "extra.bin is not named" in said
+
+
+def test_a_package_inside_a_jar_is_checked_in_place(jar: Path) -> None:
+    assert find("embedded").problems() == []
+
+
+def test_a_zip_may_hold_the_folder(folder: Path) -> None:
+    shutil.make_archive(str(folder.parent / "whole"), "zip", folder, "net")
+    assert open_package(folder.parent / "whole.zip").problems() == []
+
+
+def test_an_unknown_name_lists_the_known(folder: Path, jar: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLAMBEAU_MODELS_PATH", f"{folder}, /nowhere")
+    with pytest.raises(FlambeauError, match="no model 'nte'; known: net, embedded"):
+        find("nte")
+    with pytest.raises(FlambeauError, match="is no model package"):
+        find(str(folder))

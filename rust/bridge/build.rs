@@ -1,0 +1,9 @@
+//! The library finds libtorch beside itself, or already loaded by the JVM side.
+
+fn main() {
+    println!("cargo:rustc-link-arg-cdylib=-Wl,-rpath,$ORIGIN");
+    println!("cargo:rerun-if-env-changed=LIBTORCH");
+    if let Ok(root) = std::env::var("LIBTORCH") {
+        println!("cargo:rustc-link-arg=-Wl,-rpath,{root}/lib");
+    }
+}

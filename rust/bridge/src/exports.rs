@@ -1,0 +1,151 @@
+//! The native methods of `io.flambeau.bridge.NativeBridge`. Only `registerNatives` is an exported symbol; it registers the
+//! others from [`METHODS`], whose signatures are checked against the Rust functions when this crate is compiled, and
+//! against the Java class when they are registered.
+
+use std::path::Path;
+use std::sync::Once;
+
+use flambeau_engine::{Counters, ModelOptions, Package, Request, Session, pool, registry, stats};
+use flambeau_torch_ext::process;
+use jni::objects::{JClass, JLongArray, JString};
+use jni::sys::jlong;
+use jni::{Env, NativeMethod, native_method};
+use serde::Deserialize;
+
+use crate::failure::{self, Failure, ThrowNative};
+use crate::{arrow, handles, jlog};
+
+macro_rules! methods {
+    ($($name:literal => { $($definition:tt)* }),* $(,)?) => {
+        /// Everything but `registerNatives`.
+        const METHODS: &[NativeMethod] = &[$(native_method! { $($definition)*, error_policy = ThrowNative }),*];
+        /// Java names, in the same order.
+        const NAMES: &[&str] = &[$($name),*];
+    };
+}
+
+methods! {
+    "nativeTable" => { static fn native_table() -> JString },
+    "start" => { static fn start(settings: JString) -> JString },
+    "describeModel" => { static fn describe_model(directory: JString) -> JString },
+    "openModel" => { static fn open_model(directory: JString, options: JString) -> jlong },
+    "openSession" => { static fn open_session(model: jlong, schema: jlong, request: JString) -> jlong },
+    "evaluate" => { static fn evaluate(session: jlong, input: jlong, output: jlong, schema: jlong, counters: jlong[]) },
+    "estimateBytes" => { static fn estimate_bytes(session: jlong, rows: jlong) -> jlong },
+    "close" => { static fn close(handle: jlong) },
+    "stats" => { static fn stats() -> JString },
+}
+
+/// The exported symbol.
+#[allow(dead_code, reason = "the constant exists for the symbol that its macro exports")]
+const REGISTER: NativeMethod = native_method! {
+    java_type = "io.flambeau.bridge.NativeBridge",
+    static extern fn register_natives(),
+    error_policy = ThrowNative,
+};
+
+type Answer<T> = Result<T, Failure>;
+
+fn register_natives<'local>(env: &mut Env<'local>, class: JClass<'local>) -> Answer<()> {
+    failure::prepare(env)?;
+    jlog::prepare(env)?;
+    // SAFETY: all methods are static on the Java side too, and `native_method!` made pointers and signatures agree.
+    unsafe { env.register_native_methods(&class, METHODS) }?;
+    Ok(())
+}
+
+fn native_table<'local>(env: &mut Env<'local>, _class: JClass<'local>) -> Answer<JString<'local>> {
+    Ok(env.new_string(NAMES.join("\n"))?)
+}
+
+#[derive(Deserialize)]
+struct StartSettings {
+    intra_op_threads: usize,
+    decode_threads: usize,
+    log_level: String,
+}
+
+fn start<'local>(env: &mut Env<'local>, _class: JClass<'local>, settings: JString<'local>) -> Answer<JString<'local>> {
+    static ONCE: Once = Once::new();
+    let settings: StartSettings = serde_json::from_str(&settings.try_to_string(env)?)?;
+    let mut outcome = Ok(());
+    ONCE.call_once(|| {
+        jlog::set_level(&settings.log_level);
+        process::tune_malloc();
+        pool::configure(settings.decode_threads);
+        outcome = process::set_intra_op_threads(settings.intra_op_threads);
+    });
+    outcome?;
+    let versions = serde_json::json!({
+        "flambeau": env!("CARGO_PKG_VERSION"),
+        "libtorch": process::libtorch_version(),
+        "intra_op_threads": settings.intra_op_threads,
+        "decode_threads": settings.decode_threads,
+    });
+    Ok(env.new_string(versions.to_string())?)
+}
+
+fn describe_model<'local>(env: &mut Env<'local>, _class: JClass<'local>, directory: JString<'local>) -> Answer<JString<'local>> {
+    let directory = directory.try_to_string(env)?;
+    let package = Package::open(Path::new(&directory))?;
+    Ok(env.new_string(package.describe().to_string())?)
+}
+
+fn open_model<'local>(env: &mut Env<'local>, _class: JClass<'local>, directory: JString<'local>, options: JString<'local>) -> Answer<jlong> {
+    let directory = directory.try_to_string(env)?;
+    let options: ModelOptions = serde_json::from_str(&options.try_to_string(env)?)?;
+    Ok(handles::add_model(registry::open(Path::new(&directory), &options)?))
+}
+
+fn open_session<'local>(env: &mut Env<'local>, _class: JClass<'local>, model: jlong, schema: jlong, request: JString<'local>) -> Answer<jlong> {
+    let fields = arrow::take_schema(schema)?;
+    let request: Request = serde_json::from_str(&request.try_to_string(env)?)?;
+    Ok(handles::add_session(Session::new(handles::model(model)?, fields, request)?))
+}
+
+fn evaluate<'local>(
+    env: &mut Env<'local>,
+    _class: JClass<'local>,
+    session: jlong,
+    input: jlong,
+    output: jlong,
+    schema: jlong,
+    counters: JLongArray<'local>,
+) -> Answer<()> {
+    let session = handles::session(session)?;
+    let batch = arrow::take_batch(input, session.columns().clone())?;
+    let mut counted = Counters::default();
+    let result = session.evaluate(&batch, &mut counted);
+    counters.set_region(env, 0, &as_longs(&counted))?;
+    arrow::give_batch(&result?, output, schema)
+}
+
+/// The order that `ModelSession.Counters` reads.
+fn as_longs(c: &Counters) -> [i64; 9] {
+    let all = [
+        c.rows, c.forwards, c.bad_rows, c.prepare_ns, c.forward_ns, c.convert_ns, c.peak_native_bytes, c.real_tokens, c.padded_tokens,
+    ];
+    all.map(|n| i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+fn estimate_bytes<'local>(_env: &mut Env<'local>, _class: JClass<'local>, session: jlong, rows: jlong) -> Answer<jlong> {
+    let bytes = handles::session(session)?.estimate_bytes(u64::try_from(rows).unwrap_or(0));
+    Ok(i64::try_from(bytes).unwrap_or(i64::MAX))
+}
+
+fn close<'local>(_env: &mut Env<'local>, _class: JClass<'local>, handle: jlong) -> Answer<()> {
+    handles::close(handle);
+    Ok(())
+}
+
+fn stats<'local>(env: &mut Env<'local>, _class: JClass<'local>) -> Answer<JString<'local>> {
+    let stats = serde_json::json!({
+        "rows_forwarded": stats::ROWS_FORWARDED.get(),
+        "forwards": stats::FORWARDS.get(),
+        "model_loads": stats::MODEL_LOADS.get(),
+        "models_in_memory": registry::in_memory(),
+        "weights_bytes": registry::weights_bytes(),
+        "live_handles": handles::live(),
+    });
+    Ok(env.new_string(stats.to_string())?)
+}

@@ -1,0 +1,216 @@
+//! Nested lists of equal lengths into one dense buffer, the data of a tensor.
+//!
+//! A list column keeps its values in one child array, rows one after another, so a run of whole rows is one slice: equal
+//! lengths are checked on the offsets, and the values are copied at once where types agree. A row that does not fit is a
+//! fault of that row, never of the batch.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type};
+use arrow_array::{Array, ArrayRef, OffsetSizeTrait};
+use arrow_schema::DataType;
+
+use crate::{ColumnError, DenseFault, Element};
+
+/// Checks that a column of this type can make tensors of `rank` dimensions a row (0 = scalars).
+///
+/// # Errors
+/// Another nesting, or values that are not numbers or booleans. A vector of Spark ML has rank 1.
+pub fn check_type(data_type: &DataType, rank: usize) -> Result<(), ColumnError> {
+    let expected = || format!("{}a number or boolean{}", "array<".repeat(rank), ">".repeat(rank));
+    let mut inner = data_type;
+    if rank == 1 && is_ml_vector(inner) {
+        return Ok(());
+    }
+    for _ in 0..rank {
+        inner = match inner {
+            DataType::List(f) | DataType::LargeList(f) | DataType::FixedSizeList(f, _) => f.data_type(),
+            _ => return Err(ColumnError::of(expected(), data_type)),
+        };
+    }
+    if is_number(inner) { Ok(()) } else { Err(ColumnError::of(expected(), data_type)) }
+}
+
+/// Copies rows `rows` of `column` (none of them NULL) into `out`, one after another; `out` holds `rows.len()` times the
+/// product of `shape`. Returns the positions in `rows` that do not fit, with why; their part of `out` is unspecified.
+#[must_use]
+pub fn gather<T: Element>(column: &ArrayRef, shape: &[usize], rows: &[usize], out: &mut [T]) -> Vec<(usize, DenseFault)> {
+    let size: usize = shape.iter().product();
+    let fill = |start: usize, count: usize, out: &mut [T]| match vector_parts(column) {
+        Some(parts) => parts.fill(start, count, shape, out),
+        None => fill(column.as_ref(), start, count, shape, 0, out),
+    };
+    let mut faults = Vec::new();
+    for (at, count) in runs(rows) {
+        let part = &mut out[at * size..(at + count) * size];
+        if fill(rows[at], count, part).is_ok() {
+            continue;
+        }
+        for i in at..at + count {
+            if let Err(fault) = fill(rows[i], 1, &mut out[i * size..(i + 1) * size]) {
+                faults.push((i, fault));
+            }
+        }
+    }
+    faults
+}
+
+/// Stretches of consecutive rows: (position of the first, how many).
+fn runs(rows: &[usize]) -> impl Iterator<Item = (usize, usize)> + '_ {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let first = at;
+        if first >= rows.len() {
+            return None;
+        }
+        at += 1;
+        while at < rows.len() && rows[at] == rows[at - 1] + 1 {
+            at += 1;
+        }
+        Some((first, at - first))
+    })
+}
+
+/// Elements `start..start + count` of `array`, each of shape `shape[dimension..]`.
+fn fill<T: Element>(
+    array: &dyn Array,
+    start: usize,
+    count: usize,
+    shape: &[usize],
+    dimension: usize,
+    out: &mut [T],
+) -> Result<(), DenseFault> {
+    if has_null(array, start, count) {
+        return Err(DenseFault::NullInside);
+    }
+    let Some(&expected) = shape.get(dimension) else {
+        return leaf(array, start, count, out);
+    };
+    let wrong = |actual: usize| DenseFault::Length { dimension, expected, actual, shape: shape.to_vec() };
+    let (child, first) = match array.data_type() {
+        DataType::List(_) => list_range::<i32>(array, start, count, expected).map_err(wrong)?,
+        DataType::LargeList(_) => list_range::<i64>(array, start, count, expected).map_err(wrong)?,
+        _ => {
+            let list = array.as_fixed_size_list();
+            let width = usize::try_from(list.value_length()).unwrap_or(0);
+            if width != expected {
+                return Err(wrong(width));
+            }
+            (list.values(), (start + list.offset()) * width)
+        }
+    };
+    fill(child.as_ref(), first, count * expected, shape, dimension + 1, out)
+}
+
+fn has_null(array: &dyn Array, start: usize, count: usize) -> bool {
+    array.null_count() > 0 && (start..start + count).any(|i| array.is_null(i))
+}
+
+/// The child values and where those of row `start` begin, if all `count` rows have `expected` values; else a wrong length.
+fn list_range<O: OffsetSizeTrait>(
+    array: &dyn Array,
+    start: usize,
+    count: usize,
+    expected: usize,
+) -> Result<(&ArrayRef, usize), usize> {
+    let list = array.as_list::<O>();
+    let offsets = &list.value_offsets()[start..=start + count];
+    for pair in offsets.windows(2) {
+        let length = pair[1].as_usize() - pair[0].as_usize();
+        if length != expected {
+            return Err(length);
+        }
+    }
+    Ok((list.values(), offsets[0].as_usize()))
+}
+
+fn leaf<T: Element>(array: &dyn Array, start: usize, count: usize, out: &mut [T]) -> Result<(), DenseFault> {
+    if let Some(values) = T::same(array) {
+        out.copy_from_slice(&values[start..start + count]);
+        return Ok(());
+    }
+    macro_rules! convert {
+        ($arrow:ty, $from:ident, $wide:ty) => {{
+            let values = &array.as_primitive::<$arrow>().values()[start..start + count];
+            for (to, &value) in out.iter_mut().zip(values) {
+                *to = T::$from(<$wide>::from(value)).ok_or_else(|| refused::<T>(value))?;
+            }
+        }};
+    }
+    match array.data_type() {
+        DataType::Float32 => convert!(Float32Type, from_f64, f64),
+        DataType::Float64 => convert!(Float64Type, from_f64, f64),
+        DataType::Int8 => convert!(Int8Type, from_i64, i64),
+        DataType::Int16 => convert!(Int16Type, from_i64, i64),
+        DataType::Int32 => convert!(Int32Type, from_i64, i64),
+        DataType::Int64 => convert!(Int64Type, from_i64, i64),
+        DataType::UInt8 => convert!(UInt8Type, from_i64, i64),
+        DataType::Boolean => {
+            let values = array.as_boolean();
+            for (to, i) in out.iter_mut().zip(start..) {
+                let value = values.value(i);
+                *to = T::from_i64(i64::from(value)).ok_or_else(|| refused::<T>(value))?;
+            }
+        }
+        other => return Err(refused::<T>(other)),
+    }
+    Ok(())
+}
+
+fn refused<T: Element>(value: impl std::fmt::Display) -> DenseFault {
+    DenseFault::Value { value: value.to_string(), dtype: T::NAME }
+}
+
+fn is_number(data_type: &DataType) -> bool {
+    use DataType::{Boolean, Float32, Float64, Int8, Int16, Int32, Int64, UInt8};
+    matches!(data_type, Float32 | Float64 | Int8 | Int16 | Int32 | Int64 | UInt8 | Boolean)
+}
+
+/// Spark ML's vector: struct<type tinyint, size int, indices array<int>, values array<double>>.
+fn is_ml_vector(data_type: &DataType) -> bool {
+    let DataType::Struct(fields) = data_type else { return false };
+    let names: Vec<_> = fields.iter().map(|f| f.name().as_str()).collect();
+    names == ["type", "size", "indices", "values"]
+}
+
+fn vector_parts(column: &ArrayRef) -> Option<VectorParts<'_>> {
+    if !is_ml_vector(column.data_type()) {
+        return None;
+    }
+    let fields = column.as_struct();
+    Some(VectorParts { kind: fields.column(0), size: fields.column(1), indices: fields.column(2), values: fields.column(3) })
+}
+
+/// The four children of Spark ML's vector column.
+struct VectorParts<'a> {
+    kind: &'a ArrayRef,
+    size: &'a ArrayRef,
+    indices: &'a ArrayRef,
+    values: &'a ArrayRef,
+}
+
+impl VectorParts<'_> {
+    /// Type 1 is dense (values only), 0 sparse (size, indices, values).
+    fn fill<T: Element>(&self, start: usize, count: usize, shape: &[usize], out: &mut [T]) -> Result<(), DenseFault> {
+        let expected = shape.first().copied().unwrap_or(0);
+        for (row, out) in (start..start + count).zip(out.chunks_mut(expected.max(1))) {
+            if self.kind.as_primitive::<Int8Type>().value(row) == 1 {
+                fill(self.values.as_ref(), row, 1, shape, 0, out)?;
+                continue;
+            }
+            let size = usize::try_from(self.size.as_primitive::<Int32Type>().value(row)).unwrap_or(0);
+            if size != expected {
+                return Err(DenseFault::Length { dimension: 0, expected, actual: size, shape: shape.to_vec() });
+            }
+            out.fill(T::default());
+            let indices = self.indices.as_list::<i32>().value(row);
+            let values = self.values.as_list::<i32>().value(row);
+            let pairs = indices.as_primitive::<Int32Type>().values().iter().zip(values.as_primitive::<Float64Type>().values());
+            for (&index, &value) in pairs {
+                let place = usize::try_from(index).ok().and_then(|i| out.get_mut(i));
+                let place = place.ok_or(DenseFault::SparseIndex { index: i64::from(index), size })?;
+                *place = T::from_f64(value).ok_or_else(|| refused::<T>(value))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! What can go wrong, as data. Text is made here, at the edge; who must act is told by the variant.
+
+use flambeau_columns::{ColumnError, DenseFault};
+use flambeau_torch_ext::TorchError;
+
+use crate::prepare::audio::AudioError;
+use crate::prepare::image::ImageError;
+use crate::prepare::text::TextError;
+
+/// Why one row's content cannot be evaluated.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RowFault {
+    /// An image that cannot be read.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// A text that cannot be tokenized.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// A clip that cannot be read.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
+    /// An array that is not a tensor of the declared shape and dtype.
+    #[error(transparent)]
+    Dense(#[from] DenseFault),
+}
+
+/// A failed call.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A row's content, where the caller asked for an error rather than NULL.
+    #[error("input '{input}': {fault}")]
+    BadInput {
+        /// Row within the batch.
+        row: usize,
+        /// The model's input.
+        input: String,
+        /// What is wrong.
+        #[source]
+        fault: RowFault,
+    },
+    /// The package or its program.
+    #[error("model '{model}': {cause}")]
+    BadModel {
+        /// The package's name, or its folder where the name could not be read.
+        model: String,
+        /// What is wrong.
+        cause: String,
+    },
+    /// Arguments that do not fit the model.
+    #[error("{0}")]
+    BadRequest(String),
+    /// A column of a type that the input does not take.
+    #[error("input '{input}': {error}")]
+    Column {
+        /// The model's input.
+        input: String,
+        /// What is wrong.
+        #[source]
+        error: ColumnError,
+    },
+    /// libtorch refused the work.
+    #[error("model '{model}': libtorch: {error}")]
+    Torch {
+        /// The package's name.
+        model: String,
+        /// What it said.
+        #[source]
+        error: TorchError,
+    },
+    /// A bug of ours that was noticed.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl EngineError {
+    /// The word by which the JVM side tells who must act.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::BadInput { .. } => "bad_input",
+            Self::BadModel { .. } => "bad_model",
+            Self::BadRequest(_) | Self::Column { .. } => "bad_request",
+            Self::Torch { error: TorchError::OutOfMemory(_), .. } => "out_of_memory",
+            Self::Torch { .. } => "torch",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// The row of the batch to blame, where there is one.
+    #[must_use]
+    pub fn row(&self) -> Option<usize> {
+        match self {
+            Self::BadInput { row, .. } => Some(*row),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn model(model: &str, cause: impl std::fmt::Display) -> Self {
+        Self::BadModel { model: model.to_owned(), cause: cause.to_string() }
+    }
+
+    pub(crate) fn torch(model: &str, error: impl Into<TorchError>) -> Self {
+        Self::Torch { model: model.to_owned(), error: error.into() }
+    }
+}

@@ -1,0 +1,35 @@
+//! Failures on demand, so that tests see what users must never see. Nothing here runs unless a session asks for it by
+//! `spark.flambeau.internal.fault`.
+
+use serde::Deserialize;
+use tch::{Device, Kind, Tensor};
+
+use crate::EngineError;
+
+/// Where a session is told to fail: in its first forward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// A Rust panic.
+    Panic,
+    /// A C++ exception of libtorch.
+    Torch,
+    /// An allocation that libtorch cannot make.
+    Allocation,
+}
+
+impl Fault {
+    /// Fails in the way asked for.
+    ///
+    /// # Errors
+    /// Always, unless it panics.
+    #[expect(clippy::panic, reason = "this is what the fault is for")]
+    pub(crate) fn strike(self, model: &str) -> Result<(), EngineError> {
+        let outcome = match self {
+            Self::Panic => panic!("injected panic"),
+            Self::Torch => Tensor::zeros([2, 3], (Kind::Float, Device::Cpu)).f_view([7]),
+            Self::Allocation => Tensor::f_zeros([1_i64 << 50], (Kind::Float, Device::Cpu)),
+        };
+        outcome.map(drop).map_err(|error| EngineError::torch(model, error))
+    }
+}

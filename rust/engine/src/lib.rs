@@ -1,0 +1,26 @@
+//! The engine: a model package in, results out. It knows libtorch and Arrow, but no JVM and no word of Spark.
+//!
+//! The way of one batch: a [`Session`] (one per task, bound to one input schema and a list of requested outputs) stages
+//! every input column ([`prepare`]: images decoded and resized, texts tokenized, tensors gathered, on the decode pool),
+//! plans forward passes, runs the [`Model`] (one per process, shared by all sessions, kept by [`registry`]) and makes one
+//! Arrow column per request ([`results`](crate::session)).
+//!
+//! Who owns what: the registry owns models; a session holds its model by `Arc` and owns nothing else that outlives a call.
+//! Threads: a session belongs to one thread; only row preparation runs on the shared pool, and it never outlives the call.
+
+mod cpu;
+pub mod error;
+pub mod faults;
+mod memory;
+mod model;
+pub mod package;
+pub mod pool;
+pub mod prepare;
+pub mod registry;
+mod session;
+pub mod stats;
+
+pub use error::{EngineError, RowFault};
+pub use model::{Model, ModelOptions};
+pub use package::Package;
+pub use session::{Counters, Request, Session, Task};

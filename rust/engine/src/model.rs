@@ -1,0 +1,113 @@
+//! A loaded model: a package and its program, shared by every session of the process.
+
+use std::time::Instant;
+
+use flambeau_torch_ext::{Outputs, ScriptModule};
+use serde::Deserialize;
+use tch::Tensor;
+
+use crate::prepare::Preparer;
+use crate::{EngineError, Package, stats};
+
+/// How a model is to be opened; the JVM sends it as JSON. Values come as text, as Spark's settings do.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct ModelOptions {
+    /// Hash of the `model.toml` that the query was planned with; another one is an error.
+    pub hash: Option<String>,
+    /// Least cosine of a variant of reduced precision; 0.999 unless given.
+    pub min_cosine: Option<String>,
+}
+
+impl ModelOptions {
+    pub(crate) fn min_cosine(&self) -> Result<f64, EngineError> {
+        let Some(text) = &self.min_cosine else { return Ok(0.999) };
+        text.parse().map_err(|_| EngineError::BadRequest(format!("spark.flambeau.precision.minCosine is '{text}', not a number")))
+    }
+}
+
+/// A package with its program in memory. Immutable, so that tasks share it.
+#[derive(Debug)]
+pub struct Model {
+    /// What was loaded.
+    pub package: Package,
+    /// One for each input, in order.
+    pub(crate) preparers: Vec<Preparer>,
+    module: ScriptModule,
+}
+
+impl Model {
+    /// Loads the program that fits this machine and the options.
+    ///
+    /// # Errors
+    /// A package that changed or is damaged, or a program that libtorch does not load.
+    pub(crate) fn load(package: Package, options: &ModelOptions) -> Result<Self, EngineError> {
+        let started = Instant::now();
+        let name = package.descriptor.name.clone();
+        let variant = package.choose_variant(options.min_cosine()?)?;
+        let path = package.program(variant)?;
+        let module = ScriptModule::load(&path, None)
+            .map_err(|error| EngineError::model(&name, format!("{} cannot be loaded as TorchScript: {error}", variant.file)))?;
+        let preparers = package.descriptor.inputs.iter().map(|i| Preparer::new(&package, i)).collect::<Result<Vec<_>, _>>()?;
+        let given: usize = preparers.iter().map(Preparer::tensors).sum();
+        if module.inputs() != given {
+            let cause = format!("{} takes {} tensors, model.toml declares {given}", variant.file, module.inputs());
+            return Err(EngineError::model(&name, cause));
+        }
+        stats::MODEL_LOADS.add(1);
+        log::info!(
+            "loaded model '{name}' ({}, {}, {} bytes of weights) in {} ms",
+            variant.file,
+            variant.precision,
+            module.parameter_bytes(),
+            started.elapsed().as_millis()
+        );
+        Ok(Self { preparers, module, package })
+    }
+
+    /// The package's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.package.descriptor.name
+    }
+
+    /// Bytes of its weights.
+    #[must_use]
+    pub fn weights_bytes(&self) -> u64 {
+        self.module.parameter_bytes()
+    }
+
+    /// One forward pass over `rows` rows; the outputs in the package's order, their shapes checked.
+    pub(crate) fn forward(&self, inputs: &[Tensor], rows: usize) -> Result<Vec<Tensor>, EngineError> {
+        let outputs = self.module.forward(inputs).map_err(|error| EngineError::torch(self.name(), error))?;
+        stats::FORWARDS.add(1);
+        stats::ROWS_FORWARDED.add(rows);
+        let tensors = self.in_order(outputs)?;
+        for (tensor, declared) in tensors.iter().zip(&self.package.descriptor.outputs) {
+            let expected: Vec<i64> = std::iter::once(rows).chain(declared.shape.iter().copied()).map(|n| n as i64).collect();
+            if tensor.size() != expected {
+                let cause = format!("output '{}' has shape {:?}; model.toml declares {expected:?} (rows first)", declared.name, tensor.size());
+                return Err(EngineError::model(self.name(), cause));
+            }
+        }
+        Ok(tensors)
+    }
+
+    fn in_order(&self, outputs: Outputs) -> Result<Vec<Tensor>, EngineError> {
+        let declared = &self.package.descriptor.outputs;
+        let fail = |cause| EngineError::model(self.name(), cause);
+        let Some(names) = &outputs.names else {
+            if outputs.tensors.len() != declared.len() {
+                return Err(fail(format!("the program returned {} tensors; model.toml declares {}", outputs.tensors.len(), declared.len())));
+            }
+            return Ok(outputs.tensors);
+        };
+        let find = |name: &String| names.iter().position(|n| n == name);
+        declared
+            .iter()
+            .map(|output| match find(&output.name) {
+                Some(i) => Ok(outputs.tensors[i].shallow_clone()),
+                None => Err(fail(format!("the program returned {names:?}, but no '{}'", output.name))),
+            })
+            .collect()
+    }
+}

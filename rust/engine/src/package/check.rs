@@ -1,0 +1,117 @@
+//! What a package must fulfil beside its grammar.
+
+use std::collections::HashSet;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::{Descriptor, Input, InputKind, Output, Role};
+use crate::EngineError;
+
+/// Finds contradictions inside `model.toml`.
+pub(super) fn structure(descriptor: &Descriptor) -> Result<(), String> {
+    if descriptor.format != 1 {
+        return Err(format!("format is {}, this version reads 1", descriptor.format));
+    }
+    if descriptor.name.trim().is_empty() {
+        return Err("name is empty".into());
+    }
+    unique("input", descriptor.inputs.iter().map(|i| i.name.as_str()))?;
+    unique("output", descriptor.outputs.iter().map(|o| o.name.as_str()))?;
+    unique("variant", descriptor.variants.iter().map(|v| v.file.as_str()))?;
+    for input in &descriptor.inputs {
+        of_input(input).map_err(|cause| format!("input '{}': {cause}", input.name))?;
+    }
+    for output in &descriptor.outputs {
+        of_output(descriptor, output).map_err(|cause| format!("output '{}': {cause}", output.name))?;
+    }
+    let names = descriptor.files.keys().chain(descriptor.variants.iter().map(|v| &v.file));
+    for name in names {
+        if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
+            return Err(format!("'{name}' is not the name of a file in the package's folder"));
+        }
+    }
+    Ok(())
+}
+
+fn unique<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    let mut seen = HashSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(format!("two {what}s are called '{name}'"));
+        }
+    }
+    if seen.is_empty() { Err(format!("there is no [[{what}]]")) } else { Ok(()) }
+}
+
+fn of_input(input: &Input) -> Result<(), String> {
+    let tables = [
+        (InputKind::Image, input.image.is_some(), "image"),
+        (InputKind::Text, input.text.is_some(), "text"),
+        (InputKind::Audio, input.audio.is_some(), "audio"),
+    ];
+    for (kind, present, name) in tables {
+        if present != (input.kind == kind) {
+            let verb = if present { "must not have" } else { "needs" };
+            return Err(format!("an input of kind {} {verb} a table [input.{name}]", format!("{:?}", input.kind).to_lowercase()));
+        }
+    }
+    if let Some(spec) = &input.image {
+        spec.validate()?;
+    }
+    if let Some(spec) = &input.text {
+        spec.validate().map_err(|error| error.to_string())?;
+    }
+    if let Some(spec) = &input.audio {
+        spec.validate().map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+fn of_output(descriptor: &Descriptor, output: &Output) -> Result<(), String> {
+    if output.role == Role::Scores && output.shape.len() != 1 {
+        return Err(format!("scores have one dimension, one score per class; the shape is {:?}", output.shape));
+    }
+    if let Some(file) = &output.labels
+        && !descriptor.files.contains_key(file)
+    {
+        return Err(format!("labels are in '{file}', which [files] does not list"));
+    }
+    Ok(())
+}
+
+/// The labels of an output, as many as it has scores.
+pub(super) fn labels(descriptor: &Descriptor, output: &Output, directory: &Path) -> Result<Vec<String>, EngineError> {
+    let Some(file) = &output.labels else { return Ok(Vec::new()) };
+    let fail = |cause: String| EngineError::model(&descriptor.name, cause);
+    let text = std::fs::read_to_string(directory.join(file)).map_err(|error| fail(format!("{file} cannot be read: {error}")))?;
+    let labels: Vec<String> = text.lines().map(str::to_owned).collect();
+    if labels.len() != output.row_len() {
+        return Err(fail(format!("{file} has {} labels, output '{}' has {} scores", labels.len(), output.name, output.row_len())));
+    }
+    Ok(labels)
+}
+
+/// The path of a file of the package whose content has this SHA-256.
+pub(super) fn file(model: &str, directory: &Path, name: &str, sha256: &str) -> Result<PathBuf, EngineError> {
+    let path = directory.join(name);
+    let actual = hash(&path).map_err(|error| EngineError::model(model, format!("{name} cannot be read: {error}")))?;
+    if !actual.eq_ignore_ascii_case(sha256) {
+        return Err(EngineError::model(model, format!("{name} was altered: its SHA-256 is {actual}, model.toml says {sha256}")));
+    }
+    Ok(path)
+}
+
+fn hash(path: &Path) -> std::io::Result<String> {
+    let mut file = std::fs::File::open(path)?;
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0_u8; 1 << 20];
+    loop {
+        let n = file.read(&mut buffer)?;
+        if n == 0 {
+            return Ok(format!("{:x}", digest.finalize()));
+        }
+        digest.update(&buffer[..n]);
+    }
+}

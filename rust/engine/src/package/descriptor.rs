@@ -1,0 +1,189 @@
+//! `model.toml`, format 1. Unknown keys are errors: a misspelt setting must not be a silent default.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::prepare::audio::AudioSpec;
+use crate::prepare::image::ImageSpec;
+use crate::prepare::text::TextSpec;
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Descriptor {
+    /// 1.
+    pub format: u32,
+    /// What the model is called in messages.
+    pub name: String,
+    /// SPDX expression of the weights.
+    pub license: String,
+    /// One line for people.
+    #[serde(default)]
+    pub description: String,
+    /// Rows handed over in one batch; see [`Descriptor::batch_rows`].
+    pub batch_rows: Option<usize>,
+    /// What the program takes, in order.
+    #[serde(rename = "input")]
+    pub inputs: Vec<Input>,
+    /// What the program returns, in order.
+    #[serde(rename = "output")]
+    pub outputs: Vec<Output>,
+    /// The program, best first.
+    #[serde(rename = "variant")]
+    pub variants: Vec<Variant>,
+    /// Every other file with its SHA-256.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+}
+
+impl Descriptor {
+    /// Rows handed over in one batch: the package's own number, else by the kind of its inputs. Texts and clips come in more
+    /// rows than one forward pass takes, so that passes can be cut by length.
+    #[must_use]
+    pub fn batch_rows(&self) -> usize {
+        let of_kind = |kind| match kind {
+            InputKind::Image => 32,
+            InputKind::Text => 1024,
+            InputKind::Audio => 16,
+            InputKind::Tensor => 4096,
+        };
+        self.batch_rows.unwrap_or_else(|| self.inputs.iter().map(|i| of_kind(i.kind)).min().unwrap_or(1)).max(1)
+    }
+}
+
+/// How the rows of an input become tensors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputKind {
+    /// Encoded images or Spark's image struct.
+    Image,
+    /// Strings.
+    Text,
+    /// Encoded sounds.
+    Audio,
+    /// Numbers and (nested) arrays of them.
+    Tensor,
+}
+
+/// Element type of a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Dtype {
+    #[default]
+    F32,
+    F64,
+    F16,
+    Bf16,
+    I64,
+    I32,
+    I16,
+    I8,
+    U8,
+    Bool,
+}
+
+/// One input of the program.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Unique among the inputs.
+    pub name: String,
+    /// Which of the tables below applies.
+    pub kind: InputKind,
+    /// Of a tensor; f32 unless given.
+    #[serde(default)]
+    pub dtype: Dtype,
+    /// Of a tensor: the shape of one row, [] for a scalar.
+    #[serde(default)]
+    pub shape: Vec<usize>,
+    /// Of an image.
+    pub image: Option<ImageSpec>,
+    /// Of a text.
+    pub text: Option<TextSpec>,
+    /// Of a clip.
+    pub audio: Option<AudioSpec>,
+}
+
+/// What an output means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// An embedding: `featurize` gives the first of these.
+    Features,
+    /// One score per class: `classify` reads the first of these.
+    Scores,
+    /// Anything else: `infer` gives it.
+    Other,
+}
+
+/// What turns scores into probabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// Over all classes: exactly one is true.
+    #[default]
+    Softmax,
+    /// Each class by itself.
+    Sigmoid,
+    /// They are probabilities already.
+    None,
+}
+
+/// One output of the program.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Output {
+    /// Unique among the outputs; the key where the program returns a dict.
+    pub name: String,
+    /// What it means.
+    pub role: Role,
+    /// Shape of one row, [] for a scalar.
+    pub shape: Vec<usize>,
+    /// f32 unless given.
+    #[serde(default)]
+    pub dtype: Dtype,
+    /// File with one label a line.
+    pub labels: Option<String>,
+    /// Of scores; softmax unless given.
+    #[serde(default)]
+    pub activation: Activation,
+}
+
+impl Output {
+    /// Elements of one row.
+    #[must_use]
+    pub fn row_len(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// Which runtime a program is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EngineKind {
+    /// `torch.jit.save`.
+    Torchscript,
+    /// `torch._inductor.aoti_compile_and_package`.
+    AotInductor,
+}
+
+/// One form of the program.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// Name in the package's folder.
+    pub file: String,
+    /// Its runtime.
+    pub engine: EngineKind,
+    /// f32, or a reduced one.
+    pub precision: String,
+    /// Of the file, in hexadecimal.
+    pub sha256: String,
+    /// Processor features it needs, by Linux' names.
+    #[serde(default)]
+    pub requires: Vec<String>,
+    /// Least cosine against the f32 variant, measured when it was made.
+    pub cosine: Option<f64>,
+}

@@ -1,0 +1,82 @@
+//! Model packages: a folder with `model.toml`, the program in one or more variants, labels, tokenizer.
+//!
+//! This is the only parser of `model.toml`; the JVM asks for its description as JSON. Opening a package reads the small
+//! files and checks them; the program's hash is checked when it is loaded.
+
+mod check;
+mod describe;
+mod descriptor;
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+pub use descriptor::{Activation, Descriptor, Dtype, EngineKind, Input, InputKind, Output, Role, Variant};
+
+use crate::{EngineError, cpu};
+
+/// A package that was read and checked. Its program is not loaded.
+#[derive(Debug, Clone)]
+pub struct Package {
+    /// The folder.
+    pub directory: PathBuf,
+    /// SHA-256 of `model.toml` in hexadecimal: the identity of the content.
+    pub hash: String,
+    /// What `model.toml` says.
+    pub descriptor: Descriptor,
+    /// Labels of each output, in order; empty where it has none.
+    pub labels: Vec<Vec<String>>,
+}
+
+impl Package {
+    /// Reads the package in `directory`.
+    ///
+    /// # Errors
+    /// A descriptor that does not parse or contradicts itself, or a small file that is missing or altered.
+    pub fn open(directory: &Path) -> Result<Self, EngineError> {
+        let path = directory.join("model.toml");
+        let fail = |cause: String| EngineError::model(&directory.display().to_string(), cause);
+        let text = std::fs::read_to_string(&path).map_err(|error| fail(format!("model.toml cannot be read: {error}")))?;
+        let descriptor: Descriptor = toml::from_str(&text).map_err(|error| fail(format!("model.toml: {error}")))?;
+        check::structure(&descriptor).map_err(|cause| EngineError::model(&descriptor.name, format!("model.toml: {cause}")))?;
+        for (name, sha256) in &descriptor.files {
+            check::file(&descriptor.name, directory, name, sha256)?;
+        }
+        let labels = descriptor.outputs.iter().map(|output| check::labels(&descriptor, output, directory)).collect::<Result<_, _>>()?;
+        let hash = format!("{:x}", Sha256::digest(text.as_bytes()));
+        Ok(Self { directory: directory.to_owned(), hash, descriptor, labels })
+    }
+
+    /// The first variant that this machine can run and whose recorded cosine is at least `min_cosine`.
+    ///
+    /// # Errors
+    /// If there is none; the message says why for each.
+    pub fn choose_variant(&self, min_cosine: f64) -> Result<&Variant, EngineError> {
+        let mut refused = Vec::new();
+        for variant in &self.descriptor.variants {
+            let why = if variant.engine != EngineKind::Torchscript {
+                Some("this build runs TorchScript only".to_owned())
+            } else if let Some(feature) = cpu::lacks(&variant.requires) {
+                Some(format!("this processor lacks {feature}"))
+            } else if variant.precision != "f32" && variant.cosine.is_none_or(|cosine| cosine < min_cosine) {
+                let recorded = variant.cosine.map_or("none".to_owned(), |cosine| cosine.to_string());
+                Some(format!("its cosine against f32 ({recorded}) is below spark.flambeau.precision.minCosine ({min_cosine})"))
+            } else {
+                None
+            };
+            match why {
+                None => return Ok(variant),
+                Some(why) => refused.push(format!("{}: {why}", variant.file)),
+            }
+        }
+        Err(EngineError::model(&self.descriptor.name, format!("no variant can run here ({})", refused.join("; "))))
+    }
+
+    /// The variant's file, its hash checked.
+    ///
+    /// # Errors
+    /// If it is missing or altered.
+    pub fn program(&self, variant: &Variant) -> Result<PathBuf, EngineError> {
+        check::file(&self.descriptor.name, &self.directory, &variant.file, &variant.sha256)
+    }
+}

@@ -1,0 +1,93 @@
+//! Long clips: cutting into windows and joining the windows' results.
+
+use std::ops::Range;
+
+use super::{AudioSpec, Pool};
+
+impl AudioSpec {
+    /// The rows of the program that a clip of `samples` becomes: the whole clip when it is no longer than the window (or no
+    /// window is declared), else windows that start every hop and together cover the clip. The last one is shortened
+    /// to the end of the clip, never empty, and left out when the one before already reaches the end.
+    #[must_use]
+    pub fn windows(&self, samples: usize) -> Vec<Range<usize>> {
+        let Some(window) = self.window_samples.filter(|&window| samples > window) else {
+            return std::iter::once(0..samples).collect();
+        };
+        if self.pooling() == Pool::First {
+            return std::iter::once(0..window).collect();
+        }
+        let hop = self.hop_samples.unwrap_or(window).max(1);
+        let count = (samples - window).div_ceil(hop) + 1;
+        (0..count).map(|index| index * hop).map(|start| start..samples.min(start + window)).collect()
+    }
+}
+
+/// Joins the results of one clip's windows, `rows` of equal length, into one. `None` when there is no row or lengths
+/// differ. A NaN in any window makes the element NaN.
+#[must_use]
+pub fn pool(rows: &[&[f32]], how: Pool) -> Option<Vec<f32>> {
+    let (first, rest) = rows.split_first()?;
+    if rest.iter().any(|row| row.len() != first.len()) {
+        return None;
+    }
+    let column = |index: usize| rows.iter().map(move |row| row[index]);
+    Some(match how {
+        Pool::First => first.to_vec(),
+        Pool::Mean => (0..first.len())
+            .map(|index| (column(index).map(f64::from).sum::<f64>() / rows.len() as f64) as f32)
+            .collect(),
+        Pool::Max => (0..first.len())
+            .map(|index| column(index).fold(f32::NEG_INFINITY, |a, b| if a.is_nan() || b.is_nan() { f32::NAN } else { a.max(b) }))
+            .collect(),
+    })
+}
+
+#[cfg(test)]
+// One window is a list of one range here, not a slip for the list of its numbers.
+#[allow(clippy::single_range_in_vec_init)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn spec(window: usize, hop: usize, pool: Pool) -> AudioSpec {
+        toml::from_str::<AudioSpec>(&format!("sample_rate = 16000\nwindow_samples = {window}\nhop_samples = {hop}"))
+            .map(|spec| AudioSpec { pool: Some(pool), ..spec })
+            .unwrap()
+    }
+
+    #[test]
+    fn short_clips_stay_whole() {
+        assert_eq!(spec(10, 5, Pool::Mean).windows(10), [0..10]);
+        assert_eq!(spec(10, 5, Pool::Mean).windows(1), [0..1]);
+        assert_eq!(spec(10, 5, Pool::Mean).windows(11), [0..10, 5..11]);
+        assert_eq!(spec(10, 5, Pool::First).windows(99), [0..10]);
+        assert_eq!(toml::from_str::<AudioSpec>("sample_rate = 16000").unwrap().windows(7), [0..7]);
+    }
+
+    proptest! {
+        #[test]
+        fn windows_cover_the_clip(samples in 1usize..5_000, window in 1usize..700, hop in 1usize..700) {
+            let hop = hop.min(window);
+            let windows = spec(window, hop, Pool::Mean).windows(samples);
+            let mut covered = 0;
+            for (index, range) in windows.iter().enumerate() {
+                prop_assert!(range.start <= covered && range.end > covered || index == 0);
+                prop_assert!(range.len() <= window && !range.is_empty());
+                covered = range.end;
+            }
+            prop_assert_eq!(covered, samples);
+            prop_assert!(windows[..windows.len() - 1].iter().all(|r| r.len() == window));
+        }
+    }
+
+    #[test]
+    fn pooling() {
+        let rows: [&[f32]; 2] = [&[1.0, 5.0], &[3.0, -1.0]];
+        assert_eq!(pool(&rows, Pool::Mean).unwrap(), [2.0, 2.0]);
+        assert_eq!(pool(&rows, Pool::Max).unwrap(), [3.0, 5.0]);
+        assert_eq!(pool(&rows, Pool::First).unwrap(), [1.0, 5.0]);
+        assert_eq!(pool(&[], Pool::Mean), None);
+        assert_eq!(pool(&[&[1.0], &[]], Pool::Mean), None);
+        assert!(pool(&[&[f32::NAN], &[1.0]], Pool::Max).unwrap()[0].is_nan());
+    }
+}

@@ -1,0 +1,61 @@
+//! Columns of encoded sounds into sample tensors. A clip longer than the package's window becomes several units, whose
+//! results are pooled after the forward pass.
+
+use arrow_array::ArrayRef;
+use flambeau_columns::BytesColumn;
+use rayon::prelude::*;
+use tch::{TchError, Tensor};
+
+use super::audio::{AudioInput, AudioPreparer, AudioSpec, fill};
+use super::{Staged, StagedRows};
+use crate::{EngineError, RowFault, pool};
+
+#[derive(Debug)]
+pub(crate) struct AudioInputPreparer {
+    audio: AudioPreparer,
+}
+
+impl AudioInputPreparer {
+    pub(super) fn new(model: &str, spec: AudioSpec) -> Result<Self, EngineError> {
+        let audio = AudioPreparer::new(spec).map_err(|error| EngineError::model(model, error))?;
+        Ok(Self { audio })
+    }
+
+    pub(super) fn tensors(&self) -> usize {
+        self.audio.spec().inputs.len()
+    }
+
+    /// Half a minute of samples, twice; the true number is known only after decoding.
+    pub(super) fn row_bytes(&self) -> u64 {
+        u64::from(self.audio.spec().sample_rate) * 30 * 8
+    }
+
+    pub(super) fn stage(&self, column: &ArrayRef, rows: &[usize]) -> Result<Staged, EngineError> {
+        let bytes = BytesColumn::try_new(column).map_err(|error| EngineError::Internal(error.to_string()))?;
+        let decoded: Vec<_> = pool::install(|| rows.par_iter().map(|&row| self.audio.prepare(bytes.value(row))).collect());
+        let spec = self.audio.spec();
+        let (mut clips, mut units, mut faults) = (Vec::new(), Vec::with_capacity(rows.len()), Vec::new());
+        for (i, clip) in decoded.into_iter().enumerate() {
+            let first = clips.len();
+            match clip {
+                Ok(samples) => clips.extend(spec.windows(samples.len()).into_iter().map(|window| samples[window].to_vec())),
+                Err(error) => faults.push((i, RowFault::Audio(error))),
+            }
+            units.push(first..clips.len());
+        }
+        Ok(Staged { rows: StagedRows::Clips { clips, units, pool: spec.pooling() }, faults })
+    }
+
+    pub(super) fn assemble(&self, clips: &[Vec<f32>], units: &[usize], length: usize) -> Result<Vec<Tensor>, TchError> {
+        let spec = self.audio.spec();
+        let length = if spec.pads_to_window() { spec.window_samples.unwrap_or(length) } else { length };
+        let rows: Vec<&[f32]> = units.iter().map(|&unit| clips[unit].as_slice()).collect();
+        let (samples, lengths) = fill(&rows, length);
+        let shape = [units.len() as i64, length as i64];
+        let tensor = |input: &AudioInput| match input {
+            AudioInput::Samples => Tensor::f_from_slice(&samples).and_then(|t| t.f_view(shape)),
+            AudioInput::Lengths => Tensor::f_from_slice(&lengths),
+        };
+        spec.inputs.iter().map(tensor).collect()
+    }
+}

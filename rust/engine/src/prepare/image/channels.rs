@@ -1,0 +1,111 @@
+//! Colour arithmetic on bytes, as Pillow does it: CMYK, grey, BGR, alpha.
+
+use super::decode::{PIXEL_BYTES, Picture, buffer, checked_size};
+use super::{Channels, ImageError, ImageLimits, ImageSpec, PixelView};
+
+const RAW: &str = "raw pixels";
+
+/// `a * b / 255`, rounded to nearest.
+fn multiply(a: u8, b: u8) -> u8 {
+    divide_by_255(u32::from(a) * u32::from(b))
+}
+
+/// `value / 255` rounded to nearest, for `value` up to 255².
+fn divide_by_255(value: u32) -> u8 {
+    let rounded = value + 128;
+    (((rounded >> 8) + rounded) >> 8) as u8
+}
+
+/// Ink to light: each of red, green, blue is what its ink and black leave.
+pub(super) fn cmyk_to_rgb([cyan, magenta, yellow, black]: [u8; 4]) -> [u8; 3] {
+    let light = u8::MAX - black;
+    [cyan, magenta, yellow].map(|ink| light - multiply(ink, light))
+}
+
+/// CMYK as JPEG stores it (Adobe's convention: 255 is no ink) to RGBA, in place.
+pub(super) fn inverted_cmyk_to_rgba(pixels: &mut [u8]) {
+    for pixel in pixels.chunks_exact_mut(PIXEL_BYTES) {
+        if let &mut [cyan, magenta, yellow, black] = pixel {
+            let [red, green, blue] = cmyk_to_rgb([!cyan, !magenta, !yellow, !black]);
+            pixel.copy_from_slice(&[red, green, blue, u8::MAX]);
+        }
+    }
+}
+
+/// JFIF's full-range YCbCr, in 16-bit fixed point.
+pub(super) fn ycbcr_to_rgba([luma, blueness, redness]: [u8; 3]) -> [u8; PIXEL_BYTES] {
+    let (luma, blueness, redness) = (i32::from(luma) << 16, i32::from(blueness) - 128, i32::from(redness) - 128);
+    let byte = |value: i32| ((value + 0x8000) >> 16).clamp(0, 255) as u8;
+    [byte(luma + 91_881 * redness), byte(luma - 22_554 * blueness - 46_802 * redness), byte(luma + 116_130 * blueness), u8::MAX]
+}
+
+/// Opaque greys.
+pub(super) fn grey_to_rgba(greys: impl Iterator<Item = u8>) -> Vec<u8> {
+    greys.flat_map(|grey| [grey, grey, grey, u8::MAX]).collect()
+}
+
+/// Pairs of grey and alpha.
+pub(super) fn grey_alpha_to_rgba(pairs: &[u8]) -> Vec<u8> {
+    pairs.chunks_exact(2).flat_map(|pair| [pair[0], pair[0], pair[0], pair[1]]).collect()
+}
+
+/// Opaque colours.
+pub(super) fn rgb_to_rgba(colors: &[u8]) -> Vec<u8> {
+    let mut pixels = vec![u8::MAX; colors.len() / 3 * PIXEL_BYTES];
+    for (pixel, color) in pixels.chunks_exact_mut(PIXEL_BYTES).zip(colors.chunks_exact(3)) {
+        pixel[..3].copy_from_slice(color);
+    }
+    pixels
+}
+
+/// Checks a raw picture and brings it to RGBA.
+pub(super) fn from_pixels(view: &PixelView<'_>, limits: &ImageLimits) -> Result<Picture, ImageError> {
+    let bad = |cause: String| ImageError::BadPixels { cause };
+    let &PixelView { height, width, channels, data } = view;
+    let channels = match channels {
+        1 | 3 | 4 => channels as usize,
+        other => return Err(bad(format!("{other} channels (1 = grey, 3 = BGR and 4 = BGRA are read)"))),
+    };
+    if height <= 0 || width <= 0 {
+        return Err(bad(format!("{width} x {height} pixels")));
+    }
+    let (width, height) = checked_size(RAW, u64::from(width.unsigned_abs()), u64::from(height.unsigned_abs()), limits)?;
+    let expected = width * height * channels;
+    if data.len() != expected {
+        return Err(bad(format!("{width} x {height} pixels of {channels} channels take {expected} bytes, there are {}", data.len())));
+    }
+    let mut pixels = buffer(RAW, width * height * PIXEL_BYTES)?;
+    for (pixel, raw) in pixels.chunks_exact_mut(PIXEL_BYTES).zip(data.chunks_exact(channels)) {
+        let color = match *raw {
+            [grey] => [grey, grey, grey, u8::MAX],
+            [blue, green, red] => [red, green, blue, u8::MAX],
+            [blue, green, red, alpha] => [red, green, blue, alpha],
+            _ => [0; PIXEL_BYTES],
+        };
+        pixel.copy_from_slice(&color);
+    }
+    Ok(Picture { width, height, pixels, has_alpha: channels == 4 })
+}
+
+/// Lays alpha on the background (or drops it), then puts the channels where the model wants them: the first [`ImageSpec::channels`]
+/// bytes of every pixel.
+pub(super) fn flatten(picture: &mut Picture, spec: &ImageSpec) {
+    if let (Some(background), true) = (spec.background, picture.has_alpha) {
+        for pixel in picture.pixels.chunks_exact_mut(PIXEL_BYTES) {
+            let alpha = u32::from(pixel[3]);
+            for (value, behind) in pixel.iter_mut().zip(background) {
+                *value = divide_by_255(u32::from(*value) * alpha + u32::from(behind) * (255 - alpha));
+            }
+        }
+    }
+    match spec.channels {
+        Channels::Rgb => {}
+        Channels::Bgr => picture.pixels.chunks_exact_mut(PIXEL_BYTES).for_each(|pixel| pixel.swap(0, 2)),
+        Channels::L => picture.pixels.chunks_exact_mut(PIXEL_BYTES).for_each(|pixel| pixel[0] = luma(pixel[0], pixel[1], pixel[2])),
+    }
+}
+
+/// ITU-R 601 luma in 16-bit fixed point.
+fn luma(red: u8, green: u8, blue: u8) -> u8 {
+    ((u32::from(red) * 19_595 + u32::from(green) * 38_470 + u32::from(blue) * 7_471 + 0x8000) >> 16) as u8
+}

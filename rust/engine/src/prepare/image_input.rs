@@ -1,0 +1,64 @@
+//! Image columns into one tensor, channels last from the start: rows are written side by side by the decode pool, each into
+//! its own [h, w, c] block, and the program sees [rows, c, h, w] through strides alone.
+
+use arrow_array::ArrayRef;
+use flambeau_columns::ImageColumn;
+use rayon::prelude::*;
+
+use super::image::{ImageError, ImageLimits, ImageSpec, PixelView, prepare_encoded, prepare_pixels};
+use super::{Limits, Staged, StagedRows};
+use crate::{EngineError, RowFault, memory, pool};
+
+#[derive(Debug)]
+pub(crate) struct ImagePreparer {
+    spec: ImageSpec,
+}
+
+pub(super) fn is_null_mark(column: &ArrayRef, row: usize) -> bool {
+    ImageColumn::try_new(column).is_ok_and(|images| images.is_invalid_mark(row))
+}
+
+impl ImagePreparer {
+    pub(super) fn new(spec: ImageSpec) -> Self {
+        Self { spec }
+    }
+
+    /// Height, width, channels.
+    fn block(&self) -> (usize, usize, usize) {
+        let (height, width) = self.spec.output_size();
+        (height, width, self.spec.channels())
+    }
+
+    pub(super) fn row_bytes(&self) -> u64 {
+        let (height, width, channels) = self.block();
+        (height * width * channels * size_of::<f32>()) as u64
+    }
+
+    pub(super) fn stage(&self, model: &str, column: &ArrayRef, rows: &[usize], limits: &Limits) -> Result<Staged, EngineError> {
+        let images = ImageColumn::try_new(column).map_err(|error| EngineError::Internal(error.to_string()))?;
+        let limits = ImageLimits { max_pixels: limits.max_pixels };
+        let (height, width, channels) = self.block();
+        let shape = [rows.len(), height, width, channels].map(|n| n as i64);
+        let fill = |out: &mut [f32]| {
+            let blocks = out.par_chunks_mut(height * width * channels).zip(rows).enumerate();
+            let failed = blocks.filter_map(|(i, (block, &row))| self.prepare(&images, row, &limits, block).err().map(|e| (i, e)));
+            pool::install(|| failed.collect::<Vec<_>>())
+        };
+        let (tensor, mut failed) = memory::filled(&shape, fill).map_err(|error| EngineError::torch(model, error))?;
+        failed.sort_by_key(|(i, _)| *i);
+        let nchw = tensor.f_permute([0, 3, 1, 2]).map_err(|error| EngineError::torch(model, error))?;
+        let faults = failed.into_iter().map(|(i, error)| (i, RowFault::Image(error))).collect();
+        Ok(Staged { rows: StagedRows::Dense(nchw), faults })
+    }
+
+    fn prepare(&self, images: &ImageColumn, row: usize, limits: &ImageLimits, out: &mut [f32]) -> Result<(), ImageError> {
+        match images {
+            ImageColumn::Encoded(bytes) => prepare_encoded(bytes.value(row), &self.spec, limits, out),
+            ImageColumn::Pixels(pixels) => {
+                let p = pixels.value(row);
+                let view = PixelView { height: p.height, width: p.width, channels: p.channels, data: p.data };
+                prepare_pixels(&view, &self.spec, limits, out)
+            }
+        }
+    }
+}

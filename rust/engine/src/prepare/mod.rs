@@ -1,0 +1,120 @@
+//! From columns to the program's tensors.
+//!
+//! Preparation has two steps. *Staging* looks at every present row of a column, on the decode pool: images are decoded into
+//! one big tensor, texts tokenized, clips decoded, numbers gathered; rows that cannot be staged are faults of those rows.
+//! *Assembling* then makes the tensors of one forward pass out of any selection of staged rows. Between the two the session
+//! plans passes, by length where rows have lengths.
+//!
+//! `image`, `text` and `audio` hold the pure functions (no libtorch, no Arrow); the files beside them connect those to
+//! columns and tensors.
+
+pub mod audio;
+mod audio_input;
+pub mod image;
+mod image_input;
+mod staged;
+mod tensor_input;
+pub mod text;
+mod text_input;
+
+use arrow_array::ArrayRef;
+use arrow_schema::DataType;
+use flambeau_columns::ColumnError;
+
+pub(crate) use staged::{Staged, StagedRows};
+
+use crate::package::{Input, InputKind};
+use crate::{EngineError, Package};
+
+/// Limits that a session sets on what a row may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Pixels of one image, by its header.
+    pub max_pixels: u64,
+}
+
+/// How one input's rows become tensors. Immutable; belongs to the model.
+#[derive(Debug)]
+pub(crate) enum Preparer {
+    Image(image_input::ImagePreparer),
+    Text(Box<text_input::TextInputPreparer>),
+    Audio(audio_input::AudioInputPreparer),
+    Tensor(tensor_input::TensorPreparer),
+}
+
+impl Preparer {
+    pub(crate) fn new(package: &Package, input: &Input) -> Result<Self, EngineError> {
+        let missing = || EngineError::Internal(format!("input '{}' lost its table", input.name));
+        Ok(match input.kind {
+            InputKind::Image => Self::Image(image_input::ImagePreparer::new(input.image.clone().ok_or_else(missing)?)),
+            InputKind::Text => {
+                let spec = input.text.as_ref().ok_or_else(missing)?;
+                Self::Text(Box::new(text_input::TextInputPreparer::open(package, spec)?))
+            }
+            InputKind::Audio => {
+                let spec = input.audio.clone().ok_or_else(missing)?;
+                Self::Audio(audio_input::AudioInputPreparer::new(&package.descriptor.name, spec)?)
+            }
+            InputKind::Tensor => Self::Tensor(tensor_input::TensorPreparer::new(input.dtype, input.shape.clone())),
+        })
+    }
+
+    /// How many tensors of the program this input gives.
+    pub(crate) fn tensors(&self) -> usize {
+        match self {
+            Self::Image(_) | Self::Tensor(_) => 1,
+            Self::Text(text) => text.tensors(),
+            Self::Audio(audio) => audio.tensors(),
+        }
+    }
+
+    /// Whether a column of this type can be read.
+    pub(crate) fn check_type(&self, data_type: &DataType) -> Result<(), ColumnError> {
+        let empty = || arrow_array::new_empty_array(data_type);
+        match self {
+            Self::Image(_) => flambeau_columns::ImageColumn::try_new(&empty()).map(drop),
+            Self::Text(_) => flambeau_columns::TextColumn::try_new(&empty()).map(drop),
+            Self::Audio(_) => flambeau_columns::BytesColumn::try_new(&empty()).map(drop),
+            Self::Tensor(tensor) => flambeau_columns::dense::check_type(data_type, tensor.rank()),
+        }
+    }
+
+    /// Whether the row counts as NULL though its value is not (Spark's mark of an undecodable image).
+    pub(crate) fn is_null_mark(&self, column: &ArrayRef, row: usize) -> bool {
+        match self {
+            Self::Image(_) => image_input::is_null_mark(column, row),
+            _ => false,
+        }
+    }
+
+    /// Stages `rows` of `column`, none of them NULL.
+    pub(crate) fn stage(&self, model: &str, column: &ArrayRef, rows: &[usize], limits: &Limits) -> Result<Staged, EngineError> {
+        match self {
+            Self::Image(image) => image.stage(model, column, rows, limits),
+            Self::Text(text) => text.stage(column, rows),
+            Self::Audio(audio) => audio.stage(column, rows),
+            Self::Tensor(tensor) => tensor.stage(model, column, rows),
+        }
+    }
+
+    /// The program's tensors for these units, in this order.
+    pub(crate) fn assemble(&self, model: &str, staged: &StagedRows, units: &[usize], length: usize) -> Result<Vec<tch::Tensor>, EngineError> {
+        let tensors = match (self, staged) {
+            (_, StagedRows::Dense(tensor)) => staged::select(tensor, units).map(|t| vec![t]),
+            (Self::Text(text), StagedRows::Tokens(rows)) => text.assemble(rows, units, length),
+            (Self::Audio(audio), StagedRows::Clips { clips, .. }) => audio.assemble(clips, units, length),
+            _ => return Err(EngineError::Internal("rows were staged by another preparer".into())),
+        };
+        tensors.map_err(|error| EngineError::torch(model, error))
+    }
+
+    /// Native bytes that staging and assembling one row costs at the most, as far as it can be known beforehand.
+    pub(crate) fn row_bytes(&self) -> u64 {
+        match self {
+            Self::Image(image) => image.row_bytes(),
+            Self::Text(text) => text.row_bytes(),
+            Self::Audio(audio) => audio.row_bytes(),
+            Self::Tensor(tensor) => tensor.row_bytes(),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Rows that were made ready, waiting for their forward pass.
+
+use std::ops::Range;
+
+use tch::{TchError, Tensor};
+
+use super::text::TokenRow;
+use crate::RowFault;
+
+/// What staging a column gave.
+pub(crate) struct Staged {
+    pub(crate) rows: StagedRows,
+    /// Positions (in the list of staged rows) that failed, with why.
+    pub(crate) faults: Vec<(usize, RowFault)>,
+}
+
+/// A unit is what one row of the program's batch dimension holds: a row of the column, or a window of a clip.
+pub(crate) enum StagedRows {
+    /// One tensor, a unit per row; faulty rows hold zeros.
+    Dense(Tensor),
+    /// Token ids; faulty rows are empty.
+    Tokens(Vec<TokenRow>),
+    /// Samples of every unit, and the units of every staged row.
+    Clips { clips: Vec<Vec<f32>>, units: Vec<Range<usize>>, pool: super::audio::Pool },
+}
+
+impl StagedRows {
+    /// Lengths of all units, where they have any.
+    pub(crate) fn lengths(&self) -> Option<Vec<usize>> {
+        match self {
+            Self::Dense(_) => None,
+            Self::Tokens(rows) => Some(rows.iter().map(TokenRow::len).collect()),
+            Self::Clips { clips, .. } => Some(clips.iter().map(Vec::len).collect()),
+        }
+    }
+}
+
+/// Rows `units` of `tensor`: a view where they are consecutive, else a copy.
+pub(super) fn select(tensor: &Tensor, units: &[usize]) -> Result<Tensor, TchError> {
+    let Some(&first) = units.first() else { return tensor.f_narrow(0, 0, 0) };
+    let consecutive = units.iter().enumerate().all(|(i, unit)| *unit == first + i);
+    if consecutive {
+        return tensor.f_narrow(0, first as i64, units.len() as i64);
+    }
+    let index: Vec<i64> = units.iter().map(|unit| *unit as i64).collect();
+    tensor.f_index_select(0, &Tensor::from_slice(&index))
+}

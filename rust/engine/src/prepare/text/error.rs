@@ -1,0 +1,43 @@
+//! Why a tokenizer could not be used or a row could not be tokenized. Plain values: the engine decides whether a row's
+//! error fails the query or becomes NULL.
+
+/// An error of text preparation. [`TextError::is_row_error`] tells a bad row from a bad package.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TextError {
+    /// The tokenizer file is missing, unreadable or not a `tokenizer.json`.
+    #[error("cannot use the tokenizer {path}: {cause}")]
+    BadTokenizer {
+        /// The file as it was looked for.
+        path: String,
+        /// What was wrong with it.
+        cause: String,
+    },
+    /// The `[input.text]` table contradicts itself or the tokenizer.
+    #[error("bad [input.text]: {0}")]
+    BadSpec(String),
+    /// The bytes of the row are not UTF-8.
+    #[error("text is not UTF-8: invalid byte at offset {offset}")]
+    NotUtf8 {
+        /// Offset of the first byte that is part of no character.
+        offset: usize,
+    },
+    /// More text than is tokenized at once, and its beginning does not hold enough tokens to decide the row.
+    #[error("text of {bytes} bytes is too long to tokenize as a whole; the limit is {limit} bytes")]
+    TooLong {
+        /// Size of the text.
+        bytes: usize,
+        /// Largest size.
+        limit: usize,
+    },
+    /// The tokenizer itself refused the row (for example: no unknown token in the vocabulary).
+    #[error("text cannot be tokenized: {0}")]
+    Tokenizer(String),
+}
+
+impl TextError {
+    /// `true` when one row is at fault, `false` when the package is.
+    #[must_use]
+    pub fn is_row_error(&self) -> bool {
+        matches!(self, Self::NotUtf8 { .. } | Self::TooLong { .. } | Self::Tokenizer(_))
+    }
+}

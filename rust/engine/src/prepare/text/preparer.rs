@@ -1,0 +1,210 @@
+//! The tokenizer of one package and what it makes of a string.
+//!
+//! A [`TextPreparer`] is made once per loaded model and shared by all threads; `encode` only reads it. Rows are tokenized
+//! one by one: the engine's decode pool is the only parallelism (the tokenizer's own pool is never entered), and padding is
+//! left to the batch, which alone knows how long its longest row is.
+
+use std::path::Path;
+
+use tokenizers::{
+    EncodeInput, NormalizerWrapper, PaddingDirection, PostProcessor, PreTokenizerWrapper, Tokenizer, TruncationDirection,
+    TruncationParams,
+};
+
+use super::{Bucket, TextError, TextInput, TextSpec};
+
+/// Longest text that is tokenized as a whole; the tokenizer takes about 110 bytes of memory for each byte of it.
+const WHOLE_TEXT_BYTES: usize = 16 << 20;
+
+/// Prefixes of a longer text that are tried before the whole, where a prefix that fills the row cannot change the result.
+const PREFIX_BYTES: [usize; 4] = [16 << 10, 128 << 10, 1 << 20, WHOLE_TEXT_BYTES];
+
+/// One tokenized string: special tokens included, cut to the package's length, not padded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TokenRow {
+    /// Vocabulary index of each token.
+    pub ids: Vec<u32>,
+    /// Segment of each token; as long as `ids`.
+    pub type_ids: Vec<u32>,
+}
+
+impl TokenRow {
+    /// Tokens of the row; 0 only when the tokenizer adds no special tokens and found none.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there is no token at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+}
+
+/// A loaded tokenizer with the package's truncation. `Send + Sync`.
+#[derive(Debug)]
+pub struct TextPreparer {
+    tokenizer: Tokenizer,
+    inputs: Vec<TextInput>,
+    max_length: Option<usize>,
+    pad_id: u32,
+    pad_type_id: u32,
+    pads_left: bool,
+    prefix_suffices: bool,
+}
+
+impl TextPreparer {
+    /// Loads `spec.tokenizer` from the package folder `directory`.
+    ///
+    /// # Errors
+    /// [`TextError::BadSpec`] for a contradictory table, [`TextError::BadTokenizer`] for a file that cannot be used.
+    pub fn open(directory: &Path, spec: &TextSpec) -> Result<Self, TextError> {
+        spec.validate()?;
+        let path = directory.join(&spec.tokenizer);
+        let bad_file = |cause: String| TextError::BadTokenizer { path: path.display().to_string(), cause };
+        let json = std::fs::read(&path).map_err(|error| bad_file(error.to_string()))?;
+        let mut tokenizer = Tokenizer::from_bytes(json).map_err(|error| bad_file(error.to_string()))?;
+
+        let padding = tokenizer.get_padding().cloned();
+        tokenizer.with_padding(None);
+        let truncation = match (tokenizer.get_truncation(), spec.max_length) {
+            (Some(declared), Some(max_length)) => Some(TruncationParams { max_length, ..declared.clone() }),
+            (Some(declared), None) => Some(declared.clone()),
+            (None, Some(max_length)) => Some(TruncationParams { max_length, ..TruncationParams::default() }),
+            (None, None) => None,
+        };
+        if let Some(params) = &truncation {
+            // Checked here because the library subtracts the two without looking.
+            let special = tokenizer.get_post_processor().map_or(0, |post| post.added_tokens(false));
+            if params.max_length <= special || params.stride >= params.max_length - special {
+                return Err(TextError::BadSpec(format!(
+                    "max_length = {} leaves no room beside {special} special tokens and a stride of {}",
+                    params.max_length, params.stride
+                )));
+            }
+        }
+        let prefix_suffices = prefix_suffices(&tokenizer, truncation.as_ref());
+        let max_length = truncation.as_ref().map(|params| params.max_length);
+        tokenizer.with_truncation(truncation).map_err(|error| bad_file(error.to_string()))?;
+
+        let pad_id = match &padding {
+            Some(declared) => declared.pad_id,
+            None => ["[PAD]", "<pad>"].iter().find_map(|token| tokenizer.token_to_id(token)).unwrap_or(0),
+        };
+        Ok(Self {
+            tokenizer,
+            inputs: spec.inputs.clone(),
+            max_length,
+            pad_id,
+            pad_type_id: padding.as_ref().map_or(0, |declared| declared.pad_type_id),
+            pads_left: padding.is_some_and(|declared| matches!(declared.direction, PaddingDirection::Left)),
+            prefix_suffices,
+        })
+    }
+
+    /// The tensors that the program takes, in order.
+    #[must_use]
+    pub fn inputs(&self) -> &[TextInput] {
+        &self.inputs
+    }
+
+    /// Most tokens a row can have, special tokens included; `None` when text is never cut.
+    #[must_use]
+    pub fn max_length(&self) -> Option<usize> {
+        self.max_length
+    }
+
+    /// Tokens of `text`, special tokens included.
+    ///
+    /// # Errors
+    /// [`TextError::Tokenizer`] when the tokenizer refuses the text, [`TextError::TooLong`] when it has more than 16 MiB
+    /// and its beginning does not decide.
+    pub fn encode(&self, text: &str) -> Result<TokenRow, TextError> {
+        if self.prefix_suffices {
+            for piece in PREFIX_BYTES.into_iter().filter(|&piece| piece < text.len()) {
+                let boundary = (0..=piece).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+                if let Some(end) = text[..boundary].rfind(separates) {
+                    let (row, was_cut) = self.encode_whole(&text[..end])?;
+                    if was_cut {
+                        return Ok(row);
+                    }
+                }
+            }
+        }
+        if text.len() > WHOLE_TEXT_BYTES {
+            return Err(TextError::TooLong { bytes: text.len(), limit: WHOLE_TEXT_BYTES });
+        }
+        self.encode_whole(text).map(|(row, _)| row)
+    }
+
+    /// [`TextPreparer::encode`] of bytes that ought to be UTF-8.
+    ///
+    /// # Errors
+    /// [`TextError::NotUtf8`] with the place, or those of [`TextPreparer::encode`].
+    pub fn encode_bytes(&self, bytes: &[u8]) -> Result<TokenRow, TextError> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.encode(text),
+            Err(error) => Err(TextError::NotUtf8 { offset: error.valid_up_to() }),
+        }
+    }
+
+    /// The values of one program tensor for a batch, row after row, `bucket.rows.len() × bucket.length` of them.
+    /// `rows` is what the bucket's indices refer to.
+    #[must_use]
+    pub fn fill(&self, rows: &[TokenRow], bucket: &Bucket, input: TextInput) -> Vec<i64> {
+        let padding = match input {
+            TextInput::InputIds => i64::from(self.pad_id),
+            TextInput::AttentionMask => 0,
+            TextInput::TokenTypeIds => i64::from(self.pad_type_id),
+        };
+        let mut values = Vec::with_capacity(bucket.padded());
+        for &row in &bucket.rows {
+            let (row, start) = (&rows[row], values.len());
+            let missing = bucket.length.saturating_sub(row.len());
+            if self.pads_left {
+                values.resize(start + missing, padding);
+            }
+            match input {
+                TextInput::InputIds => values.extend(row.ids.iter().map(|&id| i64::from(id))),
+                TextInput::AttentionMask => values.extend(row.ids.iter().map(|_| 1)),
+                TextInput::TokenTypeIds => values.extend(row.type_ids.iter().map(|&id| i64::from(id))),
+            }
+            values.resize(start + bucket.length, padding);
+        }
+        values
+    }
+
+    /// The row, and whether tokens were cut off.
+    fn encode_whole(&self, text: &str) -> Result<(TokenRow, bool), TextError> {
+        let input = EncodeInput::Single(text.into());
+        let encoding = self.tokenizer.encode_fast(input, true).map_err(|error| TextError::Tokenizer(error.to_string()))?;
+        let was_cut = !encoding.get_overflowing().is_empty();
+        Ok((TokenRow { ids: encoding.get_ids().to_vec(), type_ids: encoding.get_type_ids().to_vec() }, was_cut))
+    }
+}
+
+/// Whether no token reaches across `character`: white space that the normalizers keep as white space.
+fn separates(character: char) -> bool {
+    matches!(character, ' ' | '\t' | '\n' | '\r') || (character.is_whitespace() && !character.is_control())
+}
+
+/// Whether the first tokens of a long text are those of any prefix that ends at white space and fills the row: true when
+/// the end is what truncation drops, white space always separates tokens, and neither the normalizer nor an added
+/// token looks across it. Other tokenizers see the whole text.
+fn prefix_suffices(tokenizer: &Tokenizer, truncation: Option<&TruncationParams>) -> bool {
+    truncation.is_some_and(|params| params.direction == TruncationDirection::Right)
+        && matches!(tokenizer.get_normalizer(), None | Some(NormalizerWrapper::BertNormalizer(_) | NormalizerWrapper::Lowercase(_)))
+        && matches!(
+            tokenizer.get_pre_tokenizer(),
+            Some(
+                PreTokenizerWrapper::BertPreTokenizer(_)
+                    | PreTokenizerWrapper::Whitespace(_)
+                    | PreTokenizerWrapper::WhitespaceSplit(_)
+            )
+        )
+        && tokenizer.get_added_tokens_decoder().values().all(|token| !token.content.contains(char::is_whitespace))
+}
+
+#[cfg(test)]
+mod tests;

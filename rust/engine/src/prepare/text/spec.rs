@@ -1,0 +1,121 @@
+//! The `[input.text]` table of a package.
+
+use std::path::{Component, Path};
+
+use serde::{Deserialize, Serialize};
+
+use super::TextError;
+
+/// A tensor that a text program can take, `[rows, tokens]` of i64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextInput {
+    /// Index of each token in the vocabulary; padding has the tokenizer's padding id.
+    InputIds,
+    /// 1 for a token of the text, 0 for padding.
+    AttentionMask,
+    /// Segment of each token (0 for a single text).
+    TokenTypeIds,
+}
+
+impl TextInput {
+    /// The name as the package writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InputIds => "input_ids",
+            Self::AttentionMask => "attention_mask",
+            Self::TokenTypeIds => "token_type_ids",
+        }
+    }
+}
+
+/// How a package wants its text prepared. Unknown keys are errors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextSpec {
+    /// The Hugging Face tokenizer file, relative to the package folder. Default `tokenizer.json`.
+    #[serde(default = "default_tokenizer")]
+    pub tokenizer: String,
+    /// Most tokens of a row, special tokens included; longer text is cut as `tokenizer.json` says (by default at its end).
+    /// Default: the truncation that `tokenizer.json` declares; with neither, text is never cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<usize>,
+    /// The tensors that the program takes, in order. Default `["input_ids", "attention_mask"]`.
+    #[serde(default = "default_inputs")]
+    pub inputs: Vec<TextInput>,
+}
+
+fn default_tokenizer() -> String {
+    "tokenizer.json".to_owned()
+}
+
+fn default_inputs() -> Vec<TextInput> {
+    vec![TextInput::InputIds, TextInput::AttentionMask]
+}
+
+impl Default for TextSpec {
+    fn default() -> Self {
+        Self { tokenizer: default_tokenizer(), max_length: None, inputs: default_inputs() }
+    }
+}
+
+impl TextSpec {
+    /// Checks what the types cannot say: a file name that stays in the package, a usable length, `input_ids` present and
+    /// no input twice.
+    ///
+    /// # Errors
+    /// [`TextError::BadSpec`] with the reason.
+    pub fn validate(&self) -> Result<(), TextError> {
+        let bad = |reason: String| Err(TextError::BadSpec(reason));
+        let stays_inside = Path::new(&self.tokenizer).components().all(|c| matches!(c, Component::Normal(_)));
+        if self.tokenizer.is_empty() || !stays_inside {
+            return bad(format!("tokenizer = {:?} is not a file of the package", self.tokenizer));
+        }
+        if self.max_length == Some(0) {
+            return bad("max_length = 0 leaves no token".to_owned());
+        }
+        if !self.inputs.contains(&TextInput::InputIds) {
+            return bad("inputs lacks \"input_ids\"".to_owned());
+        }
+        for (position, input) in self.inputs.iter().enumerate() {
+            if self.inputs[..position].contains(input) {
+                return bad(format!("inputs names {:?} twice", input.name()));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_and_strictness() {
+        let spec: TextSpec = toml::from_str("").unwrap();
+        assert_eq!(spec, TextSpec::default());
+        let spec: TextSpec =
+            toml::from_str("tokenizer = \"t.json\"\nmax_length = 7\ninputs = [\"token_type_ids\", \"input_ids\"]").unwrap();
+        assert_eq!(spec.max_length, Some(7));
+        assert_eq!(spec.inputs, [TextInput::TokenTypeIds, TextInput::InputIds]);
+        assert!(spec.validate().is_ok());
+        assert!(toml::from_str::<TextSpec>("lowercase = true").is_err());
+        assert!(toml::from_str::<TextSpec>("inputs = [\"ids\"]").is_err());
+    }
+
+    #[test]
+    fn contradictions_are_errors() {
+        let with = |change: fn(&mut TextSpec)| {
+            let mut spec = TextSpec::default();
+            change(&mut spec);
+            spec.validate().unwrap_err().to_string()
+        };
+        assert!(with(|s| s.tokenizer = "../x.json".into()).contains("not a file of the package"));
+        assert!(with(|s| s.tokenizer = "/etc/passwd".into()).contains("not a file of the package"));
+        assert!(with(|s| s.tokenizer = String::new()).contains("not a file of the package"));
+        assert!(with(|s| s.max_length = Some(0)).contains("max_length"));
+        assert!(with(|s| s.inputs = vec![TextInput::AttentionMask]).contains("input_ids"));
+        assert!(with(|s| s.inputs = vec![TextInput::InputIds, TextInput::InputIds]).contains("twice"));
+    }
+}

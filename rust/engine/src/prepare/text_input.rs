@@ -1,0 +1,57 @@
+//! String columns into token tensors.
+
+use arrow_array::ArrayRef;
+use flambeau_columns::TextColumn;
+use rayon::prelude::*;
+use tch::{TchError, Tensor};
+
+use super::text::{Bucket, TextPreparer, TextSpec, TokenRow};
+use super::{Staged, StagedRows};
+use crate::{EngineError, Package, RowFault, pool};
+
+#[derive(Debug)]
+pub(crate) struct TextInputPreparer {
+    text: TextPreparer,
+}
+
+impl TextInputPreparer {
+    pub(super) fn open(package: &Package, spec: &TextSpec) -> Result<Self, EngineError> {
+        let name = &package.descriptor.name;
+        if !package.descriptor.files.contains_key(&spec.tokenizer) {
+            return Err(EngineError::model(name, format!("the tokenizer is '{}', which [files] does not list", spec.tokenizer)));
+        }
+        let text = TextPreparer::open(&package.directory, spec).map_err(|error| EngineError::model(name, error))?;
+        Ok(Self { text })
+    }
+
+    pub(super) fn tensors(&self) -> usize {
+        self.text.inputs().len()
+    }
+
+    /// Ids and mask of a row of full length, once as tokens and once as tensors.
+    pub(super) fn row_bytes(&self) -> u64 {
+        (self.text.max_length().unwrap_or(512) * (8 * self.tensors() + 8)) as u64
+    }
+
+    pub(super) fn stage(&self, column: &ArrayRef, rows: &[usize]) -> Result<Staged, EngineError> {
+        let texts = TextColumn::try_new(column).map_err(|error| EngineError::Internal(error.to_string()))?;
+        let encoded: Vec<_> = pool::install(|| rows.par_iter().map(|&row| self.text.encode(texts.value(row))).collect());
+        let mut faults = Vec::new();
+        let tokens = encoded
+            .into_iter()
+            .enumerate()
+            .map(|(i, row)| row.unwrap_or_else(|error| {
+                faults.push((i, RowFault::Text(error)));
+                TokenRow::default()
+            }))
+            .collect();
+        Ok(Staged { rows: StagedRows::Tokens(tokens), faults })
+    }
+
+    pub(super) fn assemble(&self, rows: &[TokenRow], units: &[usize], length: usize) -> Result<Vec<Tensor>, TchError> {
+        let bucket = Bucket { rows: units.to_vec(), length };
+        let shape = [units.len() as i64, length as i64];
+        let tensor = |&input| Tensor::f_from_slice(&self.text.fill(rows, &bucket, input)).and_then(|t| t.f_view(shape));
+        self.text.inputs().iter().map(tensor).collect()
+    }
+}

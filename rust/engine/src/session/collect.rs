@@ -1,0 +1,60 @@
+//! Results of many passes into one tensor per output, in row order.
+
+use tch::{Kind, TchError, Tensor};
+
+use super::passes::Pooling;
+use crate::prepare::audio::Pool;
+
+/// Collects outputs by place.
+pub(super) struct Collector {
+    units: usize,
+    outputs: Vec<Tensor>,
+}
+
+impl Collector {
+    /// For results of `units` places.
+    pub(super) fn new(units: usize) -> Self {
+        Self { units, outputs: Vec::new() }
+    }
+
+    /// Takes the outputs of one pass. A single pass in order is kept as it is.
+    pub(super) fn add(&mut self, places: &[usize], outputs: Vec<Tensor>) -> Result<(), TchError> {
+        let in_order = places.iter().enumerate().all(|(i, place)| i == *place);
+        if places.len() == self.units && in_order {
+            self.outputs = outputs;
+            return Ok(());
+        }
+        if self.outputs.is_empty() {
+            for output in &outputs {
+                let mut shape = output.size();
+                shape[0] = self.units as i64;
+                self.outputs.push(Tensor::f_zeros(shape, (output.kind(), output.device()))?);
+            }
+        }
+        let index: Vec<i64> = places.iter().map(|place| *place as i64).collect();
+        let index = Tensor::from_slice(&index);
+        for (all, output) in self.outputs.iter_mut().zip(outputs) {
+            let _ = all.f_index_copy_(0, &index, &output)?;
+        }
+        Ok(())
+    }
+
+    /// One tensor per output with a row per sound row; none at all where there was no pass.
+    pub(super) fn finish(self, pooling: Option<&Pooling>) -> Result<Vec<Tensor>, TchError> {
+        let Some(pooling) = pooling else { return Ok(self.outputs) };
+        self.outputs.iter().map(|output| pooled(output, pooling)).collect()
+    }
+}
+
+fn pooled(output: &Tensor, pooling: &Pooling) -> Result<Tensor, TchError> {
+    let rows = pooling.places.iter().map(|places| {
+        let windows = output.f_narrow(0, places.start as i64, places.len() as i64)?;
+        match pooling.pool {
+            Pool::Mean => windows.f_to_kind(Kind::Double)?.f_mean_dim([0_i64].as_slice(), true, Kind::Double)?.f_to_kind(output.kind()),
+            Pool::Max => windows.f_amax([0_i64].as_slice(), true),
+            Pool::First => windows.f_narrow(0, 0, 1),
+        }
+    });
+    let rows: Vec<Tensor> = rows.collect::<Result<_, _>>()?;
+    Tensor::f_cat(&rows, 0)?.f_contiguous()
+}

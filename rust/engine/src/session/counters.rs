@@ -1,0 +1,30 @@
+//! What a call cost.
+
+use std::time::Instant;
+
+/// Totals of one or more calls; the caller sums or resets them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Rows received, NULL and bad ones included.
+    pub rows: u64,
+    /// Forward passes.
+    pub forwards: u64,
+    /// Rows whose content could not be evaluated.
+    pub bad_rows: u64,
+    /// Staging and assembling: decoding, resizing, tokenizing, copying into tensors.
+    pub prepare_ns: u64,
+    /// Forward passes, with the copying of their results.
+    pub forward_ns: u64,
+    /// Making result columns.
+    pub convert_ns: u64,
+    /// Largest native memory of one batch, as estimated for its rows.
+    pub peak_native_bytes: u64,
+    /// Tokens (or samples) of real rows in the passes that were planned by length.
+    pub real_tokens: u64,
+    /// The same with padding.
+    pub padded_tokens: u64,
+}
+
+pub(super) fn elapsed_ns(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}

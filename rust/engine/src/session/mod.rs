@@ -1,0 +1,201 @@
+//! A session: one task's evaluation of one model over one input schema, for a list of requested outputs.
+//!
+//! The way of one batch: rows with a NULL in any input are set aside; the others are staged column by column; rows that
+//! cannot be staged are errors, or set aside too where every request tolerates them; forward passes are planned, run and
+//! collected in row order; each request becomes one column with NULL for the rows set aside.
+//!
+//! A session belongs to one thread. It keeps no data between calls.
+
+mod collect;
+mod counters;
+mod passes;
+mod request;
+mod results;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow_array::{Array, ArrayRef, StructArray};
+use arrow_schema::{DataType, Field, Fields};
+use tch::Tensor;
+
+pub use counters::Counters;
+pub use request::{Request, Task};
+
+use crate::prepare::{Limits, Staged};
+use crate::{EngineError, Model, RowFault};
+use counters::elapsed_ns;
+
+/// See the module.
+pub struct Session {
+    model: Arc<Model>,
+    columns: Fields,
+    request: Request,
+    limits: Limits,
+}
+
+/// The rows of a batch that reach the model, and why others do not.
+struct Admitted {
+    /// Rows of the batch with all inputs present.
+    present: Vec<usize>,
+    /// Positions in `present` that staged well.
+    sound: Vec<usize>,
+    /// Positions in `present` with the first fault of each, in order.
+    faults: Vec<(usize, String, RowFault)>,
+    staged: Vec<Staged>,
+}
+
+impl Session {
+    /// Binds `model` to columns of these types (one for each input, in order; names are free) and to the outputs wanted.
+    ///
+    /// # Errors
+    /// Columns or requests that do not fit the model.
+    pub fn new(model: Arc<Model>, columns: Fields, request: Request) -> Result<Self, EngineError> {
+        let inputs = &model.package.descriptor.inputs;
+        if columns.len() != inputs.len() {
+            let names: Vec<_> = inputs.iter().map(|i| i.name.as_str()).collect();
+            let text = format!("model '{}' takes {} inputs ({}), {} were given", model.name(), inputs.len(), names.join(", "), columns.len());
+            return Err(EngineError::BadRequest(text));
+        }
+        for ((input, preparer), column) in inputs.iter().zip(&model.preparers).zip(&columns) {
+            preparer.check_type(column.data_type()).map_err(|error| EngineError::Column { input: input.name.clone(), error })?;
+        }
+        request.check(&model.package)?;
+        let limits = Limits { max_pixels: request.settings.max_pixels()? };
+        Ok(Self { model, columns, request, limits })
+    }
+
+    /// The model's name.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        self.model.name()
+    }
+
+    /// The columns that every batch must have.
+    #[must_use]
+    pub fn columns(&self) -> &Fields {
+        &self.columns
+    }
+
+    /// Native bytes that a batch of `rows` rows needs at the most beside the input itself, without the program's own
+    /// activations: staged rows and results.
+    #[must_use]
+    pub fn estimate_bytes(&self, rows: u64) -> u64 {
+        let inputs: u64 = self.model.preparers.iter().map(crate::prepare::Preparer::row_bytes).sum();
+        let outputs: u64 = self.model.package.descriptor.outputs.iter().map(|o| o.row_len() as u64 * 8).sum();
+        rows * (inputs + outputs)
+    }
+
+    /// Evaluates one batch: one column per requested output, as many rows as `batch`.
+    ///
+    /// # Errors
+    /// See [`EngineError`]. `counters` is updated as far as the work went.
+    pub fn evaluate(&self, batch: &StructArray, counters: &mut Counters) -> Result<StructArray, EngineError> {
+        self.check_batch(batch)?;
+        let rows = batch.len();
+        counters.rows += rows as u64;
+        let started = Instant::now();
+        let admitted = self.admit(batch)?;
+        counters.prepare_ns += elapsed_ns(started);
+        counters.bad_rows += admitted.faults.len() as u64;
+        if let Some((position, input, fault)) = self.intolerable(&admitted) {
+            let row = admitted.present[position];
+            return Err(EngineError::BadInput { row, input, fault });
+        }
+        let outputs = self.run(&admitted, counters)?;
+        let started = Instant::now();
+        let result = self.results(rows, &admitted, &outputs)?;
+        counters.convert_ns += elapsed_ns(started);
+        let staged: u64 = self.estimate_bytes(admitted.present.len() as u64);
+        counters.peak_native_bytes = counters.peak_native_bytes.max(staged);
+        Ok(result)
+    }
+
+    fn check_batch(&self, batch: &StructArray) -> Result<(), EngineError> {
+        let types = |fields: &Fields| fields.iter().map(|f| f.data_type().clone()).collect::<Vec<DataType>>();
+        if types(batch.fields()) != types(&self.columns) {
+            return Err(EngineError::Internal(format!("the batch has {:?}, the session was opened for {:?}", batch.fields(), self.columns)));
+        }
+        Ok(())
+    }
+
+    /// Sets NULL rows aside and stages the others.
+    fn admit(&self, batch: &StructArray) -> Result<Admitted, EngineError> {
+        let preparers = &self.model.preparers;
+        let is_null = |row: usize| {
+            batch.is_null(row)
+                || batch.columns().iter().zip(preparers).any(|(column, preparer)| column.is_null(row) || preparer.is_null_mark(column, row))
+        };
+        let present: Vec<usize> = (0..batch.len()).filter(|row| !is_null(*row)).collect();
+        let mut staged = Vec::with_capacity(preparers.len());
+        let mut fault_of: Vec<Option<(String, RowFault)>> = std::iter::repeat_with(|| None).take(present.len()).collect();
+        for ((preparer, column), input) in preparers.iter().zip(batch.columns()).zip(&self.model.package.descriptor.inputs) {
+            let mut one = preparer.stage(self.model(), column, &present, &self.limits)?;
+            for (position, fault) in one.faults.drain(..) {
+                fault_of[position].get_or_insert_with(|| (input.name.clone(), fault));
+            }
+            staged.push(one);
+        }
+        let sound = fault_of.iter().enumerate().filter(|(_, fault)| fault.is_none()).map(|(i, _)| i).collect();
+        let faults = fault_of.into_iter().enumerate().filter_map(|(i, fault)| fault.map(|(input, fault)| (i, input, fault))).collect();
+        Ok(Admitted { present, sound, faults, staged })
+    }
+
+    /// The first fault, if some request does not tolerate faults.
+    fn intolerable(&self, admitted: &Admitted) -> Option<(usize, String, RowFault)> {
+        if self.request.is_tolerant() {
+            return None;
+        }
+        admitted.faults.first().map(|(position, input, fault)| (*position, input.clone(), fault.clone()))
+    }
+
+    /// The model's outputs for the sound rows, in their order.
+    fn run(&self, admitted: &Admitted, counters: &mut Counters) -> Result<Vec<Tensor>, EngineError> {
+        let started = Instant::now();
+        if let Some(fault) = self.request.settings.fault {
+            fault.strike(self.model())?;
+        }
+        let plan = passes::plan(admitted.staged.iter().map(|s| &s.rows), &admitted.sound, self.pass_rows());
+        let mut collector = collect::Collector::new(plan.units);
+        for pass in &plan.passes {
+            let mut inputs = Vec::new();
+            for (preparer, staged) in self.model.preparers.iter().zip(&admitted.staged) {
+                let assembling = Instant::now();
+                inputs.extend(preparer.assemble(self.model(), &staged.rows, &pass.units, pass.length)?);
+                counters.prepare_ns += elapsed_ns(assembling);
+            }
+            let outputs = self.model.forward(&inputs, pass.units.len())?;
+            counters.forwards += 1;
+            collector.add(&pass.places, outputs).map_err(|error| EngineError::torch(self.model(), error))?;
+        }
+        counters.forward_ns += elapsed_ns(started);
+        counters.real_tokens += plan.real;
+        counters.padded_tokens += plan.padded;
+        collector.finish(plan.pooling.as_ref()).map_err(|error| EngineError::torch(self.model(), error))
+    }
+
+    fn pass_rows(&self) -> usize {
+        self.request.settings.pass_rows().unwrap_or_else(|| self.model.package.descriptor.batch_rows())
+    }
+
+    fn results(&self, rows: usize, admitted: &Admitted, outputs: &[Tensor]) -> Result<StructArray, EngineError> {
+        let mut present = vec![false; rows];
+        for &position in &admitted.sound {
+            present[admitted.present[position]] = true;
+        }
+        let context = results::Context { package: &self.model.package, outputs, present: &present };
+        let columns = self
+            .request
+            .outputs
+            .iter()
+            .map(|output| match output.task {
+                Task::Featurize => results::features(&context),
+                Task::Classify => results::classes(&context, output.k),
+                Task::Infer => results::everything(&context),
+                Task::Error => Ok(results::errors(rows, admitted.faults.iter().map(|(p, input, fault)| (admitted.present[*p], input, fault)))),
+            })
+            .collect::<Result<Vec<ArrayRef>, _>>()?;
+        let fields: Fields = columns.iter().enumerate().map(|(i, c)| Field::new(format!("r{i}"), c.data_type().clone(), true)).collect();
+        StructArray::try_new(fields, columns, None).map_err(|error| EngineError::Internal(error.to_string()))
+    }
+}

@@ -1,0 +1,189 @@
+//! Output tensors into result columns.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use arrow_array::types::{Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
+use arrow_array::{Array, ArrayRef, BooleanArray, Float32Array, Int32Array, ListArray, PrimitiveArray, StringArray, StructArray, UInt32Array};
+use arrow_buffer::{OffsetBuffer, ScalarBuffer};
+use arrow_schema::{DataType, Field, Fields};
+use flambeau_columns::nested;
+use tch::{Kind, Tensor};
+
+use super::request::find;
+use crate::package::{Activation, Dtype, Role};
+use crate::{EngineError, Package, RowFault, memory};
+
+/// What all result columns of a batch share.
+pub(super) struct Context<'a> {
+    pub(super) package: &'a Package,
+    /// Of the sound rows; empty where there are none.
+    pub(super) outputs: &'a [Tensor],
+    /// Which rows of the batch are sound.
+    pub(super) present: &'a [bool],
+}
+
+impl Context<'_> {
+    fn sound(&self) -> usize {
+        self.present.iter().filter(|p| **p).count()
+    }
+
+    /// Output `index` as contiguous values of one kind, rows one after another.
+    fn values<T: memory::TensorElement>(&self, index: usize, kind: Kind) -> Result<Vec<T>, EngineError> {
+        let Some(tensor) = self.outputs.get(index) else { return Ok(Vec::new()) };
+        copied(tensor, kind).map_err(|error| EngineError::torch(&self.package.descriptor.name, error))?.ok_or_else(|| internal("an output is not dense"))
+    }
+}
+
+fn copied<T: memory::TensorElement>(tensor: &Tensor, kind: Kind) -> Result<Option<Vec<T>>, tch::TchError> {
+    let dense = tensor.f_to_kind(kind)?.f_contiguous()?;
+    Ok(memory::values::<T>(&dense).map(<[T]>::to_vec))
+}
+
+fn internal(text: &str) -> EngineError {
+    EngineError::Internal(text.to_owned())
+}
+
+/// list of f32: the first output with role features, flattened.
+pub(super) fn features(context: &Context) -> Result<ArrayRef, EngineError> {
+    let (index, output) = find(context.package, Role::Features, "featurize")?;
+    let values = context.values::<f32>(index, Kind::Float)?;
+    let array: ArrayRef = Arc::new(Float32Array::from(values));
+    nested::lists(array, &[output.row_len()], context.present).ok_or_else(|| internal("features exceed 2^31 values a batch; lower spark.flambeau.batch.rows"))
+}
+
+/// list of struct(label, index, probability), best first. Equal probabilities keep the order of classes; NaN comes last.
+pub(super) fn classes(context: &Context, k: usize) -> Result<ArrayRef, EngineError> {
+    let (index, output) = find(context.package, Role::Scores, "classify")?;
+    let classes = output.row_len();
+    let k = k.min(classes);
+    let probabilities = match context.outputs.get(index) {
+        Some(scores) => activated(scores, output.activation).map_err(|error| EngineError::torch(&context.package.descriptor.name, error))?,
+        None => Vec::new(),
+    };
+    let mut best = Vec::with_capacity(context.sound() * k);
+    for row in probabilities.chunks(classes.max(1)) {
+        best.extend(top(row, k).into_iter().map(|class| (class, row[class])));
+    }
+    let names = &context.package.labels[index];
+    let label = |class: usize| names.get(class).cloned().unwrap_or_else(|| class.to_string());
+    let labels = StringArray::from_iter_values(best.iter().map(|(class, _)| label(*class)));
+    let indices = Int32Array::from_iter_values(best.iter().map(|(class, _)| i32::try_from(*class).unwrap_or(i32::MAX)));
+    let values = Float32Array::from_iter_values(best.iter().map(|(_, p)| *p));
+    let fields = Fields::from(vec![
+        Field::new("label", DataType::Utf8, false),
+        Field::new("index", DataType::Int32, false),
+        Field::new("probability", DataType::Float32, false),
+    ]);
+    let items = StructArray::new(fields, vec![Arc::new(labels), Arc::new(indices), Arc::new(values)], None);
+    let offsets = OffsetBuffer::from_lengths(context.present.iter().map(|p| if *p { k } else { 0 }));
+    let item = Arc::new(Field::new("element", items.data_type().clone(), false));
+    let list = ListArray::try_new(item, offsets, Arc::new(items), nested::nulls(context.present));
+    list.map(|l| Arc::new(l) as ArrayRef).map_err(|error| EngineError::Internal(error.to_string()))
+}
+
+fn activated(scores: &Tensor, activation: Activation) -> Result<Vec<f32>, tch::TchError> {
+    let probabilities = match activation {
+        Activation::Softmax => scores.f_softmax(-1, Kind::Float)?,
+        Activation::Sigmoid => scores.f_to_kind(Kind::Float)?.f_sigmoid()?,
+        Activation::None => scores.f_to_kind(Kind::Float)?,
+    };
+    Ok(copied(&probabilities, Kind::Float)?.unwrap_or_default())
+}
+
+/// Indices of the `k` largest values, largest first.
+fn top(row: &[f32], k: usize) -> Vec<usize> {
+    let order = |a: &usize, b: &usize| {
+        let (x, y) = (row[*a], row[*b]);
+        let by_value = match (x.is_nan(), y.is_nan()) {
+            (false, false) => y.partial_cmp(&x).unwrap_or(Ordering::Equal),
+            (x_nan, y_nan) => x_nan.cmp(&y_nan),
+        };
+        by_value.then(a.cmp(b))
+    };
+    let mut indices: Vec<usize> = (0..row.len()).collect();
+    if k < indices.len() && k > 0 {
+        indices.select_nth_unstable_by(k - 1, order);
+    }
+    indices.truncate(k);
+    indices.sort_unstable_by(order);
+    indices
+}
+
+/// struct of every output under its own name.
+pub(super) fn everything(context: &Context) -> Result<ArrayRef, EngineError> {
+    let outputs = &context.package.descriptor.outputs;
+    let mut columns = Vec::with_capacity(outputs.len());
+    for (index, output) in outputs.iter().enumerate() {
+        let values = leaf(context, index, output.dtype)?;
+        let column = if output.shape.is_empty() { scalars(&values, context.present)? } else {
+            nested::lists(values, &output.shape, context.present).ok_or_else(|| internal("an output exceeds 2^31 values a batch; lower spark.flambeau.batch.rows"))?
+        };
+        columns.push(column);
+    }
+    let fields: Fields = outputs.iter().zip(&columns).map(|(o, c)| Field::new(&o.name, c.data_type().clone(), true)).collect();
+    let all = StructArray::try_new(fields, columns, nested::nulls(context.present));
+    all.map(|a| Arc::new(a) as ArrayRef).map_err(|error| EngineError::Internal(error.to_string()))
+}
+
+/// The values of one output in the nearest type that Spark has: f16 and bf16 become f32, u8 a 16-bit integer.
+fn leaf(context: &Context, index: usize, dtype: Dtype) -> Result<ArrayRef, EngineError> {
+    macro_rules! primitive {
+        ($arrow:ty, $kind:ident) => {
+            Arc::new(PrimitiveArray::<$arrow>::new(ScalarBuffer::from(context.values(index, Kind::$kind)?), None))
+        };
+    }
+    Ok(match dtype {
+        Dtype::F32 | Dtype::F16 | Dtype::Bf16 => primitive!(Float32Type, Float),
+        Dtype::F64 => primitive!(Float64Type, Double),
+        Dtype::I64 => primitive!(Int64Type, Int64),
+        Dtype::I32 => primitive!(Int32Type, Int),
+        Dtype::I16 | Dtype::U8 => primitive!(Int16Type, Int16),
+        Dtype::I8 => primitive!(Int8Type, Int8),
+        Dtype::Bool => Arc::new(BooleanArray::from(context.values::<bool>(index, Kind::Bool)?)),
+    })
+}
+
+/// One value per sound row into one per row of the batch.
+fn scalars(values: &ArrayRef, present: &[bool]) -> Result<ArrayRef, EngineError> {
+    let mut next = 0_u32;
+    let index: UInt32Array = present
+        .iter()
+        .map(|p| {
+            p.then(|| {
+                next += 1;
+                next - 1
+            })
+        })
+        .collect();
+    arrow_select::take::take(values.as_ref(), &index, None).map_err(|error| EngineError::Internal(error.to_string()))
+}
+
+/// Why each bad row is bad.
+pub(super) fn errors<'a>(rows: usize, faults: impl Iterator<Item = (usize, &'a String, &'a RowFault)>) -> ArrayRef {
+    let mut texts: Vec<Option<String>> = vec![None; rows];
+    for (row, input, fault) in faults {
+        texts[row] = Some(format!("input '{input}': {fault}"));
+    }
+    Arc::new(StringArray::from(texts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn top_is_best_first_with_ties_in_class_order_and_nan_last() {
+        assert_eq!(top(&[0.1, 0.7, 0.2], 2), [1, 2]);
+        assert_eq!(top(&[0.5, 0.5, 0.5], 2), [0, 1]);
+        assert_eq!(top(&[f32::NAN, 0.1, f32::NAN, 0.3], 4), [3, 1, 0, 2]);
+        assert_eq!(top(&[0.1], 0), [0_usize; 0]);
+    }
+
+    #[test]
+    fn scalars_skip_absent_rows() {
+        let values: ArrayRef = Arc::new(Int32Array::from(vec![7, 8]));
+        let column = scalars(&values, &[true, false, true]).unwrap();
+        assert_eq!(column.as_ref(), &Int32Array::from(vec![Some(7), None, Some(8)]) as &dyn Array);
+    }
+}

@@ -1,0 +1,28 @@
+//! Counters of the whole process since it started; for tests and monitoring.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Rows that went through a forward pass.
+pub static ROWS_FORWARDED: Counter = Counter::new();
+/// Forward passes.
+pub static FORWARDS: Counter = Counter::new();
+/// Programs loaded from their files.
+pub static MODEL_LOADS: Counter = Counter::new();
+
+/// A number that only grows.
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    pub(crate) fn add(&self, n: usize) {
+        self.0.fetch_add(n as u64, Ordering::Relaxed);
+    }
+
+    /// Its value now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

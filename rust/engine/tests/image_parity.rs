@@ -1,0 +1,109 @@
+//! Image preparation against Pillow: every case in the folder made by `tests/parity/make_image_reference.py`.
+//!
+//! The folder is `FLAMBEAU_IMAGE_REFERENCE`, else `build/image-reference` of the checkout, which `./gradlew test` makes first.
+//! Each case gives the settings, the file, the values, and how many grey levels they may be apart (0 unless the decoder is one of
+//! those that may round apart).
+
+#![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
+use std::path::{Path, PathBuf};
+
+use flambeau_engine::prepare::image::{ImageLimits, ImageSpec, prepare_encoded};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cases {
+    case: Vec<Case>,
+    bad: Vec<Bad>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    file: String,
+    reference: String,
+    spec: ImageSpec,
+    levels: f32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bad {
+    file: String,
+    says: String,
+}
+
+fn folder() -> PathBuf {
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    std::env::var_os("FLAMBEAU_IMAGE_REFERENCE").map_or_else(|| checkout.join("build/image-reference"), PathBuf::from)
+}
+
+fn cases() -> Cases {
+    let list = folder().join("cases.toml");
+    let text = std::fs::read_to_string(&list).unwrap_or_else(|error| {
+        panic!(
+            "{}: {error}. Make it: .venv/bin/python tests/parity/make_image_reference.py {} (./gradlew test does)",
+            list.display(),
+            folder().display()
+        )
+    });
+    toml::from_str(&text).expect("cases.toml")
+}
+
+fn reference(name: &str) -> Vec<f32> {
+    let bytes = std::fs::read(folder().join(name)).expect("reference values");
+    bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().expect("four bytes"))).collect()
+}
+
+/// The largest difference of a case in grey levels of the picture, or why there is none.
+fn difference(case: &Case) -> Result<f32, String> {
+    case.spec.validate()?;
+    let (height, width) = case.spec.output_size();
+    let channels = case.spec.channels();
+    let expected = reference(&case.reference);
+    let mut values = vec![f32::NAN; height * width * channels];
+    if expected.len() != values.len() {
+        return Err(format!("{} values for {height} x {width} x {channels}", expected.len()));
+    }
+    let bytes = std::fs::read(folder().join(&case.file)).map_err(|error| error.to_string())?;
+    prepare_encoded(&bytes, &case.spec, &ImageLimits::default(), &mut values).map_err(|error| error.to_string())?;
+    let level = |channel: usize| {
+        let std = case.spec.std.as_ref().map_or(1.0, |std| std[channel]);
+        (case.spec.scale / std).abs() as f32
+    };
+    let apart = values.iter().zip(&expected).enumerate().map(|(at, (value, expected))| {
+        let apart = (value - expected).abs() / level(at % channels);
+        if apart.is_nan() { f32::INFINITY } else { apart }
+    });
+    Ok(apart.fold(0.0, f32::max))
+}
+
+#[test]
+fn every_picture_is_prepared_as_pillow_prepares_it() {
+    let cases = cases().case;
+    assert!(cases.len() > 100, "only {} cases", cases.len());
+    // What f32 rounding of mean and std may add, in grey levels.
+    let rounding = 0.001;
+    let wrong: Vec<String> = cases
+        .iter()
+        .filter_map(|case| match difference(case) {
+            Ok(apart) if apart <= case.levels + rounding => None,
+            Ok(apart) => Some(format!("{} with {:?}: {apart} grey levels apart", case.file, case.spec)),
+            Err(error) => Some(format!("{} with {:?}: {error}", case.file, case.spec)),
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_broken_file_names_its_cause() {
+    let spec: ImageSpec = toml::from_str("resize = 40\ncrop = 32").expect("spec");
+    let mut values = vec![0.0; 32 * 32 * 3];
+    for Bad { file, says } in cases().bad {
+        let bytes = std::fs::read(folder().join(&file)).expect("broken file");
+        let error = prepare_encoded(&bytes, &spec, &ImageLimits::default(), &mut values).expect_err(&file).to_string();
+        assert!(error.contains(&says), "{file}: {error:?} does not say {says:?}");
+        assert!(error.len() < 300 && !error.contains("/src/"), "{file}: {error:?}");
+    }
+}

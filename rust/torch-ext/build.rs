@@ -1,0 +1,27 @@
+//! Compiles the C++ shim against the same libtorch that torch-sys found.
+
+use std::env;
+
+fn main() {
+    println!("cargo:rerun-if-changed=cpp");
+    println!("cargo:rerun-if-env-changed=LIBTORCH");
+    let Ok(root) = env::var("LIBTORCH") else {
+        println!("cargo:warning=LIBTORCH is not set: run ./gradlew libtorch, then cargo from the repository's root");
+        std::process::exit(1);
+    };
+    cc::Build::new()
+        .cpp(true)
+        .std("c++20")
+        .flag_if_supported("-fvisibility=hidden")
+        .flag("-D_GLIBCXX_USE_CXX11_ABI=1")
+        .flag("-Wno-unused-parameter")
+        .flag("-Wno-sign-compare")
+        .flag("-isystem")
+        .flag(format!("{root}/include"))
+        .flag("-isystem")
+        .flag(format!("{root}/include/torch/csrc/api/include"))
+        .files(["cpp/module.cpp", "cpp/process.cpp"])
+        .compile("flambeau_torch_ext");
+    // Test binaries of this crate find libtorch where it was linked.
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{root}/lib");
+}

@@ -1,0 +1,122 @@
+// TorchScript modules for inference: loaded, frozen, optimised, run without autograd. A module here is shared by threads:
+// `forward` does not change it.
+#include "error.h"
+
+#include <ATen/core/ivalue.h>
+#include <c10/core/InferenceMode.h>
+#include <torch/csrc/jit/frontend/tracer.h>
+#include <torch/csrc/jit/passes/freeze_module.h>
+#include <torch/csrc/jit/passes/frozen_graph_optimizations.h>
+#include <torch/script.h>
+
+#include <optional>
+#include <vector>
+
+namespace {
+
+struct Module {
+  torch::jit::Module script;
+  int64_t parameter_bytes = 0;
+  int32_t inputs = 0;
+};
+
+struct Output {
+  std::optional<std::string> name;
+  at::Tensor tensor;
+};
+
+struct Outputs {
+  std::vector<Output> items;
+};
+
+int64_t bytes_of(const torch::jit::Module& module) {
+  int64_t total = 0;
+  for (const auto& t : module.parameters()) total += static_cast<int64_t>(t.nbytes());
+  for (const auto& t : module.buffers()) total += static_cast<int64_t>(t.nbytes());
+  return total;
+}
+
+// A tensor, a tuple or list of tensors, or a dict from name to tensor: anything else is the program's fault.
+void flatten(const c10::IValue& value, Outputs& out) {
+  auto push = [&](std::optional<std::string> name, const c10::IValue& v) {
+    TORCH_CHECK(v.isTensor(), "the program returned ", v.tagKind(), " where a tensor is expected");
+    out.items.push_back({std::move(name), v.toTensor()});
+  };
+  if (value.isTensor()) {
+    push(std::nullopt, value);
+  } else if (value.isTuple()) {
+    for (const auto& v : value.toTupleRef().elements()) push(std::nullopt, v);
+  } else if (value.isList()) {
+    for (const c10::IValue& v : value.toListRef()) push(std::nullopt, v);
+  } else if (value.isGenericDict()) {
+    for (const auto& entry : value.toGenericDict()) push(entry.key().toStringRef(), entry.value());
+  } else {
+    TORCH_CHECK(false, "the program returned ", value.tagKind(), "; expected a tensor, a tuple of tensors or a dict of tensors");
+  }
+}
+
+}  // namespace
+
+extern "C" {
+
+void flb_free_message(char* message) { free(message); }
+
+// device_index < 0: CPU.
+void* flb_module_load(const char* path, int32_t device_index, FlbError* error) {
+  return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
+    c10::InferenceMode guard;
+    auto device = device_index < 0 ? c10::Device(c10::kCPU) : c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(device_index));
+    auto loaded = std::make_unique<Module>();
+    auto script = torch::jit::load(path, device, /*load_debug_files=*/false);
+    script.eval();
+    loaded->parameter_bytes = bytes_of(script);
+    loaded->inputs = static_cast<int32_t>(script.get_method("forward").function().getSchema().arguments().size()) - 1;
+    // A module that was frozen when it was made has no `training` attribute left; freezing again is an error.
+    if (script.hasattr("training")) script = torch::jit::freeze_module(script);
+    auto graph = script.get_method("forward").graph();
+    torch::jit::OptimizeFrozenGraph(graph, /*optimize_numerics=*/true);
+    if (device_index < 0) script = torch::jit::optimize_for_inference(script);
+    loaded->script = std::move(script);
+    return loaded.release();
+  });
+}
+
+void flb_module_free(void* module) { delete static_cast<Module*>(module); }
+
+int64_t flb_module_parameter_bytes(const void* module) { return static_cast<const Module*>(module)->parameter_bytes; }
+
+int32_t flb_module_inputs(const void* module) { return static_cast<const Module*>(module)->inputs; }
+
+// Runs forward on `count` tensors (borrowed). Returns Outputs, to be freed with flb_outputs_free.
+void* flb_module_forward(void* module, const at::Tensor* const* inputs, int32_t count, FlbError* error) {
+  return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
+    c10::InferenceMode guard;
+    std::vector<c10::IValue> stack;
+    stack.reserve(static_cast<size_t>(count));
+    for (int32_t i = 0; i < count; i++) stack.emplace_back(*inputs[i]);
+    auto outputs = std::make_unique<Outputs>();
+    flatten(static_cast<Module*>(module)->script.get_method("forward")(std::move(stack)), *outputs);
+    return outputs.release();
+  });
+}
+
+int32_t flb_outputs_len(const void* outputs) { return static_cast<int32_t>(static_cast<const Outputs*>(outputs)->items.size()); }
+
+// The name of output i, or null where the program returned no dict. Valid while `outputs` lives.
+const char* flb_outputs_name(const void* outputs, int32_t i) {
+  const auto& name = static_cast<const Outputs*>(outputs)->items[static_cast<size_t>(i)].name;
+  return name ? name->c_str() : nullptr;
+}
+
+// A new reference to output i as a heap tensor that the caller owns, made contiguous on the CPU.
+void* flb_outputs_tensor(const void* outputs, int32_t i, FlbError* error) {
+  return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
+    c10::InferenceMode guard;
+    const auto& t = static_cast<const Outputs*>(outputs)->items[static_cast<size_t>(i)].tensor;
+    return new at::Tensor(t.to_dense().to(c10::kCPU).contiguous());
+  });
+}
+
+void flb_outputs_free(void* outputs) { delete static_cast<Outputs*>(outputs); }
+
+}  // extern "C"

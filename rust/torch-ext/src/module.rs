@@ -1,0 +1,121 @@
+//! A TorchScript program, ready to run.
+
+use std::ffi::{CStr, CString, c_void};
+use std::path::Path;
+use std::ptr::NonNull;
+
+use tch::Tensor;
+
+use crate::{TorchError, error, ffi};
+
+/// A TorchScript module: loaded onto one device, in eval mode, frozen, optimised for inference.
+#[derive(Debug)]
+pub struct ScriptModule {
+    raw: NonNull<c_void>,
+}
+
+// SAFETY: the C++ module is not bound to the thread that loaded it.
+unsafe impl Send for ScriptModule {}
+// SAFETY: a frozen module has no mutable state and libtorch's graph executor locks its own plan cache; a test runs
+// `forward` from many threads at once and compares the results.
+unsafe impl Sync for ScriptModule {}
+
+impl ScriptModule {
+    /// Loads `path` onto the CPU, or onto a CUDA device.
+    ///
+    /// # Errors
+    /// The file is not TorchScript, or libtorch cannot run it on this machine.
+    pub fn load(path: &Path, cuda_device: Option<usize>) -> Result<Self, TorchError> {
+        let text = path.to_str().and_then(|p| CString::new(p).ok());
+        let text = text.ok_or_else(|| TorchError::BadPath(path.display().to_string()))?;
+        let device = cuda_device.map_or(-1, |index| i32::try_from(index).unwrap_or(i32::MAX));
+        let mut failure = ffi::FlbError::none();
+        // SAFETY: `text` is NUL-terminated and `failure` writable; both outlive the call.
+        let raw = unsafe { ffi::flb_module_load(text.as_ptr(), device, &raw mut failure) };
+        error::take(failure)?;
+        NonNull::new(raw).map(|raw| Self { raw }).ok_or_else(|| TorchError::Failed("no module was loaded".into()))
+    }
+
+    /// Bytes of its parameters and buffers.
+    #[must_use]
+    pub fn parameter_bytes(&self) -> u64 {
+        // SAFETY: `raw` is a live module.
+        let bytes = unsafe { ffi::flb_module_parameter_bytes(self.raw.as_ptr()) };
+        u64::try_from(bytes).unwrap_or(0)
+    }
+
+    /// How many tensors `forward` takes.
+    #[must_use]
+    pub fn inputs(&self) -> usize {
+        // SAFETY: `raw` is a live module.
+        let count = unsafe { ffi::flb_module_inputs(self.raw.as_ptr()) };
+        usize::try_from(count).unwrap_or(0)
+    }
+
+    /// One forward pass, without autograd. Inputs are borrowed.
+    ///
+    /// # Errors
+    /// Whatever the program or an operator raises; see [`TorchError`].
+    pub fn forward(&self, inputs: &[Tensor]) -> Result<Outputs, TorchError> {
+        let pointers: Vec<_> = inputs.iter().map(Tensor::as_ptr).collect();
+        let count = i32::try_from(pointers.len()).unwrap_or(i32::MAX);
+        let mut failure = ffi::FlbError::none();
+        // SAFETY: `raw` is a live module, `pointers` holds `count` live tensors, `failure` is writable.
+        let raw = unsafe { ffi::flb_module_forward(self.raw.as_ptr(), pointers.as_ptr(), count, &raw mut failure) };
+        error::take(failure)?;
+        let raw = NonNull::new(raw).ok_or_else(|| TorchError::Failed("forward returned nothing".into()))?;
+        Outputs::take(&OutputsGuard(raw))
+    }
+}
+
+impl Drop for ScriptModule {
+    fn drop(&mut self) {
+        // SAFETY: `raw` came from flb_module_load and is freed once, here.
+        unsafe { ffi::flb_module_free(self.raw.as_ptr()) };
+    }
+}
+
+/// What a forward pass returned: contiguous CPU tensors, with names where the program returned a dict.
+#[derive(Debug)]
+pub struct Outputs {
+    /// In the program's order.
+    pub tensors: Vec<Tensor>,
+    /// One for each tensor, or none at all.
+    pub names: Option<Vec<String>>,
+}
+
+impl Outputs {
+    fn take(guard: &OutputsGuard) -> Result<Self, TorchError> {
+        let raw = guard.0.as_ptr();
+        // SAFETY: `raw` is live while the guard is.
+        let count = unsafe { ffi::flb_outputs_len(raw) };
+        let mut tensors = Vec::new();
+        let mut names = Vec::new();
+        for i in 0..count {
+            let mut failure = ffi::FlbError::none();
+            // SAFETY: `i` is below the length of the live `raw`.
+            let tensor = unsafe { ffi::flb_outputs_tensor(raw, i, &raw mut failure) };
+            error::take(failure)?;
+            // SAFETY: without a failure the call returns a new tensor that is ours to free.
+            tensors.push(unsafe { Tensor::from_ptr(tensor) });
+            // SAFETY: `i` is below the length of the live `raw`.
+            let name = unsafe { ffi::flb_outputs_name(raw, i) };
+            if !name.is_null() {
+                // SAFETY: a non-null name is NUL-terminated and lives as long as `raw`.
+                names.push(unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned());
+            }
+        }
+        let names = (!names.is_empty() && names.len() == tensors.len()).then_some(names);
+        Ok(Self { tensors, names })
+    }
+}
+
+/// Frees the C++ side of the outputs once the tensors are taken.
+struct OutputsGuard(NonNull<c_void>);
+
+impl Drop for OutputsGuard {
+    fn drop(&mut self) {
+        // SAFETY: the pointer came from flb_module_forward and is freed once, here.
+        unsafe { ffi::flb_outputs_free(self.0.as_ptr()) };
+    }
+}

@@ -1,0 +1,342 @@
+"""Makes the folder against which rust/engine/tests/image_parity.rs holds image preparation.
+
+    python tests/parity/make_image_reference.py build/image-reference [--photos DIR ...]
+
+In it: images of every format and mode, written with Pillow (and real photos from the DIRs); for each the values a model gets from
+Pillow plus torchvision's arithmetic (written here with numpy); broken files with what their error must say; and cases.toml, the list
+of all. Needs Pillow and numpy. Everything is seeded: two runs with the same Pillow give the same bytes.
+"""
+
+import argparse
+import io
+import pathlib
+import struct
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "box": Image.Resampling.BOX,
+    "bilinear": Image.Resampling.BILINEAR,
+    "hamming": Image.Resampling.HAMMING,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+LITE0 = {"resize": 256, "crop": 224, "interpolation": "bicubic", "scale": 1.0, "mean": [127.0] * 3, "std": [128.0] * 3}
+SMALL = {"resize": 40, "crop": 32, "scale": 1.0}
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".tif", ".tiff", ".webp", ".bmp"}
+
+
+def resize_and_crop(image, spec):
+    """torchvision's Resize and CenterCrop on a PIL image."""
+    method = FILTERS[spec.get("interpolation", "bilinear")]
+    width, height = image.size
+    resize = spec.get("resize")
+    if isinstance(resize, int):
+        if width <= height:
+            image = image.resize((resize, int(resize * height / width)), method)
+        else:
+            image = image.resize((int(resize * width / height), resize), method)
+    elif resize is not None:
+        image = image.resize((resize[1], resize[0]), method)
+    crop = spec.get("crop")
+    if crop is None:
+        return image
+    crop_height, crop_width = (crop, crop) if isinstance(crop, int) else crop
+    width, height = image.size
+    if crop_width > width or crop_height > height:
+        wide, high = max(crop_width - width, 0), max(crop_height - height, 0)
+        image = ImageOps.expand(image, (wide // 2, high // 2, (wide + 1) // 2, (high + 1) // 2), fill=0)
+        width, height = image.size
+    left, top = int(round((width - crop_width) / 2.0)), int(round((height - crop_height) / 2.0))
+    return image.crop((left, top, left + crop_width, top + crop_height))
+
+
+def prepare(data, spec):
+    """The float32 HWC array that a model with `spec` gets from the encoded image `data`."""
+    image = Image.open(io.BytesIO(data))
+    if spec.get("exif_orientation"):
+        image = ImageOps.exif_transpose(image)
+    background = spec.get("background")
+    if background and (image.has_transparency_data or image.mode in ("LA", "RGBA")):
+        flat = Image.new("RGB", image.size, tuple(background))
+        image = image.convert("RGBA")
+        flat.paste(image.convert("RGB"), mask=image.getchannel("A"))
+        image = flat
+    channels = spec.get("channels", "RGB")
+    image = image.convert("RGB")
+    image = image.convert("L") if channels == "L" else image
+    values = np.asarray(resize_and_crop(image, spec), dtype=np.float64)
+    values = values[:, :, None] if values.ndim == 2 else values
+    values = values[:, :, ::-1] if channels == "BGR" else values
+    mean = np.array(spec.get("mean", [0.0] * values.shape[2]))
+    std = np.array(spec.get("std", [1.0] * values.shape[2]))
+    return ((values * spec.get("scale", 1 / 255) - mean) / std).astype(np.float32)
+
+
+def picture(width, height, seed=1):
+    """A picture with gradients, edges and some noise: every byte value, smooth and hard."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width]
+    red = 255 * x / max(width - 1, 1)
+    green = 127 + 120 * np.sin(x / 7.0) * np.cos(y / 5.0)
+    blue = np.where((x // 9 + y // 11) % 2 == 0, 230, 20) + random.normal(0, 12, (height, width))
+    return Image.fromarray(np.clip(np.stack([red, green, blue], 2), 0, 255).astype(np.uint8), "RGB")
+
+
+def encoded(image, format, **options):
+    out = io.BytesIO()
+    image.save(out, format, **options)
+    return out.getvalue()
+
+
+def with_alpha(image):
+    alpha = Image.linear_gradient("L").resize(image.size)
+    return Image.merge("RGBA", (*image.split(), alpha))
+
+
+def lossless_images():
+    """(name, bytes) of images whose pixels every decoder must give alike."""
+    base = picture(75, 50)
+    deep = np.asarray(base.convert("L"), dtype=np.uint16) * 257 + 3
+    translucent = with_alpha(base)
+    palette = base.quantize(40)
+    yield "rgb.png", encoded(base, "PNG")
+    yield "rgba.png", encoded(translucent, "PNG")
+    yield "grey.png", encoded(base.convert("L"), "PNG")
+    yield "grey_alpha.png", encoded(translucent.convert("LA"), "PNG")
+    yield "bilevel.png", encoded(base.convert("1"), "PNG")
+    yield "palette.png", encoded(palette, "PNG")
+    yield "palette_4bit.png", encoded(base.quantize(16), "PNG", bits=4)
+    yield "palette_2bit.png", encoded(base.quantize(4), "PNG", bits=2)
+    yield "palette_transparent.png", encoded(palette, "PNG", transparency=3)
+    yield "rgb_transparent.png", encoded(base, "PNG", transparency=base.getpixel((3, 3)))
+    yield "grey_16.png", encoded(Image.fromarray(deep), "PNG")
+    yield "grey_16_dark.png", encoded(Image.fromarray(deep // 300), "PNG")
+    yield "rgb_16.png", rgb_16_png(base)
+    yield "interlaced.png", interlaced_png(base)
+    yield "rgb.bmp", encoded(base, "BMP")
+    yield "grey.bmp", encoded(base.convert("L"), "BMP")
+    yield "bilevel.bmp", encoded(base.convert("1"), "BMP")
+    yield "palette.bmp", encoded(palette, "BMP")
+    yield "rgba.bmp", encoded(translucent, "BMP")
+    yield "plain.gif", encoded(palette, "GIF")
+    yield "interlaced.gif", encoded(palette, "GIF", interlace=1)
+    yield "transparent.gif", encoded(palette, "GIF", transparency=5)
+    yield "animated.gif", encoded(palette, "GIF", save_all=True, append_images=[picture(75, 50, 2).quantize(40)])
+    yield "lossless.webp", encoded(base, "WEBP", lossless=True)
+    yield "lossless_alpha.webp", encoded(translucent, "WEBP", lossless=True, exact=True)
+    yield "animated.webp", encoded(base, "WEBP", lossless=True, save_all=True, append_images=[picture(75, 50, 2)])
+    for compression in ("raw", "tiff_lzw", "tiff_deflate", "packbits"):
+        yield f"rgb_{compression}.tif", encoded(base, "TIFF", compression=compression)
+    yield "rgba.tif", encoded(translucent, "TIFF")
+    yield "grey.tif", encoded(base.convert("L"), "TIFF")
+    yield "grey_alpha.tif", encoded(translucent.convert("LA"), "TIFF")
+    yield "bilevel.tif", encoded(base.convert("1"), "TIFF")
+    yield "bilevel_fax.tif", encoded(base.convert("1"), "TIFF", compression="group4")
+    yield "palette.tif", encoded(palette, "TIFF")
+    yield "palette_deflate.tif", encoded(base.quantize(16), "TIFF", compression="tiff_deflate")
+    yield "cmyk.tif", encoded(base.convert("CMYK"), "TIFF")
+    yield "grey_16.tif", encoded(Image.fromarray(deep // 200), "TIFF")
+    yield "grey_i32.tif", encoded(Image.fromarray(deep.astype(np.int32) - 9000), "TIFF")
+    yield "grey_f32.tif", encoded(Image.fromarray(deep.astype(np.float32) / 150 - 20), "TIFF")
+    yield "two_pages.tif", encoded(base, "TIFF", save_all=True, append_images=[picture(20, 20, 2)])
+    yield "oriented.tif", encoded(base, "TIFF", tiffinfo={274: 6})
+    yield "baseline.jpg", encoded(base, "JPEG", quality=90)
+    yield "low_quality.jpg", encoded(base, "JPEG", quality=20)
+    yield "full_chroma.jpg", encoded(base, "JPEG", quality=90, subsampling=0)
+    yield "half_chroma.jpg", encoded(base, "JPEG", quality=90, subsampling=1)
+    yield "odd_size.jpg", encoded(picture(61, 47, 3), "JPEG", quality=80)
+    yield "progressive.jpg", encoded(base, "JPEG", progressive=True)
+    yield "restarts.jpg", encoded(base, "JPEG", restart_marker_blocks=2)
+    yield "grey.jpg", encoded(base.convert("L"), "JPEG")
+    yield "cmyk.jpg", encoded(base.convert("CMYK"), "JPEG")
+    yield "rgb.jpg", encoded(base, "JPEG", keep_rgb=True)
+
+
+def png_of(width, height, color_type, depth, interlaced, rows):
+    """A PNG by hand, for what Pillow does not write."""
+    import zlib
+
+    def chunk(name, body):
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, interlaced)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def rgb_16_png(image):
+    values = (np.asarray(image, dtype=np.uint16) * 251 + 77).astype(">u2")
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    return png_of(*image.size, 2, 16, 0, rows)
+
+
+def interlaced_png(image):
+    values = np.asarray(image)
+    rows = b""
+    for x, y, step_x, step_y in [
+        (0, 0, 8, 8),
+        (4, 0, 8, 8),
+        (0, 4, 4, 8),
+        (2, 0, 4, 4),
+        (0, 2, 2, 4),
+        (1, 0, 2, 2),
+        (0, 1, 1, 2),
+    ]:
+        rows += b"".join(b"\0" + row.tobytes() for row in values[y::step_y, x::step_x])
+    return png_of(*image.size, 2, 8, 1, rows)
+
+
+def oriented_images():
+    base = picture(37, 23, 4)
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[274] = orientation
+        yield f"oriented_{orientation}.jpg", encoded(base, "JPEG", exif=exif)
+    yield "oriented_6.png", encoded(base, "PNG", exif=exif_of(6))
+    yield "oriented_8.webp", encoded(base, "WEBP", lossless=True, exif=exif_of(8))
+
+
+def exif_of(orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    return exif
+
+
+def lossy_images():
+    """(name, bytes, tolerance in grey levels) where decoders may round apart."""
+    base = picture(75, 50)
+    yield "lossy.webp", encoded(base, "WEBP", quality=80), 1.0
+    yield "lossy_alpha.webp", encoded(with_alpha(base), "WEBP", quality=80), 1.0
+    yield "jpeg.tif", encoded(base, "TIFF", compression="jpeg"), 8.0
+    yield "ycbcr_jpeg.tif", encoded(base.convert("YCbCr"), "TIFF", compression="jpeg"), 8.0
+
+
+def bad_files():
+    """(name, bytes, what the error says)."""
+    base = picture(75, 50)
+    yield "empty.jpg", b"", "empty"
+    yield "text.jpg", b"Dear Spark, this is a letter.", 'begins with "Dear Spark'
+    yield "binary.bin", bytes(range(200, 255)), "begins with bytes c8 c9"
+    yield "bm_word.txt", b"BMX bikes are small, and this sentence is a text.", "not an image"
+    for format, name in [
+        ("JPEG", "jpg"),
+        ("PNG", "png"),
+        ("GIF", "gif"),
+        ("BMP", "bmp"),
+        ("TIFF", "tif"),
+        ("WEBP", "webp"),
+    ]:
+        image = base.quantize(40) if format == "GIF" else base
+        whole = encoded(image, format)
+        yield f"half.{name}", whole[: len(whole) // 2], "corrupt"
+        yield f"head.{name}", whole[:30], "corrupt"
+    yield "no_end.jpg", encoded(base, "JPEG")[:-2], "cut off"
+    yield "huge.png", png_of(200_000, 200_000, 2, 8, 0, b""), "more than the"
+
+
+def spec_variants():
+    yield "lite0", LITE0
+    for name in FILTERS:
+        yield f"down_{name}", {**SMALL, "interpolation": name}
+        yield f"up_{name}", {"resize": [131, 200], "scale": 1.0, "interpolation": name}
+    yield "exact_crop", {"resize": [64, 90], "crop": [33, 60]}
+    yield "bgr", {**SMALL, "channels": "BGR", "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.4]}
+    yield "grey", {**SMALL, "channels": "L", "interpolation": "lanczos"}
+    yield "border", {"crop": [101, 120], "scale": 1.0, "mean": [1.0, 2.0, 3.0]}
+    yield "only_width", {"resize": [50, 33], "scale": 1.0}
+    yield "only_height", {"resize": [33, 75], "scale": 1.0}
+
+
+class Writer:
+    def __init__(self, folder):
+        self.folder = folder
+        self.lines = []
+        self.count = 0
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def file(self, name, data):
+        (self.folder / name).write_bytes(data)
+        return name
+
+    def case(self, name, data, spec, levels=0.0):
+        values = prepare(data, spec)
+        reference = self.file(f"{self.count:04}.f32", values.astype("<f4").tobytes())
+        self.count += 1
+        table = ", ".join(f"{key} = {toml(value)}" for key, value in spec.items())
+        self.lines += [
+            "[[case]]",
+            f'file = "{name}"',
+            f'reference = "{reference}"',
+            f"spec = {{ {table} }}",
+            f"levels = {levels}",
+            "",
+        ]
+
+    def bad(self, name, data, says):
+        self.file(name, data)
+        self.lines += ["[[bad]]", f'file = "{name}"', f"says = {toml(says)}", ""]
+
+    def finish(self):
+        self.file("cases.toml", "\n".join(self.lines).encode())
+        return self.count
+
+
+def toml(value):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "'" + value + "'" if isinstance(value, str) else repr(value)
+
+
+def whole(data, spec=None):
+    """A spec that gives the pixels as they are."""
+    image = Image.open(io.BytesIO(data))
+    if (spec or {}).get("exif_orientation"):
+        image = ImageOps.exif_transpose(image)
+    else:
+        image.load()
+    width, height = image.size
+    return {"crop": [height, width], "scale": 1.0, **(spec or {})}
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    arguments.add_argument("folder", type=pathlib.Path)
+    arguments.add_argument("--photos", type=pathlib.Path, action="append", default=[], help="a folder of real pictures")
+    options = arguments.parse_args()
+    writer = Writer(options.folder)
+    for name, data in lossless_images():
+        writer.file(name, data)
+        writer.case(name, data, whole(data))
+        writer.case(name, data, whole(data, {"background": [255, 0, 90]}))
+        writer.case(name, data, SMALL)
+    for name, data, levels in lossy_images():
+        writer.file(name, data)
+        writer.case(name, data, whole(data), levels)
+    for name, data in oriented_images():
+        writer.file(name, data)
+        writer.case(name, data, whole(data, {"exif_orientation": True}))
+        writer.case(name, data, whole(data))
+    for size in [(300, 200), (200, 301), (100, 1000), (1, 40)]:
+        name, data = f"variants_{size[0]}x{size[1]}.png", encoded(picture(*size, seed=5), "PNG")
+        writer.file(name, data)
+        for _, spec in spec_variants():
+            writer.case(name, data, spec)
+    for number, photo in enumerate(
+        sorted(p for folder in options.photos for p in folder.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES)
+    ):
+        data = photo.read_bytes()
+        try:
+            Image.open(io.BytesIO(data))
+        except UnidentifiedImageError:  # then there is nothing to compare with
+            continue
+        writer.file(name := f"photo_{number:03}{photo.suffix.lower()}", data)
+        writer.case(name, data, LITE0)
+    for name, data, says in bad_files():
+        writer.bad(name, data, says)
+    print(f"{writer.finish()} cases in {options.folder}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""The audio recipes' programs against the published Python, on real meetings: every clip in one padded batch with others.
+
+    python -m pytest tests/parity/test_audio_models.py
+
+The reference is made by make_audio_reference.py; its folder is build/audio-reference, or FLAMBEAU_AUDIO_REFERENCE. Here is only what
+the programs do with samples; decoding is held to libsndfile by rust/engine/tests/audio_parity.rs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import sources
+
+REFERENCE = Path(os.environ.get("FLAMBEAU_AUDIO_REFERENCE", sources.recipe.ROOT / "build" / "audio-reference"))
+Clips = list[dict[str, Any]]
+
+
+def read_float_wav(path: Path) -> torch.Tensor:
+    """The samples of a mono 32-bit float WAV file, as the reference script writes them."""
+    data = path.read_bytes()
+    offset = 12
+    while data[offset : offset + 4] != b"data":
+        offset += 8 + struct.unpack_from("<I", data, offset + 4)[0]
+    (length,) = struct.unpack_from("<I", data, offset + 4)
+    return torch.from_numpy(np.frombuffer(data, "<f4", length // 4, offset + 8).copy())
+
+
+@pytest.fixture(scope="module")
+def clips() -> Clips:
+    """What the reference says of each clip, and its samples."""
+    found: Clips = json.loads((REFERENCE / "models.json").read_text(encoding="utf-8"))
+    for clip in found:
+        clip["wave"] = read_float_wav(REFERENCE / clip["file"])
+        assert len(clip["wave"]) == clip["samples"]
+    return found
+
+
+def batches(clips: Clips, rows: int = 7) -> list[tuple[Clips, torch.Tensor, torch.Tensor]]:
+    """Clips of any length side by side, zero padded; padding and neighbours must not matter."""
+    order = sorted(clips, key=lambda clip: clip["samples"] * 2654435761 % 997)
+    parts = [order[start : start + rows] for start in range(0, len(order), rows)]
+    padded = [torch.nn.utils.rnn.pad_sequence([clip["wave"] for clip in part], batch_first=True) for part in parts]
+    return [(part, wave, torch.tensor([clip["samples"] for clip in part])) for part, wave in zip(parts, padded)]
+
+
+@pytest.fixture(scope="module")
+def windows(clips: Clips) -> dict[str, list[float]]:
+    """Our probability of every window, by file; the mean that the package gives is checked on the way."""
+    module = sources.model("silero_vad").load_network()
+    # What an executor runs: scripted, frozen.
+    program = torch.jit.freeze(torch.jit.script(module), preserved_attrs=["probabilities"])
+    found = {}
+    with torch.inference_mode():
+        for part, wave, lengths in batches(clips):
+            probabilities, own = program.probabilities(wave, lengths)
+            speech = program(wave, lengths)
+            assert speech.shape == (len(part), 1)
+            for row, clip in enumerate(part):
+                found[clip["file"]] = probabilities[row][own[row]].tolist()
+                assert float(speech[row]) == pytest.approx(clip["speech"], abs=1e-3)
+    return found
+
+
+def test_voice_activity_is_the_published_one(clips: Clips, windows: dict[str, list[float]]) -> None:
+    worst = 0.0
+    for clip in clips:
+        ours, theirs = np.array(windows[clip["file"]]), np.array(clip["frames"])
+        assert ours.shape == theirs.shape
+        worst = max(worst, float(np.abs(ours - theirs).max()))
+    print(f"largest difference of a window's probability: {worst:.2g}")
+    assert worst <= 1e-3
+
+
+def test_voice_activity_finds_the_turns(clips: Clips, windows: dict[str, list[float]]) -> None:
+    agree = total = 0
+    for clip in clips:
+        if clip["kind"] == "meeting":
+            times = (np.arange(len(windows[clip["file"]])) + 0.5) * 512 / 16_000
+            spoken = np.zeros(len(times), bool)
+            for start, end in clip["turns"]:
+                spoken |= (times >= start) & (times < end)
+            agree += int((spoken == (np.array(windows[clip["file"]]) > 0.5)).sum())
+            total += len(times)
+    print(f"windows where detector and annotation agree: {agree / total:.3f}")
+    assert agree / total >= 0.85
+    turns = [clip["speech"] for clip in clips if clip["kind"] == "turn"]
+    print(f"mean speech of {len(turns)} turns: least {min(turns):.2f}, mean {np.mean(turns):.2f}")
+    assert np.mean(turns) >= 0.7
+
+
+def test_what_is_no_voice(clips: Clips) -> None:
+    quiet = {Path(clip["file"]).stem: clip["speech"] for clip in clips if clip["kind"] == "synthetic"}
+    assert {"beep", "silence", "tone", "noise"} <= set(quiet)
+    assert max(quiet.values()) <= 0.05, quiet
+
+
+def test_speakers_are_the_published_ones(clips: Clips) -> None:
+    program = torch.jit.freeze(torch.jit.script(sources.model("resemblyzer").load_network()))
+    ours = {}
+    with torch.inference_mode():
+        for part, wave, lengths in batches(clips):
+            for clip, embedding in zip(part, program(wave, lengths)):
+                assert bool(embedding.isfinite().all()) and float(embedding.norm()) == pytest.approx(1.0, abs=1e-4)
+                ours[clip["file"]] = embedding.double().numpy()
+    cosines = [float(np.dot(ours[clip["file"]], clip["embedding"])) for clip in clips if clip["embedding"] is not None]
+    print(f"least cosine with Resemblyzer's Python: {min(cosines):.7f}")
+    assert min(cosines) >= 0.999
+
+    turns = [clip for clip in clips if clip["kind"] == "turn"]
+    same, other = [], []
+    for number, one in enumerate(turns):
+        for two in turns[number + 1 :]:
+            if one["meeting"] == two["meeting"]:
+                near = float(ours[one["file"]] @ ours[two["file"]])
+                (same if one["speaker"] == two["speaker"] else other).append(near)
+    print(f"cosine of two turns in a meeting: one speaker {np.mean(same):.3f} ({len(same)}), two {np.mean(other):.3f} ({len(other)})")
+    assert np.mean(same) > np.mean(other) + 0.1
