@@ -6,24 +6,26 @@ In it:
 - `cases.json` and `clips/`: real meeting speech in every format and channel count, written with libsndfile, each beside the mono
   f32 samples that libsndfile reads from it; the published MP3 and Opus; and what an empty or foreign file's error must say;
 - `resampled.json`: clips at one rate and what SoX's resampler (librosa's default) makes of them at another;
-- `models.json` and `meetings/`, `turns/`: meetings, turns of single speakers, a beep, a tone, noise and silence, with the probability
+- `models.json` and `meetings/`, `turns/`: meetings, stretches of single speakers, a beep, a tone, noise and silence, with the probability
   of every window by Silero VAD's published program called window by window, and the embedding by Resemblyzer's own Python.
 
 Needs tests/parity/requirements.txt. Everything is seeded.
 """
 
 import argparse
+import itertools
 import json
 import sys
 import tarfile
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import soundfile
-import soxr
 import sources
+import soxr
 import torch
 
 RATE = 16_000
@@ -102,8 +104,20 @@ def write_resampled(out: Path, speech: np.ndarray) -> None:
     folder = out / "resampled"
     folder.mkdir(exist_ok=True)
     cases = []
-    for number, (source, target) in enumerate([(44_100, 16_000), (48_000, 16_000), (22_050, 16_000), (8_000, 16_000), (16_000, 8_000), (11_025, 16_000), (16_000, 22_050)]):
-        given = soxr.resample(speech, RATE, source, quality="VHQ").astype("<f4") if source != RATE else speech.astype("<f4")
+    for number, (source, target) in enumerate(
+        [
+            (44_100, 16_000),
+            (48_000, 16_000),
+            (22_050, 16_000),
+            (8_000, 16_000),
+            (16_000, 8_000),
+            (11_025, 16_000),
+            (16_000, 22_050),
+        ]
+    ):
+        given = (
+            soxr.resample(speech, RATE, source, quality="VHQ").astype("<f4") if source != RATE else speech.astype("<f4")
+        )
         given.tofile(folder / f"{number}.in.f32")
         soxr.resample(given, source, target, quality="HQ").astype("<f4").tofile(folder / f"{number}.out.f32")
         cases.append({"number": number, "from": source, "to": target})
@@ -123,7 +137,7 @@ def vad_windows(published: torch.jit.ScriptModule, samples: np.ndarray) -> list[
     return found
 
 
-def speaker_encoder(folder: Path):  # noqa: ANN201
+def speaker_encoder(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
     """Resemblyzer's own embedding of a clip, its trimming of silence left out."""
     import scipy.ndimage
 
@@ -149,14 +163,21 @@ def all_turns(folder: Path) -> list[tuple[str, str, float, float]]:
 
 
 def single_turns(turns: list[tuple[str, str, float, float]]) -> list[tuple[str, str, float, float]]:
-    """Those of 2 s or more within the recording in which nobody else speaks."""
-    return [
-        turn
-        for turn in turns
-        if turn[3] - turn[2] >= 2.0
-        and turn[3] <= 30.0
-        and not any(o[0] == turn[0] and o[1] != turn[1] and o[2] < turn[3] and o[3] > turn[2] for o in turns)
-    ]
+    """Stretches of 2 to 5 s in which exactly one person speaks, by the annotation; a long turn gives several."""
+    found = []
+    for meeting, speaker, start, end in turns:
+        edges = {start, min(end, 30.0)}
+        others = [turn for turn in turns if turn[0] == meeting and turn[1:] != (speaker, start, end)]
+        for _, _, other_start, other_end in others:
+            edges |= {edge for edge in (other_start, other_end) if start < edge < min(end, 30.0)}
+        for left, right in itertools.pairwise(sorted(edges)):
+            if any(turn[2] < right and turn[3] > left for turn in others):
+                continue
+            pieces = max(1, round((right - left) / 4.0))
+            if (right - left) / pieces >= 2.0:
+                cuts = [left + (right - left) * n / pieces for n in range(pieces + 1)]
+                found += [(meeting, speaker, *cut) for cut in itertools.pairwise(cuts)]
+    return found
 
 
 def write_models(out: Path, meetings: Path, work: Path) -> None:
@@ -181,7 +202,16 @@ def write_models(out: Path, meetings: Path, work: Path) -> None:
         stored, rate = read_mono(target)
         assert rate == RATE
         windows = vad_windows(published, stored)
-        clips.append({"file": file, "samples": len(stored), "speech": float(np.mean(windows)), "frames": windows, "embedding": [float(v) for v in embed(stored)] if stored.any() else None, **more})
+        clips.append(
+            {
+                "file": file,
+                "samples": len(stored),
+                "speech": float(np.mean(windows)),
+                "frames": windows,
+                "embedding": [float(v) for v in embed(stored)] if stored.any() else None,
+                **more,
+            }
+        )
 
     turns = all_turns(meetings)
     for path in sorted(meetings.glob("*.wav")):

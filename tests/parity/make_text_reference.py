@@ -17,6 +17,8 @@ from tokenizers import Tokenizer
 
 GLOSSES = 10_000
 FOLDER = "net/sf/extjwnl/data/wordnet/wn31"
+# Look-alikes are the point here.
+# ruff: noqa: RUF001
 ODD = [
     "",
     " ",

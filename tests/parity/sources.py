@@ -44,7 +44,15 @@ def maven(artifact: str, sha256: str) -> Path:
     """A jar of Maven Central, named `group:artifact:version`."""
     _, name, version = artifact.split(":")
     goal = "org.apache.maven.plugins:maven-dependency-plugin:copy"
-    command = ["mvn", "--quiet", "--batch-mode", goal, f"-Dartifact={artifact}", "-Dmdep.useBaseVersion=true", "-DoutputDirectory"]
+    command = [
+        "mvn",
+        "--quiet",
+        "--batch-mode",
+        goal,
+        f"-Dartifact={artifact}",
+        "-Dmdep.useBaseVersion=true",
+        "-DoutputDirectory",
+    ]
     return _cached(f"{name}-{version}.jar", sha256, command)
 
 
@@ -59,7 +67,9 @@ def _cached(name: str, sha256: str, command: list[str]) -> Path:
         done = subprocess.run([*command[:-1], *last], capture_output=True, text=True, check=False)
         fetched = Path(folder) / name
         if done.returncode != 0 or not fetched.is_file():
-            raise recipe.RecipeError(f"could not fetch {name} (exit {done.returncode}): {done.stderr.strip() or done.stdout.strip()}")
+            raise recipe.RecipeError(
+                f"could not fetch {name} (exit {done.returncode}): {done.stderr.strip() or done.stdout.strip()}"
+            )
         actual = recipe.sha256_of(fetched)
         if actual != sha256:
             raise recipe.RecipeError(f"{name} has SHA-256 {actual}, but {sha256} is pinned")

@@ -2,6 +2,8 @@
 //! damaged. The reference is made by `tests/parity/make_audio_reference.py`; its folder is `build/audio-reference` of the
 //! checkout, or `FLAMBEAU_AUDIO_REFERENCE`.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::path::{Path, PathBuf};
 
 use flambeau_engine::prepare::audio::{AudioError, AudioPreparer, AudioSpec, decode, resample};

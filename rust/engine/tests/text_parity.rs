@@ -2,6 +2,8 @@
 //! full the batches of those glosses are. The reference is made by `tests/parity/make_text_reference.py`; its folder is
 //! `build/text-reference` of the checkout, or `FLAMBEAU_TEXT_REFERENCE`.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::path::{Path, PathBuf};
 
 use flambeau_engine::prepare::text::{Bucket, TextPreparer, TextSpec, fill_ratio, plan_batches};

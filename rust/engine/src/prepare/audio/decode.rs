@@ -84,20 +84,13 @@ fn decode_tracks(bytes: &[u8], max_seconds: f64) -> Result<Waveform, AudioError>
 
     let decoded = mono.samples.len() as u64;
     match declared_frames {
-        Some(frames) if decoded < frames => {
-            Err(AudioError::Corrupt(format!("the file ends after {decoded} of {frames} samples")))
-        }
+        Some(frames) if decoded < frames => Err(AudioError::Corrupt(format!("the file ends after {decoded} of {frames} samples"))),
         _ => Ok(Waveform { samples: mono.samples, sample_rate: mono.rate }),
     }
 }
 
 /// Decodes every packet of the track.
-fn drain(
-    reader: &mut (dyn FormatReader + '_),
-    decoder: &mut dyn AudioDecoder,
-    track_id: u32,
-    mono: &mut Mono,
-) -> Result<(), AudioError> {
+fn drain(reader: &mut (dyn FormatReader + '_), decoder: &mut dyn AudioDecoder, track_id: u32, mono: &mut Mono) -> Result<(), AudioError> {
     loop {
         let packet = match reader.next_packet() {
             Ok(Some(packet)) if packet.track_id == track_id => packet,
@@ -183,9 +176,7 @@ fn unreadable(bytes: &[u8], error: &DecoderError) -> AudioError {
     let known = [b"RIFF".as_slice(), b"fLaC", b"OggS", b"ID3"].iter().any(|magic| starts(0, magic));
     match error {
         // The probe's own "unsupported" means that it found no stream at all; a reader's names the feature.
-        DecoderError::Unsupported(feature) if known && !feature.contains("probe") => {
-            AudioError::Unsupported((*feature).to_owned())
-        }
+        DecoderError::Unsupported(feature) if known && !feature.contains("probe") => AudioError::Unsupported((*feature).to_owned()),
         _ if known => AudioError::Corrupt(error.to_string()),
         _ => AudioError::NotAudio { bytes: bytes.len() },
     }

@@ -39,9 +39,8 @@ pub fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>, AudioEr
     let capacity = output.len();
     let source = SequentialSlice::new(samples, 1, samples.len()).map_err(|error| refused(error.to_string()))?;
     let mut target = SequentialSlice::new_mut(&mut output, 1, capacity).map_err(|error| refused(error.to_string()))?;
-    let (_, produced) = resampler
-        .process_all_into_buffer(&source, &mut target, samples.len(), None)
-        .map_err(|error| refused(error.to_string()))?;
+    let (_, produced) =
+        resampler.process_all_into_buffer(&source, &mut target, samples.len(), None).map_err(|error| refused(error.to_string()))?;
     output.truncate(produced);
     Ok(output)
 }

@@ -33,9 +33,7 @@ pub fn pool(rows: &[&[f32]], how: Pool) -> Option<Vec<f32>> {
     let column = |index: usize| rows.iter().map(move |row| row[index]);
     Some(match how {
         Pool::First => first.to_vec(),
-        Pool::Mean => (0..first.len())
-            .map(|index| (column(index).map(f64::from).sum::<f64>() / rows.len() as f64) as f32)
-            .collect(),
+        Pool::Mean => (0..first.len()).map(|index| (column(index).map(f64::from).sum::<f64>() / rows.len() as f64) as f32).collect(),
         Pool::Max => (0..first.len())
             .map(|index| column(index).fold(f32::NEG_INFINITY, |a, b| if a.is_nan() || b.is_nan() { f32::NAN } else { a.max(b) }))
             .collect(),

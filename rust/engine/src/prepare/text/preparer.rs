@@ -7,8 +7,7 @@
 use std::path::Path;
 
 use tokenizers::{
-    EncodeInput, NormalizerWrapper, PaddingDirection, PostProcessor, PreTokenizerWrapper, Tokenizer, TruncationDirection,
-    TruncationParams,
+    EncodeInput, NormalizerWrapper, PaddingDirection, PostProcessor, PreTokenizerWrapper, Tokenizer, TruncationDirection, TruncationParams,
 };
 
 use super::{Bucket, TextError, TextInput, TextSpec};
@@ -197,11 +196,7 @@ fn prefix_suffices(tokenizer: &Tokenizer, truncation: Option<&TruncationParams>)
         && matches!(tokenizer.get_normalizer(), None | Some(NormalizerWrapper::BertNormalizer(_) | NormalizerWrapper::Lowercase(_)))
         && matches!(
             tokenizer.get_pre_tokenizer(),
-            Some(
-                PreTokenizerWrapper::BertPreTokenizer(_)
-                    | PreTokenizerWrapper::Whitespace(_)
-                    | PreTokenizerWrapper::WhitespaceSplit(_)
-            )
+            Some(PreTokenizerWrapper::BertPreTokenizer(_) | PreTokenizerWrapper::Whitespace(_) | PreTokenizerWrapper::WhitespaceSplit(_))
         )
         && tokenizer.get_added_tokens_decoder().values().all(|token| !token.content.contains(char::is_whitespace))
 }

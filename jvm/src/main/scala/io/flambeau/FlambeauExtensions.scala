@@ -1,9 +1,10 @@
 package io.flambeau
 
 import org.apache.spark.SparkEnv
-import org.apache.spark.sql.SparkSessionExtensions
+import org.apache.spark.sql.{classic, SparkSession, SparkSessionExtensions}
 
 import io.flambeau.conf.FlambeauConf
+import io.flambeau.models.ModelStore
 import io.flambeau.sql.{CheckModelCalls, EvalModelStrategy, ExtractModelCalls, ModelFunctions}
 
 /**
@@ -13,8 +14,9 @@ import io.flambeau.sql.{CheckModelCalls, EvalModelStrategy, ExtractModelCalls, M
 final class FlambeauExtensions extends (SparkSessionExtensions => Unit) {
 
   override def apply(extensions: SparkSessionExtensions): Unit = {
-    ModelFunctions.registerBuiltin()
-    (ModelFunctions.all ++ named).foreach(f => extensions.injectFunction((f.identifier, f.info, f.build)))
+    val functions = ModelFunctions.all ++ named
+    ModelFunctions.registerBuiltin(functions)
+    functions.foreach(f => extensions.injectFunction((f.identifier, f.info, f.build)))
     extensions.injectCheckRule(_ => CheckModelCalls)
     extensions.injectPreCBORule(_ => ExtractModelCalls)
     extensions.injectPlannerStrategy(_ => EvalModelStrategy)
@@ -24,4 +26,21 @@ final class FlambeauExtensions extends (SparkSessionExtensions => Unit) {
     Option(SparkEnv.get).toSeq.flatMap(_.conf.getAllWithPrefix(FlambeauConf.UdfPrefix)).map { case (name, model) =>
       ModelFunctions.named(name, model)
     }
+}
+
+object FlambeauExtensions {
+
+  /**
+   * Makes a model a SQL function of this session, until the session ends: the same as `spark.flambeau.udf.<name>` does for
+   * all sessions. The model is looked up now, so that a wrong name fails here.
+   */
+  def register(session: SparkSession, name: String, model: String): Unit = session match {
+    case classicSession: classic.SparkSession =>
+      ModelStore.resolve(model, classicSession.sessionState.conf)
+      val function = ModelFunctions.named(name, model)
+      classicSession.sessionState.functionRegistry.registerFunction(function.identifier, function.info, function.build)
+    case _ =>
+      throw new UnsupportedOperationException(
+        s"functions are registered where the session runs: set ${FlambeauConf.UdfPrefix}$name=$model on the Spark Connect server")
+  }
 }

@@ -43,10 +43,8 @@ fn words_pieces_and_empty_text() {
 #[test]
 fn truncation_is_the_packages() {
     assert_eq!(open(Some(4)).encode("a a a a a").unwrap().ids, [2, 4, 4, 3]);
-    let declared = tokenizer_json("").replace(
-        r#""truncation":null"#,
-        r#""truncation":{"direction":"Left","max_length":5,"strategy":"LongestFirst","stride":0}"#,
-    );
+    let declared = tokenizer_json("")
+        .replace(r#""truncation":null"#, r#""truncation":{"direction":"Left","max_length":5,"strategy":"LongestFirst","stride":0}"#);
     let by_file = open_json(&declared, &TextSpec::default()).unwrap();
     assert_eq!(by_file.encode("torch torch a a burn").unwrap().ids, [2, 4, 4, 7, 3]);
     assert_eq!(by_file.max_length(), Some(5));
@@ -84,7 +82,9 @@ fn ten_megabytes_give_what_the_whole_text_gives() {
 #[test]
 fn odd_unicode_never_fails() {
     let preparer = open(Some(16));
-    for text in ["\u{feff}a", "a\u{0301}\u{0301}\u{0301}", "👩‍👩‍👧‍👦", "\u{202e}hcrot", "中文torch", "\u{10ffff}", "\u{fffd}\u{fffe}", "ﷺ", "\0\0a"] {
+    for text in
+        ["\u{feff}a", "a\u{0301}\u{0301}\u{0301}", "👩‍👩‍👧‍👦", "\u{202e}hcrot", "中文torch", "\u{10ffff}", "\u{fffd}\u{fffe}", "ﷺ", "\0\0a"]
+    {
         let row = preparer.encode(text).unwrap();
         assert!(row.len() >= 2 && row.len() <= 16 && row.type_ids.len() == row.len(), "{text:?}");
     }

@@ -41,7 +41,7 @@ private[sql] final class EvalModelEvaluatorFactory(
       else {
         val evaluation = new TaskEvaluation(
           TaskContext.get(), model, requests, inputSchema, results.map(_.dataType), limits, settings, new EvalModelMetrics(metrics))
-        new EvaluatedRows(rows, evaluation)
+        new EvaluatedRows(rows, evaluation, partitionIndex)
       }
     }
   }
@@ -51,11 +51,13 @@ private[sql] final class EvalModelEvaluatorFactory(
   })
 
   /** The rows of a partition with their results, in order. One batch is in flight: its results are read before the next. */
-  private final class EvaluatedRows(rows: Iterator[InternalRow], evaluation: TaskEvaluation) extends Iterator[InternalRow] {
+  private final class EvaluatedRows(rows: Iterator[InternalRow], evaluation: TaskEvaluation, partition: Int)
+      extends Iterator[InternalRow] {
     private val toInput = UnsafeProjection.create(inputs, childOutput)
     private val toPassThrough = UnsafeProjection.create(passThrough, childOutput)
     private val toOutput = UnsafeProjection.create(passThrough ++ results, passThrough ++ results)
     private val joined = new JoinedRow
+    toInput.initialize(partition)
     private var batch: Iterator[InternalRow] = Iterator.empty
     private var waiting: Iterator[InternalRow] = Iterator.empty
 

@@ -1,5 +1,6 @@
 package io.flambeau.sql
 
+import scala.collection.concurrent.TrieMap
 import scala.util.control.NonFatal
 
 import org.apache.spark.sql.{classic, SparkSession}
@@ -11,6 +12,7 @@ import org.apache.spark.sql.types.{IntegerType, LongType, ShortType, ByteType, S
 import org.apache.spark.unsafe.types.UTF8String
 
 import io.flambeau.FlambeauAnalysisException
+import io.flambeau.conf.FlambeauConf
 import io.flambeau.models.{ModelRef, ModelStore}
 
 /**
@@ -37,20 +39,35 @@ object ModelFunctions {
       Definition(name("infer", tolerant), ModelFunctionDocs.infer(tolerant), infer(tolerant)))
   }
 
-  private lazy val registeredBuiltin: Unit =
-    all.foreach(f => FunctionRegistry.builtin.registerFunction(f.identifier, f.info, f.build))
+  /** Functions that this class made built-in, by name. */
+  private val builtin = TrieMap.empty[String, Definition]
 
   /**
-   * Makes the six functions built-in for this JVM, once. A function that only a session has counts as temporary, and
-   * persistent views may not use temporary functions.
+   * Makes functions built-in for this JVM. A function that only a session has counts as temporary, and persistent views may
+   * not use temporary functions.
+   *
+   * @throws IllegalArgumentException
+   *   for the name of one of Spark's own functions
    */
-  def registerBuiltin(): Unit = registeredBuiltin
+  def registerBuiltin(functions: Seq[Definition]): Unit = builtin.synchronized {
+    functions.filterNot(f => builtin.get(f.name).contains(f)).foreach { f =>
+      if (!builtin.contains(f.name) && FunctionRegistry.builtin.functionExists(f.identifier)) {
+        throw new IllegalArgumentException(s"${FlambeauConf.UdfPrefix}${f.name}: Spark has a function of this name, choose another")
+      }
+      FunctionRegistry.builtin.registerFunction(f.identifier, f.info, f.build)
+      builtin.put(f.name, f)
+    }
+  }
+
+  private val namedModels = TrieMap.empty[(String, String), Definition]
 
   /**
    * A function of this name that is one model: `features` first in the package makes it `featurize`, `scores` first
    * `classify`, anything else `infer`. The model is looked up when the function is first used.
    */
-  def named(name: String, model: String): Definition = {
+  def named(name: String, model: String): Definition = namedModels.getOrElseUpdate((name, model), define(name, model))
+
+  private def define(name: String, model: String): Definition = {
     val build: Builder = { arguments =>
       val ref = ModelStore.resolve(model, sessionConf)
       val task = ref.spec.outputs.headOption.map(_.role) match {

@@ -28,7 +28,7 @@ private[sql] object PushBelowEvalModel extends Rule[LogicalPlan] with PredicateH
   }
 
   private def pushFilters(plan: LogicalPlan): LogicalPlan = PushPredicateThroughNonJoin(plan).transformDown {
-    case filter @ Filter(condition, node: EvalModel) =>
+    case filter @ Filter(condition, node: EvalModel) if node.inputs.forall(_.deterministic) =>
       val (below, above) = splitConjunctivePredicates(condition).partition { conjunct =>
         conjunct.deterministic && !ModelCall.in(conjunct) && conjunct.references.subsetOf(node.child.outputSet)
       }

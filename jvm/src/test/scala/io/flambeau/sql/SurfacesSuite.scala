@@ -3,7 +3,7 @@ package io.flambeau.sql
 import org.apache.spark.sql.functions.{call_function, col, expr, lit}
 import org.apache.spark.sql.streaming.Trigger
 
-import io.flambeau.FlambeauSuite
+import io.flambeau.{FlambeauExtensions, FlambeauSuite}
 import io.flambeau.functions._
 
 /** The ways to the same expression: Scala functions, views, streams, sessions made later, functions from the configuration. */
@@ -39,11 +39,11 @@ class SurfacesSuite extends FlambeauSuite {
   }
 
   test("a persistent view, used by a session made later") {
-    spark.sql("CREATE OR REPLACE VIEW pv AS SELECT id, featurize(v, 'tiny') f, classify(input => v, model => 'tiny', k => 1) c FROM t")
+    spark.sql("CREATE OR REPLACE VIEW pv AS SELECT id, featurize(v, 'tiny') f, tiny_udf(v) u, classify(input => v, model => 'tiny', k => 1) c FROM t")
     try {
       val later = spark.newSession()
       later.conf.set("spark.flambeau.models.path", FlambeauSuite.packages.toString)
-      val (rows, forwarded) = countingRows(later.sql("SELECT f[0], c[0].label FROM pv WHERE id <= 10").collect())
+      val (rows, forwarded) = countingRows(later.sql("SELECT f[0], c[0].label, u FROM pv WHERE id <= 10").collect())
       assert(rows.map(_.getFloat(0)).sorted.toSeq == (1 to 10).map(_ * 2f))
       assert(forwarded == 10)
     } finally spark.sql("DROP VIEW pv")
@@ -81,6 +81,17 @@ class SurfacesSuite extends FlambeauSuite {
 
   test("a function from the configuration, by name and by position") {
     assert(rowsOf("SELECT tiny_udf(x => array(1, 2, 3, 4)), tiny_udf(array(1, 2, 3, 4))").head.toSeq.forall(_ == Seq(2f, 4f, 6f)))
+  }
+
+  test("a function registered in a session") {
+    FlambeauExtensions.register(spark, "my_model", "tiny")
+    assert(rowsOf("SELECT my_model(array(1, 2, 3, 4))").head.get(0) == Seq(2f, 4f, 6f))
+    assertFails("FLAMBEAU_UNKNOWN_MODEL")(FlambeauExtensions.register(spark, "other", "nope"))
+  }
+
+  test("a function may not take the name of Spark's own") {
+    val failure = intercept[IllegalArgumentException](ModelFunctions.registerBuiltin(Seq(ModelFunctions.named("sum", "tiny"))))
+    assert(failure.getMessage.contains("spark.flambeau.udf.sum"))
   }
 
   test("the functions describe themselves") {
