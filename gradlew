@@ -16,7 +16,6 @@ need "Rust 1.88 or newer" "Install it with rustup (https://rustup.rs) and let PA
 need "Python 3.10 or newer with venv" "Debian: apt-get install python3 python3-venv" \
   "python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))'"
 need "a C++ compiler" "Debian: apt-get install g++" "command -v c++"
-need "npm" "Debian: apt-get install npm (some of the demo's photos are an npm package)" "command -v npm"
 
 gradle=$(command -v gradle || true)
 if [ -n "$gradle" ] && ! "$gradle" --version 2>/dev/null | grep -q '^Gradle 8\.'; then gradle=; fi

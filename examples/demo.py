@@ -33,8 +33,7 @@ DESCRIBE = """\
 SELECT regexp_extract(path, '[^/]+$', 0)          AS photo,
        classify(content, 'efficientnet_lite0', 3) AS labels,
        featurize(content, 'efficientnet_lite0')   AS features
-FROM   photos
-ORDER  BY photo"""
+FROM   photos"""
 
 NEAREST = """\
 WITH unit AS (
@@ -98,7 +97,11 @@ def print_table(results: Sequence[Result]) -> None:
 
 
 def describe(spark: SparkSession, folder: Path, listed: Sequence[demo_photos.Photo]) -> tuple[list[Result], float]:
-    """Runs both statements over the photos; the results in the list's order, and the seconds the first one took."""
+    """Runs both statements over the photos; the results in the list's order, and the seconds the first one took.
+
+    The described photos are cached, so that the second statement, which reads them twice, does not run the model again.
+    They are not sorted in SQL: Spark 4.1 cannot join a cached sorted result to itself ("key not found").
+    """
     read(spark, folder).createOrReplaceTempView("photos")
     start = time.perf_counter()
     described = spark.sql(DESCRIBE).cache()
@@ -137,10 +140,10 @@ def open_session(master: str) -> SparkSession:
     from pyspark.sql import SparkSession
 
     builder = flambeau.configure(SparkSession.builder.master(master).appName("Flambeau demo"))
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    builder.config("spark.log.level", "ERROR")
     builder.config("spark.ui.enabled", "false").config("spark.ui.showConsoleProgress", "false")
-    spark = builder.config("spark.sql.shuffle.partitions", "4").getOrCreate()
-    spark.sparkContext.setLogLevel("WARN")
-    return spark
+    return builder.config("spark.sql.shuffle.partitions", "4").getOrCreate()
 
 
 def run(out: Path, master: str) -> int:

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Once;
 
-use flambeau_engine::{Counters, ModelOptions, Package, Request, Session, pool, registry, stats};
+use flambeau_engine::{Counters, ModelOptions, Package, Request, Session, package, pool, registry, stats};
 use flambeau_torch_ext::process;
 use jni::objects::{JClass, JLongArray, JString};
 use jni::sys::jlong;
@@ -28,6 +28,8 @@ methods! {
     "nativeTable" => { static fn native_table() -> JString },
     "start" => { static fn start(settings: JString) -> JString },
     "describeModel" => { static fn describe_model(directory: JString) -> JString },
+    "listPackage" => { static fn list_package(place: JString, manifest: JString) -> JString },
+    "wrapProgram" => { static fn wrap_program(place: JString, description: JString, program: JString, hashes: JString) -> JString },
     "openModel" => { static fn open_model(directory: JString, options: JString) -> jlong },
     "openSession" => { static fn open_session(model: jlong, schema: jlong, request: JString) -> jlong },
     "evaluate" => { static fn evaluate(session: jlong, input: jlong, output: jlong, schema: jlong, counters: jlong[]) },
@@ -89,6 +91,29 @@ fn describe_model<'local>(env: &mut Env<'local>, _class: JClass<'local>, directo
     let directory = directory.try_to_string(env)?;
     let package = Package::open(Path::new(&directory))?;
     Ok(env.new_string(package.describe().to_string())?)
+}
+
+fn list_package<'local>(
+    env: &mut Env<'local>,
+    _class: JClass<'local>,
+    place: JString<'local>,
+    manifest: JString<'local>,
+) -> Answer<JString<'local>> {
+    let listed = package::list(&place.try_to_string(env)?, &manifest.try_to_string(env)?)?;
+    Ok(env.new_string(listed.to_string())?)
+}
+
+fn wrap_program<'local>(
+    env: &mut Env<'local>,
+    _class: JClass<'local>,
+    place: JString<'local>,
+    description: JString<'local>,
+    program: JString<'local>,
+    hashes: JString<'local>,
+) -> Answer<JString<'local>> {
+    let hashes = serde_json::from_str(&hashes.try_to_string(env)?)?;
+    let wrapped = package::wrap(&place.try_to_string(env)?, &description.try_to_string(env)?, &program.try_to_string(env)?, &hashes)?;
+    Ok(env.new_string(wrapped.to_string())?)
 }
 
 fn open_model<'local>(env: &mut Env<'local>, _class: JClass<'local>, directory: JString<'local>, options: JString<'local>) -> Answer<jlong> {

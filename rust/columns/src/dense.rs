@@ -214,3 +214,109 @@ impl VectorParts<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::types::{Float64Type, Int32Type};
+    use arrow_array::{BooleanArray, Float32Array, Int64Array, ListArray, StructArray};
+    use arrow_schema::Field;
+
+    use super::*;
+
+    fn floats(rows: Vec<Option<Vec<Option<f64>>>>) -> ArrayRef {
+        Arc::new(ListArray::from_iter_primitive::<Float64Type, _, _>(rows))
+    }
+
+    #[test]
+    fn chosen_rows_are_gathered_in_order_and_converted() {
+        let column = floats(vec![Some(vec![Some(1.0), Some(2.0)]), None, Some(vec![Some(3.0), Some(4.5)]), Some(vec![Some(5.0), Some(6.0)])]);
+        let mut out = [0_f32; 6];
+        assert!(gather(&column, &[2], &[0, 2, 3], &mut out).is_empty());
+        assert_eq!(out, [1.0, 2.0, 3.0, 4.5, 5.0, 6.0]);
+    }
+
+    #[test]
+    fn a_ragged_row_is_a_fault_of_that_row_alone() {
+        let column = floats(vec![Some(vec![Some(1.0), Some(2.0)]), Some(vec![Some(9.0)]), Some(vec![Some(3.0), None]), Some(vec![Some(4.0), Some(5.0)])]);
+        let mut out = [0_f32; 8];
+        let faults = gather(&column, &[2], &[0, 1, 2, 3], &mut out);
+        assert_eq!(faults.len(), 2);
+        assert_eq!(faults[0], (1, DenseFault::Length { dimension: 0, expected: 2, actual: 1, shape: vec![2] }));
+        assert_eq!(faults[1], (2, DenseFault::NullInside));
+        assert_eq!((out[0], out[1], out[6], out[7]), (1.0, 2.0, 4.0, 5.0));
+    }
+
+    #[test]
+    fn slices_read_their_own_rows() {
+        let column = floats((0..6).map(|i| Some(vec![Some(f64::from(i)), Some(f64::from(10 * i))])).collect());
+        let slice = column.slice(2, 3);
+        let mut out = [0_f64; 4];
+        assert!(gather(&slice, &[2], &[0, 2], &mut out).is_empty());
+        assert_eq!(out, [2.0, 20.0, 4.0, 40.0]);
+    }
+
+    #[test]
+    fn nested_lists_make_matrices_and_name_the_dimension_that_is_wrong() {
+        let inner = ListArray::from_iter_primitive::<Int32Type, _, _>([vec![1, 2], vec![3, 4], vec![5, 6], vec![7]].map(|v| Some(v.into_iter().map(Some).collect::<Vec<_>>())));
+        let field = Arc::new(Field::new("element", inner.data_type().clone(), true));
+        let outer = ListArray::new(field, arrow_buffer::OffsetBuffer::from_lengths([2, 2]), Arc::new(inner), None);
+        let column: ArrayRef = Arc::new(outer);
+        let mut out = [0_i64; 8];
+        let faults = gather(&column, &[2, 2], &[0, 1], &mut out);
+        assert_eq!(&out[..4], &[1, 2, 3, 4]);
+        assert_eq!(faults, [(1, DenseFault::Length { dimension: 1, expected: 2, actual: 1, shape: vec![2, 2] })]);
+    }
+
+    #[test]
+    fn numbers_never_wrap_or_truncate() {
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![1, 300, -1]));
+        let mut out = [0_u8; 3];
+        let faults = gather(&column, &[], &[0, 1, 2], &mut out);
+        assert_eq!(faults.iter().map(|(i, _)| *i).collect::<Vec<_>>(), [1, 2]);
+        let column: ArrayRef = Arc::new(Float32Array::from(vec![2.0, 2.5, f32::NAN]));
+        let mut out = [0_i32; 3];
+        assert_eq!(gather(&column, &[], &[0, 1, 2], &mut out).len(), 2);
+        assert_eq!(out[0], 2);
+    }
+
+    #[test]
+    fn booleans_are_zero_and_one() {
+        let column: ArrayRef = Arc::new(BooleanArray::from(vec![true, false]));
+        let mut out = [7_f32; 2];
+        assert!(gather(&column, &[], &[0, 1], &mut out).is_empty());
+        assert_eq!(out, [1.0, 0.0]);
+    }
+
+    fn vectors() -> ArrayRef {
+        let indices = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![None, Some(vec![Some(0), Some(2)]), Some(vec![Some(5)])]);
+        let values = ListArray::from_iter_primitive::<Float64Type, _, _>(vec![Some(vec![Some(1.0), Some(2.0), Some(3.0)]), Some(vec![Some(7.0), Some(9.0)]), Some(vec![Some(1.0)])]);
+        let field = |name, data_type: &DataType| Arc::new(Field::new(name, data_type.clone(), true));
+        let (i, v) = (indices.data_type().clone(), values.data_type().clone());
+        Arc::new(StructArray::from(vec![
+            (field("type", &DataType::Int8), Arc::new(arrow_array::Int8Array::from(vec![1, 0, 0])) as ArrayRef),
+            (field("size", &DataType::Int32), Arc::new(arrow_array::Int32Array::from(vec![None, Some(3), Some(3)])) as ArrayRef),
+            (field("indices", &i), Arc::new(indices) as ArrayRef),
+            (field("values", &v), Arc::new(values) as ArrayRef),
+        ]))
+    }
+
+    #[test]
+    fn ml_vectors_dense_and_sparse() {
+        let column = vectors();
+        assert!(check_type(column.data_type(), 1).is_ok());
+        let mut out = [0_f32; 9];
+        let faults = gather(&column, &[3], &[0, 1, 2], &mut out);
+        assert_eq!(&out[..6], &[1.0, 2.0, 3.0, 7.0, 0.0, 9.0]);
+        assert_eq!(faults, [(2, DenseFault::SparseIndex { index: 5, size: 3 })]);
+    }
+
+    #[test]
+    fn types_are_checked_before_rows() {
+        let column = floats(vec![]);
+        assert!(check_type(column.data_type(), 1).is_ok());
+        assert!(check_type(column.data_type(), 2).is_err());
+        assert_eq!(check_type(&DataType::Utf8, 1).unwrap_err().to_string(), "the column has type Utf8; expected array<a number or boolean>");
+    }
+}

@@ -73,7 +73,7 @@ pub enum ImageColumn {
     /// JPEG, PNG, …
     Encoded(BytesColumn),
     /// Decoded pixels.
-    Pixels(PixelsColumn),
+    Pixels(Box<PixelsColumn>),
 }
 
 /// Spark's `image` struct, column by column.
@@ -114,12 +114,12 @@ impl ImageColumn {
             column.as_primitive_opt::<Int32Type>().cloned().ok_or_else(bad)
         };
         let data = fields.column_by_name("data").ok_or_else(bad)?;
-        Ok(Self::Pixels(PixelsColumn {
+        Ok(Self::Pixels(Box::new(PixelsColumn {
             height: number("height")?,
             width: number("width")?,
             channels: number("nChannels")?,
             data: BytesColumn::try_new(data).map_err(|_| bad())?,
-        }))
+        })))
     }
 
     /// Whether row `row` is Spark's mark of an undecodable image (height -1), which counts as NULL.

@@ -6,12 +6,14 @@
 mod check;
 mod describe;
 mod descriptor;
+mod manifest;
 
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 pub use descriptor::{Activation, Descriptor, Dtype, EngineKind, Input, InputKind, Output, Role, Variant};
+pub use manifest::{list, wrap};
 
 use crate::{EngineError, cpu};
 

@@ -14,6 +14,7 @@ import io.flambeau.sql.{CheckModelCalls, EvalModelStrategy, ExtractModelCalls, M
 final class FlambeauExtensions extends (SparkSessionExtensions => Unit) {
 
   override def apply(extensions: SparkSessionExtensions): Unit = {
+    ErrorConditions.makeKnown()
     val functions = ModelFunctions.all ++ named
     ModelFunctions.registerBuiltin(functions)
     functions.foreach(f => extensions.injectFunction((f.identifier, f.info, f.build)))

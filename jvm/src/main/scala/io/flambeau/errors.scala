@@ -4,6 +4,8 @@ import scala.jdk.CollectionConverters._
 
 import org.apache.spark.SparkThrowable
 import org.apache.spark.sql.AnalysisException
+import org.apache.spark.sql.catalyst.trees.Origin
+import org.apache.spark.sql.execution.QueryExecutionException
 
 import io.flambeau.bridge.NativeException
 
@@ -11,7 +13,7 @@ import io.flambeau.bridge.NativeException
  * The two exceptions that users meet, and the one place where a native failure becomes either of their conditions.
  *
  * Conditions: FLAMBEAU_UNKNOWN_MODEL, FLAMBEAU_BAD_MODEL, FLAMBEAU_BAD_INPUT, FLAMBEAU_BAD_ARGUMENT, FLAMBEAU_NATIVE,
- * FLAMBEAU_OUT_OF_MEMORY. They are not in Spark's own list of conditions, so each exception carries its message itself.
+ * FLAMBEAU_OUT_OF_MEMORY; declared in resources/flambeau/error-conditions.json (see ErrorConditions.java).
  */
 
 /**
@@ -22,35 +24,44 @@ import io.flambeau.bridge.NativeException
  * @param text
  *   cause and advice; the message is `[condition] text`
  */
-final class FlambeauAnalysisException(condition: String, text: String, cause: Option[Throwable] = None)
+final class FlambeauAnalysisException(condition: String, text: String, cause: Option[Throwable] = None, origin: Origin = Origin())
     extends AnalysisException(
       message = s"[$condition] $text",
-      line = None,
-      startPosition = None,
+      line = origin.line,
+      startPosition = origin.startPosition,
       cause = cause,
       errorClass = Some(condition),
       messageParameters = Map("message" -> text),
       context = Array.empty,
-      sqlState = Some(FlambeauException.SqlState),
-      messageTemplate = Some(FlambeauException.MessageTemplate))
+      sqlState = Some(ErrorConditions.sqlState(condition)),
+      messageTemplate = Some(FlambeauException.MessageTemplate)) {
+
+  /** The place in the query; without its text if Spark does not know the condition, which PySpark looks up when there is text. */
+  override def withPosition(at: Origin): AnalysisException =
+    if (ErrorConditions.areKnown()) super.withPosition(at)
+    else {
+      val placed = new FlambeauAnalysisException(condition, text, cause, at)
+      placed.setStackTrace(getStackTrace)
+      placed
+    }
+}
 
 /**
- * A failure while a query runs: ends its task, never the executor.
+ * A failure while a query runs: ends its task, never the executor. Of the kind that PySpark turns into a PySparkException.
  *
  * @param parameters
- *   `model` and `cause` always; `row` and `partition` where one row is to blame
+ *   `model` and `cause` always; `row` and `partition` where one row is to blame; `message` is added
  */
 final class FlambeauException(condition: String, text: String, parameters: Map[String, String], cause: Throwable)
-    extends RuntimeException(s"[$condition] $text", cause)
+    extends QueryExecutionException(s"[$condition] $text", cause)
     with SparkThrowable {
   override def getCondition: String = condition
-  override def getSqlState: String = FlambeauException.SqlState
-  override def getMessageParameters: java.util.Map[String, String] = parameters.asJava
+  override def getSqlState: String = ErrorConditions.sqlState(condition)
+  override def getMessageParameters: java.util.Map[String, String] = (parameters + ("message" -> text)).asJava
   override def getDefaultMessageTemplate: String = FlambeauException.MessageTemplate
 }
 
 object FlambeauException {
-  private[flambeau] val SqlState = "XXFLB"
   private[flambeau] val MessageTemplate = "<message>"
 
   /**

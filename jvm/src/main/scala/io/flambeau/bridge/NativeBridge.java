@@ -23,6 +23,18 @@ final class NativeBridge {
   /** Reads and checks a model package without loading its program. Returns its description as JSON. */
   static native String describeModel(String directory);
 
+  /**
+   * The name, the hash and the files of a package, told from the text of its {@code model.toml} alone, as JSON:
+   * {@code {"name", "hash", "files": [{"name", "sha256", "program"}]}}. {@code place} is for messages.
+   */
+  static native String listPackage(String place, String manifest);
+
+  /**
+   * The {@code model.toml} of a bare TorchScript file from the description beside it, as JSON: {@code {"manifest": text}}, or
+   * {@code {"needs": [file names]}} as long as {@code hashesJson} (file name to SHA-256) lacks some.
+   */
+  static native String wrapProgram(String place, String description, String program, String hashesJson);
+
   /** Loads the package's program, or finds it loaded: one copy of the weights per process. Returns a handle. */
   static native long openModel(String directory, String optionsJson);
 

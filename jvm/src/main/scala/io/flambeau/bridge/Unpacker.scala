@@ -1,48 +1,82 @@
 package io.flambeau.bridge
 
 import java.io.{InputStream, IOException}
-import java.nio.channels.FileChannel
+import java.nio.channels.{FileChannel, FileLock}
 import java.nio.charset.StandardCharsets.UTF_8
-import java.nio.file.{Files, Path, Paths, StandardCopyOption, StandardOpenOption}
+import java.nio.file.{Files, LinkOption, Path, Paths, StandardCopyOption, StandardOpenOption}
 import java.nio.file.attribute.PosixFilePermissions
-import java.security.{DigestInputStream, MessageDigest}
+import java.security.MessageDigest
 import java.util.HexFormat
+import java.util.concurrent.ConcurrentHashMap
 
 import scala.util.Using
 
+import org.apache.spark.{TaskContext, TaskKilledException}
 import org.apache.spark.internal.Logging
 
 import io.flambeau.conf.FlambeauConf
 
 /**
- * Unpacks sets of files out of jars, once per machine.
+ * Makes sets of files local, once per machine: out of jars ([[unpack]]), or from wherever the caller can open them
+ * ([[fetch]]).
  *
- * A set is described by an index resource: one line a file, "sha256 bytes name", files beside it. The target folder is
- * named by the hash of the index, so new content never meets old files. Executors that start together wait for one
- * another on a file lock; the folder appears by an atomic rename, complete or not at all.
+ * The target folder is named by the hash of the content's list, so new content never meets old files. Processes and threads
+ * that start together wait for one another on a file lock, a killed task no longer than a tenth of a second; the folder
+ * appears by an atomic rename, complete or not at all. Every file's hash is checked on the way. What a killed process left
+ * half done is removed by the next one that holds the lock. Nothing complete is ever removed: see
+ * `spark.flambeau.native.directory` for the place.
  */
 private[flambeau] object Unpacker extends Logging {
 
-  private final case class Entry(sha256: String, bytes: Long, name: String)
+  /** A file to bring: its name in the folder, and what its content must be. */
+  final case class Entry(sha256: String, name: String)
 
-  /** The folder with the set's files, or None if the class path has no such index. */
+  private val PollMillis = 100L
+  private val BufferBytes = 1 << 20
+  private val HashDigits = 32
+
+  /** The folder with the set's files, or None if the class path has no such index ("sha256 bytes name", a line a file). */
   def unpack(index: String, label: String): Option[Path] = resource(index).map { stream =>
     val text = Using.resource(stream)(in => new String(in.readAllBytes(), UTF_8))
-    val hash = HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(text.getBytes(UTF_8))).take(16)
-    val target = baseDirectory().resolve(s"$label-$hash")
+    val folder = index.substring(0, index.lastIndexOf('/') + 1)
+    fetch(label, sha256(text.getBytes(UTF_8)), parse(index, text), Long.MaxValue, index) { name =>
+      resource(folder + name).getOrElse(throw new IOException(s"the class path lacks $folder$name"))
+    }
+  }
+
+  /**
+   * The folder `<label>-<hash>` on this machine, its files brought by `open` unless they are there already.
+   *
+   * @param hash
+   *   of the content's list, hexadecimal
+   * @param maxBytes
+   *   of all files together
+   * @param from
+   *   for messages
+   * @throws IOException
+   *   if a file cannot be read, is not what its hash says, or the set is larger than `maxBytes`
+   */
+  def fetch(label: String, hash: String, entries: Seq[Entry], maxBytes: Long, from: String)(open: String => InputStream): Path = {
+    val target = folder(label, hash)
     if (!Files.isDirectory(target)) locked(target) {
       if (!Files.isDirectory(target)) {
-        val entries = parse(index, text)
-        val staging = Files.createTempDirectory(target.getParent, s".$label-")
+        val started = System.nanoTime()
+        val staging = target.resolveSibling(s".${target.getFileName}.part")
+        deleteFolder(staging)
+        Files.createDirectory(staging)
         try {
-          entries.foreach(copy(index.substring(0, index.lastIndexOf('/') + 1), _, staging))
+          val bytes = entries.foldLeft(0L)((sofar, entry) => sofar + copy(entry, staging, maxBytes - sofar, from)(open))
           Files.move(staging, target, StandardCopyOption.ATOMIC_MOVE)
-          logInfo(s"unpacked ${entries.size} files (${entries.map(_.bytes).sum} bytes) of $label to $target")
+          val millis = (System.nanoTime() - started) / 1000000
+          logInfo(s"brought ${entries.size} files ($bytes bytes) of $from to $target in $millis ms")
         } finally deleteFolder(staging)
       }
     }
     target
   }
+
+  /** Where [[fetch]] puts a set. */
+  def folder(label: String, hash: String): Path = baseDirectory().resolve(s"$label-${hash.take(HashDigits)}")
 
   /** Where everything unpacked or fetched is kept: private to this user. */
   def baseDirectory(): Path = {
@@ -51,7 +85,7 @@ private[flambeau] object Unpacker extends Logging {
       if (configured.nonEmpty) Paths.get(configured)
       else Paths.get(System.getProperty("java.io.tmpdir"), s"flambeau-${System.getProperty("user.name")}")
     if (!Files.isDirectory(base)) {
-      Files.createDirectories(base.getParent)
+      Files.createDirectories(base.toAbsolutePath.getParent)
       try Files.createDirectory(base, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")))
       catch { case _: java.nio.file.FileAlreadyExistsException => () }
     }
@@ -61,33 +95,89 @@ private[flambeau] object Unpacker extends Logging {
     base
   }
 
-  /** Runs `body` while no other process or thread works on `target`. */
-  def locked[T](target: Path)(body: => T): T = Unpacker.synchronized {
+  /** One lock for each target in this process; files are locked per process only. */
+  private val threadLocks = new ConcurrentHashMap[Path, AnyRef]
+
+  /** Runs `body` while no other process or thread works on `target`. Ends with Spark's own exception if the task is killed. */
+  def locked[T](target: Path)(body: => T): T = {
     val lock = target.resolveSibling(s".${target.getFileName}.lock")
-    Using.resource(FileChannel.open(lock, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) { channel =>
-      Using.resource(channel.lock())(_ => body)
+    threadLocks.computeIfAbsent(target, _ => new Object).synchronized {
+      Using.resource(FileChannel.open(lock, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) { channel =>
+        Using.resource(acquire(channel))(_ => body)
+      }
     }
   }
 
-  def deleteFolder(folder: Path): Unit = if (Files.isDirectory(folder)) {
-    Using.resource(Files.list(folder))(_.forEach(file => if (Files.isDirectory(file)) deleteFolder(file) else Files.delete(file)))
+  private def acquire(channel: FileChannel): FileLock =
+    Iterator.continually(channel.tryLock()).find { held =>
+      if (held == null) {
+        stopIfKilled()
+        Thread.sleep(PollMillis)
+      }
+      held != null
+    }.getOrElse(throw new IllegalStateException("unreachable: the iterator has no end"))
+
+  def deleteFolder(folder: Path): Unit = if (Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS)) {
+    Using.resource(Files.list(folder)) { files =>
+      files.forEach(file => if (Files.isDirectory(file, LinkOption.NOFOLLOW_LINKS)) deleteFolder(file) else Files.delete(file))
+    }
     Files.delete(folder)
+  }
+
+  /** SHA-256 in hexadecimal. */
+  def sha256(bytes: Array[Byte]): String = hex(MessageDigest.getInstance("SHA-256").digest(bytes))
+
+  /** SHA-256 of a stream, which is closed. */
+  def sha256(stream: InputStream): String = Using.resource(stream) { in =>
+    val digest = MessageDigest.getInstance("SHA-256")
+    chunks(in)((buffer, n) => digest.update(buffer, 0, n))
+    hex(digest.digest())
   }
 
   private def parse(index: String, text: String): Seq[Entry] = text.linesIterator.filter(_.nonEmpty).map { line =>
     line.split(" ", 3) match {
-      case Array(sha256, bytes, name) if !name.contains("/") && !name.startsWith(".") => Entry(sha256, bytes.toLong, name)
+      case Array(sha256, _, name) if !name.contains("/") && !name.startsWith(".") => Entry(sha256, name)
       case _ => throw new IOException(s"$index has a line that is not 'sha256 bytes name': $line")
     }
   }.toSeq
 
-  private def copy(folder: String, entry: Entry, staging: Path): Unit = {
-    val stream = resource(folder + entry.name).getOrElse(throw new IOException(s"the class path lacks $folder${entry.name}"))
-    val digest = MessageDigest.getInstance("SHA-256")
-    Using.resource(new DigestInputStream(stream, digest))(Files.copy(_, staging.resolve(entry.name)))
-    val actual = HexFormat.of().formatHex(digest.digest())
-    if (actual != entry.sha256) throw new IOException(s"$folder${entry.name} is damaged: SHA-256 $actual, expected ${entry.sha256}")
+  /** @return the file's bytes */
+  private def copy(entry: Entry, staging: Path, maxBytes: Long, from: String)(open: String => InputStream): Long =
+    Using.Manager { use =>
+      val in = use(open(entry.name))
+      val out = use(Files.newOutputStream(staging.resolve(entry.name), StandardOpenOption.CREATE_NEW))
+      val digest = MessageDigest.getInstance("SHA-256")
+      var bytes = 0L
+      chunks(in) { (buffer, n) =>
+        bytes += n
+        if (bytes > maxBytes) {
+          throw new IOException(s"$from has more bytes than ${FlambeauConf.ModelsMaxBytes.key} allows")
+        }
+        digest.update(buffer, 0, n)
+        out.write(buffer, 0, n)
+      }
+      val actual = hex(digest.digest())
+      if (!actual.equalsIgnoreCase(entry.sha256)) {
+        throw new IOException(s"${entry.name} of $from was altered or damaged: its SHA-256 is $actual, expected ${entry.sha256}")
+      }
+      bytes
+    }.get
+
+  /** Reads to the end, buffer by buffer; a killed task stops in between. */
+  private def chunks(in: InputStream)(use: (Array[Byte], Int) => Unit): Unit = {
+    val buffer = new Array[Byte](BufferBytes)
+    Iterator.continually(in.read(buffer)).takeWhile(_ >= 0).foreach { n =>
+      stopIfKilled()
+      use(buffer, n)
+    }
   }
+
+  private def stopIfKilled(): Unit = {
+    val task = TaskContext.get()
+    if (task != null && task.isInterrupted()) throw new TaskKilledException("killed while a model's files were being brought here")
+  }
+
+  private def hex(bytes: Array[Byte]): String = HexFormat.of().formatHex(bytes)
 
   /** Through the loader of our own class first (`--jars` puts both there), then the task's. */
   def resource(name: String): Option[InputStream] =

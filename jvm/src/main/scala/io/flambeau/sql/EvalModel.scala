@@ -1,6 +1,6 @@
 package io.flambeau.sql
 
-import org.apache.spark.sql.catalyst.expressions.{Attribute, AttributeReference, AttributeSet, Expression, NamedExpression}
+import org.apache.spark.sql.catalyst.expressions.{Attribute, AttributeReference, AttributeSet, Expression}
 import org.apache.spark.sql.catalyst.plans.logical.{LogicalPlan, OrderPreservingUnaryNode}
 
 import io.flambeau.models.ModelRef
@@ -39,9 +39,11 @@ final case class EvalModel(
       inputs.zip(otherInputs).forall { case (mine, theirs) => mine.semanticEquals(theirs) }
 
   /** This node serving these requests too, and the attribute of each of them. */
-  def serving(wanted: Seq[ModelRequest], nullable: Boolean): (EvalModel, Seq[Attribute]) = {
+  def serving(wanted: Seq[ModelRequest]): (EvalModel, Seq[Attribute]) = {
     val missing = wanted.distinct.filterNot(requests.contains)
-    val added = missing.map(EvalModel.resultOf(_, model, nullable))
+    val added = missing.map { request =>
+      AttributeReference(request.function, request.task.dataType(model.spec), request.tolerant || inputs.exists(ModelInputs.mayBeNull))()
+    }
     val wider = copy(requests = requests ++ missing, results = results ++ added)
     (wider, wanted.map(request => wider.results(wider.requests.indexOf(request))))
   }
@@ -65,10 +67,6 @@ object EvalModel {
   /** A node over `child` that passes all of its columns. */
   def apply(calls: Seq[ModelCall], child: LogicalPlan): EvalModel = {
     val ModelCall(inputs, model, _, _) = calls.head
-    EvalModel(inputs, model, Nil, Nil, child.output, child).serving(calls.map(_.request), inputs.exists(_.nullable))._1
+    EvalModel(inputs, model, Nil, Nil, child.output, child).serving(calls.map(_.request))._1
   }
-
-  private def resultOf(request: ModelRequest, model: ModelRef, nullable: Boolean): Attribute =
-    AttributeReference(request.function, request.task.dataType(model.spec), nullable || request.tolerant)(
-      NamedExpression.newExprId)
 }

@@ -43,7 +43,7 @@ final case class EvalModelExec(
     val configured = FlambeauConf.int(conf, FlambeauConf.BatchRows)
     BatchLimits(
       rows = if (configured > 0) configured else math.max(1, model.spec.batchRows),
-      bytes = math.max(1L, FlambeauConf.bytes(conf, FlambeauConf.BatchBytes)))
+      bytes = FlambeauConf.bytes(conf, FlambeauConf.BatchBytes).max(1L).min(EvalModelExec.LargestBatchBytes))
   }
 
   private def settings: Map[String, String] = EvalModelExec.nativeSettings(conf) + ("batch_rows" -> limits.rows.toString)
@@ -68,6 +68,9 @@ final case class EvalModelExec(
 }
 
 object EvalModelExec {
+
+  /** Arrow's offsets are 32 bits wide. */
+  private val LargestBatchBytes = 1L << 30
 
   /** The session's settings as the native side names them. */
   private[flambeau] def nativeSettings(conf: SQLConf): Map[String, String] = {

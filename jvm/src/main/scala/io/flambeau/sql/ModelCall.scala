@@ -30,7 +30,7 @@ final case class ModelCall(inputs: Seq[Expression], model: ModelRef, task: Model
 
   override def children: Seq[Expression] = inputs
 
-  override def nullable: Boolean = tolerant || inputs.exists(_.nullable)
+  override def nullable: Boolean = tolerant || inputs.exists(ModelInputs.mayBeNull)
 
   override def dataType: DataType = task.dataType(model.spec)
 
@@ -48,7 +48,7 @@ final case class ModelCall(inputs: Seq[Expression], model: ModelRef, task: Model
   private def text(inputTexts: Seq[String]): String = {
     val name = s"'${model.name.replace("'", "\\'")}'"
     val arguments = task match {
-      case ModelTask.Featurize => inputTexts :+ name
+      case ModelTask.Featurize | ModelTask.Error => inputTexts :+ name
       case ModelTask.Classify(k) => inputTexts ++ Seq(name, k.toString)
       case ModelTask.Infer => name +: inputTexts
     }

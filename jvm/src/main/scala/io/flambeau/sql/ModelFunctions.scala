@@ -134,7 +134,7 @@ object ModelFunctions {
     request.task match {
       case ModelTask.Featurize => require("features", "featurize")
       case _: ModelTask.Classify => require("scores", "classify")
-      case ModelTask.Infer => ()
+      case ModelTask.Infer | ModelTask.Error => ()
     }
     if (spec.inputs.length != inputs.length) {
       Arguments.fail(function, s"model '${ref.name}' takes ${spec.inputs.length} inputs (${spec.inputs.map(_.name).mkString(", ")}), " +

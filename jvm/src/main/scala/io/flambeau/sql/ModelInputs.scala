@@ -72,6 +72,9 @@ object ModelInputs {
     case _ => isTensor(actual, input.shape.length)
   }
 
+  /** Whether this argument can make the result NULL: it can be NULL itself, or be Spark's mark of an undecodable image. */
+  def mayBeNull(argument: Expression): Boolean = argument.nullable || isImageStruct(argument.dataType)
+
   private def isImageStruct(actual: DataType): Boolean = actual match {
     case StructType(fields) => ImageFields.forall { case (name, kind) => fields.exists(f => f.name == name && f.dataType == kind) }
     case _ => false

@@ -44,6 +44,12 @@ object ModelTask {
       output.shape.foldLeft(FloatType: DataType)((inner, _) => ArrayType(inner, containsNull = false))
   }
 
+  /** Why a row is bad, as text; NULL for a good row and for one with a NULL input. What ML stages put into `errorCol`. */
+  case object Error extends ModelTask {
+    override def name: String = "error"
+    override def dataType(spec: ModelSpec): DataType = StringType
+  }
+
   /** Labels that `classify` gives when the call does not say. */
   val DefaultK = 5
 }

@@ -18,14 +18,13 @@ private[sql] object SharedEvaluation extends AliasHelper {
   /** `plan` with the calls' results among its output, and the attribute of each call. */
   def apply(plan: LogicalPlan, calls: Seq[ModelCall]): (LogicalPlan, Seq[Attribute]) = {
     val wanted = calls.map(_.request)
-    val search = Search(calls.head.model, wanted, calls.head.inputs.exists(_.nullable))
-    search.below(plan, calls.head.inputs, rowsRemoved = false).getOrElse {
+    Search(calls.head.model, wanted).below(plan, calls.head.inputs, rowsRemoved = false).getOrElse {
       val node = EvalModel(calls, plan)
       (node, wanted.map(request => node.results(node.requests.indexOf(request))))
     }
   }
 
-  private final case class Search(model: ModelRef, wanted: Seq[ModelRequest], nullable: Boolean) {
+  private final case class Search(model: ModelRef, wanted: Seq[ModelRequest]) {
     private type Found = Option[(LogicalPlan, Seq[Attribute])]
 
     /**
@@ -36,7 +35,7 @@ private[sql] object SharedEvaluation extends AliasHelper {
      *   evaluated below it, where it would fail on the very rows that the filter removes
      */
     def below(plan: LogicalPlan, inputs: Seq[Expression], rowsRemoved: Boolean): Found = plan match {
-      case node: EvalModel if node.evaluates(inputs, model) && allowed(node, rowsRemoved) => Some(node.serving(wanted, nullable))
+      case node: EvalModel if node.evaluates(inputs, model) && allowed(node, rowsRemoved) => Some(node.serving(wanted))
       case node: EvalModel =>
         through(node.child, inputs, rowsRemoved) { (child, results) =>
           node.copy(child = child, passThrough = (node.passThrough ++ results).distinct)

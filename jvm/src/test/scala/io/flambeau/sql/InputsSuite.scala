@@ -53,7 +53,9 @@ class InputsSuite extends FlambeauSuite {
       Row("gray", Row("", 8, 8, 1, 0, pixels(-1))),
       Row("undecodable", Row("", -1, -1, -1, -1, Array.emptyByteArray)),
       Row("null", null))
-    val result = features(spark.createDataFrame(rows, schema))
+    val df = spark.createDataFrame(rows, schema)
+    assert(df.where("content IS NOT NULL").selectExpr("featurize(content, 'image_tiny')").schema.head.nullable)
+    val result = features(df)
     assert(near(result("bgr"), Red) && near(result("bgra"), Red) && near(result("gray"), Seq(1f, 1f, 1f)))
     assert(result("undecodable") == null && result("null") == null)
   }

@@ -1,0 +1,65 @@
+package io.flambeau;
+
+import java.lang.reflect.Field;
+import java.net.URL;
+import java.util.List;
+import org.apache.spark.ErrorClassesJsonReader;
+import org.apache.spark.ErrorInfo;
+import org.apache.spark.SparkThrowable;
+import org.apache.spark.SparkThrowableHelper$;
+import org.slf4j.LoggerFactory;
+import scala.collection.immutable.Map;
+import scala.jdk.javaapi.CollectionConverters;
+
+/**
+ * Flambeau's error conditions, declared once in {@code flambeau/error-conditions.json}, in Spark's own format.
+ *
+ * <p>Spark looks a condition up in one list per JVM and has no way to add to it; PySpark asks it for the message of every
+ * exception that has a query context, and breaks on a condition that is not there. So {@link #makeKnown()} adds ours to the
+ * list. Java because the list is open to Spark's own Scala packages only.
+ */
+final class ErrorConditions {
+  private static final String RESOURCE = "flambeau/error-conditions.json";
+  private static final ErrorClassesJsonReader DECLARED = read();
+
+  private ErrorConditions() {}
+
+  /** The SQLSTATE of one of our conditions. */
+  static String sqlState(String condition) {
+    return DECLARED.getSqlState(condition);
+  }
+
+  /** Whether Spark knows our conditions: its methods, and PySpark's, can then make a message of them. */
+  static boolean areKnown() {
+    return SparkThrowableHelper$.MODULE$.isValidErrorClass("FLAMBEAU_NATIVE");
+  }
+
+  /** The message that Spark, and so PySpark, makes of an exception. */
+  static String messageOf(SparkThrowable failure) {
+    return SparkThrowableHelper$.MODULE$.getMessage(failure.getCondition(), failure.getMessageParameters());
+  }
+
+  /** Adds our conditions to Spark's; once. Where that fails, exceptions leave their query context out instead. */
+  static synchronized void makeKnown() {
+    if (areKnown()) {
+      return;
+    }
+    try {
+      ErrorClassesJsonReader sparks = SparkThrowableHelper$.MODULE$.errorReader();
+      Map<String, ErrorInfo> all = sparks.errorInfoMap();
+      for (var ours : CollectionConverters.asJava(DECLARED.errorInfoMap()).entrySet()) {
+        all = all.updated(ours.getKey(), ours.getValue());
+      }
+      Field field = ErrorClassesJsonReader.class.getDeclaredField("errorInfoMap");
+      field.setAccessible(true);
+      field.set(sparks, all);
+    } catch (ReflectiveOperationException | RuntimeException cause) {
+      LoggerFactory.getLogger(ErrorConditions.class).warn("Spark does not take Flambeau's error conditions", cause);
+    }
+  }
+
+  private static ErrorClassesJsonReader read() {
+    URL url = ErrorConditions.class.getClassLoader().getResource(RESOURCE);
+    return new ErrorClassesJsonReader(CollectionConverters.asScala(List.of(url)).toSeq());
+  }
+}

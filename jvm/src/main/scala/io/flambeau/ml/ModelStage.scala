@@ -1,0 +1,152 @@
+package io.flambeau.ml
+
+import org.apache.spark.ml.Transformer
+import org.apache.spark.ml.param.{Param, ParamMap}
+import org.apache.spark.ml.util.{DefaultParamsWritable, MLWriter}
+import org.apache.spark.sql.{classic, DataFrame, Dataset, SparkSession}
+import org.apache.spark.sql.catalyst.analysis.TypeCheckResult.DataTypeMismatch
+import org.apache.spark.sql.catalyst.expressions.{AttributeReference, Coalesce, Expression, If, IsNotNull, Literal}
+import org.apache.spark.sql.classic.ColumnConversions.toRichColumn
+import org.apache.spark.sql.functions.col
+import org.apache.spark.sql.internal.SQLConf
+import org.apache.spark.sql.types.{DataType, Metadata, StringType, StructField, StructType}
+
+import io.flambeau.{FlambeauAnalysisException, FlambeauExtensions}
+import io.flambeau.models.{ModelRef, ModelStore}
+import io.flambeau.sql.{EvalModelStrategy, ModelCall, ModelInputs, ModelTask}
+
+/**
+ * What all stages are: a transformer that adds the results of one model as columns, lazily, by the same expression as the
+ * SQL functions. A stage keeps parameters only; model and types are looked up, on the driver, each time that it is asked.
+ *
+ * Columns that other operators compute from, error handling and saving are here; a stage says what it wants of the model
+ * ([[Evaluation]]).
+ */
+abstract class ModelStage extends Transformer with HasInvalid with HasSavePackage with DefaultParamsWritable {
+
+  /** The parameter that names the model. */
+  private[ml] def modelParam: Param[String]
+
+  /**
+   * What this stage evaluates.
+   *
+   * @throws FlambeauAnalysisException
+   *   if parameters, columns and model do not fit
+   */
+  private[ml] def evaluation(ref: ModelRef, schema: StructType): Evaluation
+
+  /** Adds the stage's columns. Nothing is computed until the result is read. */
+  override def transform(dataset: Dataset[_]): DataFrame = {
+    val session = dataset.sparkSession
+    requireExtension(session)
+    val planned = checked(dataset.schema, ModelStage.confOf(session))
+    val inputs = planned.columns.zip(planned.ref.spec.inputs).map { case (column, input) =>
+      ModelInputs.adapt(toRichColumn(dataset.col(ModelStage.quoted(column))).expr, input)
+    }
+    val call = ModelCall(inputs, planned.ref, planned.task, tolerant = $(handleInvalid) != HasInvalid.Error)
+    val result = if (call.tolerant) call else Required(call, uid, planned.ref.name, planned.columns)
+    val outputs = planned.outputs.map(o => ExpressionColumn.of(o.value(result)).as(o.column, o.metadata))
+    val reason = get(errorCol).map(ExpressionColumn.of(reasonOf(call, planned)).as(_))
+    val added = dataset.select(col("*") +: (outputs ++ reason): _*)
+    if ($(handleInvalid) == HasInvalid.Skip) added.filter(added.col(ModelStage.quoted(planned.outputs.head.column)).isNotNull)
+    else added
+  }
+
+  /**
+   * The schema with the stage's columns.
+   *
+   * @throws FlambeauAnalysisException
+   *   if a column is missing, of a type that the model does not take, or there already; or if there is no such model
+   */
+  override def transformSchema(schema: StructType): StructType = {
+    val planned = checked(schema, ModelStage.activeConf)
+    StructType(schema.fields ++ added(planned))
+  }
+
+  override def copy(extra: ParamMap): Transformer = defaultCopy(extra)
+
+  /** Saves parameters and, unless savePackage is false, the model package beside them. */
+  override def write: MLWriter = SavedPackage.writer(this)
+
+  /** Spark's own writer of parameters. */
+  private[ml] def paramsWriter: MLWriter = super.write
+
+  private[ml] final def fail(why: String): Nothing = throw new FlambeauAnalysisException("FLAMBEAU_BAD_ARGUMENT", s"$uid: $why")
+
+  /** The value of a parameter that has no default. */
+  private[ml] final def needed[T](param: Param[T]): T = get(param).orElse(getDefault(param)).getOrElse(fail(s"${param.name} is not set"))
+
+  private def checked(schema: StructType, conf: SQLConf): Evaluation = {
+    if (isDefined(errorCol) && $(handleInvalid) != HasInvalid.Keep) {
+      fail(s"errorCol is '${$(errorCol)}', but with handleInvalid = ${$(handleInvalid)} no row has a reason to give: set handleInvalid to keep")
+    }
+    val planned = evaluation(ModelStore.resolve(needed(modelParam), conf), schema)
+    planned.columns.zip(planned.ref.spec.inputs).foreach { case (column, input) =>
+      val field = schema.fields.find(_.name == column).getOrElse(
+        fail(s"there is no column '$column'; the columns are ${schema.fieldNames.mkString(", ")}"))
+      val adapted = ModelInputs.adapt(AttributeReference(column, field.dataType)(), input)
+      ModelInputs.check(Seq(adapted), planned.ref.spec.copy(inputs = Seq(input))) match {
+        case mismatch: DataTypeMismatch =>
+          fail(s"input '${input.name}' of model '${planned.ref.name}' takes ${mismatch.messageParameters("requiredType")}, " +
+            s"column '$column' is ${field.dataType.sql}")
+        case _ => ()
+      }
+    }
+    val names = added(planned).map(_.name)
+    names.foreach { name =>
+      if (schema.fieldNames.contains(name)) fail(s"there is a column '$name' already")
+      if (names.count(_ == name) > 1) fail(s"the column '$name' would be added twice")
+    }
+    planned
+  }
+
+  private def added(planned: Evaluation): Seq[StructField] = {
+    val nullable = $(handleInvalid) != HasInvalid.Error
+    planned.outputs.map(o => StructField(o.column, o.dataType, nullable, o.metadata)) ++
+      get(errorCol).map(StructField(_, StringType, nullable = true))
+  }
+
+  private def reasonOf(call: ModelCall, planned: Evaluation): Expression = {
+    val fault = call.copy(task = ModelTask.Error, tolerant = true)
+    If(IsNotNull(call), Literal(null, StringType), Coalesce(Seq(fault, Literal(Required.nullText(planned.columns)))))
+  }
+
+  private def requireExtension(session: SparkSession): Unit = session match {
+    case classicSession: classic.SparkSession if classicSession.sessionState.planner.strategies.contains(EvalModelStrategy) => ()
+    case _ =>
+      fail(s"the session has no Flambeau: set spark.sql.extensions=${classOf[FlambeauExtensions].getName} when it is made " +
+        "(in Python, flambeau.configure does)")
+  }
+}
+
+private[ml] object ModelStage {
+
+  /** A top-level column of exactly this name, dots and all. */
+  def quoted(column: String): String = s"`${column.replace("`", "``")}`"
+
+  def confOf(session: SparkSession): SQLConf = session match {
+    case classicSession: classic.SparkSession => classicSession.sessionState.conf
+    case _ => SQLConf.get
+  }
+
+  /** For what is asked without a dataset. */
+  def activeConf: SQLConf = SparkSession.getActiveSession.orElse(SparkSession.getDefaultSession).map(confOf).getOrElse(SQLConf.get)
+}
+
+/**
+ * One evaluation of a model, as a stage wants it.
+ *
+ * @param columns
+ *   the dataset's columns that feed the model's inputs, in the model's order
+ * @param outputs
+ *   the columns to add, all from the one result of `task`
+ */
+private[ml] final case class Evaluation(ref: ModelRef, columns: Seq[String], task: ModelTask, outputs: Seq[Output])
+
+/**
+ * A column to add.
+ *
+ * @param value
+ *   from the task's result; NULL for NULL
+ */
+private[ml] final case class Output(column: String, dataType: DataType, value: Expression => Expression, metadata: Metadata = Metadata.empty)

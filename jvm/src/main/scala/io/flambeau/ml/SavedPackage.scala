@@ -1,0 +1,92 @@
+package io.flambeau.ml
+
+import java.io.{File, IOException}
+import java.net.URI
+import java.nio.file.{Files, Path => LocalPath, Paths}
+
+import scala.collection.concurrent.TrieMap
+import scala.util.Using
+
+import org.apache.commons.io.FileUtils
+import org.apache.hadoop.fs.{FileUtil, Path}
+import org.apache.spark.ml.param.ParamMap
+import org.apache.spark.ml.util.{MLReader, MLWriter}
+
+import io.flambeau.models.ModelStore
+
+/**
+ * Saving and loading of stages with their model. Driver only, any thread.
+ *
+ * A saved stage is a folder on any Hadoop file system: `metadata` as Spark writes it and, unless `savePackage` is false,
+ * `package` with the files of the model package. The model of a loaded stage is that copy: its name is then the copy's URI,
+ * so nothing depends on where the model was when the stage was saved. Without the copy a path is saved as an absolute URI, a
+ * plain name as it is.
+ */
+private[ml] object SavedPackage {
+  private val Folder = "package"
+  private val Descriptor = "model.toml"
+
+  def writer(stage: ModelStage): MLWriter = new MLWriter {
+    override protected def saveImpl(path: String): Unit = {
+      // Before anything is written: a model that is not there leaves nothing behind.
+      val source = if (stage.getSavePackage) stage.get(stage.modelParam).map(localFolder) else None
+      portable(stage).paramsWriter.session(sparkSession).save(path)
+      source.foreach(folder => copy(folder, new Path(path, Folder)))
+    }
+
+    private def localFolder(model: String): File =
+      Kept.of(model).getOrElse(new File(ModelStore.localDirectory(ModelStore.resolve(model, ModelStage.confOf(sparkSession)))))
+
+    private def copy(from: File, to: Path): Unit = {
+      val hadoop = sparkSession.sparkContext.hadoopConfiguration
+      FileUtil.copy(from, to.getFileSystem(hadoop), to, false, hadoop)
+      ()
+    }
+  }
+
+  def reader[T <: ModelStage](params: MLReader[T]): MLReader[T] = new MLReader[T] {
+    override def load(path: String): T = {
+      val stage = params.session(sparkSession).load(path)
+      val folder = new Path(path, Folder)
+      val files = folder.getFileSystem(sparkSession.sparkContext.hadoopConfiguration)
+      if (files.exists(new Path(folder, Descriptor))) {
+        val location = files.makeQualified(folder).toUri
+        Kept.keep(location)
+        stage.set(stage.modelParam, location.toString)
+      }
+      stage
+    }
+  }
+
+  /** The stage as its parameters are written: a relative path means nothing elsewhere. */
+  private def portable(stage: ModelStage): ModelStage = stage.get(stage.modelParam) match {
+    case Some(model) if model.contains("/") && !model.contains(":") =>
+      val same = stage.copy(ParamMap.empty).asInstanceOf[ModelStage]
+      same.set(same.modelParam, Paths.get(model).toAbsolutePath.normalize.toUri.toString)
+    case _ => stage
+  }
+
+  /**
+   * The packages of stages that this process loaded from local folders, once more as hard links. Spark deletes what
+   * `write.overwrite` replaces before it asks the stages to save themselves, so a pipeline that is loaded, fitted anew and
+   * saved to where it came from would lose its models.
+   */
+  private object Kept {
+    private val folders = TrieMap.empty[String, LocalPath]
+
+    /** The kept files of a model that is at this URI no more. */
+    def of(model: String): Option[File] =
+      folders.get(model).filterNot(_ => Files.exists(Paths.get(new URI(model)).resolve(Descriptor))).map(_.toFile)
+
+    def keep(location: URI): Unit = if (location.getScheme == "file") {
+      val folder = Files.createTempDirectory("flambeau-package")
+      Using.resource(Files.list(Paths.get(location.getPath)))(_.forEach(file => link(file, folder.resolve(file.getFileName))))
+      FileUtils.forceDeleteOnExit(folder.toFile)
+      folders.put(location.toString, folder).foreach(before => FileUtils.deleteQuietly(before.toFile))
+    }
+
+    private def link(from: LocalPath, to: LocalPath): Unit =
+      try { Files.createLink(to, from); () }
+      catch { case _: IOException | _: UnsupportedOperationException => Files.copy(from, to); () }
+  }
+}

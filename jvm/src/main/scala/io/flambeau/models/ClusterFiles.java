@@ -1,0 +1,36 @@
+package io.flambeau.models;
+
+import java.io.File;
+import java.io.InputStream;
+import java.nio.channels.Channels;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.SparkConf;
+import org.apache.spark.SparkEnv;
+import org.apache.spark.deploy.SparkHadoopUtil;
+
+/**
+ * The driver's file server, by which Spark itself gives executors jars and files, and the Hadoop settings of this process.
+ * Java because both are open to Spark's own Scala packages only.
+ *
+ * <p>Files go from the driver's disk to the network (Netty sends file regions): they never are in its heap. Nothing is sent
+ * before a task asks.
+ */
+final class ClusterFiles {
+  private ClusterFiles() {}
+
+  /** Offers a folder of the driver's disk under {@code key}, once; returns the URI under which executors find its files. */
+  static String serve(String key, File folder) {
+    return SparkEnv.get().rpcEnv().fileServer().addDirectoryIfAbsent("/" + key, folder);
+  }
+
+  /** Reads a file that the driver serves. */
+  static InputStream open(String uri) {
+    return Channels.newInputStream(SparkEnv.get().rpcEnv().openChannel(uri));
+  }
+
+  /** Hadoop's settings as this process has them: its site files and its Spark configuration's {@code spark.hadoop.*}. */
+  static Configuration hadoopConfiguration() {
+    SparkEnv env = SparkEnv.get();
+    return SparkHadoopUtil.get().newConfiguration(env == null ? new SparkConf() : env.conf());
+  }
+}

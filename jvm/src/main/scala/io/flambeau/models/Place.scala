@@ -1,0 +1,138 @@
+package io.flambeau.models
+
+import java.io.{FileNotFoundException, InputStream}
+import java.net.URI
+import java.nio.ByteBuffer
+import java.nio.channels.{NonWritableChannelException, SeekableByteChannel}
+import java.nio.file.{Files, Path, Paths}
+
+import org.apache.hadoop.fs.{FSDataInputStream, FileStatus, FileSystem, Path => HadoopPath}
+
+/**
+ * A file or folder: on this machine, or on a Hadoop file system. Nothing is held open; a place is used by one thread.
+ *
+ * Text without a scheme and `file:` URIs are local paths whatever `fs.defaultFS` says; any other scheme goes to the Hadoop
+ * file system of that scheme, and that is the only way to a network.
+ */
+private[models] sealed trait Place {
+  def name: String
+  def parent: Option[Place]
+  def child(name: String): Place
+  def isFile: Boolean
+  def isFolder: Boolean
+  def open(): InputStream
+
+  /** For reading from any position. */
+  def channel(): SeekableByteChannel
+
+  /** Changes when the content does: size and time of the last change. */
+  def version: String
+
+  /** What executors open it by; also its text in messages. */
+  def uri: String
+
+  /** Whether this is `folder` or lies in it, symbolic links and `..` resolved. */
+  def isIn(folder: Place): Boolean
+
+  def sibling(other: String): Option[Place] = parent.map(_.child(other))
+}
+
+private[models] object Place {
+
+  /** @throws IllegalArgumentException for what is neither a path nor a URI, or leaves its own root by `..` */
+  def apply(text: String, hadoop: => HadoopSettings): Place = {
+    val scheme = """^([A-Za-z][A-Za-z0-9+.-]*):""".r.findFirstMatchIn(text).map(_.group(1).toLowerCase)
+    scheme match {
+      case None => LocalPlace(absolute(Paths.get(text)))
+      case Some("file") =>
+        val path = new HadoopPath(text).toUri
+        if (path.getAuthority != null) throw new IllegalArgumentException("a file: URI has no host")
+        LocalPlace(absolute(Paths.get(path.getPath)))
+      case Some(_) =>
+        val path = new HadoopPath(text)
+        if (path.toUri.getPath.split('/').contains("..")) throw new IllegalArgumentException("'..' leads out of the file system")
+        val fs = path.getFileSystem(hadoop.configuration())
+        HadoopPlace(fs, fs.makeQualified(path))
+    }
+  }
+
+  private def absolute(path: Path): Path = path.toAbsolutePath.normalize
+}
+
+private[models] final case class LocalPlace(path: Path) extends Place {
+  override def name: String = Option(path.getFileName).fold("")(_.toString)
+  override def parent: Option[Place] = Option(path.getParent).map(LocalPlace)
+  override def child(name: String): Place = LocalPlace(path.resolve(name).normalize)
+  override def isFile: Boolean = Files.isRegularFile(path)
+  override def isFolder: Boolean = Files.isDirectory(path)
+  override def open(): InputStream = Files.newInputStream(path)
+  override def channel(): SeekableByteChannel = Files.newByteChannel(path)
+  override def version: String = s"${Files.size(path)} ${Files.getLastModifiedTime(path).toMillis}"
+  override def uri: String = path.toUri.toString.stripSuffix("/")
+
+  override def isIn(folder: Place): Boolean = folder match {
+    case LocalPlace(other) => Files.exists(other) && path.toRealPath().startsWith(other.toRealPath())
+    case _ => false
+  }
+}
+
+private[models] final case class HadoopPlace(fs: FileSystem, path: HadoopPath) extends Place {
+  override def name: String = path.getName
+  override def parent: Option[Place] = Option(path.getParent).map(HadoopPlace(fs, _))
+  override def child(name: String): Place = HadoopPlace(fs, new HadoopPath(path, name))
+  override def isFile: Boolean = status.exists(_.isFile)
+  override def isFolder: Boolean = status.exists(_.isDirectory)
+  override def open(): InputStream = fs.open(path)
+  override def channel(): SeekableByteChannel = new HadoopChannel(fs.open(path), fs.getFileStatus(path).getLen)
+  override def uri: String = path.toString
+
+  override def version: String = {
+    val current = fs.getFileStatus(path)
+    s"${current.getLen} ${current.getModificationTime}"
+  }
+
+  override def isIn(folder: Place): Boolean = folder match {
+    case HadoopPlace(_, other) =>
+      val (here, there) = (path.toUri, other.toUri)
+      same(here.getScheme, there.getScheme) && same(here.getAuthority, there.getAuthority) &&
+        segments(here).startsWith(segments(there))
+    case _ => false
+  }
+
+  private def same(one: String, other: String): Boolean = Option(one).map(_.toLowerCase) == Option(other).map(_.toLowerCase)
+
+  private def segments(uri: URI): Seq[String] = uri.getPath.split('/').filter(_.nonEmpty).toSeq
+
+  private def status: Option[FileStatus] =
+    try Some(fs.getFileStatus(path))
+    catch { case _: FileNotFoundException => None }
+}
+
+/** A file of a Hadoop file system, read at any position. Owns the stream. */
+private final class HadoopChannel(in: FSDataInputStream, length: Long) extends SeekableByteChannel {
+  private var open = true
+
+  override def read(target: ByteBuffer): Int = {
+    val buffer = new Array[Byte](target.remaining)
+    val n = in.read(buffer)
+    if (n > 0) target.put(buffer, 0, n)
+    n
+  }
+
+  override def position(): Long = in.getPos
+
+  override def position(to: Long): SeekableByteChannel = {
+    in.seek(to)
+    this
+  }
+
+  override def size(): Long = length
+  override def isOpen: Boolean = open
+  override def write(source: ByteBuffer): Int = throw new NonWritableChannelException
+  override def truncate(size: Long): SeekableByteChannel = throw new NonWritableChannelException
+
+  override def close(): Unit = {
+    open = false
+    in.close()
+  }
+}

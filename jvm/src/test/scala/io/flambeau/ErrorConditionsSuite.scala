@@ -1,0 +1,21 @@
+package io.flambeau
+
+import org.apache.spark.SparkThrowable
+import org.apache.spark.sql.AnalysisException
+
+/** Our conditions are as good as Spark's own, for whoever asks Spark about an exception. */
+class ErrorConditionsSuite extends FlambeauSuite {
+
+  test("Spark makes messages of our conditions, which PySpark asks for") {
+    val analysis = intercept[AnalysisException](spark.sql("SELECT featurize(array(1), 'nope')"))
+    val runtime = intercept[Exception](rowsOf("SELECT featurize(array(1), 'tiny')"))
+    val throwables = Iterator.iterate[Throwable](runtime)(_.getCause).takeWhile(_ != null).toSeq :+ analysis
+    val ours = throwables.collect { case e: SparkThrowable if e.getCondition.startsWith("FLAMBEAU_") => e }
+    assert(ours.map(_.getCondition).distinct.sorted == Seq("FLAMBEAU_BAD_INPUT", "FLAMBEAU_UNKNOWN_MODEL"))
+    ours.foreach { e =>
+      val message = ErrorConditions.messageOf(e)
+      assert(message.startsWith(s"[${e.getCondition}] ") && message.contains("model '") && message.endsWith(s"SQLSTATE: ${e.getSqlState}"))
+    }
+    assert(analysis.getQueryContext.head.fragment() == "featurize(array(1), 'nope')")
+  }
+}

@@ -1,0 +1,74 @@
+//! The engine without Spark: `engine_alone PACKAGE FOLDER [THREADS [BATCH_ROWS [PASSES]]]` featurizes every file of FOLDER on
+//! THREADS threads (2) in batches of BATCH_ROWS (32) and prints rows and rows/s of each pass as JSON. What Spark's share of the
+//! time is measured against.
+#![allow(clippy::print_stdout, reason = "a program")]
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use arrow_array::{Array, ArrayRef, BinaryArray, StructArray};
+use arrow_schema::{DataType, Field, Fields};
+use flambeau_engine::{Counters, ModelOptions, Request, Session, Task, pool, registry};
+use flambeau_torch_ext::process;
+
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+fn main() -> Outcome<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |i: usize, default: usize| arguments.get(i).map_or(Ok(default), |a| a.parse());
+    let (Some(package), Some(folder)) = (arguments.first(), arguments.get(1)) else {
+        return Err("usage: engine_alone PACKAGE FOLDER [THREADS [BATCH_ROWS [PASSES]]]".into());
+    };
+    let (threads, batch_rows, passes) = (number(2, 2)?, number(3, 32)?, number(4, 3)?);
+    process::set_intra_op_threads(1)?;
+    process::tune_malloc();
+    pool::configure(threads);
+    let files = read(Path::new(folder))?;
+    let model = registry::open(Path::new(package), &ModelOptions::default())?;
+    let fields = Fields::from(vec![Field::new("content", DataType::Binary, true)]);
+    for pass in 0..passes {
+        let started = Instant::now();
+        let next = AtomicUsize::new(0);
+        let totals = std::thread::scope(|scope| -> Outcome<Counters> {
+            let work = || -> Outcome<Counters> {
+                let session = Session::new(model.clone(), fields.clone(), Request::one(Task::Featurize, 0, false))?;
+                let mut counters = Counters::default();
+                loop {
+                    let first = next.fetch_add(batch_rows, Ordering::Relaxed);
+                    let Some(rows) = files.get(first..files.len().min(first + batch_rows)).filter(|rows| !rows.is_empty()) else {
+                        return Ok(counters);
+                    };
+                    let column: ArrayRef = Arc::new(BinaryArray::from_iter_values(rows));
+                    session.evaluate(&StructArray::new(fields.clone(), vec![column], None), &mut counters)?;
+                }
+            };
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            let mut sum = Counters::default();
+            for worker in workers {
+                let counters = worker.join().map_err(|_| "a thread panicked")??;
+                sum.rows += counters.rows;
+                sum.prepare_ns += counters.prepare_ns;
+                sum.forward_ns += counters.forward_ns;
+                sum.convert_ns += counters.convert_ns;
+            }
+            Ok(sum)
+        })?;
+        let seconds = started.elapsed().as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a rate")]
+        let rate = totals.rows as f64 / seconds;
+        println!(
+            "{{\"pass\": {pass}, \"rows\": {}, \"rows_per_s\": {rate:.2}, \"prepare_ns\": {}, \"forward_ns\": {}, \"convert_ns\": {}}}",
+            totals.rows, totals.prepare_ns, totals.forward_ns, totals.convert_ns
+        );
+    }
+    Ok(())
+}
+
+fn read(folder: &Path) -> Outcome<Vec<Vec<u8>>> {
+    let mut paths = std::fs::read_dir(folder)?.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>()?;
+    paths.sort();
+    Ok(paths.iter().map(std::fs::read).collect::<Result<_, _>>()?)
+}

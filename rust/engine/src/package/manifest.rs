@@ -1,0 +1,122 @@
+//! What a manifest tells by itself, without the files beside it: for those who bring a package here file by file.
+//!
+//! The JVM reads `model.toml` from wherever it lies, asks [`list`] which files belong to it and brings them. A bare program
+//! (`net.pt`) has no `model.toml`: [`wrap`] makes one from the description beside it (`net.toml`, the same grammar, in
+//! which all that can be told from the program itself may be left out).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{Descriptor, check};
+use crate::EngineError;
+
+/// The package's name, its hash and every file that belongs to it beside `model.toml`, as JSON.
+///
+/// # Errors
+/// A manifest that does not parse or contradicts itself. `place` is what the message calls it.
+pub fn list(place: &str, manifest: &str) -> Result<Value, EngineError> {
+    let descriptor = parse(place, manifest)?;
+    check::structure(&descriptor).map_err(|cause| EngineError::model(&descriptor.name, format!("model.toml: {cause}")))?;
+    let file = |name: &String, sha256: &String, program: bool| json!({"name": name, "sha256": sha256.to_lowercase(), "program": program});
+    let small = descriptor.files.iter().map(|(name, sha256)| file(name, sha256, false));
+    let programs = descriptor.variants.iter().map(|v| file(&v.file, &v.sha256, true));
+    Ok(json!({
+        "name": descriptor.name,
+        "hash": format!("{:x}", Sha256::digest(manifest.as_bytes())),
+        "files": small.chain(programs).collect::<Vec<_>>(),
+    }))
+}
+
+/// The manifest of a bare TorchScript file: `{"manifest": text}`, or `{"needs": [names]}` as long as `hashes` (file name to
+/// SHA-256) lacks some. May be left out of `description`: `format`, `name` (the file's), `license`, `[[variant]]`, `[files]`.
+///
+/// # Errors
+/// A description that does not parse, or that describes another file.
+pub fn wrap(place: &str, description: &str, program: &str, hashes: &BTreeMap<String, String>) -> Result<Value, EngineError> {
+    let table: toml::Table = toml::from_str(description).map_err(|error| EngineError::model(place, error.to_string()))?;
+    let composed = compose(&table, description, program, hashes);
+    let descriptor = parse(place, &composed)?;
+    if descriptor.variants.iter().any(|variant| variant.file != program) {
+        return Err(EngineError::model(place, format!("[[variant]] names another file than {program}, which it lies beside")));
+    }
+    let mut needed = BTreeSet::new();
+    if !table.contains_key("variant") {
+        needed.insert(program);
+    }
+    if !table.contains_key("files") {
+        needed.extend(descriptor.outputs.iter().filter_map(|output| output.labels.as_deref()));
+        needed.extend(descriptor.inputs.iter().filter_map(|input| input.text.as_ref()).map(|text| text.tokenizer.as_str()));
+    }
+    let missing: Vec<&str> = needed.iter().copied().filter(|name| !hashes.contains_key(*name)).collect();
+    if missing.is_empty() { Ok(json!({ "manifest": composed })) } else { Ok(json!({ "needs": missing })) }
+}
+
+fn parse(place: &str, manifest: &str) -> Result<Descriptor, EngineError> {
+    toml::from_str(manifest).map_err(|error| EngineError::model(place, format!("model.toml: {error}")))
+}
+
+/// The description with what it leaves out: plain keys in front of it, tables behind.
+fn compose(table: &toml::Table, description: &str, program: &str, hashes: &BTreeMap<String, String>) -> String {
+    let quoted = |text: &str| Value::from(text).to_string();
+    let stem = Path::new(program).file_stem().map_or(program.into(), |stem| stem.to_string_lossy());
+    let keys = [("format", "1".to_owned()), ("name", quoted(&stem)), ("license", quoted("NOASSERTION"))];
+    let mut text: String =
+        keys.iter().filter(|(key, _)| !table.contains_key(*key)).map(|(key, value)| format!("{key} = {value}\n")).collect();
+    text.push_str(description);
+    if !table.contains_key("variant") {
+        let sha256 = hashes.get(program).map_or("", String::as_str);
+        text.push_str(&format!(
+            "\n[[variant]]\nfile = {}\nengine = \"torchscript\"\nprecision = \"f32\"\nsha256 = {}\n",
+            quoted(program),
+            quoted(sha256)
+        ));
+    }
+    let others: Vec<_> = hashes.iter().filter(|(name, _)| *name != program).collect();
+    if !table.contains_key("files") && !others.is_empty() {
+        text.push_str("\n[files]\n");
+        text.extend(others.iter().map(|(name, sha256)| format!("{} = {}\n", quoted(name), quoted(sha256))));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NET: &str = "[[input]]\nname = \"x\"\nkind = \"tensor\"\nshape = [4]\n[[output]]\nname = \"y\"\nrole = \"scores\"\nshape = [3]\n";
+
+    fn hashes(names: &[&str]) -> BTreeMap<String, String> {
+        names.iter().map(|name| ((*name).to_owned(), "ab".repeat(32))).collect()
+    }
+
+    #[test]
+    fn a_bare_program_needs_its_hash_and_its_labels() {
+        let with_labels = format!("{NET}labels = \"names.txt\"\n");
+        assert_eq!(wrap("net", &with_labels, "net.pt", &hashes(&[])).unwrap(), json!({"needs": ["names.txt", "net.pt"]}));
+        let wrapped = wrap("net", &with_labels, "net.pt", &hashes(&["names.txt", "net.pt"])).unwrap();
+        let listed = list("net", wrapped["manifest"].as_str().unwrap()).unwrap();
+        assert_eq!(listed["name"], "net");
+        assert_eq!(listed["files"][0], json!({"name": "names.txt", "sha256": "ab".repeat(32), "program": false}));
+        assert_eq!(listed["files"][1], json!({"name": "net.pt", "sha256": "ab".repeat(32), "program": true}));
+    }
+
+    #[test]
+    fn what_a_description_says_stays() {
+        let full = format!("license = \"MIT\"\nname = \"other\"\n{NET}[[variant]]\nfile = \"net.pt\"\nengine = \"torchscript\"\nprecision = \"f32\"\nsha256 = \"cd\"\n");
+        let wrapped = wrap("net", &full, "net.pt", &hashes(&[])).unwrap();
+        assert_eq!(wrapped["manifest"], format!("format = 1\n{full}"));
+        let error = wrap("net", &full, "else.pt", &hashes(&[])).unwrap_err().to_string();
+        assert!(error.contains("another file than else.pt"), "{error}");
+    }
+
+    #[test]
+    fn a_file_outside_of_the_package_is_refused() {
+        let outside = format!("{NET}labels = \"../names.txt\"\n");
+        let wrapped = wrap("net", &outside, "net.pt", &hashes(&["../names.txt", "net.pt"])).unwrap();
+        let error = list("net", wrapped["manifest"].as_str().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("is not the name of a file in the package's folder"), "{error}");
+    }
+}

@@ -1,0 +1,70 @@
+"""Fixtures of the end-to-end tests: one PySpark session for all that can share one, and real photos as a table."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import support
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+@pytest.fixture(scope="session")
+def photos() -> dict[str, tuple[str, ...]]:
+    """File name -> the labels that are right for it; the files are in `support.PHOTOS`."""
+    import photos as demo_photos
+
+    return {photo.file: photo.expected for photo in demo_photos.provide(support.PHOTOS)}
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """A session as the README makes it: `local[2]`, both jars, libtorch out of its jar, and the UI on for its REST API."""
+    from pyspark.sql import SparkSession
+
+    import flambeau
+
+    for name in [name for name in os.environ if name.startswith(support.OURS) and name != "FLAMBEAU_JARS"]:
+        if name not in ("PYTHONPATH", "FLAMBEAU_TEST_CLASSES", "FLAMBEAU_AUDIO_REFERENCE", "FLAMBEAU_DOWNLOADS"):
+            del os.environ[name]
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    folder = tmp_path_factory.mktemp("session")
+    builder = SparkSession.builder.master("local[2]").appName("flambeau end to end")
+    builder = flambeau.configure(builder)
+    for key, value in {
+        "spark.flambeau.models.path": str(support.PACKAGES),
+        "spark.flambeau.udf.tiny_features": "tiny",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.ui.enabled": "true",
+        "spark.ui.port": str(support.free_port()),
+        "spark.ui.showConsoleProgress": "false",
+        "spark.task.maxFailures": "1",
+    }.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def photo_table(spark: SparkSession, photos: dict[str, tuple[str, ...]]) -> DataFrame:
+    """`file` and `content` of every photo."""
+    files = spark.read.format("binaryFile").load(support.PHOTOS.as_uri())
+    return files.selectExpr("regexp_extract(path, '[^/]+$', 0) AS file", "content")
+
+
+@pytest.fixture
+def vectors(spark: SparkSession) -> DataFrame:
+    """Rows for the package `tiny`: right, NULL, right, and one that is too short."""
+    rows = [(1, [1.0, 2.0, 3.0, 4.0]), (2, None), (3, [0.0, 0.0, 5.0, 0.0]), (4, [1.0])]
+    return spark.createDataFrame(rows, "id int, x array<float>")

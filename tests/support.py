@@ -1,0 +1,113 @@
+"""What the end-to-end tests share: where things are, a user's environment, and running a user's commands.
+
+What lives here: paths, `environment` (what a newcomer's shell has: none of our variables), `run` (a command with a
+deadline, its output kept for the failure message), and `spark_home` (Spark as PyPI ships it, with a work folder of its
+own, so that logs of executors end where a test can read them). Everything runs the real thing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pyspark
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "python"), str(ROOT / "examples")]
+
+import flambeau
+
+PACKAGES = ROOT / "build" / "test-packages"
+PHOTOS = ROOT / "build" / "e2e-photos"
+PROGRAMS = Path(__file__).resolve().parent / "programs"
+SPARK = Path(pyspark.__file__).resolve().parent
+EXTENSION = "io.flambeau.FlambeauExtensions"
+MODEL = "efficientnet_lite0"
+
+OURS = ("FLAMBEAU", "LIBTORCH", "LD_LIBRARY_PATH", "PYTHONPATH", "SPARK", "PYSPARK", "TORCH", "OMP_", "MKL_")
+"""How variables begin that a newcomer does not have."""
+
+
+def jars() -> list[str]:
+    """Both jars, as the Python package finds them."""
+    return flambeau.find_jars()
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's variables without those that could help Flambeau, and `more`. Python is the one that runs the tests."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    return {**inherited, "PYSPARK_PYTHON": sys.executable, **more}
+
+
+def run(
+    command: Sequence[str | Path], cwd: Path, env: Mapping[str, str] | None = None, seconds: float = 240
+) -> subprocess.CompletedProcess[str]:
+    """Runs a user's command to its end; a failure shows what it printed."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=dict(environment() if env is None else env),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=seconds,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\nexit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
+    return done
+
+
+def spark_home(folder: Path) -> Path:
+    """A SPARK_HOME in `folder` with PySpark's own files; a standalone worker writes `work/` into it."""
+    home = folder / "spark-home"
+    home.mkdir(parents=True)
+    for entry in SPARK.iterdir():
+        if entry.name not in ("work", "logs", "conf"):
+            (home / entry.name).symlink_to(entry)
+    return home
+
+
+def executor_logs(home: Path) -> dict[str, str]:
+    """Executor -> what it wrote to stderr."""
+    return {
+        log.parent.name: log.read_text(encoding="utf-8", errors="replace")
+        for log in sorted(home.glob("work/app-*/*/stderr"))
+    }
+
+
+def free_port() -> int:
+    """A TCP port of this machine that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = 30) -> float:
+    """Waits until `holds()`; the seconds it took. Fails with `what` after `seconds`."""
+    start = time.monotonic()
+    while not holds():
+        assert time.monotonic() - start < seconds, f"after {seconds} s: {what}"
+        time.sleep(0.1)
+    return time.monotonic() - start
+
+
+@contextlib.contextmanager
+def background(command: Sequence[str | Path], cwd: Path, log: Path, env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A server for the time of the block; its output goes to `log`."""
+    with log.open("wb") as sink:
+        process = subprocess.Popen([str(part) for part in command], cwd=cwd, env=dict(env), stdout=sink, stderr=sink)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

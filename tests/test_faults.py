@@ -1,0 +1,111 @@
+"""Failures stay with their query: the same session, and the same process, serve the next one; a kill is heeded at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pyspark.errors import PySparkException
+
+from flambeau import functions as F
+from support import MODEL, wait_until
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+def live_handles(spark: SparkSession) -> int:
+    """Native handles that are open in this process."""
+    return int(spark._jvm.io.flambeau.bridge.NativeStats.liveHandles())
+
+
+def native_pid(spark: SparkSession) -> int:
+    """The process that runs driver and executor in local mode."""
+    return int(spark._jvm.java.lang.ProcessHandle.current().pid())
+
+
+@pytest.fixture(autouse=True)
+def the_next_query_is_served(spark: SparkSession, vectors: DataFrame) -> Any:
+    """After every test: a good query gives the right answer in the same process, and nothing native is left open."""
+    good = vectors.where("id = 1").select(F.featurize("x", "tiny").alias("f"))
+    assert good.head().f == [2, 4, 6]
+    wait_until(lambda: live_handles(spark) == 0, "handles of the query before are closed")
+    process = native_pid(spark)
+    yield
+    assert good.head().f == [2, 4, 6]
+    assert native_pid(spark) == process
+    wait_until(lambda: live_handles(spark) == 0, "handles are closed")
+
+
+def fails(frame: DataFrame, condition: str, *parts: str) -> None:
+    """Asserts that the query fails with this condition, and what its message holds."""
+    with pytest.raises(PySparkException) as failure:
+        frame.collect()
+    assert failure.value.getCondition() == condition, failure.value
+    assert failure.value.getMessageParameters()["model"]
+    for part in parts:
+        assert part in str(failure.value)
+
+
+def test_a_bad_image(spark: SparkSession) -> None:
+    rows = spark.createDataFrame([(b"\xff\xd8\xff broken",)], "content binary")
+    fails(rows.select(F.featurize("content", "image_tiny")), "FLAMBEAU_BAD_INPUT", "image_tiny", "try_featurize")
+
+
+def test_a_program_that_raises(spark: SparkSession) -> None:
+    negative = spark.createDataFrame([([-1.0, 0.0, 0.0, 0.0],)], "x array<float>")
+    fails(negative.select(F.featurize("x", "raises")), "FLAMBEAU_NATIVE", "raises", "the first value must not be negative")
+
+
+def test_a_program_that_allocates_too_much(vectors: DataFrame) -> None:
+    fails(vectors.where("id = 1").select(F.featurize("x", "allocates")), "FLAMBEAU_OUT_OF_MEMORY", "allocates")
+
+
+def test_a_package_that_lies_about_its_hash(vectors: DataFrame) -> None:
+    with pytest.raises(PySparkException) as failure:
+        vectors.where("id = 1").select(F.featurize("x", "bad_hash")).collect()
+    assert failure.value.getCondition() == "FLAMBEAU_BAD_MODEL"
+
+
+@pytest.mark.parametrize(
+    ("fault", "condition", "part"),
+    [("panic", "FLAMBEAU_NATIVE", ".rs:"), ("torch", "FLAMBEAU_NATIVE", "tiny"), ("allocation", "FLAMBEAU_OUT_OF_MEMORY", "tiny")],
+)
+def test_an_injected_fault(spark: SparkSession, vectors: DataFrame, fault: str, condition: str, part: str) -> None:
+    spark.conf.set("spark.flambeau.internal.fault", fault)
+    try:
+        fails(vectors.where("id = 1").select(F.featurize("x", "tiny")), condition, part)
+    finally:
+        spark.conf.unset("spark.flambeau.internal.fault")
+
+
+def test_a_cancelled_job_ends_within_seconds(spark: SparkSession, photo_table: DataFrame) -> None:
+    endless = photo_table.selectExpr("content", "explode(sequence(1, 5000)) AS copy").select(F.featurize("content", MODEL).alias("f"))
+    ended: list[BaseException | None] = []
+
+    def work() -> None:
+        try:
+            endless.write.format("noop").mode("overwrite").save()
+            ended.append(None)
+        except Exception as error:
+            ended.append(error)
+
+    before = int(spark._jvm.io.flambeau.bridge.NativeStats.rowsForwarded())
+    worker = threading.Thread(target=work)
+    worker.start()
+    wait_until(
+        lambda: int(spark._jvm.io.flambeau.bridge.NativeStats.rowsForwarded()) > before + 100 or not worker.is_alive(),
+        "forward passes run",
+        60,
+    )
+    assert worker.is_alive(), f"the query ended by itself: {ended}"
+    start = time.monotonic()
+    spark.sparkContext.cancelAllJobs()
+    worker.join(20)
+    assert not worker.is_alive(), "the query goes on after it was cancelled"
+    wait_until(lambda: live_handles(spark) == 0, "the tasks have ended", 10)
+    seconds = time.monotonic() - start
+    assert "cancel" in str(ended[0]).lower()
+    assert seconds < 5, f"{seconds:.1f} s from the cancellation to the end of the tasks"

@@ -1,0 +1,72 @@
+"""The Spark UI's SQL page, read as its REST API gives it: every metric of the operator is there and says the truth."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+from flambeau import functions as F
+from support import MODEL, wait_until
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+NUMBER = re.compile(r"([0-9][0-9,.]*)\s*(ns|ms|µs|s|m|min|h|B|KiB|MiB|GiB)?")
+LABELS = (
+    "rows batches bad_rows bytes_in bytes_out time_to_load time_to_prepare time_to_forward time_to_convert peak_native_bytes"
+)
+
+
+def rest(spark: SparkSession, path: str) -> Any:
+    """One answer of the UI's REST API."""
+    url = f"{spark.sparkContext.uiWebUrl}/api/v1/applications/{spark.sparkContext.applicationId}/{path}"
+    port = re.sub(r"//[^:/]+:", "//127.0.0.1:", url)
+    with urllib.request.urlopen(port, timeout=20) as answer:
+        return json.load(answer)
+
+
+def first_number(value: str) -> float:
+    """The total of a metric as the UI writes it: `28`, `1.2 s`, or a heading and `1.2 s (0.1 s, …)` below it."""
+    match = NUMBER.search(value.splitlines()[-1])
+    assert match, value
+    return float(match[1].replace(",", ""))
+
+
+def metrics_of(spark: SparkSession, frame: DataFrame, description: str) -> dict[str, float]:
+    """Runs the query and returns what the UI shows for its EvalModel node: label -> number as displayed."""
+    spark.sparkContext.setJobDescription(description)
+    try:
+        frame.collect()
+    finally:
+        spark.sparkContext.setJobDescription(None)
+
+    def execution() -> dict[str, Any] | None:
+        found = [item for item in rest(spark, "sql?length=1000&details=true") if item["description"] == description]
+        return found[0] if found and found[0]["status"] == "COMPLETED" else None
+
+    wait_until(lambda: execution() is not None, "the query is on the SQL page")
+    nodes = [node for node in execution()["nodes"] if node["nodeName"].startswith("EvalModel")]
+    assert len(nodes) == 1, "one node: one forward pass for all calls"
+    return {metric["name"]: first_number(metric["value"]) for metric in nodes[0]["metrics"]}
+
+
+def test_metrics_of_photos(spark: SparkSession, photo_table: DataFrame, photos: dict[str, tuple[str, ...]]) -> None:
+    frame = photo_table.coalesce(2).select(F.classify("content", MODEL, 1), F.featurize("content", MODEL))
+    metrics = metrics_of(spark, frame, "metrics of photos")
+    assert set(LABELS.replace("_", " ").split(" ")) <= set(" ".join(metrics).split(" "))
+    assert metrics["rows"] == len(photos)
+    assert 1 <= metrics["batches"] <= len(photos)
+    assert metrics.get("bad rows", 0) == 0
+    for label in ("bytes in", "bytes out", "time to load", "time to prepare", "time to forward", "time to convert", "peak native bytes"):
+        assert metrics[label] > 0, f"{label}: {metrics}"
+
+
+def test_metrics_count_bad_rows_and_batches(spark: SparkSession, vectors: DataFrame) -> None:
+    spark.conf.set("spark.flambeau.batch.rows", "2")
+    try:
+        metrics = metrics_of(spark, vectors.coalesce(1).select(F.try_featurize("x", "tiny")), "metrics of bad rows")
+    finally:
+        spark.conf.unset("spark.flambeau.batch.rows")
+    assert (metrics["rows"], metrics["batches"], metrics["bad rows"]) == (4, 2, 1)
