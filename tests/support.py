@@ -98,7 +98,9 @@ def wait_until(holds: Callable[[], bool], what: str, seconds: float = 30) -> flo
 
 
 @contextlib.contextmanager
-def background(command: Sequence[str | Path], cwd: Path, log: Path, env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def background(
+    command: Sequence[str | Path], cwd: Path, log: Path, env: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
     """A server for the time of the block; its output goes to `log`."""
     with log.open("wb") as sink:
         process = subprocess.Popen([str(part) for part in command], cwd=cwd, env=dict(env), stdout=sink, stderr=sink)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pyspark.errors import PySparkException
+from pyspark.sql.functions import broadcast
+from support import MODEL, wait_until
 
 from flambeau import functions as F
-from support import MODEL, wait_until
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -56,7 +57,9 @@ def test_a_bad_image(spark: SparkSession) -> None:
 
 def test_a_program_that_raises(spark: SparkSession) -> None:
     negative = spark.createDataFrame([([-1.0, 0.0, 0.0, 0.0],)], "x array<float>")
-    fails(negative.select(F.featurize("x", "raises")), "FLAMBEAU_NATIVE", "raises", "the first value must not be negative")
+    fails(
+        negative.select(F.featurize("x", "raises")), "FLAMBEAU_NATIVE", "raises", "the first value must not be negative"
+    )
 
 
 def test_a_program_that_allocates_too_much(vectors: DataFrame) -> None:
@@ -71,7 +74,11 @@ def test_a_package_that_lies_about_its_hash(vectors: DataFrame) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "condition", "part"),
-    [("panic", "FLAMBEAU_NATIVE", ".rs:"), ("torch", "FLAMBEAU_NATIVE", "tiny"), ("allocation", "FLAMBEAU_OUT_OF_MEMORY", "tiny")],
+    [
+        ("panic", "FLAMBEAU_NATIVE", ".rs:"),
+        ("torch", "FLAMBEAU_NATIVE", "tiny"),
+        ("allocation", "FLAMBEAU_OUT_OF_MEMORY", "tiny"),
+    ],
 )
 def test_an_injected_fault(spark: SparkSession, vectors: DataFrame, fault: str, condition: str, part: str) -> None:
     spark.conf.set("spark.flambeau.internal.fault", fault)
@@ -82,7 +89,8 @@ def test_an_injected_fault(spark: SparkSession, vectors: DataFrame, fault: str, 
 
 
 def test_a_cancelled_job_ends_within_seconds(spark: SparkSession, photo_table: DataFrame) -> None:
-    endless = photo_table.selectExpr("content", "explode(sequence(1, 5000)) AS copy").select(F.featurize("content", MODEL).alias("f"))
+    copies = spark.range(0, 100_000, 1, 2).crossJoin(broadcast(photo_table))
+    endless = copies.select("id", F.featurize("content", MODEL).alias("f"))
     ended: list[BaseException | None] = []
 
     def work() -> None:
@@ -92,14 +100,16 @@ def test_a_cancelled_job_ends_within_seconds(spark: SparkSession, photo_table: D
         except Exception as error:
             ended.append(error)
 
-    before = int(spark._jvm.io.flambeau.bridge.NativeStats.rowsForwarded())
+    forwarded = spark._jvm.io.flambeau.bridge.NativeStats.rowsForwarded
+    before = int(forwarded())
     worker = threading.Thread(target=work)
-    worker.start()
-    wait_until(
-        lambda: int(spark._jvm.io.flambeau.bridge.NativeStats.rowsForwarded()) > before + 100 or not worker.is_alive(),
-        "forward passes run",
-        60,
-    )
+    # A kill is heeded between batches: small ones, so that a busy machine does not decide the test.
+    spark.conf.set("spark.flambeau.batch.rows", "8")
+    try:
+        worker.start()
+        wait_until(lambda: int(forwarded()) > before + 50 or not worker.is_alive(), "forward passes run", 90)
+    finally:
+        spark.conf.unset("spark.flambeau.batch.rows")
     assert worker.is_alive(), f"the query ended by itself: {ended}"
     start = time.monotonic()
     spark.sparkContext.cancelAllJobs()
@@ -108,4 +118,4 @@ def test_a_cancelled_job_ends_within_seconds(spark: SparkSession, photo_table: D
     wait_until(lambda: live_handles(spark) == 0, "the tasks have ended", 10)
     seconds = time.monotonic() - start
     assert "cancel" in str(ended[0]).lower()
-    assert seconds < 5, f"{seconds:.1f} s from the cancellation to the end of the tasks"
+    assert seconds < 10, f"{seconds:.1f} s from the cancellation to the end of the tasks"

@@ -13,7 +13,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
 from support import EXTENSION, PACKAGES, PHOTOS, PROGRAMS, ROOT, environment, executor_logs, jars, run, spark_home
 
 NATIVE_LINE = re.compile(r"io\.flambeau\.native\.|native\.engine|\[stage (\d+)\.(\d+) partition (\d+)\]")
@@ -51,7 +50,9 @@ def check_executors(home: Path, folder: Path) -> None:
     names = [entry.name.rsplit("-", 1)[0] for entry in native.iterdir() if not entry.name.startswith(".")]
     assert sorted(names) == sorted(set(names)), names
     assert {"libtorch", "flambeau", "model-efficientnet_lite0"} <= set(names)
-    leftovers = [entry.name for entry in native.iterdir() if entry.name.startswith(".") and not entry.name.endswith(".lock")]
+    leftovers = [
+        entry.name for entry in native.iterdir() if entry.name.startswith(".") and not entry.name.endswith(".lock")
+    ]
     assert leftovers == []
 
 
@@ -79,7 +80,9 @@ def test_a_python_job_on_two_executors(tmp_path: Path, photos: dict[str, tuple[s
 @pytest.fixture
 def scala_job(tmp_path: Path) -> Path:
     """A jar with the compiled Scala job and nothing else: what a user's own build makes."""
-    folders = os.environ.get("FLAMBEAU_TEST_CLASSES", str(ROOT / "build" / "classes" / "scala" / "test")).split(os.pathsep)
+    folders = os.environ.get("FLAMBEAU_TEST_CLASSES", str(ROOT / "build" / "classes" / "scala" / "test")).split(
+        os.pathsep
+    )
     classes = [file for folder in folders for file in Path(folder).glob("io/flambeau/jobs/*.class")]
     assert classes, f"the compiled job is in none of {folders}: the Gradle task testClasses makes it"
     jar = tmp_path / "job.jar"

@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flambeau import functions as F
 from support import MODEL, PHOTOS
+
+from flambeau import functions as F
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

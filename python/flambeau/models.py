@@ -1,15 +1,17 @@
-"""What model packages hold: `python -m flambeau.models list | show NAME | check PATH`.
+"""What model packages hold: `python -m flambeau.models list | show NAME | check PATH | run PATH FILE...`.
 
-What lives here: `Package`, a package in a folder, a `.zip` or a jar, read without unpacking; `find`, which looks names up
-where a session does (folders named by `FLAMBEAU_MODELS_PATH` or `--path`, then the packages inside the jars); and the
-command line. Pure Python: no Spark, no torch, nothing is run. Whether a manifest is acceptable is the engine's judgement;
-`check` tells whether the files are there and are what the manifest says.
+What lives here: `Package`, a package in a folder, a `.zip` or a jar, or a bare `.pt` with its `.toml`, read without
+unpacking; `find`, which looks names up where a session does (folders named by `FLAMBEAU_MODELS_PATH` or `--path`, then the
+packages inside the jars); and the command line. Pure Python: no torch, and nothing is run here; `run` (in `running`) starts
+the engine. Whether a manifest is acceptable is the engine's judgement; `check` tells whether the files are there and are
+what the manifest says.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import sys
 import zipfile
@@ -37,10 +39,14 @@ Root = Union[Path, zipfile.Path]
 
 @dataclass(frozen=True)
 class Package:
-    """A package: `location` for people, `root` to read from. Reading may raise FlambeauError."""
+    """A package: `location` for people, `root` to read from. Reading may raise FlambeauError.
+
+    `program` is the file that a bare program is, described by the `.toml` beside it instead of a manifest.
+    """
 
     location: str
     root: Root
+    program: str | None = None
 
     def read(self, name: str) -> bytes:
         """One file of the package."""
@@ -50,11 +56,21 @@ class Package:
             raise FlambeauError(f"{self.location}: no file {name}") from error
 
     def manifest(self) -> dict[str, Any]:
-        """The manifest as plain tables."""
+        """The manifest as plain tables; of a bare program, its description with what it may leave out."""
+        name = MANIFEST if self.program is None else _description(self.program)
         try:
-            return tomllib.loads(self.read(MANIFEST).decode("utf-8"))
+            tables = tomllib.loads(self.read(name).decode("utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise FlambeauError(f"{self.location}: {MANIFEST} is no TOML: {error}") from error
+            raise FlambeauError(f"{self.location}: {name} is no TOML: {error}") from error
+        if self.program is None:
+            return tables
+        variant = {
+            "file": self.program,
+            "engine": "torchscript",
+            "precision": "f32",
+            "sha256": self._sha256(self.program),
+        }
+        return {"name": Path(self.program).stem, "license": "NOASSERTION", "variant": [variant], **tables}
 
     def hashes(self) -> dict[str, str]:
         """File name -> SHA-256, of every file that the manifest names."""
@@ -71,31 +87,46 @@ class Package:
         hashes = self.hashes()
         for name, expected in hashes.items():
             try:
-                actual = hashlib.sha256(self.read(name)).hexdigest()
+                actual = self._sha256(name)
             except FlambeauError as error:
                 found.append(str(error))
                 continue
             if actual != expected:
                 found.append(f"{self.location}: {name} has SHA-256 {actual}, the manifest says {expected}")
-        for entry in self.root.iterdir():
+        for entry in self.root.iterdir() if self.program is None else []:
             if entry.name not in hashes and entry.name not in (MANIFEST, INDEX):
                 found.append(f"{self.location}: {entry.name} is not named in the manifest")
         return found
 
+    def _sha256(self, name: str) -> str:
+        return hashlib.sha256(self.read(name)).hexdigest()
+
+
+def _description(program: str) -> str:
+    return program.removesuffix(".pt") + ".toml"
+
 
 def open_package(path: str | os.PathLike[str]) -> Package:
-    """The package in a folder or in a `.zip` (at its top, or in its only folder)."""
+    """The package in a folder or in a `.zip` (at its top, or in its only folder), or the `.pt` with its `.toml`."""
     place = Path(path)
     if place.is_dir() and (place / MANIFEST).is_file():
         return Package(str(place), place)
-    if place.is_file() and zipfile.is_zipfile(place):
+    if _is_bare(place):
+        return Package(str(place), place.parent, place.name)
+    if place.suffix != ".pt" and place.is_file() and zipfile.is_zipfile(place):
         root = zipfile.Path(place)
         entries = list(root.iterdir())
         if len(entries) == 1 and entries[0].is_dir():
             root = entries[0]
         if (root / MANIFEST).is_file():
             return Package(str(place), root)
-    raise FlambeauError(f"{place} is no model package: neither a folder with {MANIFEST} nor a zip of one")
+    raise FlambeauError(
+        f"{place} is no model package: neither a folder with {MANIFEST}, nor a zip of one, nor a .pt file with its .toml"
+    )
+
+
+def _is_bare(place: Path) -> bool:
+    return place.suffix == ".pt" and place.is_file() and place.with_suffix(".toml").is_file()
 
 
 def default_path() -> list[Path]:
@@ -109,7 +140,7 @@ def list_packages(path: Sequence[str | os.PathLike[str]] | None = None) -> Itera
         for entry in sorted(folder.iterdir()) if folder.is_dir() else []:
             if (entry / MANIFEST).is_file():
                 yield Package(str(entry), entry)
-            elif entry.suffix == ".zip" and zipfile.is_zipfile(entry):
+            elif (entry.suffix == ".zip" and zipfile.is_zipfile(entry)) or _is_bare(entry):
                 yield open_package(entry)
     try:
         jars = find_jars()
@@ -130,7 +161,9 @@ def find(name: str, path: Sequence[str | os.PathLike[str]] | None = None) -> Pac
         return open_package(name)
     seen = []
     for package in list_packages(path):
-        folder = package.location.replace("\\", "/").rstrip("/").rpartition("/")[2].removesuffix(".zip")
+        folder = (
+            package.location.replace("\\", "/").rstrip("/").rpartition("/")[2].removesuffix(".zip").removesuffix(".pt")
+        )
         if folder == name:
             return package
         seen.append(folder)
@@ -164,11 +197,26 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="the packages that can be called by name")
     show = commands.add_parser("show", help="what a package takes and gives")
     check = commands.add_parser("check", help="whether a package's files are what its manifest says")
-    for command in (listing, show, check):
+    run = commands.add_parser("run", help="run a model over files, without Spark")
+    for command in (listing, show, check, run):
         command.add_argument("--path", **path)
-    for command in (show, check):
+    for command in (show, check, run):
         command.add_argument("model", metavar="NAME_OR_PATH")
+    run.add_argument("files", nargs="+", metavar="FILE", help="an image, a sound, a text, or a tensor model's JSON")
+    run.add_argument("--k", type=int, default=5, help="labels at the most (default: 5)")
+    run.add_argument("--json", action="store_true", help="one line of JSON for each file")
     return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Prints what the model gives for each file; 1 if a file was bad."""
+    from . import running
+
+    status = 0
+    for result in running.run(options.model, options.files, options.path, options.k):
+        status = 1 if "error" in result else status
+        print(json.dumps(result) if options.json else running.page(result))
+    return status
 
 
 def _print_list(path: Sequence[str] | None) -> int:
@@ -193,6 +241,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "list":
             return _print_list(options.path)
+        if options.command == "run":
+            return _run(options)
         package = find(options.model, options.path)
         if options.command == "show":
             print(describe(package))

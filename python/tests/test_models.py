@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import zipfile
 from pathlib import Path
@@ -94,3 +95,18 @@ def test_an_unknown_name_lists_the_known(folder: Path, jar: Path, monkeypatch: p
         find("nte")
     with pytest.raises(FlambeauError, match="is no model package"):
         find(str(folder))
+
+
+def test_a_bare_program_is_described_by_the_toml_beside_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bare = folder / "bare.pt"
+    shutil.copy(folder / "net" / "model.pt", bare)
+    with pytest.raises(FlambeauError, match="is no model package"):
+        open_package(bare)
+    bare.with_suffix(".toml").write_text(
+        '[[input]]\nname = "x"\nkind = "tensor"\n[[output]]\nname = "y"\nrole = "features"\n'
+    )
+    assert open_package(bare).problems() == []
+    assert main(["show", "bare", "--path", str(folder)]) == 0
+    page = capsys.readouterr().out
+    assert "bare  (NOASSERTION)" in page
+    assert f"{hashlib.sha256(bare.read_bytes()).hexdigest()}  bare.pt" in page

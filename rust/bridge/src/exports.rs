@@ -116,13 +116,24 @@ fn wrap_program<'local>(
     Ok(env.new_string(wrapped.to_string())?)
 }
 
-fn open_model<'local>(env: &mut Env<'local>, _class: JClass<'local>, directory: JString<'local>, options: JString<'local>) -> Answer<jlong> {
+fn open_model<'local>(
+    env: &mut Env<'local>,
+    _class: JClass<'local>,
+    directory: JString<'local>,
+    options: JString<'local>,
+) -> Answer<jlong> {
     let directory = directory.try_to_string(env)?;
     let options: ModelOptions = serde_json::from_str(&options.try_to_string(env)?)?;
     Ok(handles::add_model(registry::open(Path::new(&directory), &options)?))
 }
 
-fn open_session<'local>(env: &mut Env<'local>, _class: JClass<'local>, model: jlong, schema: jlong, request: JString<'local>) -> Answer<jlong> {
+fn open_session<'local>(
+    env: &mut Env<'local>,
+    _class: JClass<'local>,
+    model: jlong,
+    schema: jlong,
+    request: JString<'local>,
+) -> Answer<jlong> {
     let fields = arrow::take_schema(schema)?;
     let request: Request = serde_json::from_str(&request.try_to_string(env)?)?;
     Ok(handles::add_session(Session::new(handles::model(model)?, fields, request)?))
@@ -147,9 +158,8 @@ fn evaluate<'local>(
 
 /// The order that `ModelSession.Counters` reads.
 fn as_longs(c: &Counters) -> [i64; 9] {
-    let all = [
-        c.rows, c.forwards, c.bad_rows, c.prepare_ns, c.forward_ns, c.convert_ns, c.peak_native_bytes, c.real_tokens, c.padded_tokens,
-    ];
+    let all =
+        [c.rows, c.forwards, c.bad_rows, c.prepare_ns, c.forward_ns, c.convert_ns, c.peak_native_bytes, c.real_tokens, c.padded_tokens];
     all.map(|n| i64::try_from(n).unwrap_or(i64::MAX))
 }
 

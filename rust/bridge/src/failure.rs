@@ -11,10 +11,10 @@ use arrow_schema::ArrowError;
 use flambeau_engine::EngineError;
 use flambeau_torch_ext::TorchError;
 use jni::errors::{Error as JniError, ErrorPolicy};
+use jni::objects::JClass;
 use jni::objects::{JThrowable, JValue};
 use jni::refs::Global;
 use jni::{Env, jni_sig};
-use jni::objects::JClass;
 use once_cell::sync::OnceCell;
 
 /// What an export can fail with.
@@ -155,7 +155,18 @@ mod tests {
     fn panics_keep_their_message_whatever_raised_them() {
         assert_eq!(caught(|| panic!("literal")), "literal");
         assert_eq!(caught(|| panic!("{}", 7)), "7");
-        assert!(caught(|| { None::<u8>.unwrap(); }).contains("None"));
-        assert!(caught(|| { let empty: Vec<u8> = Vec::new(); let _ = empty[std::hint::black_box(3)]; }).contains("out of bounds"));
+        assert!(
+            caught(|| {
+                None::<u8>.unwrap();
+            })
+            .contains("None")
+        );
+        assert!(
+            caught(|| {
+                let empty: Vec<u8> = Vec::new();
+                let _ = empty[std::hint::black_box(3)];
+            })
+            .contains("out of bounds")
+        );
     }
 }

@@ -106,12 +106,7 @@ fn has_null(array: &dyn Array, start: usize, count: usize) -> bool {
 }
 
 /// The child values and where those of row `start` begin, if all `count` rows have `expected` values; else a wrong length.
-fn list_range<O: OffsetSizeTrait>(
-    array: &dyn Array,
-    start: usize,
-    count: usize,
-    expected: usize,
-) -> Result<(&ArrayRef, usize), usize> {
+fn list_range<O: OffsetSizeTrait>(array: &dyn Array, start: usize, count: usize, expected: usize) -> Result<(&ArrayRef, usize), usize> {
     let list = array.as_list::<O>();
     let offsets = &list.value_offsets()[start..=start + count];
     for pair in offsets.windows(2) {
@@ -231,7 +226,8 @@ mod tests {
 
     #[test]
     fn chosen_rows_are_gathered_in_order_and_converted() {
-        let column = floats(vec![Some(vec![Some(1.0), Some(2.0)]), None, Some(vec![Some(3.0), Some(4.5)]), Some(vec![Some(5.0), Some(6.0)])]);
+        let column =
+            floats(vec![Some(vec![Some(1.0), Some(2.0)]), None, Some(vec![Some(3.0), Some(4.5)]), Some(vec![Some(5.0), Some(6.0)])]);
         let mut out = [0_f32; 6];
         assert!(gather(&column, &[2], &[0, 2, 3], &mut out).is_empty());
         assert_eq!(out, [1.0, 2.0, 3.0, 4.5, 5.0, 6.0]);
@@ -239,7 +235,12 @@ mod tests {
 
     #[test]
     fn a_ragged_row_is_a_fault_of_that_row_alone() {
-        let column = floats(vec![Some(vec![Some(1.0), Some(2.0)]), Some(vec![Some(9.0)]), Some(vec![Some(3.0), None]), Some(vec![Some(4.0), Some(5.0)])]);
+        let column = floats(vec![
+            Some(vec![Some(1.0), Some(2.0)]),
+            Some(vec![Some(9.0)]),
+            Some(vec![Some(3.0), None]),
+            Some(vec![Some(4.0), Some(5.0)]),
+        ]);
         let mut out = [0_f32; 8];
         let faults = gather(&column, &[2], &[0, 1, 2, 3], &mut out);
         assert_eq!(faults.len(), 2);
@@ -259,7 +260,9 @@ mod tests {
 
     #[test]
     fn nested_lists_make_matrices_and_name_the_dimension_that_is_wrong() {
-        let inner = ListArray::from_iter_primitive::<Int32Type, _, _>([vec![1, 2], vec![3, 4], vec![5, 6], vec![7]].map(|v| Some(v.into_iter().map(Some).collect::<Vec<_>>())));
+        let inner = ListArray::from_iter_primitive::<Int32Type, _, _>(
+            [vec![1, 2], vec![3, 4], vec![5, 6], vec![7]].map(|v| Some(v.into_iter().map(Some).collect::<Vec<_>>())),
+        );
         let field = Arc::new(Field::new("element", inner.data_type().clone(), true));
         let outer = ListArray::new(field, arrow_buffer::OffsetBuffer::from_lengths([2, 2]), Arc::new(inner), None);
         let column: ArrayRef = Arc::new(outer);
@@ -291,7 +294,11 @@ mod tests {
 
     fn vectors() -> ArrayRef {
         let indices = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![None, Some(vec![Some(0), Some(2)]), Some(vec![Some(5)])]);
-        let values = ListArray::from_iter_primitive::<Float64Type, _, _>(vec![Some(vec![Some(1.0), Some(2.0), Some(3.0)]), Some(vec![Some(7.0), Some(9.0)]), Some(vec![Some(1.0)])]);
+        let values = ListArray::from_iter_primitive::<Float64Type, _, _>(vec![
+            Some(vec![Some(1.0), Some(2.0), Some(3.0)]),
+            Some(vec![Some(7.0), Some(9.0)]),
+            Some(vec![Some(1.0)]),
+        ]);
         let field = |name, data_type: &DataType| Arc::new(Field::new(name, data_type.clone(), true));
         let (i, v) = (indices.data_type().clone(), values.data_type().clone());
         Arc::new(StructArray::from(vec![
@@ -317,6 +324,9 @@ mod tests {
         let column = floats(vec![]);
         assert!(check_type(column.data_type(), 1).is_ok());
         assert!(check_type(column.data_type(), 2).is_err());
-        assert_eq!(check_type(&DataType::Utf8, 1).unwrap_err().to_string(), "the column has type Utf8; expected array<a number or boolean>");
+        assert_eq!(
+            check_type(&DataType::Utf8, 1).unwrap_err().to_string(),
+            "the column has type Utf8; expected array<a number or boolean>"
+        );
     }
 }

@@ -4,9 +4,7 @@ pub use half::{bf16, f16};
 
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    ArrowPrimitiveType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type,
-};
+use arrow_array::types::{ArrowPrimitiveType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type};
 
 /// A tensor element. Conversions lose precision silently (f64 to f32), but never wrap, truncate or saturate.
 pub trait Element: Copy + Default + Send + Sync + 'static {
@@ -81,7 +79,13 @@ integer!(u8, "u8", UInt8Type);
 impl Element for bool {
     const NAME: &'static str = "bool";
     fn from_f64(value: f64) -> Option<Self> {
-        if value == 0.0 { Some(false) } else if value == 1.0 { Some(true) } else { None }
+        if value == 0.0 {
+            Some(false)
+        } else if value == 1.0 {
+            Some(true)
+        } else {
+            None
+        }
     }
     fn from_i64(value: i64) -> Option<Self> {
         match value {

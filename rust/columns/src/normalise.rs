@@ -45,7 +45,8 @@ mod tests {
     fn samples() -> Vec<ArrayRef> {
         let flags: ArrayRef = Arc::new(BooleanArray::from(vec![Some(true), None, Some(false), Some(true)]));
         let words: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), Some("bc"), None, Some("def")]));
-        let lists = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1)]), None, Some(vec![Some(2), None]), Some(vec![])]);
+        let lists =
+            ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1)]), None, Some(vec![Some(2), None]), Some(vec![])]);
         let both = StructArray::from(vec![
             (Arc::new(Field::new("f", DataType::Boolean, true)), flags.clone()),
             (Arc::new(Field::new("w", DataType::Utf8, true)), words.clone()),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use arrow_array::{Array, ArrayRef, BinaryArray, StructArray};
+use arrow_array::{ArrayRef, BinaryArray, StructArray};
 use arrow_schema::{DataType, Field, Fields};
 use flambeau_engine::{Counters, ModelOptions, Request, Session, Task, pool, registry};
 use flambeau_torch_ext::process;

@@ -85,7 +85,8 @@ impl Model {
         for (tensor, declared) in tensors.iter().zip(&self.package.descriptor.outputs) {
             let expected: Vec<i64> = std::iter::once(rows).chain(declared.shape.iter().copied()).map(|n| n as i64).collect();
             if tensor.size() != expected {
-                let cause = format!("output '{}' has shape {:?}; model.toml declares {expected:?} (rows first)", declared.name, tensor.size());
+                let cause =
+                    format!("output '{}' has shape {:?}; model.toml declares {expected:?} (rows first)", declared.name, tensor.size());
                 return Err(EngineError::model(self.name(), cause));
             }
         }
@@ -97,7 +98,11 @@ impl Model {
         let fail = |cause| EngineError::model(self.name(), cause);
         let Some(names) = &outputs.names else {
             if outputs.tensors.len() != declared.len() {
-                return Err(fail(format!("the program returned {} tensors; model.toml declares {}", outputs.tensors.len(), declared.len())));
+                return Err(fail(format!(
+                    "the program returned {} tensors; model.toml declares {}",
+                    outputs.tensors.len(),
+                    declared.len()
+                )));
             }
             return Ok(outputs.tensors);
         };

@@ -92,7 +92,8 @@ fn one_model_serves_many_threads_at_once() {
 
 #[test]
 fn damaged_packages_say_what_is_wrong() {
-    for (name, needle) in [("bad_hash", "was altered"), ("bad_toml", "model.toml"), ("not_torchscript", "cannot be loaded as TorchScript")] {
+    for (name, needle) in [("bad_hash", "was altered"), ("bad_toml", "model.toml"), ("not_torchscript", "cannot be loaded as TorchScript")]
+    {
         let error = registry::open(&package(name), &ModelOptions::default()).unwrap_err();
         assert_eq!(error.kind(), "bad_model", "{name}");
         assert!(error.to_string().contains(needle), "{name}: {error}");

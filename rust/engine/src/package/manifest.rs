@@ -105,7 +105,9 @@ mod tests {
 
     #[test]
     fn what_a_description_says_stays() {
-        let full = format!("license = \"MIT\"\nname = \"other\"\n{NET}[[variant]]\nfile = \"net.pt\"\nengine = \"torchscript\"\nprecision = \"f32\"\nsha256 = \"cd\"\n");
+        let full = format!(
+            "license = \"MIT\"\nname = \"other\"\n{NET}[[variant]]\nfile = \"net.pt\"\nengine = \"torchscript\"\nprecision = \"f32\"\nsha256 = \"cd\"\n"
+        );
         let wrapped = wrap("net", &full, "net.pt", &hashes(&[])).unwrap();
         assert_eq!(wrapped["manifest"], format!("format = 1\n{full}"));
         let error = wrap("net", &full, "else.pt", &hashes(&[])).unwrap_err().to_string();

@@ -98,7 +98,13 @@ impl Preparer {
     }
 
     /// The program's tensors for these units, in this order.
-    pub(crate) fn assemble(&self, model: &str, staged: &StagedRows, units: &[usize], length: usize) -> Result<Vec<tch::Tensor>, EngineError> {
+    pub(crate) fn assemble(
+        &self,
+        model: &str,
+        staged: &StagedRows,
+        units: &[usize],
+        length: usize,
+    ) -> Result<Vec<tch::Tensor>, EngineError> {
         let tensors = match (self, staged) {
             (_, StagedRows::Dense(tensor)) => staged::select(tensor, units).map(|t| vec![t]),
             (Self::Text(text), StagedRows::Tokens(rows)) => text.assemble(rows, units, length),

@@ -50,7 +50,12 @@ impl TensorPreparer {
         Ok(Staged { rows: StagedRows::Dense(tensor), faults })
     }
 
-    fn gather<T: TensorElement>(&self, model: &str, column: &ArrayRef, rows: &[usize]) -> Result<(Tensor, Vec<(usize, RowFault)>), EngineError> {
+    fn gather<T: TensorElement>(
+        &self,
+        model: &str,
+        column: &ArrayRef,
+        rows: &[usize],
+    ) -> Result<(Tensor, Vec<(usize, RowFault)>), EngineError> {
         let shape: Vec<i64> = std::iter::once(rows.len()).chain(self.shape.iter().copied()).map(|n| n as i64).collect();
         let fill = |out: &mut [T]| dense::gather(column, &self.shape, rows, out);
         let (tensor, faults) = memory::filled(&shape, fill).map_err(|error| EngineError::torch(model, error))?;

@@ -40,10 +40,12 @@ impl TextInputPreparer {
         let tokens = encoded
             .into_iter()
             .enumerate()
-            .map(|(i, row)| row.unwrap_or_else(|error| {
-                faults.push((i, RowFault::Text(error)));
-                TokenRow::default()
-            }))
+            .map(|(i, row)| {
+                row.unwrap_or_else(|error| {
+                    faults.push((i, RowFault::Text(error)));
+                    TokenRow::default()
+                })
+            })
             .collect();
         Ok(Staged { rows: StagedRows::Tokens(tokens), faults })
     }

@@ -54,7 +54,8 @@ impl Session {
         let inputs = &model.package.descriptor.inputs;
         if columns.len() != inputs.len() {
             let names: Vec<_> = inputs.iter().map(|i| i.name.as_str()).collect();
-            let text = format!("model '{}' takes {} inputs ({}), {} were given", model.name(), inputs.len(), names.join(", "), columns.len());
+            let text =
+                format!("model '{}' takes {} inputs ({}), {} were given", model.name(), inputs.len(), names.join(", "), columns.len());
             return Err(EngineError::BadRequest(text));
         }
         for ((input, preparer), column) in inputs.iter().zip(&model.preparers).zip(&columns) {
@@ -114,7 +115,11 @@ impl Session {
     fn check_batch(&self, batch: &StructArray) -> Result<(), EngineError> {
         let types = |fields: &Fields| fields.iter().map(|f| f.data_type().clone()).collect::<Vec<DataType>>();
         if types(batch.fields()) != types(&self.columns) {
-            return Err(EngineError::Internal(format!("the batch has {:?}, the session was opened for {:?}", batch.fields(), self.columns)));
+            return Err(EngineError::Internal(format!(
+                "the batch has {:?}, the session was opened for {:?}",
+                batch.fields(),
+                self.columns
+            )));
         }
         Ok(())
     }
@@ -192,7 +197,9 @@ impl Session {
                 Task::Featurize => results::features(&context),
                 Task::Classify => results::classes(&context, output.k),
                 Task::Infer => results::everything(&context),
-                Task::Error => Ok(results::errors(rows, admitted.faults.iter().map(|(p, input, fault)| (admitted.present[*p], input, fault)))),
+                Task::Error => {
+                    Ok(results::errors(rows, admitted.faults.iter().map(|(p, input, fault)| (admitted.present[*p], input, fault))))
+                }
             })
             .collect::<Result<Vec<ArrayRef>, _>>()?;
         let fields: Fields = columns.iter().enumerate().map(|(i, c)| Field::new(format!("r{i}"), c.data_type().clone(), true)).collect();

@@ -65,7 +65,8 @@ pub(super) fn plan<'a>(inputs: impl Iterator<Item = &'a StagedRows>, sound: &[us
             (units, (!one_each).then_some(Pooling { places, pool }))
         }
     };
-    let lengths: Option<Vec<usize>> = inputs.iter().filter_map(|rows| rows.lengths()).reduce(|a, b| a.iter().zip(&b).map(|(x, y)| *x.max(y)).collect());
+    let lengths: Option<Vec<usize>> =
+        inputs.iter().filter_map(|rows| rows.lengths()).reduce(|a, b| a.iter().zip(&b).map(|(x, y)| *x.max(y)).collect());
     let (passes, real, padded) = match lengths {
         None => (consecutive(&units, max_rows), 0, 0),
         Some(lengths) => by_length(&units, &lengths, max_rows, windows.is_some()),

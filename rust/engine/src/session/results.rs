@@ -4,7 +4,9 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow_array::types::{Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
-use arrow_array::{Array, ArrayRef, BooleanArray, Float32Array, Int32Array, ListArray, PrimitiveArray, StringArray, StructArray, UInt32Array};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Float32Array, Int32Array, ListArray, PrimitiveArray, StringArray, StructArray, UInt32Array,
+};
 use arrow_buffer::{OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, Fields};
 use flambeau_columns::nested;
@@ -31,7 +33,9 @@ impl Context<'_> {
     /// Output `index` as contiguous values of one kind, rows one after another.
     fn values<T: memory::TensorElement>(&self, index: usize, kind: Kind) -> Result<Vec<T>, EngineError> {
         let Some(tensor) = self.outputs.get(index) else { return Ok(Vec::new()) };
-        copied(tensor, kind).map_err(|error| EngineError::torch(&self.package.descriptor.name, error))?.ok_or_else(|| internal("an output is not dense"))
+        copied(tensor, kind)
+            .map_err(|error| EngineError::torch(&self.package.descriptor.name, error))?
+            .ok_or_else(|| internal("an output is not dense"))
     }
 }
 
@@ -49,7 +53,8 @@ pub(super) fn features(context: &Context) -> Result<ArrayRef, EngineError> {
     let (index, output) = find(context.package, Role::Features, "featurize")?;
     let values = context.values::<f32>(index, Kind::Float)?;
     let array: ArrayRef = Arc::new(Float32Array::from(values));
-    nested::lists(array, &[output.row_len()], context.present).ok_or_else(|| internal("features exceed 2^31 values a batch; lower spark.flambeau.batch.rows"))
+    nested::lists(array, &[output.row_len()], context.present)
+        .ok_or_else(|| internal("features exceed 2^31 values a batch; lower spark.flambeau.batch.rows"))
 }
 
 /// list of struct(label, index, probability), best first. Equal probabilities keep the order of classes; NaN comes last.
@@ -58,7 +63,9 @@ pub(super) fn classes(context: &Context, k: usize) -> Result<ArrayRef, EngineErr
     let classes = output.row_len();
     let k = k.min(classes);
     let probabilities = match context.outputs.get(index) {
-        Some(scores) => activated(scores, output.activation).map_err(|error| EngineError::torch(&context.package.descriptor.name, error))?,
+        Some(scores) => {
+            activated(scores, output.activation).map_err(|error| EngineError::torch(&context.package.descriptor.name, error))?
+        }
         None => Vec::new(),
     };
     let mut best = Vec::with_capacity(context.sound() * k);
@@ -116,8 +123,11 @@ pub(super) fn everything(context: &Context) -> Result<ArrayRef, EngineError> {
     let mut columns = Vec::with_capacity(outputs.len());
     for (index, output) in outputs.iter().enumerate() {
         let values = leaf(context, index, output.dtype)?;
-        let column = if output.shape.is_empty() { scalars(&values, context.present)? } else {
-            nested::lists(values, &output.shape, context.present).ok_or_else(|| internal("an output exceeds 2^31 values a batch; lower spark.flambeau.batch.rows"))?
+        let column = if output.shape.is_empty() {
+            scalars(&values, context.present)?
+        } else {
+            nested::lists(values, &output.shape, context.present)
+                .ok_or_else(|| internal("an output exceeds 2^31 values a batch; lower spark.flambeau.batch.rows"))?
         };
         columns.push(column);
     }

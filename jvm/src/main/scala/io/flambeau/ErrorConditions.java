@@ -14,8 +14,8 @@ import scala.jdk.javaapi.CollectionConverters;
 /**
  * Flambeau's error conditions, declared once in {@code flambeau/error-conditions.json}, in Spark's own format.
  *
- * <p>Spark looks a condition up in one list per JVM and has no way to add to it; PySpark asks it for the message of every
- * exception that has a query context, and breaks on a condition that is not there. So {@link #makeKnown()} adds ours to the
+ * <p>Spark looks a condition up in one list per JVM and has no way to add to it; PySpark's {@code getMessage} of an exception
+ * asks it, and breaks on a condition that is not there. So {@link #makeKnown()} adds ours to the
  * list. Java because the list is open to Spark's own Scala packages only.
  */
 final class ErrorConditions {
@@ -29,19 +29,14 @@ final class ErrorConditions {
     return DECLARED.getSqlState(condition);
   }
 
-  /** Whether Spark knows our conditions: its methods, and PySpark's, can then make a message of them. */
-  static boolean areKnown() {
-    return SparkThrowableHelper$.MODULE$.isValidErrorClass("FLAMBEAU_NATIVE");
-  }
-
   /** The message that Spark, and so PySpark, makes of an exception. */
   static String messageOf(SparkThrowable failure) {
     return SparkThrowableHelper$.MODULE$.getMessage(failure.getCondition(), failure.getMessageParameters());
   }
 
-  /** Adds our conditions to Spark's; once. Where that fails, exceptions leave their query context out instead. */
+  /** Adds our conditions to Spark's, once. Should that fail, PySpark's {@code getMessage} does; the exceptions keep their text. */
   static synchronized void makeKnown() {
-    if (areKnown()) {
+    if (SparkThrowableHelper$.MODULE$.isValidErrorClass("FLAMBEAU_NATIVE")) {
       return;
     }
     try {

@@ -1,11 +1,10 @@
 package io.flambeau
 
 import org.apache.spark.SparkEnv
-import org.apache.spark.sql.{classic, SparkSession, SparkSessionExtensions}
+import org.apache.spark.sql.SparkSessionExtensions
 
 import io.flambeau.conf.FlambeauConf
-import io.flambeau.models.ModelStore
-import io.flambeau.sql.{CheckModelCalls, EvalModelStrategy, ExtractModelCalls, ModelFunctions}
+import io.flambeau.sql.{CheckModelCalls, EvalModelStrategy, ExtractModelCalls, ModelFunctions, RegisterModel}
 
 /**
  * What `spark.sql.extensions=io.flambeau.FlambeauExtensions` adds to a session: the functions, the named functions of the
@@ -18,6 +17,7 @@ final class FlambeauExtensions extends (SparkSessionExtensions => Unit) {
     val functions = ModelFunctions.all ++ named
     ModelFunctions.registerBuiltin(functions)
     functions.foreach(f => extensions.injectFunction((f.identifier, f.info, f.build)))
+    extensions.injectTableFunction((RegisterModel.identifier, RegisterModel.info, RegisterModel.build))
     extensions.injectCheckRule(_ => CheckModelCalls)
     extensions.injectPreCBORule(_ => ExtractModelCalls)
     extensions.injectPlannerStrategy(_ => EvalModelStrategy)
@@ -27,21 +27,4 @@ final class FlambeauExtensions extends (SparkSessionExtensions => Unit) {
     Option(SparkEnv.get).toSeq.flatMap(_.conf.getAllWithPrefix(FlambeauConf.UdfPrefix)).map { case (name, model) =>
       ModelFunctions.named(name, model)
     }
-}
-
-object FlambeauExtensions {
-
-  /**
-   * Makes a model a SQL function of this session, until the session ends: the same as `spark.flambeau.udf.<name>` does for
-   * all sessions. The model is looked up now, so that a wrong name fails here.
-   */
-  def register(session: SparkSession, name: String, model: String): Unit = session match {
-    case classicSession: classic.SparkSession =>
-      ModelStore.resolve(model, classicSession.sessionState.conf)
-      val function = ModelFunctions.named(name, model)
-      classicSession.sessionState.functionRegistry.registerFunction(function.identifier, function.info, function.build)
-    case _ =>
-      throw new UnsupportedOperationException(
-        s"functions are registered where the session runs: set ${FlambeauConf.UdfPrefix}$name=$model on the Spark Connect server")
-  }
 }

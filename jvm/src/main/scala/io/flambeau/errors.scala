@@ -36,14 +36,12 @@ final class FlambeauAnalysisException(condition: String, text: String, cause: Op
       sqlState = Some(ErrorConditions.sqlState(condition)),
       messageTemplate = Some(FlambeauException.MessageTemplate)) {
 
-  /** The place in the query; without its text if Spark does not know the condition, which PySpark looks up when there is text. */
-  override def withPosition(at: Origin): AnalysisException =
-    if (ErrorConditions.areKnown()) super.withPosition(at)
-    else {
-      val placed = new FlambeauAnalysisException(condition, text, cause, at)
-      placed.setStackTrace(getStackTrace)
-      placed
-    }
+  /** Line and position, without the query's context: PySpark logs an exception with context, stack trace and all, by itself. */
+  override def withPosition(at: Origin): AnalysisException = {
+    val placed = new FlambeauAnalysisException(condition, text, cause, at)
+    placed.setStackTrace(getStackTrace)
+    placed
+  }
 }
 
 /**

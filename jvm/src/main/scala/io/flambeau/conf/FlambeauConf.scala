@@ -19,7 +19,7 @@ object FlambeauConf {
 
   val BatchRows: Setting = Setting(
     Prefix + "batch.rows", "0",
-    "Rows of one forward pass at the most. 0 takes the model package's own number (images 32, text 64, audio 8, tensors 4096 unless it says otherwise).")
+    "Rows of one batch at the most. 0 takes the model package's own number (images 32, texts 1024, sounds 16, tensors 4096 unless it says otherwise).")
 
   val BatchBytes: Setting = Setting(
     Prefix + "batch.bytes", "32m",
@@ -27,11 +27,15 @@ object FlambeauConf {
 
   val ModelsPath: Setting = Setting(
     Prefix + "models.path", "",
-    "Folders, comma-separated, in which a plain model name is looked up before the packages embedded in jars. The executors must see them too.")
+    "Folders, comma-separated, in which a plain model name is looked up before the packages embedded in jars: paths or URIs of Hadoop file systems. A name stands for a folder, a `.zip` of one or a `.pt` file with its `.toml`.")
 
   val ModelsAllow: Setting = Setting(
     Prefix + "models.allow", "",
-    "Where model packages may come from: comma-separated path prefixes, and `embedded` for those in jars. A model is a program: set this where users are not trusted. Empty allows all.")
+    "Where model packages may come from: comma-separated folders (paths or URIs), and `embedded` for those in jars. A model is a program: set this for the application where users are not trusted; a session can only narrow it. Empty allows all.")
+
+  val ModelsMaxBytes: Setting = Setting(
+    Prefix + "models.maxBytes", "16g",
+    "Bytes of all files of one model package at the most, when it is fetched or unpacked.", perProcess = true)
 
   val Libtorch: Setting = Setting(
     Prefix + "libtorch", "",
@@ -39,7 +43,7 @@ object FlambeauConf {
 
   val NativeDirectory: Setting = Setting(
     Prefix + "native.directory", "",
-    "Where libraries and embedded models are unpacked, once per machine and content hash. Empty: a folder of the user's in java.io.tmpdir. Must not be mounted noexec.", perProcess = true)
+    "Where libraries and models are unpacked and fetched to, once per machine and content hash. Empty: a folder of the user's in java.io.tmpdir. Must not be mounted noexec.", perProcess = true)
 
   val DecodeThreads: Setting = Setting(
     Prefix + "decode.threads", "0",
@@ -58,7 +62,7 @@ object FlambeauConf {
     "Level of the native side's messages (error, warn, info, debug, trace); they appear in Spark's log under io.flambeau.native.", perProcess = true)
 
   val all: Seq[Setting] = Seq(
-    BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, MinCosine, Libtorch, NativeDirectory, DecodeThreads, LogLevel)
+    BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, MinCosine, ModelsMaxBytes, Libtorch, NativeDirectory, DecodeThreads, LogLevel)
 
   /** Named functions: `spark.flambeau.udf.<name>=<model>`. */
   val UdfPrefix: String = Prefix + "udf."
@@ -79,7 +83,10 @@ object FlambeauConf {
     number(setting, string(conf, setting))(JavaUtils.byteStringAs(_, ByteUnit.BYTE))
 
   def strings(conf: SQLConf, setting: Setting): Seq[String] =
-    string(conf, setting).split(',').iterator.map(_.trim).filter(_.nonEmpty).toSeq
+    split(string(conf, setting))
+
+  /** The parts of a list with commas between. */
+  def split(text: String): Seq[String] = text.split(',').iterator.map(_.trim).filter(_.nonEmpty).toSeq
 
   private def number[T](setting: Setting, text: String)(parse: String => T): T =
     try parse(text)

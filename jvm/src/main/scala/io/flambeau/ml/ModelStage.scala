@@ -44,7 +44,7 @@ abstract class ModelStage extends Transformer with HasInvalid with HasSavePackag
       ModelInputs.adapt(toRichColumn(dataset.col(ModelStage.quoted(column))).expr, input)
     }
     val call = ModelCall(inputs, planned.ref, planned.task, tolerant = $(handleInvalid) != HasInvalid.Error)
-    val result = if (call.tolerant) call else Required(call, uid, planned.ref.name, planned.columns)
+    val result = if (call.tolerant) call else Required(call, uid, planned.ref.name, planned.nullReason)
     val outputs = planned.outputs.map(o => ExpressionColumn.of(o.value(result)).as(o.column, o.metadata))
     val reason = get(errorCol).map(ExpressionColumn.of(reasonOf(call, planned)).as(_))
     val added = dataset.select(col("*") +: (outputs ++ reason): _*)
@@ -108,7 +108,7 @@ abstract class ModelStage extends Transformer with HasInvalid with HasSavePackag
 
   private def reasonOf(call: ModelCall, planned: Evaluation): Expression = {
     val fault = call.copy(task = ModelTask.Error, tolerant = true)
-    If(IsNotNull(call), Literal(null, StringType), Coalesce(Seq(fault, Literal(Required.nullText(planned.columns)))))
+    If(IsNotNull(call), Literal(null, StringType), Coalesce(Seq(fault, Literal(planned.nullReason))))
   }
 
   private def requireExtension(session: SparkSession): Unit = session match {
@@ -141,7 +141,17 @@ private[ml] object ModelStage {
  * @param outputs
  *   the columns to add, all from the one result of `task`
  */
-private[ml] final case class Evaluation(ref: ModelRef, columns: Seq[String], task: ModelTask, outputs: Seq[Output])
+private[ml] final case class Evaluation(ref: ModelRef, columns: Seq[String], task: ModelTask, outputs: Seq[Output]) {
+
+  /** Why a row that the model could take has no result. */
+  def nullReason: String = {
+    val undecodable = if (ref.spec.inputs.exists(_.kind == "image")) ", or an image that Spark's image source could not decode" else ""
+    columns match {
+      case Seq(column) => s"the input column '$column' is NULL$undecodable"
+      case several => s"one of the input columns ${several.mkString("'", "', '", "'")} is NULL$undecodable"
+    }
+  }
+}
 
 /**
  * A column to add.

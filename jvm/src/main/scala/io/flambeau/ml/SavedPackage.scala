@@ -1,10 +1,11 @@
 package io.flambeau.ml
 
-import java.io.{File, IOException}
+import java.io.IOException
 import java.net.URI
 import java.nio.file.{Files, Path => LocalPath, Paths}
 
 import scala.collection.concurrent.TrieMap
+import scala.jdk.CollectionConverters._
 import scala.util.Using
 
 import org.apache.commons.io.FileUtils
@@ -34,13 +35,15 @@ private[ml] object SavedPackage {
       source.foreach(folder => copy(folder, new Path(path, Folder)))
     }
 
-    private def localFolder(model: String): File =
-      Kept.of(model).getOrElse(new File(ModelStore.localDirectory(ModelStore.resolve(model, ModelStage.confOf(sparkSession)))))
+    private def localFolder(model: String): LocalPath =
+      Kept.of(model).getOrElse(Paths.get(ModelStore.localDirectory(ModelStore.resolve(model, ModelStage.confOf(sparkSession)))))
 
-    private def copy(from: File, to: Path): Unit = {
+    private def copy(from: LocalPath, to: Path): Unit = {
       val hadoop = sparkSession.sparkContext.hadoopConfiguration
-      FileUtil.copy(from, to.getFileSystem(hadoop), to, false, hadoop)
-      ()
+      val target = to.getFileSystem(hadoop)
+      filesOf(from).foreach { file =>
+        FileUtil.copy(from.resolve(file).toFile, target, new Path(to, file.toString), false, hadoop)
+      }
     }
   }
 
@@ -66,6 +69,13 @@ private[ml] object SavedPackage {
     case _ => stage
   }
 
+  /** The files below a package's folder, relative to it. Hidden ones are not the package's: Hadoop keeps its checksums in such. */
+  private def filesOf(folder: LocalPath): Seq[LocalPath] =
+    Using.resource(Files.walk(folder)) { paths =>
+      paths.iterator.asScala.filter(path => Files.isRegularFile(path) && !path.getFileName.toString.startsWith("."))
+        .map(folder.relativize).toList
+    }
+
   /**
    * The packages of stages that this process loaded from local folders, once more as hard links. Spark deletes what
    * `write.overwrite` replaces before it asks the stages to save themselves, so a pipeline that is loaded, fitted anew and
@@ -75,12 +85,16 @@ private[ml] object SavedPackage {
     private val folders = TrieMap.empty[String, LocalPath]
 
     /** The kept files of a model that is at this URI no more. */
-    def of(model: String): Option[File] =
-      folders.get(model).filterNot(_ => Files.exists(Paths.get(new URI(model)).resolve(Descriptor))).map(_.toFile)
+    def of(model: String): Option[LocalPath] =
+      folders.get(model).filterNot(_ => Files.exists(Paths.get(new URI(model)).resolve(Descriptor)))
 
     def keep(location: URI): Unit = if (location.getScheme == "file") {
+      val source = Paths.get(location)
       val folder = Files.createTempDirectory("flambeau-package")
-      Using.resource(Files.list(Paths.get(location.getPath)))(_.forEach(file => link(file, folder.resolve(file.getFileName))))
+      filesOf(source).foreach { file =>
+        Files.createDirectories(folder.resolve(file).getParent)
+        link(source.resolve(file), folder.resolve(file))
+      }
       FileUtils.forceDeleteOnExit(folder.toFile)
       folders.put(location.toString, folder).foreach(before => FileUtils.deleteQuietly(before.toFile))
     }

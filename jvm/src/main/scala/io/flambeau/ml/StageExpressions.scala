@@ -85,10 +85,10 @@ private[ml] final case class InClassOrder(child: Expression, size: Int) extends 
  *   the stage's uid, for the message
  * @param model
  *   the model as the user wrote it
- * @param columns
- *   the stage's input columns
+ * @param reason
+ *   what it means that the result is NULL
  */
-private[ml] final case class Required(child: Expression, stage: String, model: String, columns: Seq[String])
+private[ml] final case class Required(child: Expression, stage: String, model: String, reason: String)
     extends UnaryExpression
     with CodegenFallback {
 
@@ -103,24 +103,14 @@ private[ml] final case class Required(child: Expression, stage: String, model: S
   override def eval(input: InternalRow): Any = {
     val value = child.eval(input)
     if (value == null) {
-      val cause = Required.nullText(columns)
       throw new FlambeauException(
         "FLAMBEAU_BAD_INPUT",
-        s"$stage with model '$model': $cause. Set handleInvalid to skip or keep, or filter such rows out.",
-        Map("model" -> model, "cause" -> cause),
+        s"$stage with model '$model': $reason. Set handleInvalid to skip or keep, or filter such rows out.",
+        Map("model" -> model, "cause" -> reason),
         null)
     }
     value
   }
 
   override protected def withNewChildInternal(newChild: Expression): Required = copy(child = newChild)
-}
-
-private[ml] object Required {
-
-  /** Why a row without a fault has no result. */
-  def nullText(columns: Seq[String]): String = columns match {
-    case Seq(column) => s"the input column '$column' is NULL (or an image that Spark's image source could not decode)"
-    case several => s"one of the input columns ${several.mkString("'", "', '", "'")} is NULL"
-  }
 }

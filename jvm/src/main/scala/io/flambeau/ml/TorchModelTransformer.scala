@@ -79,7 +79,7 @@ class TorchModelTransformer(override val uid: String) extends ModelStage with Ha
       byColumn.toSeq.filter(_._2 == input).map(_._1) match {
         case Seq(column) => column
         case Seq() => fail(s"inputMapping gives no column to input '$input' of model '${ref.name}'")
-        case several => fail(s"inputMapping gives input '$input' of model '${ref.name}' several columns: ${several.mkString(", ")}")
+        case several => fail(s"inputMapping gives input '$input' of model '${ref.name}' several columns: ${several.sorted.mkString(", ")}")
       }
     }
   }

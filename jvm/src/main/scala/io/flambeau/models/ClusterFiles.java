@@ -5,12 +5,15 @@ import java.io.InputStream;
 import java.nio.channels.Channels;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.SparkConf;
+import org.apache.spark.SparkContext;
+import org.apache.spark.SparkContext$;
 import org.apache.spark.SparkEnv;
 import org.apache.spark.deploy.SparkHadoopUtil;
+import scala.Option;
 
 /**
- * The driver's file server, by which Spark itself gives executors jars and files, and the Hadoop settings of this process.
- * Java because both are open to Spark's own Scala packages only.
+ * The driver's file server, by which Spark itself gives executors jars and files, and what this process knows of its
+ * application. Java because they are open to Spark's own Scala packages only.
  *
  * <p>Files go from the driver's disk to the network (Netty sends file regions): they never are in its heap. Nothing is sent
  * before a task asks.
@@ -26,6 +29,11 @@ final class ClusterFiles {
   /** Reads a file that the driver serves. */
   static InputStream open(String uri) {
     return Channels.newInputStream(SparkEnv.get().rpcEnv().openChannel(uri));
+  }
+
+  /** The application whose driver this process is, if it is one. */
+  static Option<SparkContext> application() {
+    return SparkContext$.MODULE$.getActive();
   }
 
   /** Hadoop's settings as this process has them: its site files and its Spark configuration's {@code spark.hadoop.*}. */

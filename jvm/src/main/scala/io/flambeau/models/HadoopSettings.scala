@@ -3,7 +3,6 @@ package io.flambeau.models
 import scala.jdk.CollectionConverters._
 
 import org.apache.hadoop.conf.Configuration
-import org.apache.spark.SparkContext
 import org.apache.spark.sql.internal.SQLConf
 
 /**
@@ -28,7 +27,7 @@ private[models] object HadoopSettings {
 
   /** The running application's, and the session's on top, as Spark itself does for data sources. Driver only. */
   def of(session: SQLConf): HadoopSettings = {
-    val base = SparkContext.getActive.map(_.hadoopConfiguration).getOrElse(ClusterFiles.hadoopConfiguration())
+    val base = ClusterFiles.application().map(_.hadoopConfiguration).getOrElse(ClusterFiles.hadoopConfiguration())
     val own = base.asScala.map(_.getKey).filterNot(isDefault(base, _)).flatMap(key => Option(base.getRaw(key)).map(key -> _)).toMap
     new HadoopSettings(own ++ session.getAllConfs.filterNot { case (key, _) => key.startsWith("spark.") })
   }

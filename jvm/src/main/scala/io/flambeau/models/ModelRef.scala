@@ -1,14 +1,18 @@
 package io.flambeau.models
 
+import io.flambeau.bridge.PackageManifest
+
 /**
  * A model as the driver resolved it; travels to executors inside plans.
  *
  * @param name
  *   as the user wrote it, for messages
  * @param location
- *   where executors find it: `embedded:<name>` or a URI
+ *   where it was found: `embedded:<name>` or a URI
+ * @param origin
+ *   how executors get its files
  */
-final case class ModelRef(name: String, location: String, spec: ModelSpec) {
+final case class ModelRef(name: String, location: String, spec: ModelSpec, private[models] val origin: Origin = Origin.InPlace) {
 
   /** Two references are the same model when place and content are, however it was called. */
   override def equals(other: Any): Boolean = other match {
@@ -17,4 +21,25 @@ final case class ModelRef(name: String, location: String, spec: ModelSpec) {
   }
 
   override def hashCode: Int = (location, spec.hash).hashCode
+
+  override def toString: String = s"ModelRef($name, $location, ${spec.hash})"
+}
+
+/** How an executor gets a package's files. */
+private[models] sealed trait Origin extends Serializable
+
+private[models] object Origin {
+
+  /** They are where `location` says, on every machine: embedded in a jar, or a folder when driver and executor are one. */
+  case object InPlace extends Origin
+
+  /**
+   * Fetched into a folder of the machine.
+   *
+   * @param manifest
+   *   the text of `model.toml`
+   * @param served
+   *   where the driver serves the files; None: every machine reads `location` itself
+   */
+  final case class Fetched(manifest: String, files: Seq[PackageManifest.File], served: Option[String], hadoop: HadoopSettings) extends Origin
 }

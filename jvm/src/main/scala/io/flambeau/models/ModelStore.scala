@@ -1,95 +1,190 @@
 package io.flambeau.models
 
+import java.io.{ByteArrayInputStream, InputStream, IOException}
 import java.net.URI
+import java.nio.charset.StandardCharsets.UTF_8
 import java.nio.file.{Files, Path, Paths}
 
-import scala.util.control.NonFatal
-
+import org.apache.spark.network.util.{ByteUnit, JavaUtils}
 import org.apache.spark.sql.internal.SQLConf
 
-import io.flambeau.FlambeauAnalysisException
-import io.flambeau.bridge.{ModelSession, NativeException, Unpacker}
+import io.flambeau.{FlambeauAnalysisException, FlambeauException}
+import io.flambeau.bridge.{ModelSession, NativeException, NativeLibrary, PackageManifest, Unpacker}
 import io.flambeau.conf.FlambeauConf
+import io.flambeau.models.PackageSource.Descriptor
 
 /**
  * From a model's name to its files.
  *
- * On the driver, [[resolve]] turns what the user wrote into a [[ModelRef]]: a path or URI as given; else a folder of that
- * name under `spark.flambeau.models.path`; else the package of that name embedded in a jar. It reads the description only,
- * never the weights. On executors, [[localDirectory]] makes the files local: embedded packages are unpacked once per
- * machine, folders are used where they are. The content's hash is checked by the native side when it loads.
+ * On the driver, [[resolve]] turns what the user wrote into a [[ModelRef]]: a path or URI as given; else that name under
+ * `spark.flambeau.models.path`; else the package of that name embedded in a jar. It reads the manifest and the small files,
+ * every time it is asked: what changed under the same path is another model for the next query.
+ *
+ * On executors, [[localDirectory]] makes the files local. Where they come from:
+ *  - embedded in a jar: unpacked from there;
+ *  - a Hadoop file system: read from there, with the driver's Hadoop settings;
+ *  - a local path, driver and executor being one process: a folder is used where it is, a `.zip` or `.pt` is unpacked;
+ *  - a local path of a cluster's driver: a folder of the same content at the same path is used (a shared file system);
+ *    otherwise the driver's file server gives the files, from the driver's disk to the executor's.
+ *
+ * What is fetched or unpacked is kept in one folder per machine and content ([[Unpacker]]). The native side checks the
+ * content's hash once more when it loads.
  */
 object ModelStore {
 
   private val Embedded = "embedded:"
-  private val Descriptor = "model.toml"
+  private val Package = "package"
+  private val Description = "description"
 
+  /** @throws FlambeauAnalysisException FLAMBEAU_UNKNOWN_MODEL with what was searched, or FLAMBEAU_BAD_MODEL */
   def resolve(name: String, conf: SQLConf): ModelRef = {
-    val location = locate(name.trim, conf)
-    checkAllowed(name, location, conf)
-    val ref = ModelRef(name, location, null)
-    val spec =
-      try ModelSpec.fromJson(ModelSession.describe(localDirectory(ref)))
+    lazy val hadoop = HadoopSettings.of(conf)
+    val found =
+      try locate(name.trim, conf, hadoop)
       catch {
-        case cause: NativeException =>
-          throw new FlambeauAnalysisException("FLAMBEAU_BAD_MODEL", s"model '$name' ($location) cannot be used: ${cause.getMessage}", Some(cause))
+        case cause @ (_: IOException | _: IllegalArgumentException | _: UnsupportedOperationException) =>
+          fail(name, Option(cause.getMessage).getOrElse(cause.toString), Some(cause))
       }
-    ref.copy(spec = spec)
+    AllowList.refusal(found.toOption.map(_.place), conf, hadoop).foreach(fail(name, _))
+    try found.fold(embedded(name, _), source => reference(name, source, hadoop))
+    catch {
+      case cause @ (_: NativeException | _: IOException) =>
+        val where = found.fold(Embedded + _, _.place.uri)
+        throw new FlambeauAnalysisException("FLAMBEAU_BAD_MODEL", s"model '$name' ($where) cannot be used: ${cause.getMessage}", Some(cause))
+    }
   }
 
   /** The package's folder on this machine. */
-  def localDirectory(ref: ModelRef): String =
-    if (ref.location.startsWith(Embedded)) {
+  def localDirectory(ref: ModelRef): String = ref.origin match {
+    case Origin.InPlace if ref.location.startsWith(Embedded) =>
       val name = ref.location.stripPrefix(Embedded)
       Unpacker.unpack(embeddedIndex(name), s"model-$name").map(_.toString).getOrElse(
         throw new IllegalStateException(s"model '${ref.name}' was found in a jar on the driver but not here: is the Flambeau jar the same on all machines?"))
-    } else {
+    case Origin.InPlace =>
       val folder = Paths.get(new URI(ref.location))
-      if (!Files.isDirectory(folder)) {
-        throw new IllegalStateException(s"model '${ref.name}': $folder is not a folder on this machine; put the package where every machine sees it")
-      }
+      if (!Files.isDirectory(folder)) failTask(ref, s"$folder is not there any more", null)
       folder.toString
-    }
+    case fetched: Origin.Fetched =>
+      try sharedFolder(ref).getOrElse(fetch(ref, fetched)).toString
+      catch { case cause: IOException => failTask(ref, Option(cause.getMessage).getOrElse(cause.toString), cause) }
+  }
 
-  private def embeddedIndex(name: String) = s"flambeau/models/$name/package.index"
+  // ---- driver: what a name means
 
-  private def locate(name: String, conf: SQLConf): String =
+  /** A package where it lies, or the name of an embedded one. */
+  private def locate(name: String, conf: SQLConf, hadoop: => HadoopSettings): Either[String, PackageSource] =
     if (name.isEmpty) fail(name, "the name is empty")
-    else if (name.startsWith("file:")) folder(name, Paths.get(uri(name)))
-    else if (name.contains(":")) fail(name, "only local paths and file: URIs are read")
-    else if (name.contains("/")) folder(name, Paths.get(name))
+    else if (name.contains("/") || name.contains(":")) {
+      val place = Place(name, hadoop)
+      Right(PackageSource.at(place).getOrElse(fail(name, whyNot(place))))
+    } else if (name.startsWith(".")) fail(name, "a name does not begin with a dot; write ./ before a path")
     else {
       val folders = FlambeauConf.strings(conf, FlambeauConf.ModelsPath)
-      folders.map(f => asPath(f).resolve(name)).find(f => Files.isRegularFile(f.resolve(Descriptor))).map(_.toUri.toString)
-        .orElse(Unpacker.resource(embeddedIndex(name)).map { stream => stream.close(); Embedded + name })
+      folders.iterator.flatMap(folder => named(Place(folder, hadoop), name)).nextOption().map(Right(_))
+        .orElse(Unpacker.resource(embeddedIndex(name)).map { stream => stream.close(); Left(name) })
         .getOrElse(fail(name, {
           val searched = folders.map(f => s"$f/$name") :+ "the packages embedded in jars"
           s"looked in ${searched.mkString(", ")}. Give a path, or set ${FlambeauConf.ModelsPath.key}"
         }))
     }
 
-  private def folder(name: String, path: Path): String = {
-    val absolute = path.toAbsolutePath.normalize
-    if (!Files.isDirectory(absolute)) fail(name, s"$absolute is not a folder")
-    if (!Files.isRegularFile(absolute.resolve(Descriptor))) fail(name, s"$absolute has no $Descriptor")
-    absolute.toUri.toString
+  private def named(folder: Place, name: String): Option[PackageSource] =
+    Seq(name, s"$name.zip", s"$name.pt").iterator.flatMap(file => PackageSource.at(folder.child(file))).nextOption()
+
+  private def whyNot(place: Place): String =
+    if (place.name.endsWith(".zip")) s"${place.uri} is not a file"
+    else if (place.name.endsWith(".pt") && place.isFile) {
+      s"${place.uri} needs a description of its inputs and outputs beside it, ${place.name.stripSuffix(".pt")}.toml"
+    } else if (place.name.endsWith(".pt")) s"${place.uri} is not a file"
+    else if (!place.isFolder) s"${display(place)} is not a folder"
+    else s"${display(place)} has no $Descriptor"
+
+  private def display(place: Place): String = place match {
+    case LocalPlace(path) => path.toString
+    case other => other.uri
   }
 
-  private def checkAllowed(name: String, location: String, conf: SQLConf): Unit = {
-    val allowed = FlambeauConf.strings(conf, FlambeauConf.ModelsAllow)
-    val ok = allowed.isEmpty || allowed.exists { prefix =>
-      if (location.startsWith(Embedded)) prefix == "embedded"
-      else prefix != "embedded" && Paths.get(new URI(location)).startsWith(asPath(prefix).toAbsolutePath.normalize)
+  private def embedded(name: String, packageName: String): ModelRef = {
+    val ref = ModelRef(name, Embedded + packageName, null)
+    ref.copy(spec = describe(localDirectory(ref)))
+  }
+
+  private def reference(name: String, source: PackageSource, hadoop: => HadoopSettings): ModelRef = {
+    val cluster = ClusterFiles.application().exists(!_.isLocal)
+    (source, source.place) match {
+      case (_: PackageFolder, LocalPlace(folder)) if !cluster => ModelRef(name, source.place.uri, describe(folder.toString))
+      case (_: PackageFolder, LocalPlace(folder)) => shipped(name, source, folder)
+      case (_, _: LocalPlace) if cluster =>
+        val (manifest, listing) = read(source)
+        shipped(name, source, bring(Package, manifest, listing.hash, listing.files, source))
+      case (_, place) =>
+        val (manifest, listing) = read(source)
+        val complete = Unpacker.folder(Package, listing.hash)
+        val folder =
+          if (Files.isDirectory(complete)) complete
+          else bring(Description, manifest, listing.hash, listing.files.filterNot(_.program), source)
+        val settings = if (place.isInstanceOf[LocalPlace]) HadoopSettings.none else hadoop
+        ModelRef(name, place.uri, describe(folder.toString), Origin.Fetched(manifest, listing.files, None, settings))
     }
-    if (!ok) fail(name, s"$location is outside of ${FlambeauConf.ModelsAllow.key} (${allowed.mkString(", ")})")
   }
 
-  private def asPath(text: String): Path = if (text.startsWith("file:")) Paths.get(uri(text)) else Paths.get(text)
+  /** A reference to `folder` of this machine, for machines that may not see it. */
+  private def shipped(name: String, source: PackageSource, folder: Path): ModelRef = {
+    val (manifest, listing) = read(new PackageFolder(LocalPlace(folder)))
+    val key = s"flambeau-${Unpacker.sha256(s"${listing.hash} $folder".getBytes(UTF_8)).take(32)}"
+    val served = ClusterFiles.serve(key, folder.toFile)
+    ModelRef(name, source.place.uri, describe(folder.toString), Origin.Fetched(manifest, listing.files, Some(served), HadoopSettings.none))
+  }
 
-  private def uri(text: String): URI =
-    try { val u = new URI(text); if (u.getAuthority == null) new URI("file", null, u.getPath, null) else u }
-    catch { case NonFatal(cause) => fail(text, s"it is not a valid URI (${cause.getMessage})") }
+  private def read(source: PackageSource): (String, PackageManifest.Listing) = {
+    val manifest = source.manifest()
+    (manifest, PackageManifest.list(source.place.uri, manifest))
+  }
 
-  private def fail(name: String, why: String): Nothing =
-    throw new FlambeauAnalysisException("FLAMBEAU_UNKNOWN_MODEL", s"there is no model '$name': $why")
+  private def describe(folder: String): ModelSpec = ModelSpec.fromJson(ModelSession.describe(folder))
+
+  // ---- any machine: bringing the files
+
+  /** The folder itself, where this machine sees it with the content that was planned. */
+  private def sharedFolder(ref: ModelRef): Option[Path] =
+    Option.when(ref.location.startsWith("file:"))(Paths.get(new URI(ref.location))).filter { folder =>
+      val descriptor = folder.resolve(Descriptor)
+      Files.isRegularFile(descriptor) && Unpacker.sha256(Files.newInputStream(descriptor)) == ref.spec.hash
+    }
+
+  private def fetch(ref: ModelRef, origin: Origin.Fetched): Path = {
+    val there = Unpacker.folder(Package, ref.spec.hash)
+    if (Files.isDirectory(there)) there
+    else {
+      val source = origin.served match {
+        case Some(base) => new ServedPackage(base)
+        case None =>
+          val place = Place(ref.location, origin.hadoop)
+          PackageSource.at(place).getOrElse(throw new IOException(whyNot(place)))
+      }
+      bring(Package, origin.manifest, ref.spec.hash, origin.files, source)
+    }
+  }
+
+  private def bring(label: String, manifest: String, hash: String, files: Seq[PackageManifest.File], source: PackageFiles): Path = {
+    val entries = Unpacker.Entry(hash, Descriptor) +: files.map(file => Unpacker.Entry(file.sha256, file.name))
+    source.withFiles { open =>
+      Unpacker.fetch(label, hash, entries, maxBytes, source.from) {
+        case Descriptor => new ByteArrayInputStream(manifest.getBytes(UTF_8)): InputStream
+        case name => open(name)
+      }
+    }
+  }
+
+  private def maxBytes: Long = JavaUtils.byteStringAs(NativeLibrary.setting(FlambeauConf.ModelsMaxBytes), ByteUnit.BYTE)
+
+  private def embeddedIndex(name: String) = s"flambeau/models/$name/package.index"
+
+  private def fail(name: String, why: String, cause: Option[Throwable] = None): Nothing =
+    throw new FlambeauAnalysisException("FLAMBEAU_UNKNOWN_MODEL", s"there is no model '$name': $why", cause)
+
+  private def failTask(ref: ModelRef, why: String, cause: Throwable): Nothing = {
+    val text = s"model '${ref.name}' (${ref.location}) cannot be brought to this machine: $why. If the package changed, run the query again."
+    throw new FlambeauException("FLAMBEAU_BAD_MODEL", text, Map("model" -> ref.name, "cause" -> why), cause)
+  }
 }

@@ -45,9 +45,9 @@ private[models] object Place {
     scheme match {
       case None => LocalPlace(absolute(Paths.get(text)))
       case Some("file") =>
-        val path = new HadoopPath(text).toUri
-        if (path.getAuthority != null) throw new IllegalArgumentException("a file: URI has no host")
-        LocalPlace(absolute(Paths.get(path.getPath)))
+        val uri = URI.create(text)
+        if (uri.getAuthority != null || uri.getPath == null) throw new IllegalArgumentException("a file: URI is file:/path, without a host")
+        LocalPlace(absolute(Paths.get(uri.getPath)))
       case Some(_) =>
         val path = new HadoopPath(text)
         if (path.toUri.getPath.split('/').contains("..")) throw new IllegalArgumentException("'..' leads out of the file system")

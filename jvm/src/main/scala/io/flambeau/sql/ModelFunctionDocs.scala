@@ -6,7 +6,7 @@ import org.apache.spark.sql.catalyst.expressions.ExpressionInfo
 private[sql] object ModelFunctionDocs {
 
   private val Model =
-    "      * model - the model, a string literal: a folder or file: URI, a name under spark.flambeau.models.path, or one embedded in a jar\n"
+    "      * model - the model, a string literal: a path or URI of a folder, a .zip or a .pt file, a name under spark.flambeau.models.path, or one embedded in a jar\n"
 
   private val Input =
     "      * input - BINARY (an encoded image or sound) or an image struct, STRING, or a number, an array of numbers or an ML vector, as the model asks\n"
@@ -32,12 +32,6 @@ private[sql] object ModelFunctionDocs {
     s"_FUNC_(model, inputs...) - Every output of the model, as a struct with a field for each. NULL if any input is. ${onBadInput(tolerant)}",
     Model + "      * inputs - the model's inputs, in its order or by their names\n",
     "SELECT _FUNC_('efficientnet_lite0', content).features[0] FROM photos LIMIT 1;\n       0.1")
-
-  def named(name: String, model: String): ExpressionInfo = info(
-    name,
-    s"_FUNC_(inputs...) - The model $model.",
-    "      * inputs - the model's inputs, in its order or by their names\n",
-    s"SELECT _FUNC_(content) FROM photos;\n       ...")
 
   private def info(name: String, usage: String, arguments: String, example: String): ExpressionInfo =
     new ExpressionInfo(

@@ -13,7 +13,7 @@ import org.apache.spark.unsafe.types.UTF8String
 
 import io.flambeau.FlambeauAnalysisException
 import io.flambeau.conf.FlambeauConf
-import io.flambeau.models.{ModelRef, ModelStore}
+import io.flambeau.models.{ModelRef, ModelSpec, ModelStore}
 
 /**
  * The SQL functions: from arguments to a [[ModelCall]]. Runs on the driver, in analysis.
@@ -67,21 +67,24 @@ object ModelFunctions {
    */
   def named(name: String, model: String): Definition = namedModels.getOrElseUpdate((name, model), define(name, model))
 
+  /** What a function that is one model computes: its first output says. */
+  private[sql] def taskOf(spec: ModelSpec): ModelTask = spec.outputs.headOption.map(_.role) match {
+    case Some("features") => ModelTask.Featurize
+    case Some("scores") => ModelTask.Classify(ModelTask.DefaultK)
+    case _ => ModelTask.Infer
+  }
+
   private def define(name: String, model: String): Definition = {
     val build: Builder = { arguments =>
       val ref = ModelStore.resolve(model, sessionConf)
-      val task = ref.spec.outputs.headOption.map(_.role) match {
-        case Some("features") => ModelTask.Featurize
-        case Some("scores") => ModelTask.Classify(ModelTask.DefaultK)
-        case _ => ModelTask.Infer
-      }
+      val task = taskOf(ref.spec)
       val inputs = ref.spec.inputs.map(_.name)
       val optional = if (task.isInstanceOf[ModelTask.Classify]) Seq("k") else Nil
       val bound = Arguments.bind(name, arguments, inputs, optional)
       val withK = bound.get("k").map(k => ModelTask.Classify(positiveInt(name, k))).getOrElse(task)
       call(name, inputs.map(bound), ref, ModelRequest(withK, tolerant = false))
     }
-    Definition(name, ModelFunctionDocs.named(name, model), build)
+    Definition(name, new NamedFunctionInfo(name, model, () => ModelStore.resolve(model, sessionConf)), build)
   }
 
   /**

@@ -34,14 +34,27 @@ object ModelTask {
       containsNull = false)
   }
 
-  /** Every output as it is: a struct with one field per output, float arrays nested by shape, a float for shape `[]`. */
+  /**
+   * Every output as it is: a struct with one field per output, arrays nested by shape, a scalar for shape `[]`; the element type
+   * is the output's own, or the nearest that Spark has (f16 and bf16: float, u8: short).
+   */
   case object Infer extends ModelTask {
     override def name: String = "infer"
     override def dataType(spec: ModelSpec): DataType =
       StructType(spec.outputs.map(o => StructField(o.name, outputType(o), nullable = false)))
 
     private def outputType(output: OutputSpec): DataType =
-      output.shape.foldLeft(FloatType: DataType)((inner, _) => ArrayType(inner, containsNull = false))
+      output.shape.foldLeft(elementType(output.dtype))((inner, _) => ArrayType(inner, containsNull = false))
+
+    private def elementType(dtype: String): DataType = dtype match {
+      case "f64" => DoubleType
+      case "i64" => LongType
+      case "i32" => IntegerType
+      case "i16" | "u8" => ShortType
+      case "i8" => ByteType
+      case "bool" => BooleanType
+      case _ => FloatType
+    }
   }
 
   /** Why a row is bad, as text; NULL for a good row and for one with a NULL input. What ML stages put into `errorCol`. */

@@ -1,6 +1,5 @@
 package io.flambeau.ml
 
-import org.apache.spark.sql.SparkSession
 import org.apache.spark.sql.types.{BinaryType, LongType, StringType, StructType}
 
 /** Mistakes are found before anything runs, by transformSchema and transform alike, and say what to do. */
@@ -53,13 +52,5 @@ class StageChecksSuite extends StageSuite {
     refused(tensors.setInputMapping(Map("text" -> "x")), "shape [4]", "column 'text' is STRING")
     refused(tensors.setInputMapping(Map("id" -> "x")).setOutputMapping(Map("embedding" -> "e")), "names the output 'embedding'", "features, logits")
     refused(tensors.setInputMapping(Map("id" -> "x")).setOutputMapping(Map.empty), "outputMapping is empty")
-  }
-
-  test("a session without Flambeau") {
-    val plain = spark.newSession()
-    val frame = plain.range(1)
-    assert(plain.sessionState.planner.strategies.exists(_.getClass.getName.contains("EvalModelStrategy")), "extensions reach new sessions")
-    assert(frame.count() == 1)
-    SparkSession.setActiveSession(spark)
   }
 }

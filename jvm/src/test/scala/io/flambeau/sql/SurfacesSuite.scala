@@ -3,7 +3,7 @@ package io.flambeau.sql
 import org.apache.spark.sql.functions.{call_function, col, expr, lit}
 import org.apache.spark.sql.streaming.Trigger
 
-import io.flambeau.{FlambeauExtensions, FlambeauSuite}
+import io.flambeau.{Flambeau, FlambeauSuite}
 import io.flambeau.functions._
 
 /** The ways to the same expression: Scala functions, views, streams, sessions made later, functions from the configuration. */
@@ -84,9 +84,9 @@ class SurfacesSuite extends FlambeauSuite {
   }
 
   test("a function registered in a session") {
-    FlambeauExtensions.register(spark, "my_model", "tiny")
+    Flambeau.register(spark, "my_model", "tiny")
     assert(rowsOf("SELECT my_model(array(1, 2, 3, 4))").head.get(0) == Seq(2f, 4f, 6f))
-    assertFails("FLAMBEAU_UNKNOWN_MODEL")(FlambeauExtensions.register(spark, "other", "nope"))
+    assertFails("FLAMBEAU_UNKNOWN_MODEL")(Flambeau.register(spark, "other", "nope"))
   }
 
   test("a function may not take the name of Spark's own") {

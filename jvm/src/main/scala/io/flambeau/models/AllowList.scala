@@ -1,0 +1,28 @@
+package io.flambeau.models
+
+import org.apache.spark.sql.internal.SQLConf
+
+import io.flambeau.conf.FlambeauConf
+
+/**
+ * `spark.flambeau.models.allow`: a model is a program, and this bounds where programs come from. Driver only.
+ *
+ * Two lists hold at once: the application's, which no session can widen, and the session's own.
+ */
+private[models] object AllowList {
+  private val Embedded = "embedded"
+
+  /** Why a package from this place (None: embedded in a jar) may not be used, or None if it may. */
+  def refusal(place: Option[Place], session: SQLConf, hadoop: => HadoopSettings): Option[String] = {
+    val key = FlambeauConf.ModelsAllow.key
+    val application = ClusterFiles.application().flatMap(_.getConf.getOption(key)).map(FlambeauConf.split(_)).getOrElse(Nil)
+    Seq(application, FlambeauConf.strings(session, FlambeauConf.ModelsAllow)).find(list => list.nonEmpty && !allows(list, place, hadoop)).map {
+      list => s"${place.fold("it is embedded in a jar, which")(_.uri)} is outside of $key (${list.mkString(", ")})"
+    }
+  }
+
+  private def allows(list: Seq[String], place: Option[Place], hadoop: => HadoopSettings): Boolean = place match {
+    case None => list.contains(Embedded)
+    case Some(here) => list.filter(_ != Embedded).exists(folder => here.isIn(Place(folder, hadoop)))
+  }
+}

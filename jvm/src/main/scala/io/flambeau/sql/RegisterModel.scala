@@ -1,0 +1,56 @@
+package io.flambeau.sql
+
+import org.apache.spark.sql.{Row, SparkSession}
+import org.apache.spark.sql.catalyst.FunctionIdentifier
+import org.apache.spark.sql.catalyst.expressions.{Attribute, AttributeReference, Expression, ExpressionInfo}
+import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan
+import org.apache.spark.sql.execution.command.LeafRunnableCommand
+import org.apache.spark.sql.types.StringType
+import org.apache.spark.unsafe.types.UTF8String
+
+import io.flambeau.Flambeau
+
+/**
+ * `SELECT * FROM flambeau_register('sentiment', '/models/sentiment')`: [[Flambeau.register]] as a statement, for sessions that
+ * reach the driver by SQL alone (Spark Connect, Thrift, the shell). The function is made when the statement runs, in the
+ * session that runs it. One row tells what was made.
+ */
+private[flambeau] object RegisterModel {
+  val Name = "flambeau_register"
+
+  val identifier: FunctionIdentifier = FunctionIdentifier(Name)
+
+  val info: ExpressionInfo = new ExpressionInfo(
+    classOf[RegisterModelCommand].getName,
+    null,
+    Name,
+    "_FUNC_(name, model) - Makes a model a SQL function of this session, and tells its inputs and its result.",
+    "\n    Arguments:\n      * name - the function's name\n      * model - a path, a URI or a name, as for featurize\n  ",
+    "\n    Examples:\n      > SELECT * FROM _FUNC_('sentiment', '/models/sentiment');\n  ",
+    "", "", "", "", "scala_udf")
+
+  def build(arguments: Seq[Expression]): LogicalPlan = {
+    val bound = Arguments.bind(Name, arguments, Seq("name", "model"), Nil)
+    RegisterModelCommand(text("name", bound("name")), text("model", bound("model")))
+  }
+
+  private def text(parameter: String, argument: Expression): String = Arguments.unnamed(argument) match {
+    case value if value.resolved && value.foldable && value.dataType.isInstanceOf[StringType] =>
+      value.eval() match {
+        case string: UTF8String => string.toString
+        case _ => Arguments.fail(Name, s"$parameter is NULL")
+      }
+    case other => Arguments.fail(Name, s"$parameter must be a string literal, not ${other.sql}")
+  }
+}
+
+private[flambeau] final case class RegisterModelCommand(name: String, model: String) extends LeafRunnableCommand {
+
+  override val output: Seq[Attribute] = Seq("function", "model", "result", "location").map(AttributeReference(_, StringType, nullable = false)())
+
+  override def run(session: SparkSession): Seq[Row] = {
+    val ref = Flambeau.register(session, name, model)
+    val arguments = ref.spec.inputs.map(_.name).mkString(", ")
+    Seq(Row(s"$name($arguments)", ref.spec.name, ModelFunctions.taskOf(ref.spec).dataType(ref.spec).sql, ref.location))
+  }
+}

@@ -1,0 +1,149 @@
+package io.flambeau.tools
+
+import java.io.PrintStream
+import java.nio.charset.StandardCharsets.UTF_8
+import java.nio.file.{Files, Path, Paths}
+
+import scala.collection.immutable.ListMap
+import scala.jdk.CollectionConverters._
+import scala.util.Using
+import scala.util.control.NonFatal
+
+import com.fasterxml.jackson.databind.JsonNode
+import org.apache.arrow.vector.VectorSchemaRoot
+import org.apache.spark.sql.catalyst.InternalRow
+import org.apache.spark.sql.catalyst.util.ArrayData
+import org.apache.spark.sql.execution.arrow.ArrowWriter
+import org.apache.spark.sql.internal.SQLConf
+import org.apache.spark.sql.types._
+import org.apache.spark.unsafe.types.UTF8String
+
+import io.flambeau.bridge.{ArrowAccess, Json, ModelSession, OutputRequest}
+import io.flambeau.conf.FlambeauConf
+import io.flambeau.models.{ModelRef, ModelStore, TensorSpec}
+
+/**
+ * Runs a model over files without Spark: the way of one batch (Arrow, boundary, engine) as a task goes it, on this thread,
+ * without a session around it. `python -m flambeau.models run` starts it.
+ *
+ * {{{java -cp <Spark's jars and Flambeau's> io.flambeau.tools.RunModel [--path FOLDERS] [--k K] MODEL FILE...}}}
+ *
+ * A file is one row: the bytes of an image or a sound, a UTF-8 text, or, for tensors, JSON (an array; an object by input's
+ * name where there are several). One line of JSON per file: `{"file", "outputs": {name: values}, "labels": [{"label", "index",
+ * "probability"}]}`, without `labels` where the model has no scores, or `{"file", "error"}`. Ends with 1 if a file was bad, 2
+ * if nothing could be run.
+ */
+object RunModel {
+
+  /** How it is called. */
+  final case class Options(path: String, k: Int, model: String, files: Seq[String])
+
+  private val DefaultK = 5
+
+  def main(arguments: Array[String]): Unit = {
+    val status =
+      try {
+        val options = parse(arguments.toList, Options("", DefaultK, "", Nil))
+        run(options, new PrintStream(System.out, true, UTF_8))
+      } catch {
+        case NonFatal(cause) =>
+          System.err.println(Option(cause.getMessage).getOrElse(cause.toString))
+          2
+      }
+    System.exit(status)
+  }
+
+  /** @return 0, or 1 if a file was bad */
+  def run(options: Options, out: PrintStream): Int = {
+    val conf = new SQLConf()
+    conf.setConfString(FlambeauConf.ModelsPath.key, options.path)
+    val ref = ModelStore.resolve(options.model, conf)
+    val tasks = Seq("error", "infer") ++ ref.spec.output("scores").map(_ => "classify")
+    Using.Manager { use =>
+      val allocator = use(ArrowAccess.rootAllocator().newChildAllocator("flambeau run", 0, Long.MaxValue))
+      options.files.map { file =>
+        val answer =
+          try {
+            val row = rowOf(Paths.get(file), ref)
+            evaluate(ref, row, tasks.map(OutputRequest(_, options.k, tolerant = true)), allocator)
+          } catch { case NonFatal(cause) => ListMap("error" -> Option(cause.getMessage).getOrElse(cause.toString)) }
+        out.println(Json.write(ListMap[String, Any]("file" -> file) ++ answer))
+        if (answer.contains("error")) 1 else 0
+      }.maxOption.getOrElse(0)
+    }.get
+  }
+
+  private def parse(arguments: List[String], sofar: Options): Options = arguments match {
+    case "--path" :: folders :: rest => parse(rest, sofar.copy(path = folders))
+    case "--k" :: k :: rest => parse(rest, sofar.copy(k = k.toInt))
+    case model :: files if files.nonEmpty && !model.startsWith("--") => sofar.copy(model = model, files = files)
+    case _ => throw new IllegalArgumentException("usage: RunModel [--path FOLDERS] [--k K] MODEL FILE...")
+  }
+
+  /** One row: the file's content as the model's inputs. */
+  private def rowOf(file: Path, ref: ModelRef): (StructType, InternalRow) = {
+    val bytes = Files.readAllBytes(file)
+    val inputs = ref.spec.inputs
+    lazy val json = Json.read(new String(bytes, UTF_8))
+    val values = inputs.map { input =>
+      input.kind match {
+        case "text" if inputs.length == 1 => (StringType, UTF8String.fromBytes(bytes))
+        case "text" => (StringType, UTF8String.fromString(field(json, input).asText))
+        case "tensor" => tensor(if (inputs.length == 1 && !json.isObject) json else field(json, input), input.shape.length)
+        case _ if inputs.length == 1 => (BinaryType, bytes)
+        case kind => throw new IllegalArgumentException(s"model '${ref.name}' takes $kind beside other inputs; a file cannot hold both")
+      }
+    }
+    val schema = StructType(inputs.zip(values).map { case (input, (dataType, _)) => StructField(input.name, dataType) })
+    (schema, InternalRow.fromSeq(values.map(_._2)))
+  }
+
+  private def field(json: JsonNode, input: TensorSpec): JsonNode =
+    Option(json.get(input.name)).getOrElse(throw new IllegalArgumentException(s"the file has no value for input '${input.name}'"))
+
+  /** Numbers as doubles; the native side makes them the model's element type, as it does for SQL. */
+  private def tensor(json: JsonNode, rank: Int): (DataType, Any) =
+    if (rank == 0) (DoubleType, number(json))
+    else {
+      val elements = json.elements.asScala.map(tensor(_, rank - 1)).toSeq
+      if (!json.isArray) throw new IllegalArgumentException(s"an array is wanted where the file has $json")
+      val dataType = (1 to rank).foldLeft(DoubleType: DataType)((inner, _) => ArrayType(inner))
+      (dataType, ArrayData.toArrayData(elements.map(_._2).toArray[Any]))
+    }
+
+  private def number(json: JsonNode): Double =
+    if (json.isNumber) json.asDouble
+    else if (json.isBoolean) { if (json.asBoolean) 1.0 else 0.0 }
+    else throw new IllegalArgumentException(s"a number is wanted where the file has $json")
+
+  private def evaluate(
+      ref: ModelRef,
+      row: (StructType, InternalRow),
+      requests: Seq[OutputRequest],
+      allocator: org.apache.arrow.memory.BufferAllocator): ListMap[String, Any] = Using.Manager { use =>
+    val (schema, values) = row
+    val root = use(VectorSchemaRoot.create(ArrowAccess.toArrowSchema(schema), allocator))
+    val writer = ArrowWriter.create(root)
+    writer.write(values)
+    writer.finish()
+    val session = use(ModelSession.open(ref, ModelStore.localDirectory(ref), schema, requests, Map.empty, allocator))
+    val batch = use(session.evaluate(root))
+    val results = requests.map(_.task).zipWithIndex.map { case (task, i) =>
+      val column = batch.column(i)
+      task -> (if (column.isNullAt(0)) null else plain(batch.getRow(0).get(i, column.dataType), column.dataType))
+    }.toMap
+    Option(results("error")).map(error => ListMap[String, Any]("error" -> error)).getOrElse {
+      ListMap[String, Any]("outputs" -> results("infer")) ++ results.get("classify").map("labels" -> _)
+    }
+  }.get
+
+  /** Spark's own values as plain collections, for JSON. */
+  private def plain(value: Any, dataType: DataType): Any = (value, dataType) match {
+    case (null, _) => null
+    case (text: UTF8String, _) => text.toString
+    case (array: ArrayData, ArrayType(element, _)) => array.toSeq[Any](element).map(plain(_, element))
+    case (row: InternalRow, struct: StructType) =>
+      ListMap(struct.fields.toSeq.zipWithIndex.map { case (f, i) => f.name -> plain(row.get(i, f.dataType), f.dataType) }: _*)
+    case (other, _) => other
+  }
+}

@@ -1,0 +1,129 @@
+package io.flambeau.bridge
+
+import org.apache.arrow.memory.{AllocationListener, BufferAllocator}
+import org.apache.arrow.vector.VectorSchemaRoot
+import org.apache.spark.sql.catalyst.InternalRow
+import org.apache.spark.sql.catalyst.util.ArrayData
+import org.apache.spark.sql.execution.arrow.ArrowWriter
+import org.apache.spark.sql.types.{ArrayType, FloatType, StructType}
+
+import io.flambeau.FlambeauSuite
+import io.flambeau.models.{ModelRef, ModelSpec}
+
+/**
+ * The boundary without a query: what happens when calls are wrong or fail half way. After each test the scaffolding finds no
+ * Arrow byte, no allocator and no native handle left.
+ */
+class BoundarySuite extends FlambeauSuite {
+
+  private val schema = new StructType().add("x", ArrayType(FloatType))
+  private val directory = FlambeauSuite.packages.resolve("tiny").toString
+  private val featurize = Seq(OutputRequest("featurize", 0, tolerant = false))
+
+  private def ref: ModelRef = ModelRef("tiny", directory, ModelSpec.fromJson(ModelSession.describe(directory)))
+
+  private def withAllocator[T](listener: AllocationListener)(body: BufferAllocator => T): T = {
+    val allocator = ArrowAccess.rootAllocator().newChildAllocator("boundary-test", listener, 0, Long.MaxValue)
+    try body(allocator)
+    finally {
+      val left = allocator.getAllocatedMemory
+      allocator.close()
+      assert(left == 0, "bytes left in the task's allocator")
+    }
+  }
+
+  private def withBatch[T](allocator: BufferAllocator, rows: Seq[Seq[Float]])(body: VectorSchemaRoot => T): T = {
+    val root = VectorSchemaRoot.create(ArrowAccess.toArrowSchema(schema), allocator)
+    try {
+      val writer = ArrowWriter.create(root)
+      rows.foreach(row => writer.write(InternalRow(ArrayData.toArrayData(row.toArray))))
+      writer.finish()
+      body(root)
+    } finally root.close()
+  }
+
+  private def evaluateOnce(allocator: BufferAllocator, rows: Seq[Seq[Float]]): Seq[Float] =
+    withBatch(allocator, rows) { root =>
+      val session = ModelSession.open(ref, directory, schema, featurize, Map.empty, allocator)
+      try {
+        val result = session.evaluate(root)
+        try result.column(0).getArray(rows.size - 1).toFloatArray.toSeq
+        finally result.close()
+      } finally session.close()
+    }
+
+  test("a batch goes down and comes back") {
+    withAllocator(AllocationListener.NOOP)(allocator =>
+      assert(evaluateOnce(allocator, Seq(Seq(0f, 0f, 0f, 0f), Seq(1f, 2f, 3f, 4f))) == Seq(2f, 4f, 6f)))
+  }
+
+  test("an allocation refused at any step leaves nothing behind") {
+    final class RefuseAt(n: Int) extends AllocationListener {
+      var seen = 0
+      override def onPreAllocation(size: Long): Unit = {
+        seen += 1
+        if (seen == n) throw new IllegalStateException(s"allocation $n refused by the test")
+      }
+    }
+    // Counts the allocations of an undisturbed run first, so that the loop below cannot be vacuous.
+    val counting = new RefuseAt(-1)
+    withAllocator(counting)(evaluateOnce(_, Seq(Seq(1f, 2f, 3f, 4f))))
+    assert(counting.seen >= 6)
+    (1 to counting.seen).foreach { step =>
+      val refusing = new RefuseAt(step)
+      val failure = intercept[Throwable](withAllocator(refusing)(evaluateOnce(_, Seq(Seq(1f, 2f, 3f, 4f)))))
+      assert(messagesOf(failure).contains(s"allocation $step refused"), s"at step $step")
+    }
+  }
+
+  test("stale, closed and made-up handles are errors of their call") {
+    withAllocator(AllocationListener.NOOP) { allocator =>
+      withBatch(allocator, Seq(Seq(1f, 2f, 3f, 4f))) { root =>
+        val session = ModelSession.open(ref, directory, schema, featurize, Map.empty, allocator)
+        session.close()
+        session.close()
+        val failure = intercept[NativeException](session.evaluate(root))
+        assert(failure.kind == "internal" && failure.getMessage.contains("not an open session handle"))
+      }
+    }
+    assert(intercept[NativeException](NativeBridge.estimateBytes(987654321L, 1)).kind == "internal")
+    NativeBridge.close(987654321L)
+  }
+
+  test("null and misaligned addresses are errors, not crashes") {
+    val model = NativeBridge.openModel(directory, "{}")
+    try {
+      val request = """{"outputs":[{"task":"featurize"}]}"""
+      Seq(0L, -8L, 3L).foreach { address =>
+        assert(intercept[NativeException](NativeBridge.openSession(model, address, request)).getMessage.contains("null or misaligned"))
+      }
+    } finally NativeBridge.close(model)
+  }
+
+  test("arguments that are not what they should be are refused with their reason") {
+    assert(intercept[NativeException](NativeBridge.openModel(directory, "{")).kind == "bad_request")
+    assert(intercept[NativeException](NativeBridge.describeModel("/nowhere")).kind == "bad_model")
+    val wrong = new StructType().add("x", FloatType)
+    withAllocator(AllocationListener.NOOP) { allocator =>
+      val failure = intercept[NativeException](ModelSession.open(ref, directory, wrong, featurize, Map.empty, allocator))
+      assert(failure.kind == "bad_request" && failure.getMessage.contains("input 'x'"))
+    }
+  }
+
+  test("injected failures are exceptions with message and place, and the next call works") {
+    withAllocator(AllocationListener.NOOP) { allocator =>
+      withBatch(allocator, Seq(Seq(1f, 2f, 3f, 4f))) { root =>
+        Seq("panic" -> "panic at rust/engine/src/faults.rs", "torch" -> "invalid for input of size", "allocation" -> "allocate").foreach {
+          case (fault, text) =>
+            val session = ModelSession.open(ref, directory, schema, featurize, Map("fault" -> fault), allocator)
+            try {
+              val failure = intercept[NativeException](session.evaluate(root))
+              assert(failure.getMessage.contains(text), fault)
+              assert(failure.kind == Map("panic" -> "panic", "torch" -> "torch", "allocation" -> "out_of_memory")(fault))
+            } finally session.close()
+        }
+      }
+      assert(evaluateOnce(allocator, Seq(Seq(1f, 2f, 3f, 4f))) == Seq(2f, 4f, 6f))
+    }
+  }
+}

@@ -1,0 +1,81 @@
+"""The parameters of `flambeau.ml`'s stages: what is kept, what is refused, and the names by which Spark finds them.
+
+In Connect mode a stage is parameters and the name of a Java class, so no JVM is needed here. What the stages do is tested
+end to end under `tests/`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import ROOT
+from flambeau import ml
+
+STAGES = [getattr(ml, name) for name in ml.__all__]
+
+
+@pytest.fixture(autouse=True)
+def connect_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARK_CONNECT_MODE_ENABLED", "1")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_stands_for_its_java_class(stage: Any) -> None:
+    assert stage()._java_obj == f"io.flambeau.ml.{stage.__name__}"
+    assert getattr(importlib.import_module("io.flambeau.ml"), stage.__name__) is stage
+
+
+def test_the_java_name_costs_nothing_until_it_is_used() -> None:
+    program = "import flambeau, sys; assert 'flambeau.ml' not in sys.modules; m = sys.modules['io.flambeau.ml']; m.DeepImageFeaturizer"
+    subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": str(ROOT / "python"), "PATH": ""})
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_defaults(stage: Any) -> None:
+    made = stage()
+    assert made.getHandleInvalid() == "error" and made.getSavePackage() is True
+    assert made.getOutputType() == ("array" if stage is ml.TorchModelTransformer else "vector")
+    assert not made.isDefined("errorCol")
+    assert all(param.doc for param in made.params)
+    assert stage.__doc__ and "handleInvalid" in made.explainParams()
+
+
+def test_keyword_arguments_setters_and_set_params() -> None:
+    stage = ml.DeepImagePredictor(inputCol="a", outputCol="b", modelName=Path("/models/net"), topK=3)
+    assert (stage.getInputCol(), stage.getOutputCol(), stage.getModelName(), stage.getTopK()) == ("a", "b", "/models/net", 3)
+    assert stage.getDecodePredictions() is True
+    assert stage.setParams(topK=2, handleInvalid="skip") is stage
+    assert stage.setErrorCol("why").setDecodePredictions(False).setOutputType("array").setSavePackage(False) is stage
+    assert (stage.getInputCol(), stage.getTopK(), stage.getHandleInvalid(), stage.getErrorCol()) == ("a", 2, "skip", "why")
+    assert stage.getDecodePredictions() is False and stage.getOutputType() == "array" and stage.getSavePackage() is False
+    copied = stage.copy({stage.topK: 1})
+    assert (copied.getTopK(), stage.getTopK(), copied.uid) == (1, 2, stage.uid)
+
+
+def test_mappings_are_dicts_in_their_order() -> None:
+    stage = ml.TorchModelTransformer(model="net", inputMapping={"b.c": "y", 'a"': "x"}, outputMapping={"é": "out"})
+    assert list(stage.getInputMapping().items()) == [("b.c", "y"), ('a"', "x")]
+    assert stage.getOutputMapping() == {"é": "out"}
+    assert stage.setInputMapping({"a": "x"}).getInputMapping() == {"a": "x"}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ml.DeepImageFeaturizer(modelName=3), "name, path or URI, not int"),
+        (lambda: ml.DeepImagePredictor(topK="many"), "topK"),
+        (lambda: ml.TorchModelTransformer(inputMapping=["a"]), "dict from names to names"),
+        (lambda: ml.TorchModelTransformer(outputMapping={"a": 1}), "dict from names to names"),
+        (lambda: ml.DeepTextFeaturizer(scaleHint="area"), "scaleHint"),
+        (lambda: ml.DeepAudioFeaturizer("content"), "keyword"),
+    ],
+)
+def test_mistakes(make: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        make()

@@ -1,0 +1,57 @@
+"""A user's program on Spark Connect: knows PySpark, `flambeau.functions` and the server's address; prints JSON.
+
+connect_client.py sc://HOST:PORT PHOTOS PACKAGES
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+from pyspark.sql.functions import col
+
+from flambeau import functions as F
+
+
+def main(address: str, photos: str, packages: str) -> None:
+    """Labels of photos, numbers of vectors through every surface, and two failures with what the client sees of them."""
+    spark = SparkSession.builder.remote(address).getOrCreate()
+    files = (
+        spark.read.format("binaryFile").load(photos).selectExpr("regexp_extract(path, '[^/]+$', 0) AS file", "content")
+    )
+    labels = files.select("file", F.classify("content", "efficientnet_lite0", 1).alias("labels")).collect()
+    vectors = spark.createDataFrame(
+        [(1, [1.0, 2.0, 3.0, 4.0]), (2, None), (3, [0.0, 0.0, 5.0, 0.0])], "id int, x array<float>"
+    )
+    vectors.createOrReplaceTempView("vectors")
+    tiny = f"{packages}/tiny"
+    columns = vectors.select("id", F.featurize(col("x"), tiny).alias("f"), F.classify("x", tiny, 2).alias("l")).orderBy(
+        "id"
+    )
+    statement = f"SELECT id, featurize(x, '{tiny}') AS f, classify(x, '{tiny}', 2) AS l FROM vectors ORDER BY id"
+
+    def failure(frame: object) -> tuple[str | None, str]:
+        try:
+            frame.collect()
+        except PySparkException as error:
+            return error.getCondition(), str(error)
+        return None, ""
+
+    short = spark.createDataFrame([([1.0],)], "x array<float>")
+    result = {
+        "labels": {row.file: row.labels[0].label for row in labels},
+        "columns": [row.asDict(recursive=True) for row in columns.collect()],
+        "sql": [row.asDict(recursive=True) for row in spark.sql(statement).collect()],
+        "named": spark.sql("SELECT vectors_of(array(1, 2, 3, 4)) AS f").head().f,
+        "bad_row": failure(short.select(F.featurize("x", tiny))),
+        "unknown": failure(vectors.select(F.featurize("x", "no_such_model"))),
+        "tried": short.select(F.try_featurize("x", tiny)).head()[0],
+    }
+    spark.stop()
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,88 @@
+"""Spark Connect: a server started by `spark-submit --jars`, a client of its own that has only the Python package.
+
+The client's answers are those of a classic session. (`python/tests/test_in_spark.py` does the same over a server inside the
+client's process.)
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from support import (
+    EXTENSION,
+    MODEL,
+    PACKAGES,
+    PHOTOS,
+    PROGRAMS,
+    ROOT,
+    SPARK,
+    background,
+    environment,
+    free_port,
+    jars,
+    run,
+    wait_until,
+)
+
+from flambeau import functions as F
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+def listens(port: int) -> bool:
+    """Whether something accepts connections there."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, tuple[str, ...]]) -> dict:
+    """What the client program got from the server."""
+    folder = tmp_path_factory.mktemp("connect")
+    port = free_port()
+    settings = {
+        "spark.sql.extensions": EXTENSION,
+        "spark.connect.grpc.binding.port": str(port),
+        "spark.flambeau.udf.vectors_of": f"{PACKAGES}/tiny",
+        "spark.ui.enabled": "false",
+    }
+    server = [SPARK / "bin" / "spark-submit", "--master", "local[2]", "--jars", ",".join(jars())]
+    for key, value in settings.items():
+        server += ["--conf", f"{key}={value}"]
+    server += ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal"]
+    log = folder / "server.log"
+    with background(server, folder, log, environment(SPARK_HOME=str(SPARK))) as process:
+        wait_until(lambda: listens(port) or process.poll() is not None, "the server listens", 90)
+        assert process.poll() is None, log.read_text(errors="replace")[-4000:]
+        client = [sys.executable, PROGRAMS / "connect_client.py", f"sc://127.0.0.1:{port}", PHOTOS.as_uri(), PACKAGES]
+        done = run(client, folder, environment(PYTHONPATH=str(ROOT / "python")))
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_photos_get_the_labels_of_a_classic_session(answers: dict, photo_table: DataFrame) -> None:
+    rows = photo_table.select("file", F.classify("content", MODEL, 1).alias("labels")).collect()
+    assert answers["labels"] == {row.file: row.labels[0].label for row in rows}
+
+
+def test_vectors_get_the_numbers_of_a_classic_session(answers: dict, spark: SparkSession, vectors: DataFrame) -> None:
+    classic = vectors.where("id < 4").select(
+        "id", F.featurize("x", "tiny").alias("f"), F.classify("x", "tiny", 2).alias("l")
+    )
+    expected = [row.asDict(recursive=True) for row in classic.orderBy("id").collect()]
+    assert answers["columns"] == answers["sql"] == expected
+    assert answers["named"] == spark.sql("SELECT tiny_features(array(1, 2, 3, 4)) AS f").head().f
+
+
+def test_failures_reach_the_client_with_their_condition(answers: dict) -> None:
+    condition, text = answers["bad_row"]
+    assert "FLAMBEAU_BAD_INPUT" in text and "try_featurize" in text
+    assert condition == "FLAMBEAU_BAD_INPUT"
+    condition, text = answers["unknown"]
+    assert condition == "FLAMBEAU_UNKNOWN_MODEL" and "no_such_model" in text
+    assert answers["tried"] is None

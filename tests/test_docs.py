@@ -1,0 +1,153 @@
+"""Every snippet of README, CONTRIBUTING and docs runs; what the pages name exists.
+
+Commands run as they are written, in a folder as the reader has it (those of CONTRIBUTING in the checkout), with two exceptions
+that cannot call themselves: `./gradlew …` is planned by the real Gradle without being executed (`--dry-run`, all lines in
+one), and `pytest …` collects its tests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+from support import EXTENSION, MODEL, PHOTOS, PROGRAMS, ROOT, SPARK, environment, jars, run
+
+from docs import PAGES, RUNNABLE, Snippet, snippets, workplace
+from flambeau import models
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, tuple[str, ...]]) -> Path:
+    """The reader's folder."""
+    return workplace(tmp_path_factory.mktemp("reader") / "here", PHOTOS, jars())
+
+
+def shell() -> dict[str, str]:
+    """The reader's variables: Spark's commands on the PATH, our Python folder on PYTHONPATH."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    given = {"FLAMBEAU_JARS": os.environ["FLAMBEAU_JARS"]} if "FLAMBEAU_JARS" in os.environ else {}
+    return environment(PATH=path, PYTHONPATH=str(ROOT / "python"), SPARK_HOME=str(SPARK), **given)
+
+
+def test_every_fence_is_of_a_kind_that_runs() -> None:
+    assert {snippet.language for snippet in snippets()} <= set(RUNNABLE)
+    assert {snippet.language for snippet in snippets() if snippet.page == "README.md"} >= {
+        "bash",
+        "sql",
+        "scala",
+        "python",
+    }
+
+
+@pytest.mark.parametrize("snippet", snippets("bash"), ids=lambda snippet: snippet.name)
+def test_bash(snippet: Snippet, reader: Path) -> None:
+    folder = ROOT if snippet.page == "CONTRIBUTING.md" else reader
+    for command in snippet.commands():
+        words = shlex.split(command, comments=True)
+        if words[0] == "./gradlew":
+            continue  # test_gradle_commands plans all of them in one run
+        if "pytest" in words:
+            command += " --collect-only -p no:cacheprovider"
+        run(["bash", "-euo", "pipefail", "-c", command], folder, shell(), seconds=600)
+
+
+def test_gradle_commands(tmp_path: Path) -> None:
+    commands = [shlex.split(line, comments=True) for snippet in snippets("bash") for line in snippet.commands()]
+    arguments = [command[1:] for command in commands if command[0] == "./gradlew"]
+    assert ["demo"] in arguments and ["test"] in arguments
+    words = [word for command in arguments for word in command]
+    done = run(["./gradlew", "--dry-run", "--project-cache-dir", tmp_path, *words], ROOT, dict(os.environ), seconds=300)
+    planned = set(re.findall(r"^:(\S+) SKIPPED", done.stdout, re.MULTILINE))
+    assert planned >= {command[0] for command in arguments}
+
+
+@pytest.fixture(scope="module")
+def outcome(reader: Path) -> dict[str, str | None]:
+    """What became of the Python and SQL snippets, after the bash snippets have made what these use."""
+    if not (reader / "packages").exists():
+        for snippet in snippets("bash"):
+            if snippet.page == "docs/models.md":
+                test_bash(snippet, reader)
+    return json.loads(
+        run([sys.executable, PROGRAMS / "run_snippets.py"], reader, shell(), seconds=300).stdout.splitlines()[-1]
+    )
+
+
+@pytest.mark.parametrize("snippet", snippets("python", "sql"), ids=lambda snippet: snippet.name)
+def test_python_and_sql(snippet: Snippet, outcome: dict[str, str | None]) -> None:
+    assert outcome[snippet.name] is None, outcome[snippet.name]
+
+
+def test_scala(reader: Path, tmp_path: Path) -> None:
+    """All Scala snippets in one spark-shell, as typed."""
+    script = tmp_path / "snippets.scala"
+    marks = []
+    lines = []
+    for snippet in snippets("scala"):
+        marks.append(f"ran {snippet.name}")
+        lines += [snippet.text, f'println("{marks[-1]}")']
+    script.write_text("\n".join([*lines, "System.exit(0)\n"]), encoding="utf-8")
+    command = [SPARK / "bin" / "spark-shell", "--master", "local[2]", "--jars", ",".join(jars()), "-i", script]
+    command += ["--conf", f"spark.sql.extensions={EXTENSION}", "--conf", "spark.ui.enabled=false"]
+    printed = run(command, reader, shell()).stdout
+    assert "error:" not in printed and "Exception" not in printed, printed[-4000:]
+    for mark in marks:
+        assert mark in printed, printed[-4000:]
+    assert "photos/lion.jpg" in printed or "only showing" in printed or "labels" in printed
+
+
+def test_the_manifest_is_that_of_the_embedded_model() -> None:
+    manifest = models.find(MODEL, []).manifest()
+    for variant in manifest["variant"]:
+        del variant["sha256"]
+    del manifest["files"]
+    (page,) = snippets("toml")
+    assert tomllib.loads(page.text) == manifest
+
+
+def test_links_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_settings_that_pages_name_are_in_the_table() -> None:
+    readme = PAGES[0].read_text(encoding="utf-8")
+    known = set(re.findall(r"^\| `(spark\.flambeau\.[\w.]+)", readme, re.MULTILINE)) | {"spark.flambeau.internal.fault"}
+    for page in PAGES:
+        for key in re.findall(r"spark\.flambeau\.[\w.]*\w", page.read_text(encoding="utf-8")):
+            assert key in known or key.startswith("spark.flambeau.udf"), f"{page.name} names {key}"
+
+
+def test_jars_are_named_as_they_are_built() -> None:
+    built = {Path(jar).name for jar in jars()}
+    for page in PAGES:
+        for name in re.findall(r"flambeau[\w.-]*?\.jar", page.read_text(encoding="utf-8")):
+            assert name in built, f"{page.name} names {name}"
+
+
+def test_conditions_that_the_code_raises_are_explained() -> None:
+    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    explained = set(re.findall(r"^\| `(FLAMBEAU_\w+)`", page, re.MULTILINE))
+    sources = (ROOT / "jvm" / "src" / "main").rglob("*.scala")
+    raised = {
+        found for file in sources for found in re.findall(r'"(FLAMBEAU_[A-Z_]+)"', file.read_text(encoding="utf-8"))
+    }
+    assert raised == explained
+
+
+def test_the_licence_is_apache_2() -> None:
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "Apache License" in text and "Version 2.0, January 2004" in text and "END OF TERMS AND CONDITIONS" in text
