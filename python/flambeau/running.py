@@ -59,11 +59,13 @@ def run(
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8") as java:
             assert java.stdout is not None
             for line in java.stdout:
-                yield json.loads(line)
+                result = json.loads(line)
+                if "failed" in result:
+                    raise FlambeauError(result["failed"])
+                yield result
         if java.returncode not in (0, 1):
             log.seek(0)
-            said = [line for line in log.read().splitlines() if line.strip() and not line.startswith("WARNING:")]
-            raise FlambeauError("\n".join(said[-5:]) or f"{MAIN} ended with {java.returncode}")
+            raise FlambeauError(f"{MAIN} ended with {java.returncode}:\n{log.read()[-2000:]}")
 
 
 def page(result: dict[str, Any]) -> str:

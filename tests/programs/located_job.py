@@ -14,6 +14,7 @@ import os
 import shutil
 from pathlib import Path
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import array, col, lit
 
@@ -47,6 +48,7 @@ def main() -> None:
     for key, value in {
         "spark.executor.extraJavaOptions": f"-Djava.io.tmpdir={executors}",
         "spark.flambeau.libtorch": os.environ["TEST_LIBTORCH"],
+        "spark.flambeau.models.allow": f"{HIDDEN},viewfs://models/all",
         "spark.ui.enabled": "false",
         "spark.sql.shuffle.partitions": "2",
         "spark.task.maxFailures": "1",
@@ -83,6 +85,12 @@ def main() -> None:
 
     flambeau.register(spark, "shipped", f"{HIDDEN}/tiny")
     result["registered"] = [list(row[0]) for row in rows.selectExpr("shipped(x)").distinct().collect()]
+    shutil.copytree(HERE / "packages" / "tiny", HERE / "outside")
+    spark.conf.set("spark.flambeau.models.allow", "")
+    try:
+        best(rows, "/proc/self/cwd/outside")
+    except AnalysisException as error:
+        result["outside"] = str(error)
     spark.stop()
     result["kept on the executors' machine"] = len(list(executors.glob("flambeau-*/package-*")))
     print(json.dumps(result))

@@ -1,8 +1,8 @@
 """A user's programs around ML stages, each in a process of its own; prints JSON on the last line.
 
-    python ml_stages.py load FOLDER       a saved cross-validated pipeline, applied to the saved table beside it
-    python ml_stages.py connect FOLDER    stages over Spark Connect: transform, save, load, fit, cross-validate
-    python ml_stages.py bare FOLDER       a session with the jars but without the extension
+python ml_stages.py load FOLDER       a saved cross-validated pipeline, applied to the saved table beside it
+python ml_stages.py connect FOLDER    stages over Spark Connect: transform, save, load, fit, cross-validate
+python ml_stages.py bare FOLDER       a session with the jars but without the extension
 """
 
 from __future__ import annotations
@@ -23,12 +23,16 @@ import flambeau
 def predictions(frame: Any) -> list[list[Any]]:
     """Id, features, probabilities and prediction of each row."""
     rows = frame.select("id", "features", "probability", "prediction").orderBy("id").collect()
-    return [[row.id, row.features.toArray().tolist(), row.probability.toArray().tolist(), row.prediction] for row in rows]
+    return [
+        [row.id, row.features.toArray().tolist(), row.probability.toArray().tolist(), row.prediction] for row in rows
+    ]
 
 
 def load(folder: str) -> dict[str, Any]:
     """`flambeau.ml` is not imported here: Spark's reader must find the stage by itself."""
-    spark = flambeau.configure(SparkSession.builder.master("local[2]")).config("spark.ui.enabled", "false").getOrCreate()
+    spark = (
+        flambeau.configure(SparkSession.builder.master("local[2]")).config("spark.ui.enabled", "false").getOrCreate()
+    )
     model = CrossValidatorModel.load(f"{folder}/fitted")
     stage = model.bestModel.stages[0]
     return {
@@ -85,7 +89,9 @@ def bare(folder: str) -> dict[str, Any]:
     builder = SparkSession.builder.master("local[1]").config("spark.jars", ",".join(flambeau.find_jars()))
     spark = builder.config("spark.ui.enabled", "false").getOrCreate()
     try:
-        TorchModelTransformer(model=f"{folder}/models/tiny").transform(spark.range(1).selectExpr("array(1f, 2f, 3f, 4f) AS x"))
+        TorchModelTransformer(model=f"{folder}/models/tiny").transform(
+            spark.range(1).selectExpr("array(1f, 2f, 3f, 4f) AS x")
+        )
     except Exception as error:
         return {"error": str(error)}
     return {"error": None}

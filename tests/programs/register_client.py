@@ -6,6 +6,7 @@ python register_client.py FOLDER_OF_PACKAGES    (SPARK_REMOTE names the server)
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 from pyspark.errors import AnalysisException
@@ -29,7 +30,7 @@ def main(packages: str) -> None:
         flambeau.register(spark, "other", "no_such_model")
     except AnalysisException as error:
         result["unknown"] = str(error)
-    other = spark.newSession()
+    other = SparkSession.builder.remote(os.environ["SPARK_REMOTE"]).create()
     result["shown in another session"] = [r[0] for r in other.sql("SHOW FUNCTIONS LIKE 'mine'").collect()]
     spark.stop()
     print(json.dumps(result))

@@ -40,12 +40,14 @@ object ModelStore {
   def resolve(name: String, conf: SQLConf): ModelRef = {
     lazy val hadoop = HadoopSettings.of(conf)
     val found =
-      try locate(name.trim, conf, hadoop)
-      catch {
+      try {
+        val source = locate(name.trim, conf, hadoop)
+        AllowList.refusal(source.toOption.map(_.place), conf, hadoop).foreach(fail(name, _))
+        source
+      } catch {
         case cause @ (_: IOException | _: IllegalArgumentException | _: UnsupportedOperationException) =>
           fail(name, Option(cause.getMessage).getOrElse(cause.toString), Some(cause))
       }
-    AllowList.refusal(found.toOption.map(_.place), conf, hadoop).foreach(fail(name, _))
     try found.fold(embedded(name, _), source => reference(name, source, hadoop))
     catch {
       case cause @ (_: NativeException | _: IOException) =>

@@ -30,8 +30,8 @@ import io.flambeau.models.{ModelRef, ModelStore, TensorSpec}
  *
  * A file is one row: the bytes of an image or a sound, a UTF-8 text, or, for tensors, JSON (an array; an object by input's
  * name where there are several). One line of JSON per file: `{"file", "outputs": {name: values}, "labels": [{"label", "index",
- * "probability"}]}`, without `labels` where the model has no scores, or `{"file", "error"}`. Ends with 1 if a file was bad, 2
- * if nothing could be run.
+ * "probability"}]}`, without `labels` where the model has no scores, or `{"file", "error"}`. Ends with 1 if a file was bad;
+ * with 2 and the line `{"failed": why}` if nothing could be run.
  */
 object RunModel {
 
@@ -41,13 +41,12 @@ object RunModel {
   private val DefaultK = 5
 
   def main(arguments: Array[String]): Unit = {
+    val out = new PrintStream(System.out, true, UTF_8)
     val status =
-      try {
-        val options = parse(arguments.toList, Options("", DefaultK, "", Nil))
-        run(options, new PrintStream(System.out, true, UTF_8))
-      } catch {
+      try run(parse(arguments.toList, Options("", DefaultK, "", Nil)), out)
+      catch {
         case NonFatal(cause) =>
-          System.err.println(Option(cause.getMessage).getOrElse(cause.toString))
+          out.println(Json.write(Map("failed" -> Option(cause.getMessage).getOrElse(cause.toString))))
           2
       }
     System.exit(status)
