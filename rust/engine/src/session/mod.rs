@@ -22,6 +22,7 @@ use tch::Tensor;
 pub use counters::Counters;
 pub use request::{Request, Task};
 
+use crate::package::InputKind;
 use crate::prepare::{Limits, Staged};
 use crate::{EngineError, Model, RowFault};
 use counters::elapsed_ns;
@@ -180,7 +181,10 @@ impl Session {
     }
 
     fn pass_rows(&self) -> usize {
-        self.request.settings.pass_rows().unwrap_or_else(|| self.model.package.descriptor.batch_rows())
+        let descriptor = &self.model.package.descriptor;
+        let batch_rows = self.request.settings.pass_rows().unwrap_or_else(|| descriptor.batch_rows());
+        let has_images = descriptor.inputs.iter().any(|input| input.kind == InputKind::Image);
+        if has_images { batch_rows.min(passes::IMAGE_PASS_ROWS) } else { batch_rows }
     }
 
     fn results(&self, rows: usize, admitted: &Admitted, outputs: &[Tensor]) -> Result<StructArray, EngineError> {
