@@ -97,7 +97,7 @@ def test_features_and_labels_are_those_of_python(spark, files, expected):
         ours = np.array(row.f, dtype=np.float64)
         cosine = ours @ features / np.linalg.norm(ours) / np.linalg.norm(features)
         assert cosine >= LEAST_COSINE, f"{row.name}: cosine {cosine}"
-        assert row.c[0].index == label, row.name
+        assert row.c[0]["index"] == label, row.name
 
 
 def test_the_image_struct_gives_what_its_bytes_give(spark, files, tmp_path):

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
+import support
 from support import MODEL, wait_until
 
 from flambeau import functions as F
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pyspark.sql import DataFrame, SparkSession
 
 NUMBER = re.compile(r"([0-9][0-9,.]*)\s*(ns|ms|µs|s|m|min|h|B|KiB|MiB|GiB)?")
@@ -54,8 +58,16 @@ def metrics_of(spark: SparkSession, frame: DataFrame, description: str) -> dict[
     return {metric["name"]: first_number(metric["value"]) for metric in nodes[0]["metrics"]}
 
 
-def test_metrics_of_photos(spark: SparkSession, photo_table: DataFrame, photos: dict[str, tuple[str, ...]]) -> None:
-    frame = photo_table.coalesce(2).select(F.classify("content", MODEL, 1), F.featurize("content", MODEL))
+def test_metrics_of_photos(
+    spark: SparkSession, photo_table: DataFrame, photos: dict[str, tuple[str, ...]], tmp_path: Path
+) -> None:
+    # Another content than that of the embedded package, which earlier tests may have loaded: this query has to load it.
+    package = tmp_path / MODEL
+    shutil.copytree(support.ROOT / "build" / "models" / MODEL, package)
+    descriptor = package / "model.toml"
+    descriptor.write_text(descriptor.read_text(encoding="utf-8").replace("description = \"", "description = \"(a copy) "), encoding="utf-8")
+    model = str(package)
+    frame = photo_table.coalesce(2).select(F.classify("content", model, 1), F.featurize("content", model))
     metrics = metrics_of(spark, frame, "metrics of photos")
     assert metrics.keys() >= LABELS
     assert metrics["rows"] == len(photos)

@@ -60,8 +60,18 @@ final class ModelSession private (model: AtomicLong, session: AtomicLong, loadNs
   private def toBatch(array: ArrowArray, schema: ArrowSchema, rows: Int): ColumnarBatch = {
     val provider = new CDataDictionaryProvider()
     val root =
-      try Data.importVectorSchemaRoot(allocator, array, schema, provider)
-      finally provider.close()
+      try {
+        // Created here rather than by the importer, which would not close it if the import failed half way.
+        val root = VectorSchemaRoot.create(Data.importSchema(allocator, schema, provider), allocator)
+        try {
+          Data.importIntoVectorSchemaRoot(allocator, array, root, provider)
+          root
+        } catch {
+          case cause: Throwable =>
+            root.close()
+            throw cause
+        }
+      } finally provider.close()
     val columns = root.getFieldVectors.toArray(Array.empty[FieldVector]).map(new ArrowColumnVector(_): ColumnVector)
     new ColumnarBatch(columns, rows)
   }

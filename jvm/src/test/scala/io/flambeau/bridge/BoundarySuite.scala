@@ -58,24 +58,29 @@ class BoundarySuite extends FlambeauSuite {
       assert(evaluateOnce(allocator, Seq(Seq(0f, 0f, 0f, 0f), Seq(1f, 2f, 3f, 4f))) == Seq(2f, 4f, 6f)))
   }
 
-  test("an allocation refused at any step leaves nothing behind") {
-    final class RefuseAt(n: Int) extends AllocationListener {
-      var seen = 0
-      override def onPreAllocation(size: Long): Unit = {
-        seen += 1
-        if (seen == n) throw new IllegalStateException(s"allocation $n refused by the test")
+  test("an allocation refused at any acquire of ours leaves nothing behind") {
+    // What Arrow itself allocates while it exports, loads and imports it keeps when refused half way in (seen with 18.3.0), and is
+    // not ours to release: the steps are those where the bridge itself asks for a C struct.
+    def asksForStruct(frames: Array[StackTraceElement]): Boolean = {
+      val at = frames.indexWhere(f => f.getMethodName == "allocateNew" && f.getClassName.startsWith("org.apache.arrow.c.Arrow"))
+      at >= 0 && frames.drop(at + 1).headOption.exists(_.getClassName.startsWith(classOf[CStructs].getName))
+    }
+    final class Watch(refuse: Int) extends AllocationListener {
+      var ours = 0
+      override def onPreAllocation(size: Long): Unit = if (asksForStruct(Thread.currentThread.getStackTrace)) {
+        ours += 1
+        if (ours == refuse) throw new IllegalStateException(s"acquire $refuse refused by the test")
       }
     }
-    // Counts the allocations of an undisturbed run first, so that the loop below cannot be vacuous.
-    val counting = new RefuseAt(-1)
+    // Counts the acquires of an undisturbed run first, so that the loop below cannot be vacuous.
+    val counting = new Watch(refuse = -1)
     withAllocator(counting)(evaluateOnce(_, Seq(Seq(1f, 2f, 3f, 4f))))
-    assert(counting.seen >= 6)
-    (1 to counting.seen).foreach { step =>
-      val refusing = new RefuseAt(step)
-      // Arrow wraps some refusals in an exception of its own. A failed assertion would be a leak.
+    assert(counting.ours >= 4)
+    (1 to counting.ours).foreach { step =>
+      val refusing = new Watch(step)
       val failure = intercept[Throwable](withAllocator(refusing)(evaluateOnce(_, Seq(Seq(1f, 2f, 3f, 4f)))))
-      assert(!failure.isInstanceOf[TestFailedException], s"at step $step")
-      assert(refusing.seen >= step)
+      assert(!failure.isInstanceOf[TestFailedException], s"at acquire $step")
+      assert(refusing.ours == step)
     }
   }
 
