@@ -19,7 +19,7 @@ import pandas as pd
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "models")]
-PASSES = 4
+PASSES = 2
 BATCH = 64
 PARTITIONS = 8
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "python")]
 ROWS = 1_000_000
 CORES = 2
-REPEATS = 5
+REPEATS = 3
 
 
 def best_seconds(frame) -> float:

@@ -34,7 +34,9 @@ def run(command: list[str], **environment: str) -> dict:
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"bench: {' '.join(command)} failed\n{done.stderr[-4000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    line = done.stdout.strip().splitlines()[-1]
+    print(f"    {line}", flush=True)
+    return json.loads(line)
 
 
 def spark_arm(arm: str, images: Path, out: Path, **environment: str) -> dict:
@@ -60,6 +62,8 @@ def main() -> None:
     images = data.provide(ROOT / "build" / "bench-images")
     about = machine.describe()
     print(f"{len(list(images.iterdir()))} JPEG tiles of {data.SIZE[0]}x{data.SIZE[1]}; {about['cpu']}, {about['cores']} cores, load {about['load_before']:.1f}")
+    print("  boundary …", flush=True)
+    boundary = run([sys.executable, str(HERE / "boundary.py")])
     with tempfile.TemporaryDirectory() as folder:
         out = {arm: Path(folder) / f"{arm}.npy" for arm in ("flambeau", "pandas_udf", "predict_batch_udf")}
         arms = [spark_arm("flambeau", images, out["flambeau"]), engine_alone(images)]
@@ -70,9 +74,6 @@ def main() -> None:
         least = {arm: float(cosines(ours, np.load(out[arm])).min()) for arm in ("pandas_udf", "predict_batch_udf")}
     if min(least.values()) < LEAST_COSINE:
         sys.exit(f"bench: results differ, least cosine of features {least}: no speed is worth comparing")
-    print("  boundary …", flush=True)
-    boundary = run([sys.executable, str(HERE / "boundary.py")])
-
     # The first pass of every arm loads and warms up; the best of the others counts.
     for arm in arms:
         arm["best"] = max(arm["images_per_s"][1:])
