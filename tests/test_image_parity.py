@@ -15,7 +15,9 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "models"), str(ROOT / "examples")]
+sys.path[:0] = [str(ROOT / "models"), str(ROOT / "examples"), str(ROOT / "bench" / "images")]
+from arm import prepare  # what the package declares, by Pillow alone: the benchmark's Python arms use the same
+
 LEAST_COSINE = 0.9999
 
 
@@ -43,17 +45,6 @@ def variants(photo: Image.Image) -> dict[str, bytes]:
         picture.save(buffer, **options)
         encoded[name] = buffer.getvalue()
     return encoded
-
-
-def prepare(content: bytes) -> np.ndarray:
-    """What the package declares, by Pillow alone: f32 [3, 224, 224]."""
-    picture = Image.open(io.BytesIO(content)).convert("RGB")
-    width, height = picture.size
-    size = (256, int(256 * height / width)) if width <= height else (int(256 * width / height), 256)
-    picture = picture.resize(size, Image.Resampling.BICUBIC)
-    left, top = round((size[0] - 224) / 2), round((size[1] - 224) / 2)
-    pixels = np.asarray(picture.crop((left, top, left + 224, top + 224)), dtype=np.float32)
-    return ((pixels - 127.0) / 128.0).transpose(2, 0, 1)
 
 
 @pytest.fixture(scope="module")
