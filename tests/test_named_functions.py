@@ -16,12 +16,12 @@ from support import (
     PROGRAMS,
     ROOT,
     SPARK,
-    background,
+    connect_server,
     environment,
     free_port,
     jars,
     run,
-    wait_until,
+    spark_server,
 )
 
 import flambeau
@@ -86,18 +86,8 @@ def test_what_cannot_be_registered_is_said(spark: SparkSession, name: str, model
 
 
 def test_register_over_connect(tmp_path: Path) -> None:
-    port = free_port()
-    more = {"spark.connect.grpc.binding.port": str(port)}
-    server = [
-        *with_settings([SPARK / "bin" / "spark-submit"], more),
-        "--class",
-        "org.apache.spark.sql.connect.service.SparkConnectServer",
-        "spark-internal",
-    ]
-    log = tmp_path / "server.log"
-    with background(server, tmp_path, log, environment(SPARK_HOME=str(SPARK))):
-        wait_until(lambda: "Spark Connect server started" in log.read_text(errors="replace"), "the server is up", 120)
-        client = environment(PYTHONPATH=str(ROOT / "python"), SPARK_REMOTE=f"sc://127.0.0.1:{port}")
+    with connect_server(tmp_path, SETTINGS) as address:
+        client = environment(PYTHONPATH=str(ROOT / "python"), SPARK_REMOTE=address)
         done = run([sys.executable, PROGRAMS / "register_client.py", str(PACKAGES)], tmp_path, client)
     answers = json.loads(done.stdout.splitlines()[-1])
     assert answers["type"] == "ARRAY<FLOAT>"
@@ -129,19 +119,13 @@ def beeline(port: int, folder: Path, statements: str) -> subprocess.CompletedPro
 def test_the_thrift_server_with_configuration_alone(tmp_path: Path) -> None:
     port = free_port()
     more = {
+        **SETTINGS,
         "spark.hadoop.hive.server2.thrift.port": str(port),
         "spark.hadoop.hive.server2.thrift.bind.host": "127.0.0.1",
         "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={tmp_path}/metastore;create=true",
     }
-    server = [
-        *with_settings([SPARK / "bin" / "spark-submit"], more),
-        "--class",
-        "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2",
-        "spark-internal",
-    ]
-    log = tmp_path / "server.log"
-    with background(server, tmp_path, log, environment(SPARK_HOME=str(SPARK))):
-        wait_until(lambda: "HiveThriftServer2 started" in log.read_text(errors="replace"), "the server is up", 180)
+    main_class = "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2"
+    with spark_server(main_class, "HiveThriftServer2 started", tmp_path, more):
         first = beeline(
             port,
             tmp_path,

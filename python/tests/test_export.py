@@ -245,3 +245,47 @@ def test_the_report_can_be_read(net: nn.Module, tmp_path: Path, capsys: pytest.C
     page = capsys.readouterr().out
     for part in ("net  ->", "sha256", "crop=16", "logits scores f32 [2]", "1 row ", "3 rows", "frozen"):
         assert part in page
+
+
+class Clips(nn.Module):
+    """Rows of different length: twice each item, and how many there are."""
+
+    def forward(self, samples: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        own = torch.arange(samples.shape[1]).unsqueeze(0) < lengths.unsqueeze(1)
+        return samples * 2 * own, lengths
+
+
+def test_rows_of_different_length_say_their_number(tmp_path: Path) -> None:
+    outputs = [export.Output("doubled", lengths="count"), export.Output("count")]
+    write(Clips(), tmp_path / "clips", inputs=[export.AudioInput()], outputs=outputs, method="script")
+    doubled, count = manifest(tmp_path / "clips")["output"]
+    assert (doubled["shape"], doubled["lengths"], count["shape"]) == ([], "count", [])
+    with pytest.raises(export.ExportError, match="names no output"):
+        write(Clips(), tmp_path / "bad", inputs=[export.AudioInput()], outputs=[export.Output("a", lengths="b"), export.Output("c")])
+
+
+def test_inner_layers_become_outputs(net: nn.Module, tmp_path: Path) -> None:
+    inner = next(name for name, part in net.named_modules() if isinstance(part, (nn.Linear, nn.Conv2d)))
+    seen: list[Tensor] = []
+    write(net, tmp_path / "net", layers={"inside": inner})
+    assert not dict(net.named_modules())[inner]._forward_hooks, "the caller's module is as it was"
+    dict(net.named_modules())[inner].register_forward_hook(lambda _part, _given, result: seen.append(result))
+    image = torch.rand(2, 3, 16, 16)
+    net(image)
+    results = torch.jit.load(str(tmp_path / "net" / "model.pt"))(image)
+    assert torch.allclose(results[-1], seen[0], atol=1e-6)
+    table = manifest(tmp_path / "net")["output"][-1]
+    assert (table["name"], table["role"], table["shape"]) == ("inside", "other", list(seen[0].shape[1:]))
+    with pytest.raises(export.ExportError, match="no part no_such_layer"):
+        write(net, tmp_path / "bad", layers={"inside": "no_such_layer"})
+
+
+def test_a_variant_of_reduced_precision_is_measured(net: nn.Module, tmp_path: Path) -> None:
+    report = write(net, tmp_path / "net", precisions=["bf16"])
+    half, full = manifest(tmp_path / "net")["variant"]
+    assert (half["precision"], half["file"], half["requires"]) == ("bf16", "model-bf16.pt", ["avx512_bf16"])
+    assert 0.99 < half["cosine"] < 1 and full["precision"] == "f32" and "bf16" in str(report)
+    image = torch.rand(2, 3, 16, 16)
+    given = torch.jit.load(str(tmp_path / "net" / "model-bf16.pt"))(image)
+    assert all(value.dtype == torch.float32 for value in given)
+    assert torch.allclose(given[0], net(image)[0], atol=0.05, rtol=0.05)

@@ -235,8 +235,8 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="flambeau-audio-") as temporary:
         work = Path(temporary)
-        for archive in (sources.MEETINGS, sources.VAD_TESTS):
-            with tarfile.open(sources.sdist(*archive)) as opened:
+        for archive in (sources.archives.MEETINGS, sources.archives.VAD_TESTS):
+            with tarfile.open(sources.archives.fetch(archive)) as opened:
                 opened.extractall(work, filter="data")
         meetings = next(work.glob("pyannote*/tests/data"))
         published = next(work.glob("silero*/tests/data"))

@@ -78,7 +78,7 @@ def main() -> None:
     (out / "tokenizer.json").write_bytes(file)
     tokenizer = Tokenizer.from_str(file.decode("utf-8"))
     tokenizer.no_padding()
-    texts = glosses(sources.maven(*sources.WORDNET))
+    texts = glosses(sources.archives.fetch(sources.archives.WORDNET))
     write(out / "glosses.jsonl", tokenizer, texts)
     write(out / "odd.jsonl", tokenizer, ODD)
     tokenizer.enable_truncation(16)

@@ -64,8 +64,9 @@ def windows(clips: Clips) -> dict[str, list[float]]:
     with torch.inference_mode():
         for part, wave, lengths in batches(clips):
             probabilities, own = program.probabilities(wave, lengths)
-            speech = program(wave, lengths)
-            assert speech.shape == (len(part), 1)
+            speech, per_window, counts = program(wave, lengths)
+            assert speech.shape == (len(part), 1) and torch.equal(counts, own.sum(1))
+            assert torch.equal(per_window, probabilities * own)
             for row, clip in enumerate(part):
                 found[clip["file"]] = probabilities[row][own[row]].tolist()
                 assert float(speech[row]) == pytest.approx(clip["speech"], abs=1e-3)

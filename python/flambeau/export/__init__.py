@@ -17,6 +17,7 @@ A TorchScript file is a program that runs in the executors: package only models 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from os import fspath
 from pathlib import Path
@@ -25,10 +26,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .layers import WithLayers
 from .manifest import PACKAGE_NAME, PROGRAM, PackageWriter, manifest_text
 from .program import TRACE_ROWS, Parity, compare, compile_program, example_batch, run
 from .report import ExportReport
 from .specs import DTYPES, AudioInput, ExportError, ImageInput, Input, Output, StrPath, TensorInput, TextInput
+from .variants import reduced
 
 __all__ = [
     "AudioInput",
@@ -56,6 +59,8 @@ def package(
     example: Sequence[Tensor] | Tensor | None = None,
     method: str = "trace",
     batch_rows: int | None = None,
+    layers: Mapping[str, str] | None = None,
+    precisions: Sequence[str] = (),
     files: Mapping[str, bytes | str] | None = None,
     overwrite: bool = False,
     quiet: bool = False,
@@ -74,6 +79,10 @@ def package(
         example: prepared tensors to trace and compare with, when random ones will not do. Any number of rows.
         method: "trace" (one run is recorded) or "script" (control flow that hangs on data is kept).
         batch_rows: rows in one forward pass; default: by kind of input, as the engine decides.
+        layers: outputs of inner layers, output name to the part's path in `named_modules` ("features.7"); they become
+            further outputs with the role other, which `infer` gives. With method "trace" only.
+        precisions: variants of reduced precision to put beside f32: "bf16", "f16". They run where
+            `spark.flambeau.precision` asks for them, the machine can, and the cosine that is measured here suffices.
         files: further files for the package (notices and the like), name to content.
         overwrite: replace a package that is there already.
         quiet: do not print the report.
@@ -85,6 +94,18 @@ def package(
         raise ExportError(f"package name {name!r}: use letters, digits, '_', '-' and '.'")
     if method not in ("trace", "script"):
         raise ExportError(f"method {method!r} is neither trace nor script")
+    if layers:
+        if method != "trace" or isinstance(module, torch.jit.ScriptModule):
+            raise ExportError("layers need a module in Python and method='trace'")
+        watched = WithLayers(module, outputs, layers)
+        try:
+            return package(
+                watched, path, name=name, inputs=inputs, outputs=[*outputs, *(Output(layer) for layer in layers)],
+                license=license, description=description, example=example, batch_rows=batch_rows, precisions=precisions,
+                files=files, overwrite=overwrite, quiet=quiet,
+            )  # fmt: skip
+        finally:
+            watched.close()
     _check_declared(inputs, outputs)
     module.eval()
     given = [example] if isinstance(example, Tensor) else (list(example) if example is not None else None)
@@ -102,10 +123,23 @@ def package(
             f"(largest value {worst.magnitude:.3g}) on {worst.rows} rows; is something random left in eval mode?"
         )
 
+    variants = [reduced(program, precision, inputs, outputs, given) for precision in precisions]
     with PackageWriter(Path(fspath(path)), overwrite) as writer:
         sha256 = writer.add(PROGRAM, program)
         for file, content in {**label_files, **_tokenizers(inputs), **(files or {})}.items():
             writer.add(file, content.encode("utf-8") if isinstance(content, str) else content)
+        others = [
+            {
+                "file": item.file,
+                "engine": "torchscript",
+                "precision": item.precision,
+                "sha256": writer.add(item.file, item.program),
+                "requires": list(item.requires),
+                "cosine": math.floor(item.cosine * 1e7) / 1e7,
+            }
+            for item in variants
+        ]
+        programs = {PROGRAM, *(item.file for item in variants)}
         variant: dict[str, Any] = {"file": PROGRAM, "engine": "torchscript", "precision": "f32", "sha256": sha256}
         variant["cosine"] = round(min(item.cosine for item in parity), 7)
         text = manifest_text(
@@ -115,8 +149,8 @@ def package(
             batch_rows=batch_rows,
             inputs=[item.table() for item in inputs],
             outputs=output_tables,
-            variants=[variant],
-            files={file: digest for file, digest in writer.hashes.items() if file != PROGRAM},
+            variants=[*others, variant],
+            files={file: digest for file, digest in writer.hashes.items() if file not in programs},
         )
         writer.commit(text)
 
@@ -133,6 +167,10 @@ def package(
         outputs=[_line(table, None) for table in output_tables],
         parity=parity,
         warnings=warnings,
+        variants=[
+            f"{item.precision}, {len(item.program) / 1e6:.1f} MB, cosine {item.cosine:.7f} against f32, needs {', '.join(item.requires)}"
+            for item in variants
+        ],
     )
     if not quiet:
         print(report)
@@ -162,7 +200,7 @@ def _describe(outputs: Sequence[Output], results: Sequence[Tensor]) -> tuple[lis
     for output, value in zip(outputs, results):
         if value.dtype not in names_of:
             raise ExportError(f"output {output.name} is of {value.dtype}; a package can give {', '.join(DTYPES)}")
-        shape = list(value.shape[1:])
+        shape = list(value.shape[1 if output.lengths is None else 2 :])
         table: dict[str, Any] = {
             "name": output.name,
             "role": output.role,
@@ -173,6 +211,9 @@ def _describe(outputs: Sequence[Output], results: Sequence[Tensor]) -> tuple[lis
             raise ExportError(
                 f"output {output.name} with role {output.role} must be one vector of floats a row, not {shape} {value.dtype}"
             )
+        if output.lengths is not None:
+            _check_lengths(output, value, outputs, results)
+            table["lengths"] = output.lengths
         labels = output.label_list()
         if labels is not None:
             if len(labels) != shape[0]:
@@ -183,6 +224,15 @@ def _describe(outputs: Sequence[Output], results: Sequence[Tensor]) -> tuple[lis
             table["activation"] = output.activation or "softmax"
         tables.append(table)
     return tables, files
+
+
+def _check_lengths(output: Output, value: Tensor, outputs: Sequence[Output], results: Sequence[Tensor]) -> None:
+    """The output that counts this one's items is there, whole numbers, one a row, none above what there is."""
+    counts = next((result for other, result in zip(outputs, results) if other.name == output.lengths), None)
+    if counts is None or counts.dim() != 1 or counts.dtype not in (torch.int64, torch.int32):
+        raise ExportError(f"output {output.name}: lengths={output.lengths!r} names no output with one whole number a row")
+    if value.dim() < 2 or int(counts.max()) > value.shape[1]:
+        raise ExportError(f"output {output.name} has shape {list(value.shape)}, fewer items than {output.lengths} says")
 
 
 def _tokenizers(inputs: Sequence[Input]) -> dict[str, bytes]:

@@ -19,6 +19,7 @@ from torch import nn
 
 from . import AudioInput, ExportError, ImageInput, Input, Output, TensorInput, TextInput, package
 from .specs import CHANNELS, DTYPES, INTERPOLATIONS
+from .variants import PRECISIONS
 
 EPILOG = """\
 inputs (--input, once for each, in the program's order):
@@ -89,6 +90,14 @@ def _parser() -> argparse.ArgumentParser:
         help="what makes probabilities of the scores (default: softmax)",
     )
 
+    shape.add_argument(
+        "--layer",
+        metavar="NAME=PATH",
+        action="append",
+        default=[],
+        help="output of an inner layer: its name, and the part's path in named_modules (may be repeated)",
+    )
+
     image = parser.add_argument_group("image inputs")
     image.add_argument("--resize", metavar="SIZE", type=_size, help="shorter side, or HEIGHTxWIDTH exactly")
     image.add_argument("--crop", metavar="SIZE", type=_size, help="centre crop: side, or HEIGHTxWIDTH")
@@ -136,6 +145,13 @@ def _parser() -> argparse.ArgumentParser:
     package_.add_argument("--description", help="one line for people")
     package_.add_argument(
         "--batch-rows", type=int, metavar="N", help="rows in one forward pass (default: the engine's, by kind)"
+    )
+    package_.add_argument(
+        "--precision",
+        choices=tuple(PRECISIONS),
+        action="append",
+        default=[],
+        help="a variant of reduced precision beside f32, with its measured cosine (may be repeated)",
     )
     package_.add_argument(
         "--file",
@@ -227,6 +243,15 @@ def parse_output(spec: str, options: argparse.Namespace) -> Output:
     return Output(name, role or "other", options.labels if scores else None, options.activation if scores else None)
 
 
+def parse_layers(specs: Sequence[str]) -> dict[str, str]:
+    """All `--layer`."""
+    pairs = [spec.partition("=") for spec in specs]
+    for spec, (name, _, path) in zip(specs, pairs):
+        if not name or not path:
+            raise ExportError(f"--layer {spec!r}: write NAME=PATH, such as block5=features.5")
+    return {name: path for name, _, path in pairs}
+
+
 def run(options: argparse.Namespace) -> None:
     """Does what the parsed options say."""
     if options.torchscript is not None:
@@ -255,6 +280,8 @@ def run(options: argparse.Namespace) -> None:
         description=options.description,
         method=options.method,
         batch_rows=options.batch_rows,
+        layers=parse_layers(options.layer),
+        precisions=options.precision,
         files={path.name: path.read_bytes() for path in options.file},
         overwrite=options.overwrite,
     )

@@ -17,7 +17,7 @@ class ExportReport:
     """One package, as it was written.
 
     `inputs` and `outputs` are lines for people; `parity` holds every comparison with the eager module; `warnings` are
-    what torch had to say while it traced or scripted.
+    what torch had to say while it traced or scripted; `variants` are lines about programs of reduced precision.
     """
 
     path: Path
@@ -30,6 +30,7 @@ class ExportReport:
     outputs: Sequence[str]
     parity: Sequence[Parity]
     warnings: Sequence[str] = field(default=())
+    variants: Sequence[str] = field(default=())
 
     @property
     def cosine(self) -> float:
@@ -46,6 +47,7 @@ class ExportReport:
         for title, entries in (("input", self.inputs), ("output", self.outputs)):
             for entry in entries:
                 lines.append(f"  {title:<11} {entry}")
+        lines += [f"  variant     {variant}" for variant in self.variants]
         lines.append("  parity with the eager module (largest difference / largest value, least cosine):")
         for item in self.parity:
             how = "frozen" if item.frozen else "as saved"

@@ -335,15 +335,20 @@ class Output:
         role: "features" (what `featurize` gives), "scores" (what `classify` ranks) or "other".
         labels: names of the classes, in order: a list, or a file with one a line. For scores only.
         activation: what makes probabilities of scores: "softmax" (default), "sigmoid" or "none".
+        lengths: for rows that differ in length: the name of another output, one whole number a row, that says how many
+            items of this one are the row's own. The module then gives `[n, longest, …]`.
     """
 
     name: str
     role: str = "other"
     labels: Sequence[str] | StrPath | None = None
     activation: str | None = None
+    lengths: str | None = None
 
     def __post_init__(self) -> None:
         check_name("output", self.name)
+        if self.lengths is not None and self.role != "other":
+            raise ExportError(f"output {self.name}: rows that differ in length are for role='other'")
         if self.role not in ("features", "scores", "other"):
             raise ExportError(f"role {self.role!r} of output {self.name} is none of features, scores, other")
         if self.role != "scores" and (self.labels is not None or self.activation is not None):

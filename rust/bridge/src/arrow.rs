@@ -2,11 +2,14 @@
 //!
 //! *Take* moves the content out and leaves the struct released, so that the JVM's own release finds nothing to do. *Give*
 //! writes array and schema once both are made, and cannot fail in between.
+//!
+//! Strings come in as bytes: Spark's `STRING` may hold any bytes (`CAST(x AS STRING)` checks nothing), and an Arrow string
+//! array with bytes that are no UTF-8 is undefined behaviour for every reader of it. The layout of both is the same.
 
 use arrow_array::{Array, StructArray};
 use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::ffi::FFI_ArrowSchema;
-use arrow_schema::{ArrowError, DataType, Fields};
+use arrow_schema::{ArrowError, DataType, Field, Fields};
 use flambeau_columns::normalise;
 
 use crate::failure::Failure;
@@ -17,15 +20,31 @@ fn pointer<T>(address: i64, what: &'static str) -> Result<*mut T, Failure> {
     if pointer.is_null() || !pointer.is_aligned() { Err(Failure::BadAddress(what)) } else { Ok(pointer) }
 }
 
-/// The fields of the struct schema at `address`.
+/// The fields of the struct schema at `address`, strings as bytes.
 pub(crate) fn take_schema(address: i64) -> Result<Fields, Failure> {
     let pointer = pointer::<FFI_ArrowSchema>(address, "input schema")?;
     // SAFETY: the JVM side passes the address of an ArrowSchema that it allocated, filled by its exporter, and keeps alive
     // during the call; the content moves to us.
     let schema = unsafe { FFI_ArrowSchema::from_raw(pointer) };
     match DataType::try_from(&schema)? {
-        DataType::Struct(fields) => Ok(fields),
+        DataType::Struct(fields) => Ok(without_strings(&fields)),
         other => Err(ArrowError::SchemaError(format!("expected a struct, got {other}")).into()),
+    }
+}
+
+fn without_strings(fields: &Fields) -> Fields {
+    let bytes = |field: &Field| field.clone().with_data_type(as_bytes(field.data_type()));
+    fields.iter().map(|field| bytes(field)).collect()
+}
+
+fn as_bytes(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Utf8 => DataType::Binary,
+        DataType::LargeUtf8 => DataType::LargeBinary,
+        DataType::Struct(fields) => DataType::Struct(without_strings(fields)),
+        DataType::List(item) => DataType::List(item.as_ref().clone().with_data_type(as_bytes(item.data_type())).into()),
+        DataType::LargeList(item) => DataType::LargeList(item.as_ref().clone().with_data_type(as_bytes(item.data_type())).into()),
+        other => other.clone(),
     }
 }
 
@@ -37,7 +56,8 @@ pub(crate) fn take_batch(address: i64, fields: Fields) -> Result<StructArray, Fa
     if array.is_released() || array.num_children() != fields.len() {
         return Err(ArrowError::CDataInterface(format!("expected {} columns, got {}", fields.len(), array.num_children())).into());
     }
-    // SAFETY: the exporter that filled the array also made the schema that `fields` came from, so buffers are as they say.
+    // SAFETY: the exporter that filled the array also made the schema that `fields` came from, so buffers are as they say, but
+    // for what strings hold; `fields` has bytes in their place, which have the same buffers and may hold anything.
     let data = unsafe { arrow_array::ffi::from_ffi_and_data_type(array, DataType::Struct(fields)) }?;
     data.validate()?;
     Ok(StructArray::from(data))

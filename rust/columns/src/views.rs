@@ -2,7 +2,7 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
-use arrow_array::{Array, ArrayRef, BinaryArray, Int32Array, LargeBinaryArray, LargeStringArray, StringArray};
+use arrow_array::{Array, ArrayRef, BinaryArray, Int32Array, LargeBinaryArray};
 use arrow_schema::DataType;
 
 use crate::ColumnError;
@@ -37,33 +37,27 @@ impl BytesColumn {
     }
 }
 
-/// A column of strings.
+/// A column of strings, as bytes: Spark's strings may hold any bytes, so nobody may take them for UTF-8 unchecked.
 #[derive(Debug, Clone)]
-pub enum TextColumn {
-    /// 32-bit offsets.
-    Small(StringArray),
-    /// 64-bit offsets.
-    Large(LargeStringArray),
-}
+pub struct TextColumn(BytesColumn);
 
 impl TextColumn {
+    /// Strings, or the bytes that the boundary made of them.
+    ///
     /// # Errors
-    /// The column is not string.
+    /// The column is neither.
     pub fn try_new(array: &ArrayRef) -> Result<Self, ColumnError> {
         match array.data_type() {
-            DataType::Utf8 => Ok(Self::Small(array.as_string().clone())),
-            DataType::LargeUtf8 => Ok(Self::Large(array.as_string().clone())),
-            other => Err(ColumnError::of("string", other)),
+            DataType::Utf8 => Ok(Self(BytesColumn::Small(array.as_string::<i32>().clone().into()))),
+            DataType::LargeUtf8 => Ok(Self(BytesColumn::Large(array.as_string::<i64>().clone().into()))),
+            other => BytesColumn::try_new(array).map(Self).map_err(|_| ColumnError::of("string", other)),
         }
     }
 
-    /// The text of row `row`; empty for NULL.
+    /// The bytes of row `row`'s text, which need not be UTF-8; empty for NULL.
     #[must_use]
-    pub fn value(&self, row: usize) -> &str {
-        match self {
-            Self::Small(a) => a.value(row),
-            Self::Large(a) => a.value(row),
-        }
+    pub fn value(&self, row: usize) -> &[u8] {
+        self.0.value(row)
     }
 }
 

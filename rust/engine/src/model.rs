@@ -16,9 +16,15 @@ pub struct ModelOptions {
     pub hash: Option<String>,
     /// Least cosine of a variant of reduced precision; 0.999 unless given.
     pub min_cosine: Option<String>,
+    /// The precision asked for; see [`Package::choose_variant`]. f32 unless given.
+    pub precision: Option<String>,
 }
 
 impl ModelOptions {
+    pub(crate) fn precision(&self) -> &str {
+        self.precision.as_deref().unwrap_or("f32")
+    }
+
     pub(crate) fn min_cosine(&self) -> Result<f64, EngineError> {
         let Some(text) = &self.min_cosine else { return Ok(0.999) };
         text.parse().map_err(|_| EngineError::BadRequest(format!("spark.flambeau.precision.minCosine is '{text}', not a number")))
@@ -43,7 +49,7 @@ impl Model {
     pub(crate) fn load(package: Package, options: &ModelOptions) -> Result<Self, EngineError> {
         let started = Instant::now();
         let name = package.descriptor.name.clone();
-        let variant = package.choose_variant(options.min_cosine()?)?;
+        let variant = package.choose_variant(options.precision(), options.min_cosine()?)?;
         let path = package.program(variant)?;
         let module = ScriptModule::load(&path, None)
             .map_err(|error| EngineError::model(&name, format!("{} cannot be loaded as TorchScript: {error}", variant.file)))?;
@@ -83,10 +89,14 @@ impl Model {
         stats::ROWS_FORWARDED.add(rows);
         let tensors = self.in_order(outputs)?;
         for (tensor, declared) in tensors.iter().zip(&self.package.descriptor.outputs) {
-            let expected: Vec<i64> = std::iter::once(rows).chain(declared.shape.iter().copied()).map(|n| n as i64).collect();
-            if tensor.size() != expected {
+            let size = tensor.size();
+            // The longest row's items, where rows differ in length.
+            let longest = declared.lengths.as_ref().map(|_| size.get(1).copied().unwrap_or(-1));
+            let shape = declared.shape.iter().map(|n| *n as i64);
+            let expected: Vec<i64> = std::iter::once(rows as i64).chain(longest).chain(shape).collect();
+            if size != expected {
                 let cause =
-                    format!("output '{}' has shape {:?}; model.toml declares {expected:?} (rows first)", declared.name, tensor.size());
+                    format!("output '{}' has shape {size:?}; model.toml declares {expected:?} (rows first)", declared.name);
                 return Err(EngineError::model(self.name(), cause));
             }
         }

@@ -18,6 +18,7 @@ const IDLE: Duration = Duration::from_secs(600);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     hash: String,
+    precision: String,
     min_cosine_bits: u64,
 }
 
@@ -34,6 +35,15 @@ static MODELS: Lazy<Mutex<HashMap<Key, Slot>>> = Lazy::new(Mutex::default);
 /// # Errors
 /// A package that cannot be read, is not the one that the query was planned with, or does not load.
 pub fn open(directory: &Path, options: &ModelOptions) -> Result<Arc<Model>, EngineError> {
+    let key = |hash: &str| -> Result<Key, EngineError> {
+        Ok(Key { hash: hash.to_owned(), precision: options.precision().to_owned(), min_cosine_bits: options.min_cosine()?.to_bits() })
+    };
+    // The planned content is in memory: no need to read and hash the folder again for every task.
+    if let Some(planned) = &options.hash
+        && let Some(model) = loaded(&key(planned)?)
+    {
+        return Ok(model);
+    }
     let package = Package::open(directory)?;
     if let Some(planned) = &options.hash
         && *planned != package.hash
@@ -41,8 +51,7 @@ pub fn open(directory: &Path, options: &ModelOptions) -> Result<Arc<Model>, Engi
         let cause = "model.toml changed since the query was planned, or differs between machines; run the query again";
         return Err(EngineError::model(&package.descriptor.name, cause));
     }
-    let key = Key { hash: package.hash.clone(), min_cosine_bits: options.min_cosine()?.to_bits() };
-    let cell = slot(key);
+    let cell = slot(key(&package.hash)?);
     cell.get_or_try_init(|| Model::load(package, options).map(Arc::new)).cloned()
 }
 
@@ -56,6 +65,13 @@ pub fn in_memory() -> usize {
 #[must_use]
 pub fn weights_bytes() -> u64 {
     models().values().filter_map(|slot| slot.cell.get()).map(|model| model.weights_bytes()).sum()
+}
+
+fn loaded(key: &Key) -> Option<Arc<Model>> {
+    let mut models = models();
+    let slot = models.get_mut(key)?;
+    slot.used = Instant::now();
+    slot.cell.get().cloned()
 }
 
 fn slot(key: Key) -> Arc<OnceCell<Arc<Model>>> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::{Descriptor, Input, InputKind, Output, Role};
+use super::{Descriptor, Dtype, Input, InputKind, Output, Role};
 use crate::EngineError;
 
 /// Finds contradictions inside `model.toml`.
@@ -70,6 +70,9 @@ fn of_input(input: &Input) -> Result<(), String> {
 }
 
 fn of_output(descriptor: &Descriptor, output: &Output) -> Result<(), String> {
+    if let Some(name) = &output.lengths {
+        of_lengths(descriptor, output, name)?;
+    }
     if output.role == Role::Scores && output.shape.len() != 1 {
         return Err(format!("scores have one dimension, one score per class; the shape is {:?}", output.shape));
     }
@@ -77,6 +80,21 @@ fn of_output(descriptor: &Descriptor, output: &Output) -> Result<(), String> {
         && !descriptor.files.contains_key(file)
     {
         return Err(format!("labels are in '{file}', which [files] does not list"));
+    }
+    Ok(())
+}
+
+/// Rows that differ in length need a count each, and cannot be joined element by element.
+fn of_lengths(descriptor: &Descriptor, output: &Output, name: &str) -> Result<(), String> {
+    if output.role != Role::Other {
+        return Err("rows that differ in length (lengths = …) are for outputs with the role other".into());
+    }
+    let whole = |o: &&Output| o.name == name && o.shape.is_empty() && o.lengths.is_none() && matches!(o.dtype, Dtype::I64 | Dtype::I32);
+    if !descriptor.outputs.iter().any(|o| whole(&o)) {
+        return Err(format!("lengths = '{name}' names no output of shape [] and dtype i64 or i32"));
+    }
+    if descriptor.inputs.iter().any(|input| input.audio.as_ref().is_some_and(|audio| audio.window_samples.is_some())) {
+        return Err("lengths cannot go with window_samples: results of windows are joined element by element".into());
     }
     Ok(())
 }

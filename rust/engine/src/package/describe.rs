@@ -19,9 +19,11 @@ impl Package {
             .iter()
             .zip(&self.labels)
             .map(|(output, labels)| {
+                // -1: rows differ in length.
+                let shape: Vec<i64> = output.lengths.iter().map(|_| -1).chain(output.shape.iter().map(|n| *n as i64)).collect();
                 json!({
                     "name": output.name, "role": output.role, "dtype": output.dtype,
-                    "shape": output.shape, "labels": labels.len(),
+                    "shape": shape, "labels": labels.len(),
                 })
             })
             .collect();

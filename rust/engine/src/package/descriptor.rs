@@ -139,8 +139,11 @@ pub struct Output {
     pub name: String,
     /// What it means.
     pub role: Role,
-    /// Shape of one row, [] for a scalar.
+    /// Shape of one row, [] for a scalar; with `lengths`, of one of its items.
     pub shape: Vec<usize>,
+    /// Another output, of whole numbers and shape []: how many items of this one belong to the row. The program then gives
+    /// `[rows, longest, *shape]`, and a row's value is a list of as many items as its own length says.
+    pub lengths: Option<String>,
     /// f32 unless given.
     #[serde(default)]
     pub dtype: Dtype,
@@ -152,7 +155,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// Elements of one row.
+    /// Elements of one row; of one item where rows differ in length.
     #[must_use]
     pub fn row_len(&self) -> usize {
         self.shape.iter().product()

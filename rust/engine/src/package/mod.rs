@@ -17,6 +17,9 @@ pub use manifest::{list, wrap};
 
 use crate::{EngineError, cpu};
 
+/// What `spark.flambeau.precision` can be.
+const PRECISIONS: &[&str] = &["f32", "bf16", "f16", "fastest"];
+
 /// A package that was read and checked. Its program is not loaded.
 #[derive(Debug, Clone)]
 pub struct Package {
@@ -49,13 +52,21 @@ impl Package {
         Ok(Self { directory: directory.to_owned(), hash, descriptor, labels })
     }
 
-    /// The first variant that this machine can run and whose recorded cosine is at least `min_cosine`.
+    /// The first variant that this machine can run in the precision asked for: `f32`; `bf16` or `f16`, where one of that
+    /// precision has a recorded cosine of at least `min_cosine`, else f32; `fastest`, whichever comes first in the package.
     ///
     /// # Errors
-    /// If there is none; the message says why for each.
-    pub fn choose_variant(&self, min_cosine: f64) -> Result<&Variant, EngineError> {
+    /// If there is none, or no such precision; the message says why for each.
+    pub fn choose_variant(&self, precision: &str, min_cosine: f64) -> Result<&Variant, EngineError> {
+        if !PRECISIONS.contains(&precision) {
+            let text = format!("spark.flambeau.precision is '{precision}'; it can be {}", PRECISIONS.join(", "));
+            return Err(EngineError::BadRequest(text));
+        }
+        let asked = |variant: &&Variant| precision == "fastest" || variant.precision == precision;
+        let fallback = |variant: &&Variant| !asked(variant) && variant.precision == "f32";
+        let variants: Vec<_> = self.descriptor.variants.iter().filter(asked).chain(self.descriptor.variants.iter().filter(fallback)).collect();
         let mut refused = Vec::new();
-        for variant in &self.descriptor.variants {
+        for variant in variants {
             let why = if variant.engine != EngineKind::Torchscript {
                 Some("this build runs TorchScript only".to_owned())
             } else if let Some(feature) = cpu::lacks(&variant.requires) {

@@ -35,7 +35,7 @@ impl TextInputPreparer {
 
     pub(super) fn stage(&self, column: &ArrayRef, rows: &[usize]) -> Result<Staged, EngineError> {
         let texts = TextColumn::try_new(column).map_err(|error| EngineError::Internal(error.to_string()))?;
-        let encoded: Vec<_> = pool::install(|| rows.par_iter().map(|&row| self.text.encode(texts.value(row))).collect());
+        let encoded: Vec<_> = pool::install(|| rows.par_iter().map(|&row| self.text.encode_bytes(texts.value(row))).collect());
         let mut faults = Vec::new();
         let tokens = encoded
             .into_iter()

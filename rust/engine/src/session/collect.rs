@@ -31,10 +31,19 @@ impl Collector {
                 self.outputs.push(Tensor::f_zeros(shape, (output.kind(), output.device()))?);
             }
         }
+        for (all, output) in self.outputs.iter_mut().zip(&outputs) {
+            widen(all, output)?;
+        }
         let index: Vec<i64> = places.iter().map(|place| *place as i64).collect();
         let index = Tensor::from_slice(&index);
         for (all, output) in self.outputs.iter_mut().zip(outputs) {
-            let _ = all.f_index_copy_(0, &index, &output)?;
+            let items = output.size().get(1).copied().filter(|n| all.size().get(1) != Some(n));
+            // A pass of shorter rows fills the beginning of its places.
+            let mut target = match items {
+                Some(n) => all.f_narrow(1, 0, n)?,
+                None => all.shallow_clone(),
+            };
+            let _ = target.f_index_copy_(0, &index, &output)?;
         }
         Ok(())
     }
@@ -44,6 +53,18 @@ impl Collector {
         let Some(pooling) = pooling else { return Ok(self.outputs) };
         self.outputs.iter().map(|output| pooled(output, pooling)).collect()
     }
+}
+
+/// Makes room for the items of `output` in dimension 1, which differs between passes where rows differ in length.
+fn widen(all: &mut Tensor, output: &Tensor) -> Result<(), TchError> {
+    let (Some(&have), Some(&need)) = (all.size().get(1), output.size().get(1)) else { return Ok(()) };
+    if need > have {
+        let mut shape = all.size();
+        shape[1] = need - have;
+        let room = Tensor::f_zeros(shape, (all.kind(), all.device()))?;
+        *all = Tensor::f_cat(&[&*all, &room], 1)?;
+    }
+    Ok(())
 }
 
 fn pooled(output: &Tensor, pooling: &Pooling) -> Result<Tensor, TchError> {

@@ -30,13 +30,37 @@ impl Context<'_> {
         self.present.iter().filter(|p| **p).count()
     }
 
+    /// Items of each sound row in output `index`, where rows differ in length.
+    fn lengths(&self, index: usize) -> Result<Option<Vec<usize>>, EngineError> {
+        let outputs = &self.package.descriptor.outputs;
+        let output = &outputs[index];
+        let Some(at) = output.lengths.as_ref().and_then(|name| outputs.iter().position(|o| o.name == *name)) else { return Ok(None) };
+        let lengths = self.values::<i64>(at, Kind::Int64)?;
+        let longest = self.outputs.get(index).and_then(|tensor| tensor.size().get(1).copied()).unwrap_or(0);
+        let checked = lengths.into_iter().map(|n| usize::try_from(n).ok().filter(|_| n <= longest));
+        checked.collect::<Option<Vec<usize>>>().map(Some).ok_or_else(|| {
+            let cause = format!("output '{}' says that a row has more items than the {longest} of output '{}'", outputs[at].name, output.name);
+            EngineError::model(&self.package.descriptor.name, cause)
+        })
+    }
+
     /// Output `index` as contiguous values of one kind, rows one after another.
     fn values<T: memory::TensorElement>(&self, index: usize, kind: Kind) -> Result<Vec<T>, EngineError> {
         let Some(tensor) = self.outputs.get(index) else { return Ok(Vec::new()) };
-        copied(tensor, kind)
+        let torch = |error| EngineError::torch(&self.package.descriptor.name, error);
+        let own = self.lengths(index)?.map(|lengths| own_items(tensor, &lengths)).transpose().map_err(torch)?;
+        copied(own.as_ref().unwrap_or(tensor), kind)
             .map_err(|error| EngineError::torch(&self.package.descriptor.name, error))?
             .ok_or_else(|| internal("an output is not dense"))
     }
+}
+
+/// The items that belong to their rows, rows one after another: `[rows, longest, …]` becomes `[items, …]`.
+fn own_items(tensor: &Tensor, lengths: &[usize]) -> Result<Tensor, tch::TchError> {
+    let lengths: Vec<i64> = lengths.iter().map(|n| *n as i64).collect();
+    let positions = Tensor::f_arange(tensor.size().get(1).copied().unwrap_or(0), (Kind::Int64, tensor.device()))?;
+    let own = positions.f_unsqueeze(0)?.f_lt_tensor(&Tensor::f_from_slice(&lengths)?.f_unsqueeze(1)?)?;
+    tensor.f_index(&[Some(own)])
 }
 
 fn copied<T: memory::TensorElement>(tensor: &Tensor, kind: Kind) -> Result<Option<Vec<T>>, tch::TchError> {
@@ -123,11 +147,13 @@ pub(super) fn everything(context: &Context) -> Result<ArrayRef, EngineError> {
     let mut columns = Vec::with_capacity(outputs.len());
     for (index, output) in outputs.iter().enumerate() {
         let values = leaf(context, index, output.dtype)?;
-        let column = if output.shape.is_empty() {
+        let too_many = || internal("an output exceeds 2^31 values a batch; lower spark.flambeau.batch.rows");
+        let column = if let Some(lengths) = context.lengths(index)? {
+            nested::ragged(values, &output.shape, &lengths, context.present).ok_or_else(too_many)?
+        } else if output.shape.is_empty() {
             scalars(&values, context.present)?
         } else {
-            nested::lists(values, &output.shape, context.present)
-                .ok_or_else(|| internal("an output exceeds 2^31 values a batch; lower spark.flambeau.batch.rows"))?
+            nested::lists(values, &output.shape, context.present).ok_or_else(too_many)?
         };
         columns.push(column);
     }

@@ -22,9 +22,17 @@ import io.flambeau.models.ModelRef
  */
 final case class OutputRequest(task: String, k: Int, tolerant: Boolean)
 
-/** Running totals of one session. Times in nanoseconds of the task thread's wall clock. */
+/**
+ * Running totals of one session. Times in nanoseconds of the task thread's wall clock; tokens (of texts) or samples (of
+ * sounds) with and without the padding that brings the rows of one pass to one length.
+ */
 final case class Counters(
-    rows: Long, forwards: Long, badRows: Long, loadNs: Long, prepareNs: Long, forwardNs: Long, convertNs: Long, peakNativeBytes: Long)
+    rows: Long, forwards: Long, badRows: Long, loadNs: Long, prepareNs: Long, forwardNs: Long, convertNs: Long, peakNativeBytes: Long,
+    realTokens: Long, paddedTokens: Long)
+
+object Counters {
+  val Zero: Counters = Counters(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+}
 
 /**
  * One task's evaluation of one model: used by the task thread only. It owns a model handle (the weights stay in the process
@@ -36,7 +44,7 @@ final class ModelSession private (model: AtomicLong, session: AtomicLong, loadNs
     extends AutoCloseable {
 
   private val CounterCount = 9
-  private var totals = Counters(0, 0, 0, loadNs, 0, 0, 0, 0)
+  private var totals = Counters.Zero.copy(loadNs = loadNs)
 
   def counters: Counters = totals
 
@@ -79,7 +87,7 @@ final class ModelSession private (model: AtomicLong, session: AtomicLong, loadNs
   private def add(c: Array[Long]): Unit = totals = totals.copy(
     rows = totals.rows + c(0), forwards = totals.forwards + c(1), badRows = totals.badRows + c(2),
     prepareNs = totals.prepareNs + c(3), forwardNs = totals.forwardNs + c(4), convertNs = totals.convertNs + c(5),
-    peakNativeBytes = math.max(totals.peakNativeBytes, c(6)))
+    peakNativeBytes = math.max(totals.peakNativeBytes, c(6)), realTokens = totals.realTokens + c(7), paddedTokens = totals.paddedTokens + c(8))
 
   override def close(): Unit =
     try NativeBridge.close(session.getAndSet(0))

@@ -53,6 +53,10 @@ object FlambeauConf {
     Prefix + "image.maxPixels", "178956970",
     "An image of more pixels than this (read from its header, before decoding) is bad input.")
 
+  val Precision: Setting = Setting(
+    Prefix + "precision", "f32",
+    "Precision that models run in: `f32`; `bf16` or `f16`, for packages that hold such a variant (others stay in f32); `fastest`, the first variant of a package that the machine can run.")
+
   val MinCosine: Setting = Setting(
     Prefix + "precision.minCosine", "0.999",
     "A variant of reduced precision runs only if the cosine its package recorded against f32 is at least this. 1.0 allows f32 only.")
@@ -62,7 +66,7 @@ object FlambeauConf {
     "Level of the native side's messages (error, warn, info, debug, trace); they appear in Spark's log under io.flambeau.native.", perProcess = true)
 
   val all: Seq[Setting] = Seq(
-    BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, MinCosine, ModelsMaxBytes, Libtorch, NativeDirectory, DecodeThreads, LogLevel)
+    BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, Precision, MinCosine, ModelsMaxBytes, Libtorch, NativeDirectory, DecodeThreads, LogLevel)
 
   /** Named functions: `spark.flambeau.udf.<name>=<model>`. */
   val UdfPrefix: String = Prefix + "udf."

@@ -77,6 +77,7 @@ object EvalModelExec {
     val fault = conf.getConfString(FlambeauConf.InternalFault, "")
     Map(
       "max_pixels" -> FlambeauConf.long(conf, FlambeauConf.ImageMaxPixels).toString,
+      "precision" -> FlambeauConf.string(conf, FlambeauConf.Precision),
       "min_cosine" -> FlambeauConf.double(conf, FlambeauConf.MinCosine).toString) ++
       (if (fault.isEmpty) Map.empty else Map("fault" -> fault))
   }

@@ -27,7 +27,10 @@ private[sql] object EvalModelMetrics {
     ("forwardTime", "time to forward", Time),
     ("convertTime", "time to convert", Time),
     // The peak of each task; the sum over tasks means nothing, the maximum does.
-    ("peakNativeBytes", "peak native bytes", Size))
+    ("peakNativeBytes", "peak native bytes", Size),
+    // Of texts and sounds: real / padded is how well passes are filled.
+    ("realTokens", "real tokens", Count),
+    ("paddedTokens", "padded tokens", Count))
 
   def create(context: SparkContext): Map[String, SQLMetric] = declared.map { case (key, label, kind) =>
     key -> (kind match {
@@ -40,7 +43,7 @@ private[sql] object EvalModelMetrics {
 
 /** One task's side of the metrics: remembers what it published, adds the difference. */
 private[sql] final class EvalModelMetrics(metrics: Map[String, SQLMetric]) {
-  private var published = Counters(0, 0, 0, 0, 0, 0, 0, 0)
+  private var published = Counters.Zero
 
   /** Bytes of one batch as it crosses the boundary. */
   def batch(bytesIn: Long, bytesOut: Long): Unit = {
@@ -58,6 +61,8 @@ private[sql] final class EvalModelMetrics(metrics: Map[String, SQLMetric]) {
     metrics("forwardTime").add(totals.forwardNs - published.forwardNs)
     metrics("convertTime").add(totals.convertNs - published.convertNs)
     metrics("peakNativeBytes").add(math.max(0, totals.peakNativeBytes - published.peakNativeBytes))
+    metrics("realTokens").add(totals.realTokens - published.realTokens)
+    metrics("paddedTokens").add(totals.paddedTokens - published.paddedTokens)
     published = totals
   }
 }

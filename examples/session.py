@@ -1,0 +1,44 @@
+"""The Spark session of the examples: local, quiet, with Flambeau, and the models of build/models on its path."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "python"), str(ROOT / "models")]
+
+import flambeau
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+MODELS = ROOT / "build" / "models"
+"""Where `./gradlew models` puts every package that has a recipe."""
+
+
+def open_session(name: str, **settings: str) -> SparkSession:
+    """A session on all cores of this machine, with further settings."""
+    from pyspark.sql import SparkSession
+
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    builder = flambeau.configure(SparkSession.builder.master("local[*]").appName(name))
+    quiet = {
+        "spark.log.level": "ERROR",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.shuffle.partitions": "4",
+        "spark.flambeau.models.path": str(MODELS),
+    }
+    for key, value in {**quiet, **settings}.items():
+        builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def model(name: str) -> str:
+    """The name, if its package has been made."""
+    if not (MODELS / name / "model.toml").is_file():
+        raise SystemExit(f"there is no model package {MODELS / name}: run ./gradlew models (or models/{name}.py)")
+    return name

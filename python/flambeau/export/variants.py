@@ -1,0 +1,94 @@
+"""Variants of reduced precision: the same program in bf16 or f16, with f32 inputs and outputs.
+
+What lives here: `reduced`, which makes one out of the compiled f32 program and measures how near its results are. A variant
+says which processor features make it fast; elsewhere the engine takes the f32 one. It runs only where
+`spark.flambeau.precision` asks for it.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .program import PARITY_ROWS, example_batch, in_order, run
+from .specs import ExportError, Input, Output
+
+PRECISIONS = {"bf16": (torch.bfloat16, ["avx512_bf16"]), "f16": (torch.float16, ["avx512_fp16"])}
+"""Precision: element type, and the processor features (Linux' names) without which it is slower than f32."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A program in reduced precision. `cosine`: the least of any row of any float output, against the f32 program."""
+
+    precision: str
+    program: bytes
+    requires: Sequence[str]
+    cosine: float
+
+    @property
+    def file(self) -> str:
+        """Its name in the package."""
+        return f"model-{self.precision}.pt"
+
+
+class _Reduced(nn.Module):
+    """Casts floats on the way in and back on the way out."""
+
+    def __init__(self, program: torch.jit.ScriptModule, outputs: Sequence[Output], dtype: torch.dtype) -> None:
+        super().__init__()
+        self.program = program.to(dtype)
+        self._names = [output.name for output in outputs]
+        self._dtype = dtype
+
+    def forward(self, *batch: Tensor) -> tuple[Tensor, ...] | Tensor:
+        given = [value.to(self._dtype) if value.is_floating_point() else value for value in batch]
+        results = in_order(self.program(*given), self._names)
+        back = tuple(value.float() if value.dtype == self._dtype else value for value in results)
+        return back[0] if len(back) == 1 else back
+
+
+def reduced(
+    program: bytes, precision: str, inputs: Sequence[Input], outputs: Sequence[Output], example: Sequence[Tensor] | None
+) -> Variant:
+    """The program in `precision`, measured on `example` and on random batches.
+
+    Raises:
+        ExportError: no such precision, or the program cannot run in it.
+    """
+    if precision not in PRECISIONS:
+        raise ExportError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
+    dtype, requires = PRECISIONS[precision]
+    batches = [example_batch(inputs, rows, seed=rows) for rows in PARITY_ROWS]
+    if example is not None:
+        batches.append(list(example))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        full = torch.jit.load(io.BytesIO(program)).eval()
+        wrapper = _Reduced(torch.jit.load(io.BytesIO(program)).eval(), outputs, dtype).eval()
+        with torch.no_grad():
+            try:
+                small = torch.jit.trace(wrapper, tuple(batches[-1]), check_trace=False)
+            except RuntimeError as error:
+                reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+                raise ExportError(f"the program does not run in {precision}: {reason}") from error
+        buffer = io.BytesIO()
+        torch.jit.save(small, buffer)
+    cosine = min(_cosine(run(full, batch, outputs), run(small, batch, outputs)) for batch in batches)
+    return Variant(precision, buffer.getvalue(), requires, cosine)
+
+
+def _cosine(right: Sequence[Tensor], given: Sequence[Tensor]) -> float:
+    least = 1.0
+    for a, b in zip(right, given):
+        if a.is_floating_point() and a.numel():
+            rows = a.shape[0]
+            x, y = a.reshape(rows, -1).double(), b.reshape(rows, -1).double()
+            cosine = torch.where((x == y).all(dim=1), 1.0, nn.functional.cosine_similarity(x, y, dim=1, eps=1e-30))
+            least = min(least, float(cosine.min()))
+    return least

@@ -1,0 +1,44 @@
+//! Which variant of a package runs: by what the processor has, the precision asked for, and the recorded cosine.
+
+
+use std::fs;
+use std::path::PathBuf;
+
+use flambeau_engine::Package;
+
+/// A package of three variants that differ in precision; programs are not opened here.
+fn package(name: &str) -> Package {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(&folder).unwrap();
+    let variant = |file: &str, precision: &str, more: &str| {
+        format!("[[variant]]\nfile = \"{file}\"\nengine = \"torchscript\"\nprecision = \"{precision}\"\nsha256 = \"00\"\n{more}\n")
+    };
+    let text = format!(
+        "format = 1\nname = \"three\"\nlicense = \"MIT\"\n[[input]]\nname = \"x\"\nkind = \"tensor\"\n[[output]]\nname = \"y\"\n\
+         role = \"other\"\nshape = []\n{}{}{}",
+        variant("never.pt", "bf16", "cosine = 0.9999\nrequires = [\"no_such_feature\"]"),
+        variant("half.pt", "bf16", "cosine = 0.9995"),
+        variant("full.pt", "f32", ""),
+    );
+    fs::write(folder.join("model.toml"), text).unwrap();
+    Package::open(&folder).unwrap()
+}
+
+fn chosen(precision: &str, min_cosine: f64) -> String {
+    package(&format!("variants-{precision}-{min_cosine}")).choose_variant(precision, min_cosine).unwrap().file.clone()
+}
+
+#[test]
+fn reduced_precision_runs_only_when_asked_for_and_faithful() {
+    assert_eq!(chosen("f32", 0.0), "full.pt");
+    assert_eq!(chosen("bf16", 0.999), "half.pt");
+    assert_eq!(chosen("fastest", 0.999), "half.pt");
+    assert_eq!(chosen("bf16", 0.9999), "full.pt");
+    assert_eq!(chosen("f16", 0.5), "full.pt", "a precision that the package lacks");
+}
+
+#[test]
+fn an_unknown_precision_is_named_with_the_setting() {
+    let error = package("variants-unknown").choose_variant("int8", 0.9).unwrap_err().to_string();
+    assert!(error.contains("spark.flambeau.precision") && error.contains("int8"), "{error}");
+}

@@ -1,0 +1,45 @@
+"""One input of each modality, and how to ask for it: shared by the tests that hold all surfaces to the same numbers.
+
+What lives here: `inputs` (a photo, a text, half a minute of a meeting, four numbers), `CALLS` (what is asked of which
+model), `packages` (model to package), `as_bytes` (a result as its exact bits).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from support import MODELS, PACKAGES, PHOTOS
+
+CALLS = {
+    "image": ("image", "efficientnet_lite0"),
+    "text": ("text", "minilm_l6_v2"),
+    "audio": ("audio", "resemblyzer"),
+    "numbers": ("numbers", "tiny"),
+}
+"""What is asked -> the column and the model of `featurize`."""
+
+
+def packages() -> dict[str, str]:
+    """Model -> its package."""
+    return {model: str((PACKAGES if model == "tiny" else MODELS) / model) for _, model in CALLS.values()}
+
+
+def inputs(meetings: Path) -> Mapping[str, object]:
+    """Column -> the value of the one row. The photos must have been provided."""
+    import real_data
+
+    real_data.meetings(meetings)
+    return {
+        "image": (PHOTOS / "chelsea.png").read_bytes(),
+        "text": "a domesticated animal that sleeps on warm roofs",
+        "audio": (meetings / "trn09.wav").read_bytes(),
+        "numbers": [0.1, -2.5, 3.25, 1e-3],
+    }
+
+
+def as_bytes(values: Iterable[float]) -> str:
+    """The 32-bit floats in hexadecimal."""
+    numbers = list(values)
+    return struct.pack(f"<{len(numbers)}f", *numbers).hex()

@@ -1,0 +1,146 @@
+"""What users' tables really hold: every odd row gets a right answer or a clear error, in every modality, and nothing crashes."""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+import wave
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from support import MODELS
+
+from flambeau import functions as F
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+TEXT, VOICE, SPEAKER = (str(MODELS / name) for name in ("minilm_l6_v2", "silero_vad", "resemblyzer"))
+PHOTO = "efficientnet_lite0"
+
+
+def wav(samples: list[int] | bytes, rate: int = 16_000) -> bytes:
+    """A mono 16-bit WAV file."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(rate)
+        writer.writeframes(samples if isinstance(samples, bytes) else struct.pack(f"<{len(samples)}h", *samples))
+    return buffer.getvalue()
+
+
+def float_wav(samples: list[float]) -> bytes:
+    """A mono 32-bit float WAV file at 16 kHz, which can hold what no sound is."""
+    data = struct.pack(f"<{len(samples)}f", *samples)
+    fmt = struct.pack("<HHIIHH", 3, 1, 16_000, 64_000, 4, 32)
+    body = b"WAVEfmt " + struct.pack("<I", len(fmt)) + fmt + b"data" + struct.pack("<I", len(data)) + data
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def unit(values: list[float]) -> bool:
+    """Whether all are finite and their length is 1."""
+    return all(map(math.isfinite, values)) and abs(sum(v * v for v in values) - 1) < 1e-3
+
+
+def test_texts(spark: SparkSession) -> None:
+    odd = ["", " ", "\t\n", "\x00", "a\u0000b", "\ufffd\ufffe", "👩‍👩‍👧‍👦" * 300, "ﷺ" * 500, "\u202ereversed", "x" * 100_000, "word " * 30_000]
+    rows = spark.createDataFrame([(text,) for text in odd], "text string").select(F.featurize("text", TEXT).alias("f"))
+    assert all(unit(row.f) for row in rows.collect()) and rows.count() == len(odd)
+
+
+def test_bytes_that_are_no_utf_8(spark: SparkSession) -> None:
+    """Spark's strings can hold any bytes: lone surrogates, cut and overlong sequences."""
+    broken = ["eda080", "edb080", "c3", "c080", "ff", "61f09f98"]
+    rows = spark.createDataFrame([(text,) for text in broken], "hex string").selectExpr("CAST(unhex(hex) AS STRING) AS text")
+    tried = rows.select(F.try_featurize("text", TEXT).alias("f")).collect()
+    assert all(row.f is None or unit(row.f) for row in tried) and len(tried) == len(broken)
+    if any(row.f is None for row in tried):
+        with pytest.raises(Exception, match="UTF-8"):
+            rows.select(F.featurize("text", TEXT)).collect()
+
+
+def test_a_string_of_10_mb(spark: SparkSession) -> None:
+    rows = spark.sql("SELECT repeat('a long story, ', 750000) AS text UNION ALL SELECT 'a short one'")
+    found = rows.select(F.featurize("text", TEXT).alias("f")).collect()
+    assert len(found) == 2 and all(unit(row.f) for row in found)
+
+
+def test_sounds(spark: SparkSession) -> None:
+    clips = {
+        "silence": wav([0] * 16_000),
+        "one sample": wav([1000]),
+        "loudest": wav([32767, -32768] * 8_000),
+        "slow": wav([100] * 800, rate=8_000),
+    }
+    rows = spark.createDataFrame([(name, bytearray(clip)) for name, clip in clips.items()], "name string, clip binary")
+    found = rows.select("name", F.infer(VOICE, "clip").alias("voice"), F.featurize("clip", SPEAKER).alias("f")).collect()
+    for row in found:
+        assert all(0 <= p <= 1 for p in row.voice.windows) and row.voice.window_count == len(row.voice.windows) > 0
+        assert all(map(math.isfinite, row.f))
+    assert {row.name: row.voice.speech[0] for row in found}["silence"] <= 0.05
+
+
+def test_sounds_that_are_none(spark: SparkSession) -> None:
+    good = wav([0] * 1600)
+    broken = {
+        "empty": b"",
+        "no samples": wav([]),
+        "text": b"this is no sound",
+        "header only": good[:30],
+        "nan": float_wav([0.0, math.nan, 0.0]),
+        "infinity": float_wav([math.inf] * 100),
+        "a photo": b"\x89PNG\r\n\x1a\n" + b"\0" * 100,
+        "an opus file": b"OggS\0\2" + b"\0" * 20 + b"\1\x13OpusHead\1\1" + b"\0" * 60,
+    }
+    rows = spark.createDataFrame([(name, bytearray(clip)) for name, clip in broken.items()], "name string, clip binary")
+    tried = {row.name: row.p for row in rows.select("name", F.try_infer(VOICE, "clip").alias("p")).collect()}
+    for name, row in tried.items():
+        assert row is None or all(map(math.isfinite, row.windows)), name
+        if row is None:
+            with pytest.raises(Exception, match="FLAMBEAU_BAD_INPUT") as error:
+                rows.where(rows.name == name).select(F.infer(VOICE, "clip")).collect()
+            assert "silero_vad" in str(error.value) and "try_infer" in str(error.value)
+    refused = {name for name, row in tried.items() if row is None}
+    assert refused >= {"empty", "text", "header only", "nan", "infinity", "a photo", "an opus file"}
+
+
+def test_numbers(spark: SparkSession) -> None:
+    rows = spark.sql("""
+        SELECT * FROM VALUES (1, array(float('NaN'), 1, 2, 3)), (2, array(float('inf'), float('-inf'), 0, -0.0F)),
+                             (3, array(1F, 2, 3)), (4, array(1F, NULL, 3, 4)), (5, CAST(array() AS ARRAY<FLOAT>)) AS t(id, x)""")
+    found = {row.id: row.f for row in rows.select("id", F.try_featurize("x", "tiny").alias("f")).collect()}
+    assert math.isnan(found[1][0]) and found[1][1:] == [2.0, 4.0]
+    assert found[2] == [math.inf, -math.inf, 0.0]
+    assert found[3] is found[4] is found[5] is None
+    for id, says in ((3, r"\[3\]|3 "), (4, "NULL|null"), (5, r"\[0\]|0 ")):
+        with pytest.raises(Exception, match=says):
+            rows.where(f"id = {id}").select(F.featurize("x", "tiny")).collect()
+
+
+@pytest.mark.parametrize(("model", "kind"), [(PHOTO, "binary"), (TEXT, "string"), (VOICE, "binary"), ("tiny", "array<float>")])
+def test_no_rows_and_empty_partitions(spark: SparkSession, model: str, kind: str) -> None:
+    rows = spark.createDataFrame([], f"x {kind}")
+    assert rows.select(F.infer(model, "x")).collect() == []
+    nothing = spark.createDataFrame([(None,)], f"x {kind}").repartition(7)
+    assert nothing.select(F.infer(model, "x")).head()[0] is None
+
+
+def test_rows_of_50_mb(spark: SparkSession, tmp_path: Path) -> None:
+    """One photo and one recording, larger than a batch: batches of one row."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.effect_noise((4800, 3600), 90).convert("RGB").save(buffer, "BMP")
+    photo = buffer.getvalue()
+    recording = wav(b"\1\0" * 26_000_000)
+    assert len(photo) > 50_000_000 and len(recording) > 50_000_000
+    (tmp_path / "photo.bmp").write_bytes(photo)
+    (tmp_path / "recording.wav").write_bytes(recording)
+    files = spark.read.format("binaryFile").load(tmp_path.as_uri())
+    features = files.where("path LIKE '%.bmp'").select(F.featurize("content", PHOTO).alias("f")).head().f
+    assert len(features) == 1280 and all(map(math.isfinite, features))
+    speech = files.where("path LIKE '%.wav'").select(F.classify("content", VOICE, 1)[0].alias("v")).head().v
+    assert 0 <= speech.probability <= 0.05
