@@ -57,7 +57,7 @@ object TrainingFeed {
    */
   def open(directory: Path, schema: StructType, slots: Int, dense: Map[String, Seq[Int]], allocator: BufferAllocator): TrainingFeed = {
     NativeLibrary.ensureLoaded()
-    val spec = Json.write(Map("directory" -> directory.toString, "slots" -> slots, "dense" -> dense))
+    val spec = Json.write(Map[String, Any]("directory" -> directory.toString, "slots" -> slots, "dense" -> dense))
     CStructs.using(allocator) { structs =>
       val struct = structs.schema()
       Data.exportSchema(allocator, ArrowAccess.toArrowSchema(schema), null, struct)
@@ -77,7 +77,7 @@ object TrainingStore {
   /** Listens on a free port of `host`, an address of this machine that all workers reach. */
   def open(host: String, timeoutMillis: Long): TrainingStore = {
     NativeLibrary.ensureLoaded()
-    new TrainingStore(new AtomicLong(NativeBridge.openStore(Json.write(Map("host" -> host, "timeout_ms" -> timeoutMillis)))))
+    new TrainingStore(new AtomicLong(NativeBridge.openStore(Json.write(Map[String, Any]("host" -> host, "timeout_ms" -> timeoutMillis)))))
   }
 }
 

@@ -27,7 +27,7 @@ import io.flambeau.sql.ModelTask
  * Results are scalars and nested arrays as the package declares them; with `outputType = vector`, outputs of one dimension
  * are vectors.
  */
-class TorchModelTransformer(override val uid: String) extends ModelStage with HasOutputType {
+class TorchModelTransformer(override val uid: String) extends PretrainedStage with HasOutputType {
   def this() = this(Identifiable.randomUID("torchModelTransformer"))
 
   /** Model: a name (looked up in spark.flambeau.models.path, then in jars), a path or a URI. No default. */
