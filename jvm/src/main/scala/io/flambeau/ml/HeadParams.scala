@@ -65,8 +65,11 @@ object HasTrainingLoss {
   /** A method of the program is named `method:NAME`. */
   private[ml] val Method = "method:"
 
+  /** As it stands among the names of losses. */
+  private[ml] val MethodExample: String = Method + "NAME"
+
   private[ml] def allowed(losses: Array[String], name: String): Boolean =
-    losses.contains(name) || (losses.exists(_.startsWith(Method)) && name.startsWith(Method) && name.length > Method.length)
+    losses.contains(name) || (losses.contains(MethodExample) && name.startsWith(Method) && name.length > Method.length)
 }
 
 /** How classes count. */

@@ -76,7 +76,7 @@ trait HasTrainingLoop extends Params with HasSeed {
 
   setDefault(
     batchSize -> 64, maxEpochs -> 20, minDelta -> 0.0, metric -> "loss", restoreBest -> true, precision -> "f32", numWorkers -> 1,
-    checkpointEpochs -> 1, keepCheckpoints -> 2, peerTimeout -> 120)
+    checkpointEpochs -> 1, keepCheckpoints -> 2, peerTimeout -> 120, seed -> 0L)
 
   def setSeed(value: Long): this.type = set(seed, value)
   final def getBatchSize: Int = $(batchSize)

@@ -34,6 +34,9 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
   /** Fails if columns and parameters do not fit. */
   private[ml] def check(schema: StructType, conf: SQLConf): Unit
 
+  /** Parameters that decide which rows are fed, and how. */
+  private[ml] def feedParams: Seq[String] = TorchTrainer.FeedParams
+
   /** The model without parameters. */
   private[ml] def newModel(): M
 
@@ -101,7 +104,7 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
   }
 
   /** What two parameter maps must share to share a feed. */
-  private def feedKey: Seq[Any] = TorchTrainer.FeedParams.filter(hasParam).map(name => get(getParam(name)).orElse(getDefault(getParam(name))))
+  private def feedKey: Seq[Any] = feedParams.filter(hasParam).map(name => get(getParam(name)).orElse(getDefault(getParam(name))))
 
   private def runSpec(schema: StructType, conf: SQLConf, fitName: String, run: Int): RunSpec = {
     val (program, learning, result) = training(schema, conf)
@@ -129,6 +132,6 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
 
 private[ml] object TorchTrainer {
   private val FeedParams = Seq(
-    "featuresCol", "labelCol", "weightCol", "validationIndicatorCol", "modelName", "model", "inputMapping", "handleInvalid", "batchSize",
+    "featuresCol", "labelCol", "weightCol", "validationIndicatorCol", "modelName", "inputMapping", "handleInvalid", "batchSize",
     "numWorkers", "peerTimeout", "groupCol")
 }
