@@ -33,6 +33,7 @@ from .pretrained import (
     DeepTextFeaturizer,
     TorchModelTransformer,
 )
+from .search import RandomSearch, SearchModel, SuccessiveHalving, choice, integer, log_uniform, uniform
 from .summary import TrainingSummary
 from .training import (
     TorchClassificationModel,
@@ -48,6 +49,9 @@ __all__ = [
     "DeepImageFeaturizer",
     "DeepImagePredictor",
     "DeepTextFeaturizer",
+    "RandomSearch",
+    "SearchModel",
+    "SuccessiveHalving",
     "TorchClassificationModel",
     "TorchClassifier",
     "TorchEstimator",
@@ -56,4 +60,8 @@ __all__ = [
     "TorchRegressionModel",
     "TorchRegressor",
     "TrainingSummary",
+    "choice",
+    "integer",
+    "log_uniform",
+    "uniform",
 ]
