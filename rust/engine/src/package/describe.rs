@@ -31,6 +31,7 @@ impl Package {
             "description": descriptor.description,
             "license": descriptor.license,
             "batch_rows": descriptor.batch_rows(),
+            "trainable": descriptor.trainable,
             "inputs": inputs,
             "outputs": outputs,
         })
