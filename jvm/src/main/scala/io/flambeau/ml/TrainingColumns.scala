@@ -64,7 +64,13 @@ private[ml] final class TrainingColumns(schema: StructType, fail: String => Noth
     case other => fail(s"validationIndicatorCol must be BOOLEAN, column '$column' is ${other.sql}")
   }
 
-  def classLabels(column: String): ClassLabels = Attribute.fromStructField(field(column)) match {
+  /** What the metadata of a column of numbers say; Spark ML puts them on no other. */
+  def classLabels(column: String): ClassLabels = field(column).dataType match {
+    case _: NumericType => classLabels(Attribute.fromStructField(field(column)))
+    case _ => ClassLabels(None, None)
+  }
+
+  private def classLabels(attribute: Attribute): ClassLabels = attribute match {
     case nominal: NominalAttribute => ClassLabels(nominal.values.map(_.toSeq), nominal.values.map(_.length).orElse(nominal.getNumValues))
     case binary: BinaryAttribute => ClassLabels(binary.values.map(_.toSeq), Some(2))
     case _ => ClassLabels(None, None)

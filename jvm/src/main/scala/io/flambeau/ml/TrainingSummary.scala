@@ -41,7 +41,7 @@ final class TrainingSummary private[ml] (
     val rows = epochs.map { e =>
       val rate = if (e.seconds > 0) e.samples / e.seconds else 0.0
       Row.fromSeq(
-        Seq[Any](e.epoch, e.trainLoss, e.validationLoss.map(Double.box).orNull) ++ names.map(n => e.metrics.get(n).map(Double.box).orNull) ++
+        Seq[Any](e.epoch + 1, e.trainLoss, e.validationLoss.map(Double.box).orNull) ++ names.map(n => e.metrics.get(n).map(Double.box).orNull) ++
           Seq[Any](e.lr, e.samples, e.seconds, rate))
     }
     import scala.jdk.CollectionConverters._

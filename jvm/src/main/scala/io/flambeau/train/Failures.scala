@@ -17,7 +17,7 @@ private[train] object Failures {
   def translated(owner: String, rank: Int, world: Int, cause: NativeException): FlambeauException = {
     val (condition, advice) = cause.kind match {
       case "diverged" =>
-        ("FLAMBEAU_DIVERGED", "Lower learningRate, set clipNorm or warmupSteps, scale the features, or look at the rows named here.")
+        ("FLAMBEAU_DIVERGED", "Scaling the features or warmupSteps help too. An id is the row's partition, times 2^33, plus its position there.")
       case "peer" =>
         ("FLAMBEAU_PEER", "The stage is tried again, from the last checkpoint if checkpointDir is set; look at the log of the worker that failed first. If none failed, raise peerTimeout.")
       case "bad_input" => ("FLAMBEAU_BAD_INPUT", "Repair the row, or filter it out.")

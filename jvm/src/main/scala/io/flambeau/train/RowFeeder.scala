@@ -49,7 +49,7 @@ private[train] final class RowFeeder(
   /** Reads up to the first whole row, which tells how many features a row has. */
   def begin(): Facts = {
     first = Option.when(advance())(current)
-    Facts.none.copy(features = first.map(width).getOrElse(0))
+    Facts.none.copy(features = declared.getOrElse(first.fold(0)(width)))
   }
 
   /** Writes all rows into the feed. `begin` comes before. */
@@ -132,6 +132,9 @@ private[train] final class RowFeeder(
     ids.clear()
     bytes = 0
   }
+
+  /** Numbers in a row's features, where that is known without a row. */
+  private def declared: Option[Int] = spec.inputs.headOption.flatMap(spec.shapes.get).filterNot(_.contains(0)).map(_.product)
 
   private def width(row: InternalRow): Int = learned.flatMap(spec.index).fold(0)(row.getArray(_).numElements())
 

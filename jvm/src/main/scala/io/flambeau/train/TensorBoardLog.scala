@@ -25,11 +25,11 @@ private[train] final class TensorBoardLog(directory: String, hadoop: HadoopSetti
 
   /** Writes the epochs that ended since the last call. */
   def write(progress: Progress): Unit = {
-    val more = progress.history.filter(_.epoch > written)
+    val more = progress.history.drop(written)
     more.foreach { epoch =>
-      TensorBoardLog.scalars(epoch).foreach { case (tag, value) => record(TensorBoardLog.scalar(tag, value, epoch.epoch.toLong)) }
-      written = epoch.epoch
+      TensorBoardLog.scalars(epoch).foreach { case (tag, value) => record(TensorBoardLog.scalar(tag, value, epoch.epoch + 1L)) }
     }
+    written += more.length
     if (more.nonEmpty) out.hflush()
   }
 
