@@ -28,6 +28,7 @@ struct Trainable {
   torch::jit::Module script;
   std::vector<Named> parameters;
   std::vector<Named> buffers;
+  std::unordered_set<const void*> learnable;  // parameters that the file had not frozen
 };
 
 // Lists each tensor once, under its first name.
@@ -36,7 +37,9 @@ void list(Trainable& module) {
   module.parameters.clear();
   module.buffers.clear();
   for (const auto& p : module.script.named_parameters()) {
-    if (seen.insert(p.value.unsafeGetTensorImpl()).second) module.parameters.push_back({p.name, p.value});
+    if (!seen.insert(p.value.unsafeGetTensorImpl()).second) continue;
+    if (p.value.requires_grad()) module.learnable.insert(p.value.unsafeGetTensorImpl());
+    module.parameters.push_back({p.name, p.value});
   }
   for (const auto& b : module.script.named_buffers()) {
     if (seen.insert(b.value.unsafeGetTensorImpl()).second) module.buffers.push_back({b.name, b.value});
@@ -67,12 +70,19 @@ class Autocast {
   at::ScalarType dtype_ = at::kBFloat16;
 };
 
-// A copy with parameters of their own storage, in eval mode: what is written to files.
-torch::jit::Module standalone(const torch::jit::Module& script) {
+// A copy with parameters of their own storage, in eval mode: what is written to files. What this training froze is not
+// frozen for the next one.
+torch::jit::Module standalone(const Trainable& module) {
   torch::NoGradGuard no_grad;
-  auto copy = script.deepcopy();
+  auto copy = module.script.deepcopy();
   copy.eval();
-  for (at::Tensor p : copy.parameters()) p.set_data(p.detach().clone(at::MemoryFormat::Contiguous));
+  std::vector<bool> learnable;
+  for (const at::Tensor& p : module.script.parameters()) learnable.push_back(module.learnable.count(p.unsafeGetTensorImpl()) > 0);
+  size_t i = 0;
+  for (at::Tensor p : copy.parameters()) {
+    p.set_data(p.detach().clone(at::MemoryFormat::Contiguous));
+    p.set_requires_grad(learnable[i++]);
+  }
   return copy;
 }
 
@@ -237,7 +247,7 @@ void flb_generator_uniform(void* generator, const at::Tensor* tensor, double bou
 
 void flb_trainable_save(const void* module, const char* path, FlbError* error) {
   flambeau::guarded<int>(error, 0, [&] {
-    standalone(static_cast<const Trainable*>(module)->script).save(path);
+    standalone(*static_cast<const Trainable*>(module)).save(path);
     return 0;
   });
 }
@@ -254,7 +264,7 @@ void flb_trainable_save_behind(
     torch::jit::Module whole("__torch__.flambeau.FeaturizerAndHead");
     whole.register_attribute("training", c10::BoolType::get(), false);
     whole.register_module("featurizer", front);
-    whole.register_module("head", standalone(static_cast<const Trainable*>(module)->script));
+    whole.register_module("head", standalone(*static_cast<const Trainable*>(module)));
     std::ostringstream arguments;
     for (size_t i = 1; i < schema.arguments().size(); i++) arguments << (i > 1 ? ", " : "") << "x" << i;
     const std::string chosen = first_output(schema.returns().at(0).type(), key, index);
