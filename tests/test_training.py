@@ -161,16 +161,13 @@ def test_searches(points: DataFrame, spark: SparkSession) -> None:
     assert split.validationMetrics[0] > 0.9 > split.validationMetrics[1]
     space = {head.learningRate: log_uniform(1e-6, 0.1), head.hiddenLayers: choice([], [8])}
     found = RandomSearch(estimator=head, space=space, evaluator=judge, numTrials=6, seed=2, parallelism=2).fit(points)
-    assert (
-        max(found.avgMetrics) == judge.evaluate(found.transform(points.where("false").union(points)))
-        or max(found.avgMetrics) > 0.8
-    )
+    assert max(found.avgMetrics) > 0.8 and found.transform(points).count() == 240
     table = found.trials.collect()
     assert len(table) == 6 and table[0].metric == max(found.avgMetrics)
     assert found.bestModel.getLearningRate() == pytest.approx(table[0].learningRate)
     halved = SuccessiveHalving(head, space, judge, head.maxEpochs, numTrials=6, maxResource=9, seed=2).fit(points)
     rounds = [(row.round, row.resource) for row in halved.trials.collect()]
-    assert sorted(rounds) == [(0, 1)] * 6 + [(1, 3)] * 2
+    assert sorted(rounds) == [(0, 1)] * 6 + [(1, 3)] * 2 + [(2, 9)]
     figure = io.BytesIO()
     halved.plot().savefig(figure, format="png")
     assert figure.getvalue().startswith(b"\x89PNG")

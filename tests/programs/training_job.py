@@ -37,7 +37,7 @@ def table(spark: SparkSession) -> DataFrame:
 def classifier(**more: Any) -> TorchClassifier:
     """Long enough to be disturbed in the middle."""
     return TorchClassifier(
-        hiddenLayers=[64, 64], batchSize=32, maxEpochs=8, learningRate=0.01, seed=5, peerTimeout=30, **more
+        hiddenLayers=[64, 64], batchSize=32, maxEpochs=8, learningRate=0.002, seed=5, peerTimeout=30, **more
     )
 
 

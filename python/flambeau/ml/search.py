@@ -150,7 +150,7 @@ class SuccessiveHalving(_Search):
     """Tries many parameter sets shortly, and the best of them for longer, round by round.
 
     A round fits each remaining set anew with as much of `resource` as the round allows; the best `1 / reduction` of them go
-    on with `reduction` times as much, up to `maxResource`.
+    on with `reduction` times as much, the last one with `maxResource`.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ class SuccessiveHalving(_Search):
             if resource >= most or len(remaining) == 1:
                 return tried[order[0]][0], trials
             remaining = [remaining[at] for at in order[: max(1, len(remaining) // factor)]]
-            resource, number = min(most, resource * factor), number + 1
+            resource, number = most if len(remaining) == 1 else min(most, resource * factor), number + 1
 
 
 class SearchModel(Model):

@@ -3,7 +3,7 @@ package io.flambeau.train
 import java.nio.file.Path
 import java.util.UUID
 
-import org.apache.spark.{SparkContext, TaskContext}
+import org.apache.spark.{HashPartitioner, SparkContext, TaskContext}
 import org.apache.spark.internal.Logging
 import org.apache.spark.rdd.RDD
 import org.apache.spark.sql.DataFrame
@@ -49,10 +49,14 @@ private[flambeau] object TrainingJob extends Logging {
     }
   }
 
-  /** Captures the worker alone. */
+  /**
+   * Captures the worker alone. Spark tries a barrier stage again only if a shuffle follows it (what a last stage has written
+   * might be seen already), so the outcomes take one step more, to a task that hands them on.
+   */
   private def tasks(rows: RDD[InternalRow], worker: Worker, workers: Int): RDD[Outcome] = {
     val work = (part: Iterator[InternalRow]) => Iterator.single(worker.run(TaskContext.get(), part))
-    if (workers == 1) rows.mapPartitions(work) else rows.barrier().mapPartitions(work)
+    if (workers == 1) rows.mapPartitions(work)
+    else rows.barrier().mapPartitions(work).map(outcome => (0, outcome)).partitionBy(new HashPartitioner(1)).values
   }
 
   /** Runs `body` with a progress bar on the console, where the user has those. */

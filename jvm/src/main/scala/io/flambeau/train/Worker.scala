@@ -47,7 +47,8 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics) extend
       val feed = releases.own(feeder.open(scratch, math.max(begun.features, 1)))(_.close())
       val fed = attempt {
         val facts = feeder.feedAll(feed)
-        logInfo(s"worker ${meeting.rank} of ${meeting.world}: ${feed.seal()}")
+        val sealedFeed = feed.seal()
+        logInfo(s"worker ${meeting.rank} of ${meeting.world}: $sealedFeed")
         facts
       }
       val facts = meeting.agree(fed.copy(features = begun.features))
