@@ -17,6 +17,7 @@ from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.evaluation import MulticlassClassificationEvaluator
 from pyspark.ml.functions import vector_to_array
+from pyspark.ml.param import shared
 from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
 from pyspark.sql.functions import col
 
@@ -50,17 +51,22 @@ def colours(spark: SparkSession) -> DataFrame:
     return spark.createDataFrame(rows, "id int, content binary, label double")
 
 
-@pytest.mark.parametrize("name", ml.__all__)
+STAGES = [name for name in ml.__all__ if name.startswith(("Deep", "Torch")) and not name.endswith("Model")]
+
+
+@pytest.mark.parametrize("name", STAGES)
 def test_python_and_jvm_have_the_same_parameters(spark: SparkSession, name: str) -> None:
     stage = getattr(ml, name)()
     java = stage._java_obj
     assert {param.name() for param in java.params()} == {param.name for param in stage.params}
     for param in stage.params:
         ours, theirs = param, java.getParam(param.name)
-        assert theirs.doc() == ours.doc
+        if not hasattr(shared, f"Has{param.name[0].upper()}{param.name[1:]}"):
+            assert theirs.doc() == ours.doc
         assert java.hasDefault(theirs) == stage.hasDefault(ours), param
         if stage.hasDefault(ours):
-            assert java.getDefault(theirs).get() == stage.getOrDefault(ours), param
+            default = java.getDefault(theirs).get()
+            assert (list(default) if isinstance(stage.getOrDefault(ours), list) else default) == stage.getOrDefault(ours), param
 
 
 def test_real_photos_give_the_functions_numbers(photo_table: DataFrame, photos: dict[str, tuple[str, ...]]) -> None:
@@ -161,6 +167,7 @@ def test_over_connect(tmp_path: Path) -> None:
     assert len(result["fitted"]) == 40 and result["refitted"] == result["fitted"]
     assert result["metrics"][0] == 1.0 > result["metrics"][1]
     assert result["bestLoaded"] == result["best"]
+    assert result["trained"] == result["labels"] == result["retrained"]
 
 
 def test_a_session_without_the_extension_is_told_so(tmp_path: Path) -> None:

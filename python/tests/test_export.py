@@ -289,3 +289,36 @@ def test_a_variant_of_reduced_precision_is_measured(net: nn.Module, tmp_path: Pa
     given = torch.jit.load(str(tmp_path / "net" / "model-bf16.pt"))(image)
     assert all(value.dtype == torch.float32 for value in given)
     assert torch.allclose(given[0], net(image)[0], atol=0.05, rtol=0.05)
+
+
+class Trained(nn.Module):
+    """Has a layer that training changes, and a loss of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+    @torch.jit.export
+    def own(self, output: Tensor, label: Tensor) -> Tensor:
+        return (output.sum(1) - label) ** 2
+
+
+def test_a_trainable_package_can_still_be_trained(tmp_path: Path) -> None:
+    shared = {"name": "net", "license": "MIT", "inputs": [export.TensorInput("x", [4])], "quiet": True}
+    outputs = [export.Output("logits", "scores")]
+    export.trainable(Trained(), tmp_path / "net", outputs=outputs, **shared)
+    text = (tmp_path / "net" / "model.toml").read_text()
+    assert text.index("trainable = true") < text.index("[[input]]")
+    program = torch.jit.load(str(tmp_path / "net" / "model.pt")).train()
+    x = torch.ones(16, 4)
+    assert not torch.equal(program(x), program(x)), "dropout is on in training"
+    program.own(program(x), torch.zeros(16)).mean().backward()
+    assert all(parameter.grad is not None for parameter in program.parameters())
+    with pytest.raises(export.ExportError, match="BatchNorm1d, Dropout as in inference"):
+        export.trainable(Trained(), tmp_path / "other", outputs=outputs, method="trace", **shared)
+    with pytest.raises(export.ExportError, match="nothing to train"):
+        export.trainable(nn.Identity(), tmp_path / "other", outputs=[export.Output("features", "features")], **shared)
+    assert not (tmp_path / "other").exists()

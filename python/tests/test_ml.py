@@ -17,7 +17,15 @@ import pytest
 from conftest import ROOT
 from flambeau import ml
 
-STAGES = [getattr(ml, name) for name in ml.__all__]
+STAGES = [
+    ml.DeepAudioFeaturizer,
+    ml.DeepImageFeaturizer,
+    ml.DeepImagePredictor,
+    ml.DeepTextFeaturizer,
+    ml.TorchModelTransformer,
+]
+ESTIMATORS = [ml.TorchClassifier, ml.TorchRegressor, ml.TorchEstimator]
+MODELS = [ml.TorchClassificationModel, ml.TorchRegressionModel, ml.TorchEstimatorModel]
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +33,7 @@ def connect_mode(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPARK_CONNECT_MODE_ENABLED", "1")
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", STAGES + ESTIMATORS)
 def test_a_stage_stands_for_its_java_class(stage: Any) -> None:
     assert stage()._java_obj == f"io.flambeau.ml.{stage.__name__}"
     assert getattr(importlib.import_module("io.flambeau.ml"), stage.__name__) is stage
@@ -46,14 +54,46 @@ def test_defaults(stage: Any) -> None:
     assert stage.__doc__ and "handleInvalid" in made.explainParams()
 
 
+@pytest.mark.parametrize("stage", ESTIMATORS)
+def test_an_estimator_and_its_model_have_the_same_parameters(stage: Any) -> None:
+    model = MODELS[ESTIMATORS.index(stage)]
+    assert {param.name for param in stage().params} == {param.name for param in model().params}
+    assert stage().getSeed() == 0 and "maxEpochs" in stage().explainParams()
+    for param in stage().params:
+        capital = param.name[0].upper() + param.name[1:]
+        assert callable(getattr(stage, f"get{capital}")) and getattr(stage, f"set{capital}").__doc__
+
+
+def test_an_estimators_arguments() -> None:
+    stage = ml.TorchClassifier(hiddenLayers=[8, 4], learningRate=1, checkpointDir=Path("/c"), clipNorm=None)
+    assert stage.getHiddenLayers() == [8, 4] and stage.getLearningRate() == 1.0 and stage.getCheckpointDir() == "/c"
+    assert not stage.isDefined("clipNorm") and not stage.isDefined("patience")
+    assert stage.setParams(batchSize=8).setNumWorkers(2).setLabelCol("y") is stage
+    assert (stage.getBatchSize(), stage.getNumWorkers(), stage.getLabelCol()) == (8, 2, "y")
+    with pytest.raises(TypeError, match="no parameter 'epochs'"):
+        ml.TorchRegressor(epochs=3)
+
+
 def test_keyword_arguments_setters_and_set_params() -> None:
     stage = ml.DeepImagePredictor(inputCol="a", outputCol="b", modelName=Path("/models/net"), topK=3)
-    assert (stage.getInputCol(), stage.getOutputCol(), stage.getModelName(), stage.getTopK()) == ("a", "b", "/models/net", 3)
+    assert (stage.getInputCol(), stage.getOutputCol(), stage.getModelName(), stage.getTopK()) == (
+        "a",
+        "b",
+        "/models/net",
+        3,
+    )
     assert stage.getDecodePredictions() is True
     assert stage.setParams(topK=2, handleInvalid="skip") is stage
     assert stage.setErrorCol("why").setDecodePredictions(False).setOutputType("array").setSavePackage(False) is stage
-    assert (stage.getInputCol(), stage.getTopK(), stage.getHandleInvalid(), stage.getErrorCol()) == ("a", 2, "skip", "why")
-    assert stage.getDecodePredictions() is False and stage.getOutputType() == "array" and stage.getSavePackage() is False
+    assert (stage.getInputCol(), stage.getTopK(), stage.getHandleInvalid(), stage.getErrorCol()) == (
+        "a",
+        2,
+        "skip",
+        "why",
+    )
+    assert (
+        stage.getDecodePredictions() is False and stage.getOutputType() == "array" and stage.getSavePackage() is False
+    )
     copied = stage.copy({stage.topK: 1})
     assert (copied.getTopK(), stage.getTopK(), copied.uid) == (1, 2, stage.uid)
 
@@ -73,7 +113,7 @@ def test_mappings_are_dicts_in_their_order() -> None:
         (lambda: ml.TorchModelTransformer(inputMapping=["a"]), "dict from names to names"),
         (lambda: ml.TorchModelTransformer(outputMapping={"a": 1}), "dict from names to names"),
         (lambda: ml.DeepTextFeaturizer(scaleHint="area"), "scaleHint"),
-        (lambda: ml.DeepAudioFeaturizer("content"), "keyword"),
+        (lambda: ml.DeepAudioFeaturizer("content"), "positional"),
     ],
 )
 def test_mistakes(make: Any, message: str) -> None:

@@ -20,7 +20,11 @@ fn main() {
         .flag(format!("{root}/include"))
         .flag("-isystem")
         .flag(format!("{root}/include/torch/csrc/api/include"))
-        .files(["cpp/module.cpp", "cpp/process.cpp"])
+        .flag("-isystem")
+        .flag("cpp/opaque")
+        .define("USE_DISTRIBUTED", None)
+        .define("USE_C10D_GLOO", None)
+        .files(["module", "process", "trainable", "optimizer", "group"].map(|name| format!("cpp/{name}.cpp")))
         .compile("flambeau_torch_ext");
     // Test binaries of this crate find libtorch where it was linked.
     println!("cargo:rustc-link-arg=-Wl,-rpath,{root}/lib");

@@ -8,7 +8,7 @@
         outputs=[export.Output("features", "features"), export.Output("logits", "scores", labels="flowers.txt")],
     )
 
-What lives here: `package`, which compiles the module to TorchScript, proves that the program gives what the module
+What lives here: `package` and `trainable` (for `flambeau.ml.TorchEstimator`). `package` compiles the module to TorchScript, proves that the program gives what the module
 gives, and writes the folder that `featurize`, `classify` and `infer` take by name or path. This machine needs PyTorch;
 executors never do. Nothing is written unless everything held.
 
@@ -44,6 +44,7 @@ __all__ = [
     "TensorInput",
     "TextInput",
     "package",
+    "trainable",
 ]
 
 
@@ -64,6 +65,7 @@ def package(
     files: Mapping[str, bytes | str] | None = None,
     overwrite: bool = False,
     quiet: bool = False,
+    trainable: bool = False,
 ) -> ExportReport:
     """Writes the package of one module and returns the report that it also prints.
 
@@ -86,6 +88,7 @@ def package(
         files: further files for the package (notices and the like), name to content.
         overwrite: replace a package that is there already.
         quiet: do not print the report.
+        trainable: whether `TorchEstimator` may train it further; see `trainable`, which checks what that needs.
 
     Raises:
         ExportError: something does not fit; nothing was written.
@@ -147,6 +150,7 @@ def package(
             license=license,
             description=description,
             batch_rows=batch_rows,
+            trainable=trainable,
             inputs=[item.table() for item in inputs],
             outputs=output_tables,
             variants=[*others, variant],
@@ -175,6 +179,67 @@ def package(
     if not quiet:
         print(report)
     return report
+
+
+def trainable(
+    module: nn.Module,
+    path: StrPath,
+    *,
+    name: str,
+    inputs: Sequence[Input],
+    outputs: Sequence[Output],
+    license: str,
+    description: str | None = None,
+    example: Sequence[Tensor] | Tensor | None = None,
+    method: str = "script",
+    batch_rows: int | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> ExportReport:
+    """Writes a package that `flambeau.ml.TorchEstimator` trains, and that is an inference package like any other too.
+
+        export.trainable(net, "packages/net", name="net", license="Apache-2.0",
+                         inputs=[export.ImageInput(crop=224)], outputs=[export.Output("logits", "scores")])
+
+    Args:
+        module: has parameters. It is scripted, so that dropout and normalisation know training from inference; layers with
+            `requires_grad=False` stay trainable unless `TorchEstimator(frozen=…)` names them. A method that is to be the
+            loss is marked `@torch.jit.export` and takes the output and the labels.
+        method: "script" (default), or "trace" for a module that TorchScript cannot compile and that has nothing that
+            behaves differently in training.
+
+    The other arguments are those of `package`.
+
+    Raises:
+        ExportError: something does not fit; nothing was written.
+    """
+    if not any(True for _ in module.parameters()):
+        raise ExportError("the module has no parameters, so there is nothing to train")
+    if method == "trace" and not isinstance(module, torch.jit.ScriptModule):
+        changing = sorted({type(part).__name__ for part in module.modules() if isinstance(part, CHANGES_IN_TRAINING)})
+        if changing:
+            raise ExportError(
+                f"a trace keeps {', '.join(changing)} as in inference; use method='script', or leave such layers out"
+            )
+    return package(
+        module,
+        path,
+        name=name,
+        inputs=inputs,
+        outputs=outputs,
+        license=license,
+        description=description,
+        example=example,
+        method=method,
+        batch_rows=batch_rows,
+        overwrite=overwrite,
+        quiet=quiet,
+        trainable=True,
+    )
+
+
+CHANGES_IN_TRAINING = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
+"""Layers that do something else in training than in inference."""
 
 
 def _check_declared(inputs: Sequence[Input], outputs: Sequence[Output]) -> None:

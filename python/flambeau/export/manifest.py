@@ -87,6 +87,7 @@ def manifest_text(
     license: str,
     description: str | None,
     batch_rows: int | None,
+    trainable: bool = False,
     inputs: Sequence[Mapping[str, Any]],
     outputs: Sequence[Mapping[str, Any]],
     variants: Sequence[Mapping[str, Any]],
@@ -96,6 +97,8 @@ def manifest_text(
     document = tomlkit.document()
     document.add(tomlkit.comment("A Flambeau model package, written by `python -m flambeau.export`."))
     head = {"format": FORMAT, "name": name, "license": license, "description": description, "batch_rows": batch_rows}
+    if trainable:
+        head["trainable"] = True
     for key, value in _without_none(head).items():
         document.add(key, tomlkit.item(value))
     for key, tables in (("input", inputs), ("output", outputs), ("variant", variants)):

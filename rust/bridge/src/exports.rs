@@ -13,6 +13,10 @@ use jni::{Env, NativeMethod, native_method};
 use serde::Deserialize;
 
 use crate::failure::{self, Failure, ThrowNative};
+use crate::training::{
+    cancel_trainer, feed, open_feed, open_group, open_store, open_trainer, restore_checkpoint, run_trainer, save_checkpoint, save_package,
+    seal_feed, store_port,
+};
 use crate::{arrow, handles, jlog};
 
 macro_rules! methods {
@@ -34,6 +38,18 @@ methods! {
     "openSession" => { static fn open_session(model: jlong, schema: jlong, request: JString) -> jlong },
     "evaluate" => { static fn evaluate(session: jlong, input: jlong, output: jlong, schema: jlong, counters: jlong[]) },
     "estimateBytes" => { static fn estimate_bytes(session: jlong, rows: jlong) -> jlong },
+    "openFeed" => { static fn open_feed(spec: JString, schema: jlong) -> jlong },
+    "feed" => { static fn feed(handle: jlong, array: jlong) },
+    "sealFeed" => { static fn seal_feed(feed: jlong) -> JString },
+    "openStore" => { static fn open_store(spec: JString) -> jlong },
+    "storePort" => { static fn store_port(store: jlong) -> jlong },
+    "openGroup" => { static fn open_group(spec: JString) -> jlong },
+    "openTrainer" => { static fn open_trainer(feed: jlong, group: jlong, spec: JString) -> jlong },
+    "runTrainer" => { static fn run_trainer(trainer: jlong, max_millis: jlong) -> JString },
+    "saveCheckpoint" => { static fn save_checkpoint(trainer: jlong, file: JString) },
+    "restoreCheckpoint" => { static fn restore_checkpoint(trainer: jlong, file: JString) },
+    "savePackage" => { static fn save_package(trainer: jlong, directory: JString, spec: JString) -> JString },
+    "cancelTrainer" => { static fn cancel_trainer(trainer: jlong) },
     "close" => { static fn close(handle: jlong) },
     "stats" => { static fn stats() -> JString },
 }
@@ -46,7 +62,8 @@ const REGISTER: NativeMethod = native_method! {
     error_policy = ThrowNative,
 };
 
-type Answer<T> = Result<T, Failure>;
+/// What an export gives.
+pub(crate) type Answer<T> = Result<T, Failure>;
 
 fn register_natives<'local>(env: &mut Env<'local>, class: JClass<'local>) -> Answer<()> {
     failure::prepare(env)?;

@@ -1,17 +1,36 @@
 //! What the JVM holds as a number. A number is never used twice, so a stale one is an error of its call and nothing more.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use flambeau_engine::train::{Feed, Ranks, Trainer};
 use flambeau_engine::{Model, Session};
+use flambeau_torch_ext::Store;
 use once_cell::sync::Lazy;
 
 use crate::failure::Failure;
+
+/// A trainer: locked by the thread that uses it, and stopped without the lock.
+pub(crate) struct HeldTrainer {
+    trainer: Mutex<Trainer>,
+    pub(crate) cancelled: Arc<AtomicBool>,
+}
+
+impl HeldTrainer {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Trainer> {
+        self.trainer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 #[derive(Clone)]
 enum Held {
     Model(Arc<Model>),
     Session(Arc<Session>),
+    Feed(Arc<Feed>),
+    Store(Arc<Store>),
+    Group(Arc<Ranks>),
+    Trainer(Arc<HeldTrainer>),
 }
 
 #[derive(Default)]
@@ -35,6 +54,26 @@ fn add(held: Held) -> i64 {
     handle
 }
 
+macro_rules! kinds {
+    ($($variant:ident($type:ty): $get:ident, $name:literal;)*) => { $(
+        pub(crate) fn $get(handle: i64) -> Result<$type, Failure> {
+            match table().held.get(&handle) {
+                Some(Held::$variant(held)) => Ok(held.clone()),
+                _ => Err(Failure::StaleHandle(handle, $name)),
+            }
+        }
+    )* };
+}
+
+kinds! {
+    Model(Arc<Model>): model, "model";
+    Session(Arc<Session>): session, "session";
+    Feed(Arc<Feed>): feed, "feed";
+    Store(Arc<Store>): store, "store";
+    Group(Arc<Ranks>): group, "group";
+    Trainer(Arc<HeldTrainer>): trainer, "trainer";
+}
+
 pub(crate) fn add_model(model: Arc<Model>) -> i64 {
     add(Held::Model(model))
 }
@@ -43,18 +82,20 @@ pub(crate) fn add_session(session: Session) -> i64 {
     add(Held::Session(Arc::new(session)))
 }
 
-pub(crate) fn model(handle: i64) -> Result<Arc<Model>, Failure> {
-    match table().held.get(&handle) {
-        Some(Held::Model(model)) => Ok(model.clone()),
-        _ => Err(Failure::StaleHandle(handle, "model")),
-    }
+pub(crate) fn add_feed(feed: Feed) -> i64 {
+    add(Held::Feed(Arc::new(feed)))
 }
 
-pub(crate) fn session(handle: i64) -> Result<Arc<Session>, Failure> {
-    match table().held.get(&handle) {
-        Some(Held::Session(session)) => Ok(session.clone()),
-        _ => Err(Failure::StaleHandle(handle, "session")),
-    }
+pub(crate) fn add_store(store: Store) -> i64 {
+    add(Held::Store(Arc::new(store)))
+}
+
+pub(crate) fn add_group(group: Ranks) -> i64 {
+    add(Held::Group(Arc::new(group)))
+}
+
+pub(crate) fn add_trainer(trainer: Trainer, cancelled: Arc<AtomicBool>) -> i64 {
+    add(Held::Trainer(Arc::new(HeldTrainer { trainer: Mutex::new(trainer), cancelled })))
 }
 
 /// Forgets a handle; its object goes when the last call that uses it returns. Unknown handles are left alone.

@@ -1,7 +1,8 @@
 //! The JNI side of the one boundary between the JVM and native code; the only crate that knows `jni`.
 //!
 //! - `exports`: the table of native methods of `io.flambeau.bridge.NativeBridge`, and their bodies;
-//! - `handles`: what the JVM holds as a number: models and sessions;
+//! - `training`: the bodies of those that train;
+//! - `handles`: what the JVM holds as a number: models, sessions, feeds, groups, trainers;
 //! - `arrow`: C Data structs, taken from the JVM and given to it;
 //! - `failure`: every error and panic as one Java exception;
 //! - `jlog`: Rust's `log` into the JVM's.
@@ -14,3 +15,4 @@ mod exports;
 mod failure;
 mod handles;
 mod jlog;
+mod training;

@@ -19,6 +19,9 @@ pub enum RowFault {
     /// A clip that cannot be read.
     #[error(transparent)]
     Audio(#[from] AudioError),
+    /// A row that cannot be trained on.
+    #[error("{0}")]
+    Training(String),
     /// An array that is not a tensor of the declared shape and dtype.
     #[error(transparent)]
     Dense(#[from] DenseFault),
@@ -67,6 +70,24 @@ pub enum EngineError {
         #[source]
         error: TorchError,
     },
+    /// Another rank of the group failed, is gone, or is too late.
+    #[error("rank {rank} of {world}, while {phase}: {cause}")]
+    Peer {
+        /// The rank that tells.
+        rank: usize,
+        /// How many there are.
+        world: usize,
+        /// What it was doing.
+        phase: String,
+        /// What c10d said.
+        cause: String,
+    },
+    /// A loss that is no number.
+    #[error("{0}")]
+    Diverged(String),
+    /// Stopped from outside.
+    #[error("training was cancelled")]
+    Cancelled,
     /// A bug of ours that was noticed.
     #[error("internal error: {0}")]
     Internal(String),
@@ -82,6 +103,9 @@ impl EngineError {
             Self::BadRequest(_) | Self::Column { .. } => "bad_request",
             Self::Torch { error: TorchError::OutOfMemory(_), .. } => "out_of_memory",
             Self::Torch { .. } => "torch",
+            Self::Peer { .. } => "peer",
+            Self::Diverged(_) => "diverged",
+            Self::Cancelled => "cancelled",
             Self::Internal(_) => "internal",
         }
     }
@@ -102,4 +126,9 @@ impl EngineError {
     pub(crate) fn torch(model: &str, error: impl Into<TorchError>) -> Self {
         Self::Torch { model: model.to_owned(), error: error.into() }
     }
+}
+
+/// A message of libtorch without its backtrace.
+pub(crate) fn text_of(error: impl Into<TorchError>) -> String {
+    error.into().to_string()
 }

@@ -5,6 +5,8 @@
 //! plans forward passes, runs the [`Model`] (one per process, shared by all sessions, kept by [`registry`]) and makes one
 //! Arrow column per request ([`results`](crate::session)).
 //!
+//! Training ([`train`]) goes the other way round: rows are kept in a feed, and a trainer changes a program.
+//!
 //! Who owns what: the registry owns models; a session holds its model by `Arc` and owns nothing else that outlives a call.
 //! Threads: a session belongs to one thread; only row preparation runs on the shared pool, and it never outlives the call.
 
@@ -19,6 +21,7 @@ pub mod prepare;
 pub mod registry;
 mod session;
 pub mod stats;
+pub mod train;
 
 pub use error::{EngineError, RowFault};
 pub use model::{Model, ModelOptions};

@@ -1,5 +1,5 @@
-//! The decode pool: one per process, shared by all tasks. Work is handed over and waited for within one call, so nothing on
-//! the pool outlives the task that asked for it, and nothing there touches the JVM.
+//! The decode pool: one per process, shared by all tasks. Work is handed over and waited for by the task that asked
+//! for it (within one call, or, ahead of a training step, by the time its trainer closes), and nothing there touches the JVM.
 
 use once_cell::sync::OnceCell;
 use rayon::ThreadPool;
@@ -15,6 +15,15 @@ pub fn configure(threads: usize) {
 pub(crate) fn install<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     match POOL.get_or_init(|| build(0)) {
         Some(pool) => pool.install(work),
+        None => work(),
+    }
+}
+
+/// Starts `work` on the pool; on the calling thread where no pool could be made. Whoever starts it waits for its end before
+/// its own task ends.
+pub(crate) fn spawn(work: impl FnOnce() + Send + 'static) {
+    match POOL.get_or_init(|| build(0)) {
+        Some(pool) => pool.spawn(work),
         None => work(),
     }
 }

@@ -1,16 +1,15 @@
 // TorchScript modules for inference: loaded, frozen, optimised, run without autograd. A module here is shared by threads:
 // `forward` does not change it.
 #include "error.h"
+#include "outputs.h"
 #include "process.h"
 
-#include <ATen/core/ivalue.h>
 #include <c10/core/InferenceMode.h>
 #include <torch/csrc/jit/frontend/tracer.h>
 #include <torch/csrc/jit/passes/freeze_module.h>
 #include <torch/csrc/jit/passes/frozen_graph_optimizations.h>
 #include <torch/script.h>
 
-#include <optional>
 #include <vector>
 
 namespace {
@@ -21,14 +20,8 @@ struct Module {
   int32_t inputs = 0;
 };
 
-struct Output {
-  std::optional<std::string> name;
-  at::Tensor tensor;
-};
-
-struct Outputs {
-  std::vector<Output> items;
-};
+using flambeau::flatten;
+using flambeau::Outputs;
 
 int64_t bytes_of(const torch::jit::Module& module) {
   int64_t total = 0;
@@ -42,25 +35,6 @@ int64_t bytes_of(const torch::jit::Module& module) {
 void to_channels_last(torch::jit::Module& module) {
   for (at::Tensor parameter : module.parameters()) {
     if (parameter.dim() == 4) parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
-  }
-}
-
-// A tensor, a tuple or list of tensors, or a dict from name to tensor: anything else is the program's fault.
-void flatten(const c10::IValue& value, Outputs& out) {
-  auto push = [&](std::optional<std::string> name, const c10::IValue& v) {
-    TORCH_CHECK(v.isTensor(), "the program returned ", v.tagKind(), " where a tensor is expected");
-    out.items.push_back({std::move(name), v.toTensor()});
-  };
-  if (value.isTensor()) {
-    push(std::nullopt, value);
-  } else if (value.isTuple()) {
-    for (const auto& v : value.toTupleRef().elements()) push(std::nullopt, v);
-  } else if (value.isList()) {
-    for (const c10::IValue& v : value.toListRef()) push(std::nullopt, v);
-  } else if (value.isGenericDict()) {
-    for (const auto& entry : value.toGenericDict()) push(entry.key().toStringRef(), entry.value());
-  } else {
-    TORCH_CHECK(false, "the program returned ", value.tagKind(), "; expected a tensor, a tuple of tensors or a dict of tensors");
   }
 }
 

@@ -49,6 +49,9 @@ void flb_set_threads(int32_t intra_op, FlbError* error) {
   });
 }
 
+// For a thread that is about to call operators by itself.
+void flb_apply_threads() { flambeau::apply_threads(); }
+
 // Big tensors are mmapped and unmapped per operator by default, so their pages fault anew each time. Raising the
 // thresholds keeps them in the heap: measured at up to 1.9x on convolutional nets (reference/spark.md, section 6).
 void flb_tune_malloc() {

@@ -17,7 +17,93 @@ impl FlbError {
     }
 }
 
+/// What an optimiser is told; see `cpp/optimizer.cpp`.
+#[repr(C)]
+pub(crate) struct FlbOptimizerOptions {
+    pub(crate) kind: i32,
+    pub(crate) lr: f64,
+    pub(crate) momentum: f64,
+    pub(crate) nesterov: bool,
+    pub(crate) beta1: f64,
+    pub(crate) beta2: f64,
+    pub(crate) eps: f64,
+    pub(crate) alpha: f64,
+    pub(crate) weight_decay: f64,
+}
+
 unsafe extern "C" {
+    pub(crate) fn flb_trainable_load(path: *const c_char, error: *mut FlbError) -> *mut c_void;
+    pub(crate) fn flb_trainable_define(
+        source: *const c_char,
+        names: *const *const c_char,
+        parameters: *const *const C_tensor,
+        count: i32,
+        error: *mut FlbError,
+    ) -> *mut c_void;
+    pub(crate) fn flb_trainable_free(module: *mut c_void);
+    pub(crate) fn flb_trainable_inputs(module: *const c_void) -> i32;
+    pub(crate) fn flb_trainable_len(module: *const c_void, buffers: bool) -> i32;
+    pub(crate) fn flb_trainable_name(module: *const c_void, buffers: bool, i: i32) -> *const c_char;
+    pub(crate) fn flb_trainable_tensor(module: *const c_void, buffers: bool, i: i32, error: *mut FlbError) -> *mut C_tensor;
+    pub(crate) fn flb_trainable_set_training(module: *mut c_void, on: bool, error: *mut FlbError);
+    pub(crate) fn flb_trainable_channels_last(module: *mut c_void, error: *mut FlbError);
+    pub(crate) fn flb_trainable_run(
+        module: *mut c_void,
+        method: *const c_char,
+        inputs: *const *const C_tensor,
+        count: i32,
+        autograd: bool,
+        bf16: bool,
+        error: *mut FlbError,
+    ) -> *mut c_void;
+    pub(crate) fn flb_outputs_attached(outputs: *const c_void, i: i32, error: *mut FlbError) -> *mut C_tensor;
+    pub(crate) fn flb_trainable_save(module: *const c_void, path: *const c_char, error: *mut FlbError);
+    pub(crate) fn flb_trainable_save_behind(
+        module: *const c_void,
+        featurizer: *const c_char,
+        index: i32,
+        key: *const c_char,
+        path: *const c_char,
+        error: *mut FlbError,
+    );
+    pub(crate) fn flb_generator_new(seed: u64, error: *mut FlbError) -> *mut c_void;
+    pub(crate) fn flb_generator_free(generator: *mut c_void);
+    pub(crate) fn flb_generator_uniform(generator: *mut c_void, tensor: *const C_tensor, bound: f64, error: *mut FlbError);
+    pub(crate) fn flb_flatten(
+        tensors: *const *const C_tensor,
+        count: i32,
+        extra: i64,
+        values: *mut *mut C_tensor,
+        gradients: *mut *mut C_tensor,
+        error: *mut FlbError,
+    );
+    pub(crate) fn flb_optimizer_new(
+        options: *const FlbOptimizerOptions,
+        values: *const C_tensor,
+        gradients: *const C_tensor,
+        error: *mut FlbError,
+    ) -> *mut c_void;
+    pub(crate) fn flb_optimizer_free(optimizer: *mut c_void);
+    pub(crate) fn flb_optimizer_step(optimizer: *mut c_void, lr: f64, error: *mut FlbError);
+    pub(crate) fn flb_optimizer_save(optimizer: *const c_void, length: *mut i64, error: *mut FlbError) -> *mut u8;
+    pub(crate) fn flb_optimizer_load(optimizer: *mut c_void, bytes: *const u8, length: i64, error: *mut FlbError);
+    pub(crate) fn flb_free_bytes(bytes: *mut u8);
+    pub(crate) fn flb_store_open(host: *const c_char, port: i32, serve: bool, timeout_ms: i64, error: *mut FlbError) -> *mut c_void;
+    pub(crate) fn flb_store_port(store: *const c_void) -> i32;
+    pub(crate) fn flb_store_free(store: *mut c_void);
+    pub(crate) fn flb_group_open(
+        store: *mut c_void,
+        rank: i32,
+        world: i32,
+        own_host: *const c_char,
+        timeout_ms: i64,
+        error: *mut FlbError,
+    ) -> *mut c_void;
+    pub(crate) fn flb_group_free(group: *mut c_void);
+    pub(crate) fn flb_group_all_reduce(group: *mut c_void, tensor: *const C_tensor, error: *mut FlbError) -> *mut c_void;
+    pub(crate) fn flb_pending_wait(pending: *mut c_void, millis: i64, error: *mut FlbError) -> bool;
+    pub(crate) fn flb_pending_free(pending: *mut c_void);
+    pub(crate) fn flb_apply_threads();
     pub(crate) fn flb_free_message(message: *mut c_char);
     pub(crate) fn flb_module_load(path: *const c_char, device_index: i32, error: *mut FlbError) -> *mut c_void;
     pub(crate) fn flb_module_free(module: *mut c_void);

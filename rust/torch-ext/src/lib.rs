@@ -1,15 +1,25 @@
 //! The part of libtorch that `tch` does not reach, behind safe types.
 //!
-//! Three nouns live here: [`ScriptModule`], a TorchScript program frozen and optimised for inference; [`Outputs`], what one
-//! forward pass returned; [`TorchError`], any C++ failure as a value. `process` holds settings of the whole process.
+//! For inference: [`ScriptModule`], a TorchScript program frozen and optimised; [`Outputs`], what one forward pass returned.
+//! For training: [`Trainable`], a module whose parameters change, which [`flatten`] lays into one vector for an [`Optimizer`]
+//! (`torch::optim`); [`Store`] and [`Group`], ranks that add up tensors (c10d over Gloo). [`TorchError`] is any C++ failure as
+//! a value, and `process` holds settings of the whole process.
 //!
 //! Ownership: a `ScriptModule` owns its C++ module and is shared between threads by reference (`forward` takes `&self`);
-//! `Outputs` owns tensors. No C++ exception crosses into Rust: each C function catches all and fills an error struct.
+//! `Outputs` owns tensors; what trains belongs to one thread at a time. No C++ exception crosses into Rust: each C function catches all and fills an error struct.
 
 mod error;
 mod ffi;
+mod generator;
+mod group;
 mod module;
+mod optimizer;
 pub mod process;
+mod trainable;
 
 pub use error::TorchError;
+pub use generator::Generator;
+pub use group::{Group, Pending, Store};
 pub use module::{Outputs, ScriptModule};
+pub use optimizer::{Optimizer, OptimizerKind, OptimizerOptions};
+pub use trainable::{Flat, Trainable, flatten};

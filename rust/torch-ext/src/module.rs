@@ -86,6 +86,15 @@ pub struct Outputs {
 
 impl Outputs {
     fn take(guard: &OutputsGuard) -> Result<Self, TorchError> {
+        Self::take_by(guard, ffi::flb_outputs_tensor)
+    }
+
+    /// The tensors themselves, with what autograd knows of them.
+    pub(crate) fn take_attached(raw: NonNull<c_void>) -> Result<Self, TorchError> {
+        Self::take_by(&OutputsGuard(raw), ffi::flb_outputs_attached)
+    }
+
+    fn take_by(guard: &OutputsGuard, get: GetOutput) -> Result<Self, TorchError> {
         let raw = guard.0.as_ptr();
         // SAFETY: `raw` is live while the guard is.
         let count = unsafe { ffi::flb_outputs_len(raw) };
@@ -94,7 +103,7 @@ impl Outputs {
         for i in 0..count {
             let mut failure = ffi::FlbError::none();
             // SAFETY: `i` is below the length of the live `raw`.
-            let tensor = unsafe { ffi::flb_outputs_tensor(raw, i, &raw mut failure) };
+            let tensor = unsafe { get(raw, i, &raw mut failure) };
             error::take(failure)?;
             // SAFETY: without a failure the call returns a new tensor that is ours to free.
             tensors.push(unsafe { Tensor::from_ptr(tensor) });
@@ -109,6 +118,9 @@ impl Outputs {
         Ok(Self { tensors, names })
     }
 }
+
+/// Gives output `i` as a new tensor of ours.
+type GetOutput = unsafe extern "C" fn(*const c_void, i32, *mut ffi::FlbError) -> *mut torch_sys::C_tensor;
 
 /// Frees the C++ side of the outputs once the tensors are taken.
 struct OutputsGuard(NonNull<c_void>);

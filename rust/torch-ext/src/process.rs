@@ -14,6 +14,12 @@ pub fn set_intra_op_threads(threads: usize) -> Result<(), TorchError> {
     error::take(failure)
 }
 
+/// Makes the calling thread keep to that number; cheap after a thread's first call. Modules do it by themselves.
+pub fn keep_to_threads() {
+    // SAFETY: the call has no preconditions.
+    unsafe { ffi::flb_apply_threads() };
+}
+
 /// Keeps big tensors inside the heap between forward passes instead of mapping and unmapping them each time.
 pub fn tune_malloc() {
     // SAFETY: mallopt has no preconditions.

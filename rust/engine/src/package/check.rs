@@ -121,7 +121,8 @@ pub(super) fn file(model: &str, directory: &Path, name: &str, sha256: &str) -> R
     Ok(path)
 }
 
-fn hash(path: &Path) -> std::io::Result<String> {
+/// SHA-256 of a file, in hexadecimal.
+pub(crate) fn hash(path: &Path) -> std::io::Result<String> {
     let mut file = std::fs::File::open(path)?;
     let mut digest = Sha256::new();
     let mut buffer = vec![0_u8; 1 << 20];

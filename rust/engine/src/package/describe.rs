@@ -33,6 +33,7 @@ impl Package {
             "description": descriptor.description,
             "license": descriptor.license,
             "batch_rows": descriptor.batch_rows(),
+            "trainable": descriptor.trainable,
             "inputs": inputs,
             "outputs": outputs,
         })

@@ -21,6 +21,9 @@ pub struct Descriptor {
     /// One line for people.
     #[serde(default)]
     pub description: String,
+    /// Whether its f32 TorchScript variant is unfrozen, so that training can start from it.
+    #[serde(default)]
+    pub trainable: bool,
     /// Rows handed over in one batch; see [`Descriptor::batch_rows`].
     pub batch_rows: Option<usize>,
     /// What the program takes, in order.

@@ -3,7 +3,7 @@
 //! This is the only parser of `model.toml`; the JVM asks for its description as JSON. Opening a package reads the small
 //! files and checks them; the program's hash is checked when it is loaded.
 
-mod check;
+pub(crate) mod check;
 mod describe;
 mod descriptor;
 mod manifest;
@@ -52,6 +52,11 @@ impl Package {
         Ok(Self { directory: directory.to_owned(), hash, descriptor, labels })
     }
 
+    /// The f32 TorchScript program, which other programs can be built from.
+    pub(crate) fn plain_variant(&self) -> Option<&Variant> {
+        self.descriptor.variants.iter().find(|v| v.engine == EngineKind::Torchscript && v.precision == "f32")
+    }
+
     /// The first variant that this machine can run in the precision asked for: `f32`; `bf16` or `f16`, where one of that
     /// precision has a recorded cosine of at least `min_cosine`, else f32; `fastest`, whichever comes first in the package.
     ///
@@ -83,6 +88,13 @@ impl Package {
             }
         }
         Err(EngineError::model(&self.descriptor.name, format!("no variant can run here ({})", refused.join("; "))))
+    }
+
+    /// `model.toml` as it is written.
+    pub(crate) fn manifest(&self) -> Result<toml::Table, EngineError> {
+        let fail = |cause: String| EngineError::model(&self.descriptor.name, format!("model.toml: {cause}"));
+        let text = std::fs::read_to_string(self.directory.join("model.toml")).map_err(|error| fail(error.to_string()))?;
+        toml::from_str(&text).map_err(|error| fail(error.to_string()))
     }
 
     /// The variant's file, its hash checked.

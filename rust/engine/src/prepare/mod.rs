@@ -59,6 +59,11 @@ impl Preparer {
         })
     }
 
+    /// For rows of f32 of this shape.
+    pub(crate) fn floats(shape: Vec<usize>) -> Self {
+        Self::Tensor(tensor_input::TensorPreparer::new(crate::package::Dtype::F32, shape))
+    }
+
     /// How many tensors of the program this input gives.
     pub(crate) fn tensors(&self) -> usize {
         match self {

@@ -20,6 +20,10 @@ impl TensorPreparer {
         Self { dtype, shape }
     }
 
+    pub(crate) fn is_f32(&self) -> bool {
+        self.dtype == Dtype::F32
+    }
+
     pub(super) fn rank(&self) -> usize {
         self.shape.len()
     }

@@ -100,7 +100,7 @@ object FlambeauSuite {
   lazy val warehouse: Path = Files.createTempDirectory("flambeau-warehouse")
 
   lazy val session: SparkSession = SparkSession.builder()
-    .master("local[2]")
+    .master("local[4]") // room for four workers that train together
     .appName("flambeau-tests")
     .config("spark.sql.extensions", classOf[FlambeauExtensions].getName)
     .config(FlambeauConf.ModelsPath.key, packages.toString)
@@ -108,6 +108,7 @@ object FlambeauSuite {
     .config("spark.unsafe.exceptionOnMemoryLeak", "true")
     .config("spark.sql.planChangeValidation", "true")
     .config("spark.sql.warehouse.dir", warehouse.toString)
+    .config("spark.default.parallelism", "2")
     .config("spark.sql.shuffle.partitions", "2")
     .config("spark.ui.enabled", "false")
     .config("spark.task.maxFailures", "1")

@@ -52,7 +52,62 @@ final class NativeBridge {
   /** Upper estimate of native bytes that one batch of {@code rows} rows needs beside the input itself. */
   static native long estimateBytes(long session, long rows);
 
-  /** Closes a model or session handle. Closing twice, or closing 0, does nothing. */
+  /**
+   * A feed: one worker's rows, written once to an Arrow IPC file in a local folder. {@code specJson}: {@code {"directory",
+   * "slots", "dense": {column: [shape]}}}. Takes the schema. Returns a handle; closing it deletes the file.
+   */
+  static native long openFeed(String specJson, long schemaAddress);
+
+  /** Appends one batch of rows. Takes the input array. */
+  static native void feed(long feed, long arrayAddress);
+
+  /**
+   * Ends writing and maps the file. Returns {@code {"rows", "validation_rows", "bytes", "label_min", "label_max",
+   * "label_integral"}}; labels of both kinds of rows count.
+   */
+  static native String sealFeed(long feed);
+
+  /** Rank 0's rendezvous store, listening on a free port. {@code {"host", "timeout_ms"}}. Returns a handle. */
+  static native long openStore(String specJson);
+
+  /** The port that a store listens on. */
+  static native long storePort(long store);
+
+  /**
+   * Joins a group and waits until all have joined: {@code {"rank", "world", "host", "port", "own_host", "timeout_ms",
+   * "store"}}. {@code host} and {@code port} are of rank 0's store, {@code store} (rank 0) its handle, {@code own_host} the
+   * address by which peers reach this process. {@code world} = 1 opens no socket. Returns a handle.
+   */
+  static native long openGroup(String specJson);
+
+  /** A trainer over a sealed feed. Several may use one feed and group, one after another. Returns a handle. */
+  static native long openTrainer(long feed, long group, String specJson);
+
+  /** Trains until about {@code maxMillis} have passed, or something happened. Returns progress as JSON. */
+  static native String runTrainer(long trainer, long maxMillis);
+
+  /** Writes everything that an exact continuation needs to a local file, complete or not at all. */
+  static native void saveCheckpoint(long trainer, String localFile);
+
+  /** Puts a trainer of the same specification where the checkpoint was made. */
+  static native void restoreCheckpoint(long trainer, String localFile);
+
+  /**
+   * Writes an inference package of the best parameters (the last ones without validation) into a folder:
+   * {@code {"name", "labels", "license", "description", "featurizer"}}. Returns the package's description.
+   */
+  static native String savePackage(long trainer, String directory, String specJson);
+
+  /** Stops a trainer within a second, also inside a collective; from any thread. */
+  static native void cancelTrainer(long trainer);
+
+  /**
+   * One small head for every group of a feed's column {@code __group}, trained in memory in one call. Returns
+   * {@code {"groups", "rows", "losses", "seconds"}}; the parameters go to the folder {@code directory} as one Arrow IPC file.
+   */
+  static native String trainGroups(long feed, String specJson, String directory);
+
+  /** Closes a handle of any kind. Closing twice, or closing 0, does nothing. */
   static native void close(long handle);
 
   /** Counters of the process as JSON: live handles, models in memory, rows and forwards since start. */

@@ -9,7 +9,7 @@ import io.flambeau.models.{ModelRef, OutputSpec}
 import io.flambeau.sql.ModelTask
 
 /** A stage over a model with one input, of one kind. */
-abstract class SingleInputStage extends ModelStage with HasInput with HasOutput with HasModelName {
+abstract class SingleInputStage extends PretrainedStage with HasInput with HasOutput with HasModelName {
 
   /** The kind that the model's input must have: image, text or audio. */
   private[ml] def kind: String

@@ -22,7 +22,10 @@ import io.flambeau.sql.{EvalModelStrategy, ModelCall, ModelInputs, ModelTask}
  * Columns that other operators compute from, error handling and saving are here; a stage says what it wants of the model
  * ([[Evaluation]]).
  */
-abstract class ModelStage extends Transformer with HasInvalid with HasSavePackage with DefaultParamsWritable {
+trait ModelStage extends Transformer with HasInvalid with DefaultParamsWritable {
+
+  /** Whether the stage is saved together with its model package. */
+  private[ml] def carriesPackage: Boolean
 
   /** The parameter that names the model. */
   private[ml] def modelParam: Param[String]
@@ -65,7 +68,7 @@ abstract class ModelStage extends Transformer with HasInvalid with HasSavePackag
 
   override def copy(extra: ParamMap): Transformer = defaultCopy(extra)
 
-  /** Saves parameters and, unless savePackage is false, the model package beside them. */
+  /** Saves parameters and, if the stage carries it, the model package beside them. */
   override def write: MLWriter = SavedPackage.writer(this)
 
   /** Spark's own writer of parameters. */
@@ -117,6 +120,11 @@ abstract class ModelStage extends Transformer with HasInvalid with HasSavePackag
       fail(s"the session has no Flambeau: set spark.sql.extensions=${classOf[FlambeauExtensions].getName} when it is made " +
         "(in Python, flambeau.configure does)")
   }
+}
+
+/** A stage over a model that was there before: the user says whether a saved stage carries a copy of it. */
+trait PretrainedStage extends ModelStage with HasSavePackage {
+  override private[ml] def carriesPackage: Boolean = getSavePackage
 }
 
 private[ml] object ModelStage {

@@ -2,7 +2,7 @@ package io.flambeau.ml
 
 import java.io.IOException
 import java.net.URI
-import java.nio.file.{Files, Path => LocalPath, Paths}
+import java.nio.file.{FileAlreadyExistsException, Files, Path => LocalPath, Paths}
 
 import scala.collection.concurrent.TrieMap
 import scala.jdk.CollectionConverters._
@@ -12,6 +12,7 @@ import org.apache.commons.io.FileUtils
 import org.apache.hadoop.fs.{FileUtil, Path}
 import org.apache.spark.ml.param.ParamMap
 import org.apache.spark.ml.util.{MLReader, MLWriter}
+import org.apache.spark.sql.SparkSession
 
 import io.flambeau.models.ModelStore
 
@@ -30,20 +31,29 @@ private[ml] object SavedPackage {
   def writer(stage: ModelStage): MLWriter = new MLWriter {
     override protected def saveImpl(path: String): Unit = {
       // Before anything is written: a model that is not there leaves nothing behind.
-      val source = if (stage.getSavePackage) stage.get(stage.modelParam).map(localFolder) else None
+      val source = if (stage.carriesPackage) stage.get(stage.modelParam).map(localFolder(_, sparkSession)) else None
       portable(stage).paramsWriter.session(sparkSession).save(path)
-      source.foreach(folder => copy(folder, new Path(path, Folder)))
+      source.foreach(folder => copyFolder(folder, new Path(path, Folder), sparkSession))
     }
 
-    private def localFolder(model: String): LocalPath =
-      Kept.of(model).getOrElse(Paths.get(ModelStore.localDirectory(ModelStore.resolve(model, ModelStage.confOf(sparkSession)))))
+  }
 
-    private def copy(from: LocalPath, to: Path): Unit = {
-      val hadoop = sparkSession.sparkContext.hadoopConfiguration
-      val target = to.getFileSystem(hadoop)
-      filesOf(from).foreach { file =>
-        FileUtil.copy(from.resolve(file).toFile, target, new Path(to, file.toString), false, hadoop)
-      }
+  /** Copies a model's package into a new folder of any Hadoop file system; fails if there is something already. */
+  def copy(model: String, to: String, session: SparkSession): Unit = {
+    val hadoop = session.sparkContext.hadoopConfiguration
+    val target = new Path(to)
+    if (target.getFileSystem(hadoop).exists(target)) throw new FileAlreadyExistsException(s"$to is there already")
+    copyFolder(localFolder(model, session), target, session)
+  }
+
+  private def localFolder(model: String, session: SparkSession): LocalPath =
+    Kept.of(model).getOrElse(Paths.get(ModelStore.localDirectory(ModelStore.resolve(model, ModelStage.confOf(session)))))
+
+  private def copyFolder(from: LocalPath, to: Path, session: SparkSession): Unit = {
+    val hadoop = session.sparkContext.hadoopConfiguration
+    val target = to.getFileSystem(hadoop)
+    filesOf(from).foreach { file =>
+      FileUtil.copy(from.resolve(file).toFile, target, new Path(to, file.toString), false, hadoop)
     }
   }
 

@@ -1,8 +1,5 @@
 package io.flambeau.ml
 
-import scala.jdk.CollectionConverters._
-import scala.util.control.NonFatal
-
 import org.apache.spark.ml.Transformer
 import org.apache.spark.ml.param.{Param, ParamMap}
 import org.apache.spark.ml.util.{DefaultParamsReadable, Identifiable, MLReader}
@@ -27,7 +24,7 @@ import io.flambeau.sql.ModelTask
  * Results are scalars and nested arrays as the package declares them; with `outputType = vector`, outputs of one dimension
  * are vectors.
  */
-class TorchModelTransformer(override val uid: String) extends ModelStage with HasOutputType {
+class TorchModelTransformer(override val uid: String) extends PretrainedStage with HasOutputType {
   def this() = this(Identifiable.randomUID("torchModelTransformer"))
 
   /** Model: a name (looked up in spark.flambeau.models.path, then in jars), a path or a URI. No default. */
@@ -37,12 +34,12 @@ class TorchModelTransformer(override val uid: String) extends ModelStage with Ha
   /** Column to input of the model, a JSON object. Not set: each input reads the column of its own name. */
   final val inputMapping: Param[String] = new Param[String](
     this, "inputMapping", "which column feeds which input of the model, a JSON object from column to input; not set: columns named as the inputs",
-    TorchModelTransformer.isMapping _)
+    HasProgram.isMapping _)
 
   /** Output of the model to column, a JSON object. Not set: every output becomes a column of its own name. */
   final val outputMapping: Param[String] = new Param[String](
     this, "outputMapping", "which output of the model becomes which column, a JSON object from output to column; not set: all outputs, by their names",
-    TorchModelTransformer.isMapping _)
+    HasProgram.isMapping _)
 
   setDefault(outputType -> HasOutputType.Array)
 
@@ -50,11 +47,11 @@ class TorchModelTransformer(override val uid: String) extends ModelStage with Ha
 
   def setModel(value: String): this.type = set(model, value)
 
-  final def getInputMapping: Map[String, String] = TorchModelTransformer.mapping($(inputMapping))
+  final def getInputMapping: Map[String, String] = HasProgram.mapping($(inputMapping))
 
   def setInputMapping(value: Map[String, String]): this.type = set(inputMapping, Json.write(value))
 
-  final def getOutputMapping: Map[String, String] = TorchModelTransformer.mapping($(outputMapping))
+  final def getOutputMapping: Map[String, String] = HasProgram.mapping($(outputMapping))
 
   def setOutputMapping(value: Map[String, String]): this.type = set(outputMapping, Json.write(value))
 
@@ -111,13 +108,4 @@ class TorchModelTransformer(override val uid: String) extends ModelStage with Ha
 object TorchModelTransformer extends DefaultParamsReadable[TorchModelTransformer] {
   override def read: MLReader[TorchModelTransformer] = SavedPackage.reader(super.read)
   override def load(path: String): TorchModelTransformer = super.load(path)
-
-  private def mapping(json: String): Map[String, String] =
-    Json.read(json).properties().asScala.map(entry => entry.getKey -> entry.getValue.asText).toMap
-
-  private def isMapping(json: String): Boolean =
-    try {
-      val root = Json.read(json)
-      root.isObject && root.elements().asScala.forall(_.isTextual)
-    } catch { case NonFatal(_) => false }
 }

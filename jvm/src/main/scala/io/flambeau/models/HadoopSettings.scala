@@ -9,7 +9,7 @@ import org.apache.spark.sql.internal.SQLConf
  * What the driver knows of Hadoop file systems, for executors: those settings that are not Hadoop's own defaults, among them
  * what a session set (`SET fs.s3a.…`). They may hold credentials, so they never show in text.
  */
-private[models] final class HadoopSettings(private val values: Map[String, String]) extends Serializable {
+private[flambeau] final class HadoopSettings(private val values: Map[String, String]) extends Serializable {
 
   /** For this process: its own settings, these on top. */
   def configuration(): Configuration = {
@@ -21,7 +21,7 @@ private[models] final class HadoopSettings(private val values: Map[String, Strin
   override def toString: String = s"HadoopSettings(${values.size} settings)"
 }
 
-private[models] object HadoopSettings {
+private[flambeau] object HadoopSettings {
 
   val none: HadoopSettings = new HadoopSettings(Map.empty)
 

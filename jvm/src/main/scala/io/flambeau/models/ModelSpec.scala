@@ -17,9 +17,12 @@ final case class OutputSpec(name: String, role: String, dtype: String, shape: Se
  *
  * @param hash
  *   SHA-256 of model.toml, which itself holds the hashes of every other file: the identity of the content
+ * @param trainable
+ *   whether its program can be trained further
  */
 final case class ModelSpec(
-    name: String, hash: String, description: String, license: String, inputs: Seq[TensorSpec], outputs: Seq[OutputSpec], batchRows: Int) {
+    name: String, hash: String, description: String, license: String, inputs: Seq[TensorSpec], outputs: Seq[OutputSpec], batchRows: Int,
+    trainable: Boolean = false) {
 
   /** The first output of this role. */
   def output(role: String): Option[OutputSpec] = outputs.find(_.role == role)
@@ -37,7 +40,8 @@ object ModelSpec {
         TensorSpec(n.get("name").asText, n.get("kind").asText, n.get("dtype").asText, shape(n))),
       outputs = elements(root.get("outputs")).map(n =>
         OutputSpec(n.get("name").asText, n.get("role").asText, n.get("dtype").asText, shape(n), n.get("labels").asInt)),
-      batchRows = root.get("batch_rows").asInt)
+      batchRows = root.get("batch_rows").asInt,
+      trainable = Option(root.get("trainable")).exists(_.asBoolean))
   }
 
   private def elements(node: JsonNode): Seq[JsonNode] = node.elements.asScala.toSeq

@@ -1,0 +1,198 @@
+package io.flambeau.bridge
+
+import java.nio.file.Path
+import java.util.concurrent.atomic.AtomicLong
+
+import scala.jdk.CollectionConverters._
+
+import com.fasterxml.jackson.databind.JsonNode
+import org.apache.arrow.c.Data
+import org.apache.arrow.memory.BufferAllocator
+import org.apache.arrow.vector.VectorSchemaRoot
+import org.apache.spark.sql.types.StructType
+
+/**
+ * What a feed holds once sealed. Labels of training and of validation rows count; NaN where there is no row, or where labels
+ * are vectors.
+ */
+final case class FeedSummary(
+    rows: Long, validationRows: Long, bytes: Long, labelMin: Double, labelMax: Double, labelIntegral: Boolean)
+
+/**
+ * One worker's rows: each batch crosses by the C Data Interface and is written to an Arrow IPC file in `directory`, which is
+ * mapped into memory once sealed and deleted by `close()`. Used by the task thread only.
+ */
+final class TrainingFeed private (val handle: AtomicLong, allocator: BufferAllocator) extends AutoCloseable {
+
+  /** Appends the root's rows; its vectors may be reset afterwards. A bad row fails with its position in this root. */
+  def add(rows: VectorSchemaRoot): Unit = CStructs.using(allocator) { structs =>
+    val array = structs.array()
+    Data.exportVectorSchemaRoot(allocator, rows, null, array)
+    NativeBridge.feed(handle.get, array.memoryAddress)
+  }
+
+  /** Ends writing; trainers can be opened from here on. */
+  def seal(): FeedSummary = {
+    val summary = Json.read(NativeBridge.sealFeed(handle.get))
+    FeedSummary(
+      summary.get("rows").asLong, summary.get("validation_rows").asLong, summary.get("bytes").asLong,
+      Numbers.double(summary.get("label_min")), Numbers.double(summary.get("label_max")), summary.get("label_integral").asBoolean)
+  }
+
+  override def close(): Unit = NativeBridge.close(handle.getAndSet(0))
+}
+
+object TrainingFeed {
+
+  /**
+   * @param directory
+   *   a local folder of this task, with room for all of this worker's rows
+   * @param schema
+   *   inputs under their own names, `__label` (double, or array of double or float), and where present `__weight` (double),
+   *   `__validation` (boolean), `__id` (long), `__slot` (int), `__group` (long)
+   * @param slots
+   *   how many slots `__slot` counts; 0 where there is no such column
+   * @param dense
+   *   shape of a row of each numeric input: such columns are checked and stored as fixed-size f32 lists when they are fed
+   */
+  def open(directory: Path, schema: StructType, slots: Int, dense: Map[String, Seq[Int]], allocator: BufferAllocator): TrainingFeed = {
+    NativeLibrary.ensureLoaded()
+    val spec = Json.write(Map[String, Any]("directory" -> directory.toString, "slots" -> slots, "dense" -> dense))
+    CStructs.using(allocator) { structs =>
+      val struct = structs.schema()
+      Data.exportSchema(allocator, ArrowAccess.toArrowSchema(schema), null, struct)
+      new TrainingFeed(new AtomicLong(NativeBridge.openFeed(spec, struct.memoryAddress)), allocator)
+    }
+  }
+}
+
+/** The rendezvous of a group, held by rank 0's process while the group lives. */
+final class TrainingStore private (val handle: AtomicLong) extends AutoCloseable {
+  def port: Int = NativeBridge.storePort(handle.get).toInt
+  override def close(): Unit = NativeBridge.close(handle.getAndSet(0))
+}
+
+object TrainingStore {
+
+  /** Listens on a free port of `host`, an address of this machine that all workers reach. */
+  def open(host: String, timeoutMillis: Long): TrainingStore = {
+    NativeLibrary.ensureLoaded()
+    new TrainingStore(new AtomicLong(NativeBridge.openStore(Json.write(Map[String, Any]("host" -> host, "timeout_ms" -> timeoutMillis)))))
+  }
+}
+
+/** The workers of one training, as one of them sees it. Its trainers close before it does. */
+final class TrainingGroup private (val handle: AtomicLong, val rank: Int, val world: Int) extends AutoCloseable {
+  override def close(): Unit = NativeBridge.close(handle.getAndSet(0))
+}
+
+object TrainingGroup {
+
+  /** One worker by itself: no sockets. */
+  def alone(): TrainingGroup = open(0, 1, "127.0.0.1", 0, "127.0.0.1", 0, None)
+
+  /**
+   * Joins, and waits until all have joined or the deadline has passed.
+   *
+   * @param host
+   *   where rank 0's store listens, on `port`
+   * @param ownHost
+   *   the address by which the others reach this process
+   * @param timeoutMillis
+   *   deadline of joining and of every wait for a peer
+   * @param store
+   *   rank 0's own store
+   */
+  def open(
+      rank: Int, world: Int, host: String, port: Int, ownHost: String, timeoutMillis: Long, store: Option[TrainingStore]): TrainingGroup = {
+    NativeLibrary.ensureLoaded()
+    val spec = Map[String, Any](
+      "rank" -> rank, "world" -> world, "host" -> host, "port" -> port, "own_host" -> ownHost, "timeout_ms" -> timeoutMillis,
+      "store" -> store.map(_.handle.get))
+    new TrainingGroup(new AtomicLong(NativeBridge.openGroup(Json.write(spec))), rank, world)
+  }
+}
+
+/**
+ * A finished epoch. `validationLoss` and `metrics` are over the validation rows of all workers, absent where there are none;
+ * losses are weighted means; `lr` is that of the epoch's last step; `samples` were trained on by all workers together.
+ */
+final case class EpochRow(
+    epoch: Int, trainLoss: Double, validationLoss: Option[Double], metrics: Map[String, Double], lr: Double, samples: Long,
+    seconds: Double)
+
+/**
+ * Where a trainer stands.
+ *
+ * @param epoch
+ *   of the next step, from 0; equals `epochs` when done
+ * @param step
+ *   steps made in all
+ * @param event
+ *   why `run` returned: `running`, `epoch` (one ended), `checkpoint` (one is due), `done`, `stopped_early`
+ */
+final case class Progress(
+    epoch: Int, epochs: Int, step: Long, stepsPerEpoch: Long, loss: Double, lr: Double, samplesPerSecond: Double, event: String,
+    history: Seq[EpochRow]) {
+  def finished: Boolean = event == "done" || event == "stopped_early"
+}
+
+/** One training on this worker. `cancel` may come from any thread; everything else is for the task thread. */
+final class Trainer private (handle: AtomicLong) extends AutoCloseable {
+
+  /** Trains for about `maxMillis`, or until something happened that the caller may act on. */
+  def run(maxMillis: Long): Progress = Trainer.progress(Json.read(NativeBridge.runTrainer(handle.get, maxMillis)))
+
+  /** Everything that an exact continuation needs, into a local file. */
+  def saveCheckpoint(file: Path): Unit = NativeBridge.saveCheckpoint(handle.get, file.toString)
+
+  /** Continues where the checkpoint was made; the specification must be the same. */
+  def restoreCheckpoint(file: Path): Unit = NativeBridge.restoreCheckpoint(handle.get, file.toString)
+
+  /**
+   * Writes an inference package of the best parameters into `directory`, which must not exist or be empty.
+   *
+   * @param labels
+   *   names of the classes
+   * @param featurizer
+   *   folder of the package in front of a head: the package written then takes that one's inputs
+   * @return
+   *   its description, as `ModelSession.describe` gives it
+   */
+  def savePackage(
+      directory: Path, name: String, labels: Option[Seq[String]], license: String, description: String, featurizer: Option[Path]): String =
+    NativeBridge.savePackage(handle.get, directory.toString, Json.write(Map[String, Any](
+      "name" -> name, "labels" -> labels, "license" -> license, "description" -> description,
+      "featurizer" -> featurizer.map(_.toString))))
+
+  /** Ends a running `run` with a NativeException of kind `cancelled`, within a second. */
+  def cancel(): Unit = {
+    val open = handle.get
+    if (open != 0) NativeBridge.cancelTrainer(open)
+  }
+
+  override def close(): Unit = NativeBridge.close(handle.getAndSet(0))
+}
+
+object Trainer {
+
+  /** `spec` is the training specification (rust/engine/src/train/spec.rs) as nested maps and sequences. */
+  def open(feed: TrainingFeed, group: TrainingGroup, spec: Map[String, Any]): Trainer =
+    new Trainer(new AtomicLong(NativeBridge.openTrainer(feed.handle.get, group.handle.get, Json.write(spec))))
+
+  private def progress(node: JsonNode): Progress = Progress(
+    node.get("epoch").asInt, node.get("epochs").asInt, node.get("step").asLong, node.get("steps_per_epoch").asLong,
+    Numbers.double(node.get("loss")), node.get("lr").asDouble, node.get("samples_per_second").asDouble, node.get("event").asText,
+    node.get("history").elements.asScala.map(epochRow).toSeq)
+
+  private[bridge] def epochRow(node: JsonNode): EpochRow = EpochRow(
+    node.get("epoch").asInt, Numbers.double(node.get("train_loss")),
+    Option(node.get("validation_loss")).filterNot(_.isNull).map(_.asDouble),
+    node.get("metrics").properties.asScala.map(entry => entry.getKey -> Numbers.double(entry.getValue)).toMap,
+    node.get("lr").asDouble, node.get("samples").asLong, node.get("seconds").asDouble)
+}
+
+/** JSON has no NaN: it comes as null. */
+private object Numbers {
+  def double(node: JsonNode): Double = if (node == null || node.isNull) Double.NaN else node.asDouble
+}

@@ -1,0 +1,47 @@
+package io.flambeau.ml
+
+import org.apache.spark.ml.param.{Param, Params}
+import org.apache.spark.ml.param.shared._
+
+/*
+ * The columns that estimators read and their models add: Spark ML's own shared parameters, with setters. Names, defaults and
+ * documentation are Spark's.
+ */
+
+/** Columns of every estimator. */
+trait HasTrainingColumns extends Params with HasLabelCol with HasPredictionCol with HasWeightCol with HasValidationIndicatorCol {
+
+  def setLabelCol(value: String): this.type = set(labelCol, value)
+
+  def setPredictionCol(value: String): this.type = set(predictionCol, value)
+
+  def setWeightCol(value: String): this.type = set(weightCol, value)
+
+  def setValidationIndicatorCol(value: String): this.type = set(validationIndicatorCol, value)
+}
+
+/** The column of features, and the model that makes features of it, if one does. */
+trait HasFeatures extends Params with HasFeaturesCol {
+
+  /** Frozen featurizer; then `featuresCol` holds what that model takes: images, sounds or texts. Not set: the column holds features. */
+  final val modelName: Param[String] = new Param[String](
+    this,
+    "modelName",
+    "model whose features the head is trained over, its weights as they are: a name (looked up in spark.flambeau.models.path, then in jars), " +
+      "a path or a URI; featuresCol then holds images, sounds or texts; not set: featuresCol holds vectors or arrays of numbers",
+    StageParams.notEmpty _)
+
+  final def getModelName: String = $(modelName)
+
+  def setModelName(value: String): this.type = set(modelName, value)
+
+  def setFeaturesCol(value: String): this.type = set(featuresCol, value)
+}
+
+/** The columns of class scores that classifiers add beside the prediction; an empty name leaves a column away. */
+trait HasScoreColumns extends Params with HasProbabilityCol with HasRawPredictionCol {
+
+  def setProbabilityCol(value: String): this.type = set(probabilityCol, value)
+
+  def setRawPredictionCol(value: String): this.type = set(rawPredictionCol, value)
+}

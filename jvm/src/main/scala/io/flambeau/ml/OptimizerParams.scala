@@ -1,0 +1,85 @@
+package io.flambeau.ml
+
+import org.apache.spark.ml.param.{BooleanParam, DoubleParam, IntParam, Param, Params, ParamValidators}
+
+/** The optimiser and its schedule: PyTorch's own (`torch.optim`), so names and numbers mean what they mean there. */
+trait HasOptimizer extends Params {
+
+  /** `sgd`, `adam`, `adamw` (default) or `rmsprop`. */
+  final val optimizer: Param[String] = new Param[String](
+    this, "optimizer", "how parameters follow their gradients: sgd, adam, adamw or rmsprop", ParamValidators.inArray(HasOptimizer.Optimizers))
+
+  /** Size of a step; default 0.001. With a schedule, the largest. */
+  final val learningRate: DoubleParam = new DoubleParam(
+    this, "learningRate", "size of a step; with a schedule, the largest", ParamValidators.gt(0))
+
+  /** Of sgd and rmsprop; default 0. */
+  final val momentum: DoubleParam = new DoubleParam(
+    this, "momentum", "part of the step before that is kept in the next (sgd, rmsprop), from 0 to less than 1",
+    ParamValidators.inRange(0, 1, lowerInclusive = true, upperInclusive = false))
+
+  /** Nesterov's momentum, of sgd with momentum; default false. */
+  final val nesterov: BooleanParam = new BooleanParam(this, "nesterov", "whether momentum looks ahead (sgd with momentum)")
+
+  /** How strongly parameters are pulled to zero; default 0. */
+  final val weightDecay: DoubleParam = new DoubleParam(
+    this, "weightDecay", "how strongly parameters are pulled towards zero; in adamw apart from the gradient", ParamValidators.gtEq(0))
+
+  /** Norm that the gradient of a step is cut down to. Not set: it is taken as it is. */
+  final val clipNorm: DoubleParam = new DoubleParam(
+    this, "clipNorm", "norm of all gradients together above which they are scaled down; not set: never", ParamValidators.gt(0))
+
+  /** `constant` (default), `step`, `cosine` or `one_cycle`. */
+  final val schedule: Param[String] = new Param[String](
+    this, "schedule", "how the learning rate goes on: constant, step, cosine or one_cycle", ParamValidators.inArray(HasOptimizer.Schedules))
+
+  /** Steps in which the learning rate rises to its value at the start; default 0. */
+  final val warmupSteps: IntParam = new IntParam(
+    this, "warmupSteps", "steps in which the learning rate rises from zero at the start", ParamValidators.gtEq(0))
+
+  /** Epochs between two falls of the schedule `step`; default 10. */
+  final val stepEpochs: IntParam = new IntParam(
+    this, "stepEpochs", "epochs after which the schedule step multiplies the learning rate by gamma", ParamValidators.gt(0))
+
+  /** Factor of the schedule `step`; default 0.1. */
+  final val gamma: DoubleParam = new DoubleParam(
+    this, "gamma", "factor of the schedule step, above 0 and at the most 1", ParamValidators.inRange(0, 1, lowerInclusive = false, upperInclusive = true))
+
+  setDefault(
+    optimizer -> "adamw", learningRate -> 1e-3, momentum -> 0.0, nesterov -> false, weightDecay -> 0.0,
+    schedule -> "constant", warmupSteps -> 0, stepEpochs -> 10, gamma -> 0.1)
+
+  final def getOptimizer: String = $(optimizer)
+  def setOptimizer(value: String): this.type = set(optimizer, value)
+  final def getLearningRate: Double = $(learningRate)
+  def setLearningRate(value: Double): this.type = set(learningRate, value)
+  final def getMomentum: Double = $(momentum)
+  def setMomentum(value: Double): this.type = set(momentum, value)
+  final def getNesterov: Boolean = $(nesterov)
+  def setNesterov(value: Boolean): this.type = set(nesterov, value)
+  final def getWeightDecay: Double = $(weightDecay)
+  def setWeightDecay(value: Double): this.type = set(weightDecay, value)
+  final def getClipNorm: Double = $(clipNorm)
+  def setClipNorm(value: Double): this.type = set(clipNorm, value)
+  final def getSchedule: String = $(schedule)
+  def setSchedule(value: String): this.type = set(schedule, value)
+  final def getWarmupSteps: Int = $(warmupSteps)
+  def setWarmupSteps(value: Int): this.type = set(warmupSteps, value)
+  final def getStepEpochs: Int = $(stepEpochs)
+  def setStepEpochs(value: Int): this.type = set(stepEpochs, value)
+  final def getGamma: Double = $(gamma)
+  def setGamma(value: Double): this.type = set(gamma, value)
+
+  /** As the native side takes it. */
+  private[ml] final def optimizerSpec: Map[String, Any] = Map(
+    "name" -> $(optimizer), "lr" -> $(learningRate), "momentum" -> $(momentum), "nesterov" -> $(nesterov), "weight_decay" -> $(weightDecay))
+
+  /** As the native side takes it. */
+  private[ml] final def scheduleSpec: Map[String, Any] = Map[String, Any]("name" -> $(schedule), "warmup_steps" -> $(warmupSteps)) ++
+    (if ($(schedule) == "step") Map[String, Any]("step_epochs" -> $(stepEpochs), "gamma" -> $(gamma)) else Map.empty[String, Any])
+}
+
+object HasOptimizer {
+  private[ml] val Optimizers = Array("sgd", "adam", "adamw", "rmsprop")
+  private[ml] val Schedules = Array("constant", "step", "cosine", "one_cycle")
+}

@@ -1,0 +1,101 @@
+package io.flambeau.ml
+
+import scala.jdk.CollectionConverters._
+import scala.util.control.NonFatal
+
+import org.apache.spark.ml.param.{DoubleParam, BooleanParam, IntParam, Param, Params, ParamValidators, StringArrayParam}
+import org.apache.spark.ml.param.shared.HasFeaturesCol
+
+import io.flambeau.bridge.Json
+
+/** A program that is trained whole: which, over which columns, which of its parameters, towards which output. */
+trait HasProgram extends Params with HasFeaturesCol {
+
+  /** The trainable package (`flambeau.export.trainable`): a name, path or URI. No default. */
+  final val modelName: Param[String] = new Param[String](
+    this, "modelName", "trainable package (flambeau.export.trainable): a name (looked up in spark.flambeau.models.path, then in jars), a path or a URI",
+    StageParams.notEmpty _)
+
+  /** Column to input of the program, a JSON object. Not set: `featuresCol` feeds the only input, or each input reads the column of its own name. */
+  final val inputMapping: Param[String] = new Param[String](
+    this, "inputMapping",
+    "which column feeds which input of the program, a JSON object from column to input; not set: featuresCol feeds the only input, or columns are named as the inputs",
+    HasProgram.isMapping _)
+
+  /** The output that the loss is of; not set: the first. */
+  final val outputName: Param[String] = new Param[String](
+    this, "outputName", "output of the program that the loss is of; not set: the first", StageParams.notEmpty _)
+
+  /** Patterns of parameter names that stay as they are: whole names, or beginnings with `*` after; default none. */
+  final val frozen: StringArrayParam = new StringArrayParam(
+    this, "frozen", "names of parameters that stay as they are: a name, a module's name, a pattern with *, or a regular expression")
+
+  setDefault(frozen -> Array.empty[String])
+
+  final def getModelName: String = $(modelName)
+  def setModelName(value: String): this.type = set(modelName, value)
+  def setFeaturesCol(value: String): this.type = set(featuresCol, value)
+  final def getInputMapping: Map[String, String] = HasProgram.mapping($(inputMapping))
+  def setInputMapping(value: Map[String, String]): this.type = set(inputMapping, Json.write(value))
+  final def getOutputName: String = $(outputName)
+  def setOutputName(value: String): this.type = set(outputName, value)
+  final def getFrozen: Array[String] = $(frozen)
+  def setFrozen(value: Array[String]): this.type = set(frozen, value)
+
+  /** The columns in the order of the program's inputs. */
+  private[ml] final def columnsOf(inputs: Seq[String], fail: String => Nothing): Seq[String] =
+    if (!isDefined(inputMapping)) { if (inputs.length == 1) Seq($(featuresCol)) else inputs }
+    else {
+      val byColumn = getInputMapping
+      byColumn.values.find(!inputs.contains(_)).foreach { name =>
+        fail(s"inputMapping names the input '$name'; the program has ${inputs.mkString(", ")}")
+      }
+      inputs.map { input =>
+        byColumn.collect { case (column, `input`) => column }.toSeq match {
+          case Seq(column) => column
+          case Seq() => fail(s"inputMapping gives no column to input '$input'")
+          case several => fail(s"inputMapping gives input '$input' several columns: ${several.sorted.mkString(", ")}")
+        }
+      }
+    }
+}
+
+object HasProgram {
+  private[ml] def mapping(json: String): Map[String, String] =
+    Json.read(json).properties().asScala.map(entry => entry.getKey -> entry.getValue.asText).toMap
+
+  private[ml] def isMapping(json: String): Boolean =
+    try {
+      val root = Json.read(json)
+      root.isObject && root.elements().asScala.forall(_.isTextual)
+    } catch { case NonFatal(_) => false }
+}
+
+/** Random changes of the training images, drawn anew for each row and epoch. */
+trait HasAugmentation extends Params {
+
+  /** Mirrors half of the images left to right; default false. */
+  final val augmentFlip: BooleanParam = new BooleanParam(this, "augmentFlip", "whether half of the training images are mirrored left to right")
+
+  /** Pixels; default 0. */
+  final val augmentCrop: IntParam = new IntParam(
+    this, "augmentCrop", "pixels by which training images are shifted at the most, in each direction", ParamValidators.gtEq(0))
+
+  /** A share; default 0. */
+  final val augmentColour: DoubleParam = new DoubleParam(
+    this, "augmentColour", "share by which brightness and contrast of training images change at the most, from 0 to 1", ParamValidators.inRange(0, 1))
+
+  setDefault(augmentFlip -> false, augmentCrop -> 0, augmentColour -> 0.0)
+
+  final def getAugmentFlip: Boolean = $(augmentFlip)
+  def setAugmentFlip(value: Boolean): this.type = set(augmentFlip, value)
+  final def getAugmentCrop: Int = $(augmentCrop)
+  def setAugmentCrop(value: Int): this.type = set(augmentCrop, value)
+  final def getAugmentColour: Double = $(augmentColour)
+  def setAugmentColour(value: Double): this.type = set(augmentColour, value)
+
+  /** As the native side takes it; None: no changes. */
+  private[ml] final def augmentation: Option[Map[String, Any]] =
+    Option.when($(augmentFlip) || $(augmentCrop) > 0 || $(augmentColour) > 0)(
+      Map[String, Any]("flip" -> $(augmentFlip), "crop" -> $(augmentCrop), "colour" -> $(augmentColour)))
+}

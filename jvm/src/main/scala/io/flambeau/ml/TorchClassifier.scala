@@ -1,0 +1,102 @@
+package io.flambeau.ml
+
+import org.apache.spark.ml.Model
+import org.apache.spark.ml.param.ParamMap
+import org.apache.spark.ml.util.{DefaultParamsReadable, Identifiable, MLReader}
+import org.apache.spark.sql.Dataset
+import org.apache.spark.sql.internal.SQLConf
+import org.apache.spark.sql.types.{StructField, StructType}
+
+import io.flambeau.models.ModelRef
+import io.flambeau.sql.ModelTask
+import io.flambeau.train.{FeedColumns, Learning, PackageSpec, Program}
+
+/** What [[TorchClassifier]] asks and its model keeps. */
+trait TorchClassifierParams extends TrainingParams with HasFeatures with HasHead with HasClassWeights with HasScoreColumns {
+  override private[ml] def losses: Array[String] = HasTrainingLoss.Classification
+  override private[ml] def metrics: Array[String] = HasTrainingLoop.ClassifierMetrics
+  setDefault(loss -> "cross_entropy")
+}
+
+/**
+ * A classifier over features: a linear layer, or hidden layers with an activation, trained inside the executors.
+ *
+ * {{{
+ * new TorchClassifier().setFeaturesCol("content").setModelName("efficientnet_lite0").setLabelCol("label").setNumWorkers(4)
+ * }}}
+ *
+ * Features are Spark ML's vectors or arrays of numbers; with `modelName`, images, sounds or texts, whose features that model
+ * makes, once for all epochs, its weights as they are. Labels are 0, 1, … as StringIndexer makes them; the label column's
+ * metadata name the classes. The same rows, seed and batch size give the same model with one worker and with several, up to
+ * the rounding of floats.
+ */
+class TorchClassifier(override val uid: String) extends TorchTrainer[TorchClassificationModel] with TorchClassifierParams {
+  def this() = this(Identifiable.randomUID("torchClassifier"))
+
+  override private[ml] def newModel(): TorchClassificationModel = new TorchClassificationModel(uid)
+
+  override private[ml] def check(schema: StructType, conf: SQLConf): Unit = {
+    HeadColumns.check(columns(schema), $(featuresCol), featurizer(conf))
+    columns(schema).checkNumber($(labelCol))
+    checkShared(schema)
+  }
+
+  override private[ml] def feedColumns(dataset: Dataset[_], conf: SQLConf): FeedColumns = {
+    val all = columns(dataset.schema)
+    feedOf(dataset, Seq(HeadColumns.input(all, dataset, $(featuresCol), featurizer(conf), skipsInvalid)), all.number(dataset, $(labelCol)))
+  }
+
+  override private[ml] def training(schema: StructType, conf: SQLConf): (Program, Learning, PackageSpec) = {
+    val labels = columns(schema).classLabels($(labelCol))
+    (
+      Program.Head($(hiddenLayers).toSeq, $(activation), $(dropout)),
+      Learning.Classes(labels.count, get(classWeights).map(_.toSeq), $(balance)),
+      HeadColumns.result(uid, labels.names, featurizer(conf)))
+  }
+
+  override private[ml] def settings: Map[String, Any] = super.settings + ("label_smoothing" -> $(labelSmoothing))
+
+  override private[ml] def added(schema: StructType, conf: SQLConf): StructType = {
+    val names = Seq($(rawPredictionCol), $(probabilityCol), $(predictionCol)).filter(_.nonEmpty)
+    val kinds = Seq(org.apache.spark.ml.linalg.SQLDataTypes.VectorType, org.apache.spark.ml.linalg.SQLDataTypes.VectorType, org.apache.spark.sql.types.DoubleType)
+    val fields = Seq($(rawPredictionCol), $(probabilityCol), $(predictionCol)).zip(kinds).collect { case (name, kind) if name.nonEmpty =>
+      StructField(name, kind, nullable = skipsInvalid)
+    }
+    HeadColumns.refuseExisting(schema, names, why => fail(why))
+    StructType(schema.fields ++ fields)
+  }
+
+  private def featurizer(conf: SQLConf): Option[ModelRef] = get(modelName).map(TrainingColumns.resolve(_, conf))
+
+  override def copy(extra: ParamMap): TorchClassifier = defaultCopy(extra)
+}
+
+object TorchClassifier extends DefaultParamsReadable[TorchClassifier] {
+  override def load(path: String): TorchClassifier = super.load(path)
+}
+
+/**
+ * A fitted [[TorchClassifier]]: adds the scores, the probabilities of all classes and the most probable class, lazily, by one
+ * forward pass inside the executors.
+ */
+class TorchClassificationModel(override val uid: String) extends Model[TorchClassificationModel] with TrainedModel with TorchClassifierParams {
+
+  /** How many classes it tells apart. */
+  def numClasses: Int = Outputs.size(scoresOf(TrainingColumns.resolve(needed(model), ModelStage.activeConf)).shape).toInt
+
+  override private[ml] def evaluation(ref: ModelRef, schema: StructType): Evaluation = {
+    val outputs = Predictions.ofClasses(ref.spec, scoresOf(ref), $(rawPredictionCol), $(probabilityCol), $(predictionCol))
+    if (outputs.isEmpty) fail("predictionCol, probabilityCol and rawPredictionCol are all empty, so there is nothing to add")
+    Evaluation(ref, Seq($(featuresCol)), ModelTask.Infer, outputs)
+  }
+
+  private def scoresOf(ref: ModelRef) = ref.spec.output("scores").getOrElse(fail(s"model '${ref.name}' gives no scores"))
+
+  override def copy(extra: ParamMap): TorchClassificationModel =
+    copyValues(new TorchClassificationModel(uid), extra).withSummary(summaryIfAny).setParent(parent)
+}
+
+object TorchClassificationModel extends DefaultParamsReadable[TorchClassificationModel] {
+  override def read: MLReader[TorchClassificationModel] = SavedPackage.reader(super.read)
+  override def load(path: String): TorchClassificationModel = super.load(path)
+}

@@ -1,0 +1,128 @@
+package io.flambeau.ml
+
+import org.apache.spark.ml.Model
+import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
+import org.apache.spark.ml.param.ParamMap
+import org.apache.spark.ml.util.{DefaultParamsReadable, Identifiable, MLReader}
+import org.apache.spark.sql.Dataset
+import org.apache.spark.sql.internal.SQLConf
+import org.apache.spark.sql.types.{DoubleType, StructField, StructType}
+
+import io.flambeau.models.{ModelRef, OutputSpec}
+import io.flambeau.sql.ModelTask
+import io.flambeau.train.{FeedColumns, Learning, PackageSpec, Program}
+
+/** What [[TorchEstimator]] asks and its model keeps. */
+trait TorchEstimatorParams extends TrainingParams with HasProgram with HasAugmentation with HasClassWeights with HasScoreColumns {
+  override private[ml] def losses: Array[String] = HasTrainingLoss.All :+ HasTrainingLoss.MethodExample
+  override private[ml] def metrics: Array[String] = (HasTrainingLoop.ClassifierMetrics ++ HasTrainingLoop.RegressorMetrics).distinct
+  setDefault(loss -> "cross_entropy")
+
+  /** Whether labels are classes, of which one is right. */
+  private[ml] final def ofClasses: Boolean = $(loss) == "cross_entropy"
+
+  private[ml] final def outputOf(ref: ModelRef, fail: String => Nothing): OutputSpec = get(outputName) match {
+    case None => ref.spec.outputs.head
+    case Some(name) =>
+      ref.spec.outputs.find(_.name == name).getOrElse(fail(s"model '${ref.name}' has no output '$name'; it has ${ref.spec.outputs.map(_.name).mkString(", ")}"))
+  }
+}
+
+/**
+ * Trains a TorchScript program with parameters, whole or in part: fine-tunes a network end to end, inside the executors.
+ *
+ * {{{
+ * new TorchEstimator().setModelName("/models/net").setFeaturesCol("content").setFrozen(Array("backbone*")).setLoss("cross_entropy")
+ * }}}
+ *
+ * The program is a trainable package, made from a PyTorch module by `flambeau.export.trainable`; its inputs are of any kind.
+ * The loss is one by name, or a method of the program (`method:NAME`) that takes its output and the labels and gives each
+ * row's loss. With `cross_entropy` labels are classes and the model adds Spark ML's columns of a classifier; with any other
+ * loss it adds the output as the prediction.
+ */
+class TorchEstimator(override val uid: String) extends TorchTrainer[TorchEstimatorModel] with TorchEstimatorParams {
+  def this() = this(Identifiable.randomUID("torchEstimator"))
+
+  override private[ml] def newModel(): TorchEstimatorModel = new TorchEstimatorModel(uid)
+
+  override private[ml] def feedParams: Seq[String] = super.feedParams :+ loss.name
+
+  override private[ml] def check(schema: StructType, conf: SQLConf): Unit = {
+    val ref = program(conf)
+    val all = columns(schema)
+    inputColumns(ref).zipWithIndex.foreach { case (column, index) => all.input(column, ref, index) }
+    outputOf(ref, why => fail(why))
+    if (ofClasses) all.checkNumber($(labelCol)) else all.checkTargets($(labelCol))
+    if (augmentation.isDefined && !ref.spec.inputs.exists(_.kind == "image")) fail(s"augmentFlip, augmentCrop and augmentColour are for images; '${ref.name}' takes none")
+    checkShared(schema)
+  }
+
+  override private[ml] def feedColumns(dataset: Dataset[_], conf: SQLConf): FeedColumns = {
+    val ref = program(conf)
+    val all = columns(dataset.schema)
+    val inputs = inputColumns(ref).zipWithIndex.map { case (column, index) => all.input(dataset, column, ref, index) }
+    feedOf(dataset, inputs, if (ofClasses) all.number(dataset, $(labelCol)) else all.targets(dataset, $(labelCol)))
+  }
+
+  override private[ml] def training(schema: StructType, conf: SQLConf): (Program, Learning, PackageSpec) = {
+    val ref = program(conf)
+    val output = outputOf(ref, why => fail(why))
+    val method = Option.when($(loss).startsWith(HasTrainingLoss.Method))($(loss).stripPrefix(HasTrainingLoss.Method))
+    val learning =
+      if (ofClasses) Learning.Classes(Some(Outputs.size(output.shape).toInt), get(classWeights).map(_.toSeq), $(balance))
+      else Learning.Numbers
+    val labels = columns(schema).classLabels($(labelCol)).names.filter(_ => ofClasses)
+    (
+      Program.Package(ref, output.name, $(frozen).toSeq, method, augmentation), learning,
+      PackageSpec(uid, labels, ref.spec.license, s"${ref.spec.name}, trained by $uid", None))
+  }
+
+  override private[ml] def settings: Map[String, Any] = {
+    val byName = if ($(loss).startsWith(HasTrainingLoss.Method)) Map[String, Any]("loss" -> "mse") else Map.empty[String, Any]
+    super.settings ++ byName + ("label_smoothing" -> $(labelSmoothing))
+  }
+
+  override private[ml] def added(schema: StructType, conf: SQLConf): StructType = {
+    val output = outputOf(program(conf), why => fail(why))
+    val number = if (output.shape.isEmpty || output.shape == Seq(1L)) DoubleType else VectorType
+    val fields =
+      if (ofClasses) Seq($(rawPredictionCol) -> VectorType, $(probabilityCol) -> VectorType, $(predictionCol) -> DoubleType).filter(_._1.nonEmpty)
+      else Seq($(predictionCol) -> number)
+    HeadColumns.refuseExisting(schema, fields.map(_._1), why => fail(why))
+    StructType(schema.fields ++ fields.map { case (name, kind) => StructField(name, kind, nullable = skipsInvalid) })
+  }
+
+  private def program(conf: SQLConf): ModelRef = {
+    val ref = TrainingColumns.resolve(get(modelName).getOrElse(fail("modelName is not set")), conf)
+    if (!ref.spec.trainable) fail(s"model '${ref.name}' is a package for inference: make a trainable one with flambeau.export.trainable")
+    ref
+  }
+
+  private def inputColumns(ref: ModelRef): Seq[String] = columnsOf(ref.spec.inputs.map(_.name), why => fail(why))
+
+  override def copy(extra: ParamMap): TorchEstimator = defaultCopy(extra)
+}
+
+object TorchEstimator extends DefaultParamsReadable[TorchEstimator] {
+  override def load(path: String): TorchEstimator = super.load(path)
+}
+
+/** A fitted [[TorchEstimator]]: adds a classifier's columns, or the program's output as the prediction, lazily. */
+class TorchEstimatorModel(override val uid: String) extends Model[TorchEstimatorModel] with TrainedModel with TorchEstimatorParams {
+
+  override private[ml] def evaluation(ref: ModelRef, schema: StructType): Evaluation = {
+    val output = outputOf(ref, why => fail(why))
+    val outputs =
+      if (ofClasses) Predictions.ofClasses(ref.spec, output, $(rawPredictionCol), $(probabilityCol), $(predictionCol))
+      else Predictions.ofNumbers(ref.spec, output, $(predictionCol))
+    Evaluation(ref, columnsOf(ref.spec.inputs.map(_.name), why => fail(why)), ModelTask.Infer, outputs)
+  }
+
+  override def copy(extra: ParamMap): TorchEstimatorModel =
+    copyValues(new TorchEstimatorModel(uid), extra).withSummary(summaryIfAny).setParent(parent)
+}
+
+object TorchEstimatorModel extends DefaultParamsReadable[TorchEstimatorModel] {
+  override def read: MLReader[TorchEstimatorModel] = SavedPackage.reader(super.read)
+  override def load(path: String): TorchEstimatorModel = super.load(path)
+}

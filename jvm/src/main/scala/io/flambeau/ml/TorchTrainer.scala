@@ -1,0 +1,137 @@
+package io.flambeau.ml
+
+import java.util.UUID
+
+import org.apache.hadoop.fs.Path
+import org.apache.spark.ml.{Estimator, Model}
+import org.apache.spark.ml.param.ParamMap
+import org.apache.spark.ml.util.DefaultParamsWritable
+import org.apache.spark.sql.Dataset
+import org.apache.spark.sql.internal.SQLConf
+import org.apache.spark.sql.types.StructType
+
+import io.flambeau.FlambeauAnalysisException
+import io.flambeau.models.HadoopSettings
+import io.flambeau.train._
+
+/** What every estimator asks and its model keeps. */
+trait TrainingParams extends HasTrainingColumns with HasTrainingLoss with HasOptimizer with HasTrainingLoop with HasInvalid
+
+/**
+ * What the estimators share: from parameters and columns to a job, and from its results to models.
+ *
+ * `fit` with several parameter maps reads and featurizes the rows once for all maps that do not differ in what rows are fed
+ * (columns, featurizer, batch size, workers), and trains them one after another over that one feed.
+ */
+abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M] with TrainingParams with DefaultParamsWritable {
+
+  /** The rows to feed. */
+  private[ml] def feedColumns(dataset: Dataset[_], conf: SQLConf): FeedColumns
+
+  /** What is trained over them, towards what, and what its package says. */
+  private[ml] def training(schema: StructType, conf: SQLConf): (Program, Learning, PackageSpec)
+
+  /** Fails if columns and parameters do not fit. */
+  private[ml] def check(schema: StructType, conf: SQLConf): Unit
+
+  /** Parameters that decide which rows are fed, and how. */
+  private[ml] def feedParams: Seq[String] = TorchTrainer.FeedParams
+
+  /** The model without parameters. */
+  private[ml] def newModel(): M
+
+  override def fit(dataset: Dataset[_]): M = fitAll(dataset, Seq(this)).head
+
+  override def fit(dataset: Dataset[_], paramMaps: Seq[ParamMap]): Seq[M] =
+    fitAll(dataset, paramMaps.map(map => copy(map).asInstanceOf[TorchTrainer[M]]))
+
+  override def transformSchema(schema: StructType): StructType = {
+    val conf = ModelStage.activeConf
+    check(schema, conf)
+    added(schema, conf)
+  }
+
+  /** The schema that the model gives. */
+  private[ml] def added(schema: StructType, conf: SQLConf): StructType
+
+  private[ml] final def columns(schema: StructType): TrainingColumns = new TrainingColumns(schema, why => fail(why))
+
+  private[ml] final def fail(why: String): Nothing = throw new FlambeauAnalysisException("FLAMBEAU_BAD_ARGUMENT", s"$uid: $why")
+
+  private[ml] final def skipsInvalid: Boolean = $(handleInvalid) != HasInvalid.Error
+
+  /** The label's, the weight's and the validation indicator's columns, checked. */
+  private[ml] final def checkShared(schema: StructType): Unit = {
+    val all = columns(schema)
+    get(weightCol).filter(_.nonEmpty).foreach(all.checkNumber)
+    get(validationIndicatorCol).filter(_.nonEmpty).foreach(all.checkFlag)
+    if (isDefined(patience) && !hasValidation) fail("patience needs validation rows: set validationIndicatorCol")
+    if ($(metric) != "loss" && !hasValidation) fail(s"metric ${$(metric)} is of validation rows: set validationIndicatorCol")
+    if (isDefined(microBatchSize) && $(microBatchSize) > $(batchSize)) fail(s"microBatchSize ${$(microBatchSize)} is more than batchSize ${$(batchSize)}")
+    if ($(numWorkers) > $(batchSize)) fail(s"numWorkers ${$(numWorkers)} is more than batchSize ${$(batchSize)}: a worker would have no rows")
+  }
+
+  private[ml] final def hasValidation: Boolean = get(validationIndicatorCol).exists(_.nonEmpty)
+
+  private[ml] final def feedOf(dataset: Dataset[_], inputs: Seq[FeedInput], label: org.apache.spark.sql.Column): FeedColumns = {
+    val all = columns(dataset.schema)
+    FeedColumns(
+      inputs, label, get(weightCol).filter(_.nonEmpty).map(all.number(dataset, _)),
+      get(validationIndicatorCol).filter(_.nonEmpty).map(all.flag(dataset, _)), None)
+  }
+
+  private def fitAll(dataset: Dataset[_], each: Seq[TorchTrainer[M]]): Seq[M] = {
+    val session = dataset.sparkSession
+    val conf = ModelStage.confOf(session)
+    each.foreach(_.check(dataset.schema, conf))
+    val models = each.zipWithIndex.groupBy { case (one, _) => one.feedKey }.toSeq.sortBy(_._2.head._2).flatMap { case (_, together) =>
+      val first = together.head._1
+      val fitName = s"$uid-${UUID.randomUUID().toString.take(8)}"
+      val rows = first.feedColumns(dataset, conf)
+      val frame = rows.frame(dataset, first.getBatchSize, first.getNumWorkers)
+      val job = JobSpec(
+        uid, rows.spec(frame, first.getBatchSize, first.skipsInvalid), together.zipWithIndex.map { case ((one, _), run) => one.runSpec(dataset.schema, conf, fitName, run) },
+        first.getNumWorkers, first.getPeerTimeout * 1000L, HadoopSettings.of(conf), None)
+      val results = TrainingJob.run(frame, job)
+      together.zip(results).map { case ((one, index), result) =>
+        val fitted = one.copyValues(newModel().setParent(one))
+        fitted.set(fitted.model, result.directory.toUri.toString)
+        fitted.withSummary(Some(TrainingSummary.of(session, result)))
+        index -> fitted
+      }
+    }
+    models.sortBy(_._1).map(_._2)
+  }
+
+  /** What two parameter maps must share to share a feed. */
+  private def feedKey: Seq[Any] = feedParams.filter(hasParam).map(name => get(getParam(name)).orElse(getDefault(getParam(name))))
+
+  private def runSpec(schema: StructType, conf: SQLConf, fitName: String, run: Int): RunSpec = {
+    val (program, learning, result) = training(schema, conf)
+    val checkpoints = CheckpointSpec(
+      get(checkpointDir).map(folder => new Path(new Path(folder, fitName), s"run-$run").toString), $(keepCheckpoints), get(resumeFrom))
+    RunSpec(program, learning, settings, checkpoints, result, get(logDir).map(folder => new Path(folder, s"$fitName-$run").toString))
+  }
+
+  /** The native specification, as far as parameters alone decide it. */
+  private[ml] def settings: Map[String, Any] = Map(
+    "loss" -> $(loss),
+    "huber_delta" -> $(huberDelta),
+    "optimizer" -> optimizerSpec,
+    "schedule" -> scheduleSpec,
+    "clip_norm" -> get(clipNorm),
+    "batch_rows" -> $(batchSize),
+    "micro_batch_rows" -> get(microBatchSize),
+    "epochs" -> $(maxEpochs),
+    "seed" -> ($(seed) & Long.MaxValue),
+    "precision" -> $(precision),
+    "validation" -> Map[String, Any]("metric" -> $(metric), "patience" -> get(patience), "min_delta" -> $(minDelta), "restore_best" -> $(restoreBest)),
+    "checkpoint_steps" -> get(checkpointDir).flatMap(_ => get(checkpointSteps)),
+    "checkpoint_epochs" -> get(checkpointDir).map(_ => $(checkpointEpochs)))
+}
+
+private[ml] object TorchTrainer {
+  private val FeedParams = Seq(
+    "featuresCol", "labelCol", "weightCol", "validationIndicatorCol", "modelName", "inputMapping", "handleInvalid", "batchSize",
+    "numWorkers", "peerTimeout", "groupCol")
+}

@@ -1,0 +1,142 @@
+package io.flambeau.ml
+
+import org.apache.spark.ml.attribute.{Attribute, AttributeGroup, BinaryAttribute, NominalAttribute}
+import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
+import org.apache.spark.sql.{Column, Dataset}
+import org.apache.spark.sql.catalyst.expressions.{AttributeReference, Cast, Expression}
+import org.apache.spark.sql.classic.ColumnConversions.toRichColumn
+import org.apache.spark.sql.internal.SQLConf
+import org.apache.spark.sql.types._
+
+import io.flambeau.models.{ModelRef, ModelStore}
+import io.flambeau.sql.{ModelCall, ModelInputs, ModelTask}
+import io.flambeau.train.FeedInput
+
+/*
+ * Which columns an estimator takes, and how they reach the workers. Driver only; nothing is computed here. `fail` says, in
+ * the estimator's name, why a column cannot be used.
+ */
+
+/** The labels of classes, as far as the column's metadata tell them. */
+private[ml] final case class ClassLabels(names: Option[Seq[String]], count: Option[Int])
+
+/** The columns of a dataset, by what an estimator uses them for. */
+private[ml] final class TrainingColumns(schema: StructType, fail: String => Nothing) {
+
+  def field(column: String): StructField =
+    schema.fields.find(_.name == column).getOrElse(fail(s"there is no column '$column'; the columns are ${schema.fieldNames.mkString(", ")}"))
+
+  /** Numbers, as doubles. */
+  def number(dataset: Dataset[_], column: String): Column = {
+    checkNumber(column)
+    dataset.col(ModelStage.quoted(column)).cast(DoubleType)
+  }
+
+  def checkNumber(column: String): Unit = field(column).dataType match {
+    case _: NumericType | BooleanType => ()
+    case _: StringType => fail(s"column '$column' is STRING: make classes of it with StringIndexer, or cast it to numbers")
+    case other => fail(s"column '$column' must have numbers, it is ${other.sql}")
+  }
+
+  /** What a column of labels, numbers or vectors of them, becomes in the feed. */
+  def targets(dataset: Dataset[_], column: String): Column = {
+    checkTargets(column)
+    val expression = expressionOf(dataset, column)
+    field(column).dataType match {
+      case VectorType => ExpressionColumn.of(VectorFloats(expression))
+      case ArrayType(_, containsNull) => ExpressionColumn.of(Cast(expression, ArrayType(DoubleType, containsNull)))
+      case _ => number(dataset, column)
+    }
+  }
+
+  def checkTargets(column: String): Unit = field(column).dataType match {
+    case VectorType | ArrayType(_: NumericType, _) => ()
+    case _ => checkNumber(column)
+  }
+
+  def flag(dataset: Dataset[_], column: String): Column = {
+    checkFlag(column)
+    dataset.col(ModelStage.quoted(column))
+  }
+
+  def checkFlag(column: String): Unit = field(column).dataType match {
+    case BooleanType => ()
+    case other => fail(s"validationIndicatorCol must be BOOLEAN, column '$column' is ${other.sql}")
+  }
+
+  /** What the metadata of a column of numbers say; Spark ML puts them on no other. */
+  def classLabels(column: String): ClassLabels = field(column).dataType match {
+    case _: NumericType => classLabels(Attribute.fromStructField(field(column)))
+    case _ => ClassLabels(None, None)
+  }
+
+  private def classLabels(attribute: Attribute): ClassLabels = attribute match {
+    case nominal: NominalAttribute => ClassLabels(nominal.values.map(_.toSeq), nominal.values.map(_.length).orElse(nominal.getNumValues))
+    case binary: BinaryAttribute => ClassLabels(binary.values.map(_.toSeq), Some(2))
+    case _ => ClassLabels(None, None)
+  }
+
+  /** Vectors and arrays of numbers, as arrays of floats. */
+  def features(dataset: Dataset[_], column: String): FeedInput = {
+    checkFeatures(column)
+    val expression = expressionOf(dataset, column)
+    val floats = field(column).dataType match {
+      case VectorType => VectorFloats(expression)
+      case ArrayType(FloatType, _) => expression
+      case ArrayType(_, containsNull) => Cast(expression, ArrayType(FloatType, containsNull))
+      case other => throw new IllegalStateException(s"checked before: ${other.sql}")
+    }
+    val size = field(column).dataType match {
+      case VectorType => AttributeGroup.fromStructField(field(column)).size
+      case _ => -1
+    }
+    FeedInput(TrainingColumns.Features, ExpressionColumn.of(floats), Some(Seq(math.max(size, 0))))
+  }
+
+  def checkFeatures(column: String): Unit = field(column).dataType match {
+    case VectorType | ArrayType(_: NumericType, _) => ()
+    case other =>
+      fail(s"column '$column' must have vectors or arrays of numbers, it is ${other.sql}; for images, sounds and texts set modelName, " +
+        "whose features are then taken")
+  }
+
+  /** The features that a model makes of a column. */
+  def featurized(dataset: Dataset[_], column: String, ref: ModelRef, tolerant: Boolean): FeedInput = {
+    checkFeaturizer(column, ref)
+    val call = ModelCall(Seq(ModelInputs.adapt(expressionOf(dataset, column), ref.spec.inputs.head)), ref, ModelTask.Featurize, tolerant)
+    val size = ref.spec.output("features").map(_.shape.product.toInt)
+    FeedInput(TrainingColumns.Features, ExpressionColumn.of(call), Some(size.toSeq))
+  }
+
+  def checkFeaturizer(column: String, ref: ModelRef): Unit = {
+    if (ref.spec.inputs.length != 1) fail(s"modelName must be a model with one input, '${ref.name}' has ${ref.spec.inputs.length}")
+    if (ref.spec.output("features").isEmpty) fail(s"modelName must be a model with features, '${ref.name}' gives ${ref.spec.outputs.map(_.name).mkString(", ")}")
+    input(column, ref, 0)
+  }
+
+  /** A column as an input of a trainable package. */
+  def input(dataset: Dataset[_], column: String, ref: ModelRef, index: Int): FeedInput = {
+    val declared = ref.spec.inputs(index)
+    input(column, ref, index)
+    val adapted = ModelInputs.adapt(expressionOf(dataset, column), declared)
+    FeedInput(declared.name, ExpressionColumn.of(adapted), Option.when(declared.kind == "tensor")(declared.shape.map(_.toInt)))
+  }
+
+  def input(column: String, ref: ModelRef, index: Int): Unit = {
+    val declared = ref.spec.inputs(index)
+    val adapted = ModelInputs.adapt(AttributeReference(column, field(column).dataType)(), declared)
+    if (!ModelInputs.accepts(declared, adapted.dataType)) {
+      fail(s"input '${declared.name}' (${declared.kind}) of model '${ref.name}' does not take column '$column', which is ${field(column).dataType.sql}")
+    }
+  }
+
+  private def expressionOf(dataset: Dataset[_], column: String): Expression = toRichColumn(dataset.col(ModelStage.quoted(column))).expr
+}
+
+private[ml] object TrainingColumns {
+
+  /** The feed's column of features. */
+  val Features = "features"
+
+  def resolve(model: String, conf: SQLConf): ModelRef = ModelStore.resolve(model, conf)
+}

@@ -1,0 +1,55 @@
+package io.flambeau.ml
+
+import org.apache.spark.sql.{DataFrame, Row, SparkSession}
+import org.apache.spark.sql.types._
+
+import io.flambeau.bridge.EpochRow
+import io.flambeau.train.{Facts, TrainingResult}
+
+/**
+ * How a training went. Of models that were fitted in this session: a loaded one has none, as in Spark ML.
+ *
+ * @param stoppedEarly
+ *   whether `patience` ended it before `maxEpochs`
+ * @param steps
+ *   optimiser steps, those of an attempt that was resumed included
+ */
+final class TrainingSummary private[ml] (
+    session: SparkSession, epochs: Seq[EpochRow], val steps: Long, val stoppedEarly: Boolean, facts: Facts) {
+
+  /** Rows that were trained on. */
+  def rows: Long = facts.rows
+
+  /** Rows that epochs were compared by. */
+  def validationRows: Long = facts.validationRows
+
+  /** Rows that were left out by `handleInvalid`. */
+  def skippedRows: Long = facts.skipped
+
+  /**
+   * A row for each epoch: `epoch` (from 1), `trainLoss`, `validationLoss` and a column for each metric (NULL without validation
+   * rows), `learningRate` of its last step, `samples`, `seconds`, `samplesPerSecond`.
+   */
+  lazy val history: DataFrame = {
+    val names = epochs.flatMap(_.metrics.keys).distinct.sorted
+    val schema = StructType(
+      Seq(StructField("epoch", IntegerType, nullable = false), StructField("trainLoss", DoubleType, nullable = false), StructField("validationLoss", DoubleType)) ++
+        names.map(StructField(_, DoubleType)) ++
+        Seq("learningRate" -> DoubleType, "samples" -> LongType, "seconds" -> DoubleType, "samplesPerSecond" -> DoubleType).map { case (name, kind) =>
+          StructField(name, kind, nullable = false)
+        })
+    val rows = epochs.map { e =>
+      val rate = if (e.seconds > 0) e.samples / e.seconds else 0.0
+      Row.fromSeq(
+        Seq[Any](e.epoch + 1, e.trainLoss, e.validationLoss.map(Double.box).orNull) ++ names.map(n => e.metrics.get(n).map(Double.box).orNull) ++
+          Seq[Any](e.lr, e.samples, e.seconds, rate))
+    }
+    import scala.jdk.CollectionConverters._
+    session.createDataFrame(rows.asJava, schema)
+  }
+}
+
+private[ml] object TrainingSummary {
+  def of(session: SparkSession, result: TrainingResult): TrainingSummary =
+    new TrainingSummary(session, result.history, result.steps, result.stoppedEarly, result.facts)
+}

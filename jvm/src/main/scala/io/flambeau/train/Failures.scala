@@ -1,0 +1,42 @@
+package io.flambeau.train
+
+import org.apache.spark.TaskContext
+
+import io.flambeau.FlambeauException
+import io.flambeau.bridge.NativeException
+
+/** Native failures of a training as users meet them: cause, worker, and the setting to change. */
+private[train] object Failures {
+
+  /** Of what the stage's retry would find again. */
+  private val Lasting = Set("diverged", "bad_model", "bad_request", "bad_input")
+
+  /** Whether trying again is in vain, so that the failure goes to the driver as a value. */
+  def isLasting(cause: NativeException): Boolean = Lasting(cause.kind)
+
+  def translated(owner: String, rank: Int, world: Int, cause: NativeException): FlambeauException = {
+    val (condition, advice) = cause.kind match {
+      case "diverged" =>
+        ("FLAMBEAU_DIVERGED", "Scaling the features or warmupSteps help too. An id is the row's partition, times 2^33, plus its position there.")
+      case "peer" =>
+        ("FLAMBEAU_PEER", "The stage is tried again, from the last checkpoint if checkpointDir is set; look at the log of the worker that failed first. If none failed, raise peerTimeout.")
+      case "bad_input" => ("FLAMBEAU_BAD_INPUT", "Repair the row, or filter it out.")
+      case "bad_model" => ("FLAMBEAU_BAD_MODEL", "Make the package anew (flambeau.export.trainable).")
+      case "bad_request" => ("FLAMBEAU_BAD_ARGUMENT", "Compare the parameters with docs/training.md.")
+      case "out_of_memory" =>
+        ("FLAMBEAU_OUT_OF_MEMORY", "Lower microBatchSize or batchSize, or raise spark.executor.memoryOverhead.")
+      case "torch" => ("FLAMBEAU_NATIVE", "The program refused this batch: check that labels and inputs are what it was made for.")
+      case "cancelled" => ("FLAMBEAU_NATIVE", "The job was cancelled.")
+      case _ => ("FLAMBEAU_NATIVE", "This is a bug of Flambeau; the executor goes on. Please report it with the executor's log.")
+    }
+    val who = if (world == 1) owner else s"$owner, worker $rank of $world"
+    new FlambeauException(
+      condition, s"$who: ${cause.getMessage}. $advice", Map("model" -> owner, "cause" -> cause.getMessage, "rank" -> rank.toString), cause)
+  }
+
+  /** Ends the task by Spark's own exception where a kill is what made it fail. */
+  def rethrow(task: TaskContext, failure: FlambeauException): Nothing = {
+    SparkAccess.stopIfKilled(task)
+    throw failure
+  }
+}

@@ -1,0 +1,43 @@
+package io.flambeau.train
+
+import java.util.concurrent.atomic.AtomicReference
+
+import org.apache.spark.TaskContext
+
+import io.flambeau.bridge.Trainer
+
+/**
+ * Passes a kill of the task on to the trainer that the task's thread is in: that thread may wait for a peer, where it cannot
+ * look by itself. One daemon thread, which ends with `close`; it touches nothing but the kill flag and the trainer's cancel.
+ */
+private[train] final class KillWatch(task: TaskContext) extends AutoCloseable {
+  private val watched = new AtomicReference[Trainer]
+  @volatile private var closed = false
+
+  private val thread = new Thread(() => watch(), s"flambeau kill watch of task ${task.taskAttemptId()}")
+  thread.setDaemon(true)
+  thread.start()
+
+  /** The trainer to stop; those before are watched no more. */
+  def over[T](trainer: Trainer)(body: => T): T = {
+    watched.set(trainer)
+    try body
+    finally watched.set(null)
+  }
+
+  override def close(): Unit = {
+    closed = true
+    thread.interrupt()
+    thread.join()
+  }
+
+  private def watch(): Unit =
+    try while (!closed) {
+      Thread.sleep(KillWatch.PauseMillis)
+      if (task.isInterrupted()) Option(watched.get).foreach(_.cancel())
+    } catch { case _: InterruptedException => () }
+}
+
+private[train] object KillWatch {
+  private val PauseMillis = 100L
+}

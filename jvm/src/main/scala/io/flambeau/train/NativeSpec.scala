@@ -1,0 +1,51 @@
+package io.flambeau.train
+
+import io.flambeau.FlambeauException
+import io.flambeau.models.ModelStore
+
+/** From what the user asked for and what the rows are to the native training specification. */
+private[train] object NativeSpec {
+
+  /**
+   * @param facts
+   *   of all workers' rows
+   * @throws FlambeauException
+   *   if rows and request do not fit
+   */
+  def of(owner: String, run: RunSpec, feed: FeedSpec, facts: Facts): Map[String, Any] = {
+    def refuse(why: String): Nothing =
+      throw new FlambeauException("FLAMBEAU_BAD_INPUT", s"$owner: $why", Map("model" -> owner, "cause" -> why), null)
+    if (facts.rows == 0) {
+      refuse(if (facts.skipped > 0) s"there is no row to train on: all ${facts.skipped} have a NULL in them or cannot be read"
+      else if (facts.validationRows > 0) "there is no row to train on: all are for validation"
+      else "there is no row to train on")
+    }
+    val (outputs, weights) = run.learning match {
+      case Learning.Numbers => (facts.targets, None)
+      case Learning.Classes(declared, given, balance) =>
+        val found = facts.classes.keys.max + 1
+        val classes = declared.getOrElse(math.max(found, 2))
+        if (found > classes) refuse(s"there is a label ${found - 1}, but there are $classes classes, so labels end at ${classes - 1}")
+        given.foreach { w => if (w.length != classes) refuse(s"classWeights has ${w.length} weights, there are $classes classes") }
+        (classes, given.orElse(Option.when(balance)(balanced(facts, classes))))
+    }
+    val program = run.program match {
+      case Program.Head(hidden, activation, dropout) =>
+        Map[String, Any]("head" -> Map[String, Any]("inputs" -> facts.features, "outputs" -> outputs, "hidden" -> hidden, "activation" -> activation, "dropout" -> dropout))
+      case Program.Package(ref, output, frozen, lossMethod, _) =>
+        Map[String, Any]("package" -> ModelStore.localDirectory(ref), "output" -> output, "frozen" -> frozen, "loss_method" -> lossMethod)
+    }
+    val augment = run.program match {
+      case Program.Package(_, _, _, _, Some(changes)) => Map("augment" -> changes)
+      case _ => Map.empty
+    }
+    run.settings ++ Map("program" -> program, "inputs" -> feed.inputs, "class_weights" -> weights) ++ augment
+  }
+
+  /** Weights by which every class that is there counts the same; a class without rows gets 0. */
+  private def balanced(facts: Facts, classes: Int): Seq[Double] = {
+    val sums = (0 until classes).map(c => facts.classes.get(c).fold(0.0)(_.weight))
+    val there = sums.count(_ > 0)
+    sums.map(sum => if (sum > 0) sums.sum / (there * sum) else 0.0)
+  }
+}

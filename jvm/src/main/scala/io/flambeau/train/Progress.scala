@@ -1,0 +1,69 @@
+package io.flambeau.train
+
+import org.apache.spark.SparkContext
+import org.apache.spark.util.AccumulatorV2
+
+import io.flambeau.bridge.{Json, Progress}
+
+/** A number as rank 0 saw it last; what the Spark UI shows of a training, by stage. */
+private[flambeau] final class LatestValue extends AccumulatorV2[java.lang.Double, java.lang.Double] {
+  private var latest = Option.empty[java.lang.Double]
+
+  override def isZero: Boolean = latest.isEmpty
+  override def reset(): Unit = latest = None
+  override def add(value: java.lang.Double): Unit = latest = Some(value)
+  override def merge(other: AccumulatorV2[java.lang.Double, java.lang.Double]): Unit = if (!other.isZero) latest = Some(other.value)
+  override def value: java.lang.Double = latest.getOrElse(java.lang.Double.valueOf(0.0))
+
+  override def copy(): LatestValue = {
+    val same = new LatestValue
+    same.latest = latest
+    same
+  }
+}
+
+/** The numbers of a training in the Spark UI, under the stage's accumulators. */
+private[flambeau] final case class TrainingMetrics(
+    epochs: LatestValue, steps: LatestValue, loss: LatestValue, learningRate: LatestValue, samplesPerSecond: LatestValue) {
+
+  def show(progress: Progress): Unit = {
+    epochs.add(progress.epoch.toDouble)
+    steps.add(progress.step.toDouble)
+    loss.add(progress.loss)
+    learningRate.add(progress.lr)
+    samplesPerSecond.add(progress.samplesPerSecond)
+  }
+}
+
+private[flambeau] object TrainingMetrics {
+  def register(context: SparkContext): TrainingMetrics = {
+    def named(name: String): LatestValue = {
+      val value = new LatestValue
+      context.register(value, s"training $name")
+      value
+    }
+    TrainingMetrics(named("epochs"), named("steps"), named("loss"), named("learning rate"), named("samples/s"))
+  }
+}
+
+/** Where one of a job's trainings stands, as rank 0 tells the driver while it goes on. */
+private[flambeau] final case class Report(
+    run: Int, runs: Int, epoch: Int, epochs: Int, step: Long, stepsPerEpoch: Long, loss: Double, samplesPerSecond: Double, finished: Boolean) {
+
+  def json: String = Json.write(Map[String, Any](
+    "run" -> run, "runs" -> runs, "epoch" -> epoch, "epochs" -> epochs, "step" -> step, "steps" -> stepsPerEpoch,
+    "loss" -> Option(loss).filterNot(_.isNaN), "rate" -> samplesPerSecond, "finished" -> finished))
+}
+
+private[flambeau] object Report {
+  def of(run: Int, runs: Int, progress: Progress): Report = Report(
+    run, runs, progress.epoch, progress.epochs, progress.step, progress.stepsPerEpoch, progress.loss, progress.samplesPerSecond, progress.finished)
+
+  def parse(json: String): Report = {
+    val root = Json.read(json)
+    Report(
+      root.get("run").asInt, root.get("runs").asInt, root.get("epoch").asInt, root.get("epochs").asInt, root.get("step").asLong,
+      root.get("steps").asLong, Option(root.get("loss")).filterNot(_.isNull).fold(Double.NaN)(_.asDouble), root.get("rate").asDouble,
+      root.get("finished").asBoolean)
+  }
+}

@@ -1,0 +1,119 @@
+package io.flambeau.train
+
+import org.apache.spark.sql.types.StructType
+
+import io.flambeau.bridge.EpochRow
+import io.flambeau.models.{HadoopSettings, ModelRef}
+
+/*
+ * What the driver tells the workers: plain values, serialized with the tasks. The native specification (CONTRACT: a JSON
+ * object) is completed on the workers, since sizes and classes are known only when all rows were seen.
+ */
+
+/** What is trained. */
+private[flambeau] sealed trait Program extends Serializable
+
+private[flambeau] object Program {
+
+  /** Layers over the feed's one input. */
+  final case class Head(hidden: Seq[Int], activation: String, dropout: Double) extends Program
+
+  /**
+   * A trainable package.
+   *
+   * @param output
+   *   the output that the loss is of
+   * @param frozen
+   *   name patterns of parameters that stay as they are
+   * @param lossMethod
+   *   the program's own method, in place of a loss by name
+   * @param augment
+   *   changes made to images at random, as the native side takes them
+   */
+  final case class Package(
+      ref: ModelRef, output: String, frozen: Seq[String], lossMethod: Option[String], augment: Option[Map[String, Any]])
+      extends Program
+}
+
+/** What the labels are. */
+private[flambeau] sealed trait Learning extends Serializable
+
+private[flambeau] object Learning {
+
+  /**
+   * Labels are 0, 1, …
+   *
+   * @param classes
+   *   how many there are, where the column's metadata or the program says; else the largest label plus one
+   * @param weights
+   *   one a class
+   * @param balance
+   *   weights that make all classes count the same
+   */
+  final case class Classes(classes: Option[Int], weights: Option[Seq[Double]], balance: Boolean) extends Learning
+
+  /** Labels are numbers, or vectors of them. */
+  case object Numbers extends Learning
+}
+
+/**
+ * The rows as they reach the workers.
+ *
+ * @param schema
+ *   inputs, then `__label` and so on (see [[FeedColumns]]), types as stored in rows
+ * @param inputs
+ *   names of the inputs, first in `schema`
+ * @param shapes
+ *   of a row of each input of numbers; 0 in it: learned from the first row
+ * @param slots
+ *   how many slots rows are dealt over: the rows of a batch
+ * @param skipInvalid
+ *   whether a row with NULL in it is left out, or fails the fit
+ */
+private[flambeau] final case class FeedSpec(
+    schema: StructType, inputs: Seq[String], shapes: Map[String, Seq[Int]], slots: Int, skipInvalid: Boolean) {
+  def index(column: String): Option[Int] = Some(schema.fieldNames.indexOf(column)).filter(_ >= 0)
+}
+
+/**
+ * Where checkpoints of one training go.
+ *
+ * @param directory
+ *   this fit's own folder; None: none are written
+ * @param resumeFrom
+ *   from where the first attempt goes on
+ */
+private[flambeau] final case class CheckpointSpec(directory: Option[String], keep: Int, resumeFrom: Option[String])
+
+/** What the package of the result says of itself. `featurizer`: the package in front of a head, which the result contains. */
+private[flambeau] final case class PackageSpec(
+    name: String, labels: Option[Seq[String]], license: String, description: String, featurizer: Option[ModelRef])
+
+/**
+ * One training over the feed.
+ *
+ * @param settings
+ *   the part of the native specification that does not depend on the data
+ */
+private[flambeau] final case class RunSpec(
+    program: Program, learning: Learning, settings: Map[String, Any], checkpoints: CheckpointSpec, result: PackageSpec, logDir: Option[String])
+
+/**
+ * Several trainings over one feed, one after another.
+ *
+ * @param owner
+ *   the estimator's uid, for messages
+ * @param channel
+ *   where rank 0 reports progress to; None: nobody listens
+ */
+private[flambeau] final case class JobSpec(
+    owner: String, feed: FeedSpec, runs: Seq[RunSpec], workers: Int, timeoutMillis: Long, hadoop: HadoopSettings, channel: Option[String])
+
+/** One file of a package. */
+private[flambeau] final case class PackageFile(name: String, bytes: Array[Byte])
+
+/** One training's result as rank 0 sends it to the driver. */
+private[flambeau] final case class Trained(files: Seq[PackageFile], history: Seq[EpochRow], steps: Long, stoppedEarly: Boolean)
+
+/** What a worker ends with: rank 0 with a result for each run, the others with none, any with the failure if there is one. */
+private[flambeau] final case class Outcome(facts: Facts, trained: Seq[Trained], failure: Option[Failure])

@@ -1,0 +1,115 @@
+package io.flambeau.train
+
+import java.nio.file.Path
+import java.util.UUID
+
+import org.apache.spark.{HashPartitioner, SparkContext, TaskContext}
+import org.apache.spark.internal.Logging
+import org.apache.spark.rdd.RDD
+import org.apache.spark.sql.DataFrame
+import org.apache.spark.sql.catalyst.InternalRow
+import org.apache.spark.sql.execution.SQLExecution
+
+import io.flambeau.{FlambeauAnalysisException, FlambeauException}
+import io.flambeau.bridge.EpochRow
+
+/**
+ * One training's result on the driver.
+ *
+ * @param directory
+ *   the model's package, a folder of this machine
+ * @param facts
+ *   of the rows it was trained on
+ */
+private[flambeau] final case class TrainingResult(directory: Path, history: Seq[EpochRow], steps: Long, stoppedEarly: Boolean, facts: Facts)
+
+/**
+ * The Spark job of a fit: one stage with a task for each worker, all at the same time (barrier mode) if there are several.
+ * Driver only, on the thread that called `fit`.
+ */
+private[flambeau] object TrainingJob extends Logging {
+
+  /** The result of each run of the job, in their order. `rows` is what [[FeedColumns.frame]] made. */
+  def run(rows: DataFrame, job: JobSpec): Seq[TrainingResult] = {
+    val dataset = FeedColumns.rows(rows)
+    val context = dataset.sparkSession.sparkContext
+    if (job.workers > 1) requireSlots(context, job)
+    val metrics = TrainingMetrics.register(context)
+    val outcomes = withProgress(context, job) { reporting =>
+      val worker = new Worker(reporting, metrics)
+      SQLExecution.withNewExecutionId(dataset.queryExecution, Some(s"${job.owner}: training")) {
+        unwrapped(tasks(dataset.queryExecution.toRdd, worker, job.workers).collect())
+      }
+    }
+    outcomes.flatMap(_.failure).headOption.foreach(failure => throw failure.exception)
+    val facts = outcomes.head.facts
+    if (facts.skipped > 0) logWarning(s"${job.owner}: ${facts.skipped} rows were left out, since something of them is NULL or cannot be read")
+    outcomes.flatMap(_.trained).toSeq.map { trained =>
+      TrainingResult(TrainedFiles.keep(job.owner, trained.files), trained.history, trained.steps, trained.stoppedEarly, facts)
+    }
+  }
+
+  /**
+   * Captures the worker alone. Spark tries a barrier stage again only if a shuffle follows it (what a last stage has written
+   * might be seen already), so the outcomes take one step more, to a task that hands them on.
+   */
+  private def tasks(rows: RDD[InternalRow], worker: Worker, workers: Int): RDD[Outcome] = {
+    val work = (part: Iterator[InternalRow]) => Iterator.single(worker.run(TaskContext.get(), part))
+    if (workers == 1) rows.mapPartitions(work)
+    else rows.barrier().mapPartitions(work).map(outcome => (0, outcome)).partitionBy(new HashPartitioner(1)).values
+  }
+
+  /** Runs `body` with a progress bar on the console, where the user has those. */
+  private def withProgress[T](context: SparkContext, job: JobSpec)(body: JobSpec => T): T =
+    if (!context.getConf.getBoolean("spark.ui.showConsoleProgress", defaultValue = false)) body(job)
+    else {
+      val name = s"flambeau-training-${UUID.randomUUID()}"
+      val bar = ProgressBar.onConsole(job.owner)
+      try {
+        val channel = new ProgressChannel(name, message => bar.report(Report.parse(message)))
+        try body(job.copy(channel = Some(name)))
+        finally channel.close()
+      } finally bar.close()
+    }
+
+  /** Our own failure in place of the SparkException around it, which stays its companion. */
+  private def unwrapped[T](body: => T): T =
+    try body
+    catch {
+      case failure: Exception =>
+        Iterator.iterate[Throwable](failure)(_.getCause).takeWhile(_ != null).collectFirst { case ours: FlambeauException => ours } match {
+          case Some(ours) if ours ne failure =>
+            ours.addSuppressed(failure)
+            throw ours
+          case _ => throw failure
+        }
+    }
+
+  /**
+   * Fails at once where there cannot be enough slots, which Spark itself asks again and again for ten minutes. Executors of a
+   * starting application have some seconds to register.
+   */
+  private def requireSlots(context: SparkContext, job: JobSpec): Unit = {
+    var slots = SparkAccess.concurrentTasks(context)
+    var quietSince = System.nanoTime()
+    val local = context.isLocal
+    while (slots < job.workers && !local && System.nanoTime() - quietSince < SettledNanos) {
+      Thread.sleep(PauseMillis)
+      val now = SparkAccess.concurrentTasks(context)
+      if (now != slots) {
+        slots = now
+        quietSince = System.nanoTime()
+      }
+    }
+    if (slots < job.workers) {
+      throw new FlambeauAnalysisException(
+        "FLAMBEAU_BAD_ARGUMENT",
+        s"${job.owner}: numWorkers is ${job.workers}, but the cluster runs $slots tasks at the same time: " +
+          "lower numWorkers, or give the application more cores (master local[n], spark.executor.instances, spark.executor.cores, " +
+          "spark.cores.max; spark.task.cpus is what one worker takes)")
+    }
+  }
+
+  private val SettledNanos = 3000000000L
+  private val PauseMillis = 100L
+}

@@ -1,0 +1,46 @@
+package io.flambeau.train
+
+import org.apache.spark.sql.functions.{col, lit, when}
+
+/** What cannot be trained is said before it is tried, or with the row that is to blame. */
+class MistakesSuite extends TrainingSuite {
+
+  test("columns and parameters that do not fit") {
+    val rows = points(30)
+    assertFails("FLAMBEAU_BAD_ARGUMENT", "no column 'nope'")(classifier.setFeaturesCol("nope").fit(rows))
+    assertFails("FLAMBEAU_BAD_ARGUMENT", "StringIndexer")(classifier.fit(rows.withColumn("label", lit("a"))))
+    assertFails("FLAMBEAU_BAD_ARGUMENT", "modelName")(classifier.fit(rows.withColumn("features", lit("text"))))
+    assertFails("FLAMBEAU_BAD_ARGUMENT", "validationIndicatorCol")(classifier.setPatience(2).fit(rows))
+    assertFails("FLAMBEAU_BAD_ARGUMENT", "BOOLEAN")(classifier.setValidationIndicatorCol("weight").fit(rows))
+    assertFails("FLAMBEAU_BAD_ARGUMENT", "microBatchSize")(classifier.setMicroBatchSize(64).fit(rows))
+    assertFails("FLAMBEAU_BAD_ARGUMENT", "already")(classifier.setPredictionCol("weight").transformSchema(rows.schema))
+    assert(intercept[IllegalArgumentException](classifier.setOptimizer("lbfgs")).getMessage.contains("optimizer"))
+  }
+
+  test("more workers than slots fail at once") {
+    assertFails("FLAMBEAU_BAD_ARGUMENT", "numWorkers is 5", "runs 4 tasks")(classifier.setNumWorkers(5).fit(points(30)))
+  }
+
+  test("rows that cannot be trained on, by their place") {
+    val rows = points(30)
+    def with27(column: String, value: Any) = rows.withColumn(column, when(col("id") === 27, lit(value)).otherwise(col(column)))
+    assertFails("FLAMBEAU_BAD_INPUT", "row 12 of partition 1", "label is 0.5")(classifier.fit(with27("label", 0.5)))
+    assertFails("FLAMBEAU_BAD_INPUT", "row 12 of partition 1", "label is -1.0")(classifier.setNumWorkers(2).fit(with27("label", -1.0)))
+    assertFails("FLAMBEAU_BAD_INPUT", "row 12 of partition 1", "label is NULL")(classifier.setNumWorkers(4).fit(with27("label", null)))
+    assertFails("FLAMBEAU_BAD_INPUT", "weight is -2.0")(classifier.setWeightCol("weight").fit(with27("weight", -2.0)))
+    assertFails("FLAMBEAU_BAD_INPUT", "label is NaN")(regressor.fit(with27("label", Double.NaN)))
+    assertFails("FLAMBEAU_BAD_INPUT", "there is no row")(classifier.fit(rows.where("id < 0")))
+    assertFails("FLAMBEAU_BAD_INPUT", "there is no row")(classifier.setNumWorkers(2).fit(rows.where("id < 0")))
+    assert(classifier.setHandleInvalid("skip").fit(with27("label", null)).summary.skippedRows == 1)
+  }
+
+  test("features of different lengths") {
+    val rows = spark.sql("SELECT id, if(id = 7, array(1f, 2f), array(1f, 2f, 3f)) AS features, double(id % 2) AS label FROM range(20)")
+    assertFails("FLAMBEAU_BAD_INPUT", "row 7 of partition 0")(classifier.fit(rows.coalesce(1)))
+  }
+
+  test("a loss that is no number names its step") {
+    val failure = assertFails("FLAMBEAU_DIVERGED", "step")(regressor.setOptimizer("sgd").setLearningRate(1e30).fit(line(200)))
+    assert(messagesOf(failure).contains("learningRate"))
+  }
+}

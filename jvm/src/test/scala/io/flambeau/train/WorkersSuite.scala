@@ -1,0 +1,68 @@
+package io.flambeau.train
+
+import org.apache.spark.sql.functions.{col, lit}
+
+import io.flambeau.ml.TorchClassificationModel
+
+/** Several workers train the model that one would. */
+class WorkersSuite extends TrainingSuite {
+
+  /** What rounding may make of ten epochs: gradients are summed in another order. */
+  private val Tolerance = 1e-5
+
+  test("1, 2 and 4 workers, with hidden layers, weights and validation") {
+    val rows = points(330, 3)
+    def fit(workers: Int): TorchClassificationModel = classifier.setHiddenLayers(Array(8)).setWeightCol("weight")
+      .setValidationIndicatorCol("held").setMetric("accuracy").setNumWorkers(workers).fit(rows)
+    val one = fit(1)
+    val expected = probabilities(one, rows)
+    Seq(2, 4).foreach { workers =>
+      val several = fit(workers)
+      assert(distance(expected, probabilities(several, rows)) < Tolerance)
+      val (a, b) = (one.summary.history.orderBy("epoch").collect(), several.summary.history.orderBy("epoch").collect())
+      assert(a.length == b.length)
+      a.zip(b).foreach { case (x, y) =>
+        Seq("trainLoss", "validationLoss", "accuracy").foreach { c => assert(math.abs(x.getAs[Double](c) - y.getAs[Double](c)) < 1e-4, c) }
+        assert(x.getAs[Long]("samples") == y.getAs[Long]("samples"))
+      }
+      assert(several.summary.rows == 264 && several.summary.validationRows == 66)
+    }
+  }
+
+  test("uneven and empty partitions, and workers without any row") {
+    val rows = points(90, 1).union(points(90, 1).where("id < 0")).union(points(7, 5).withColumn("id", col("id") + 90))
+    val one = probabilities(classifier.fit(rows), rows)
+    assert(distance(one, probabilities(classifier.setNumWorkers(4).fit(rows), rows)) < Tolerance)
+    val few = points(3, 1)
+    assert(distance(
+      probabilities(classifier.setNumWorkers(1).fit(few), few), probabilities(classifier.setNumWorkers(4).fit(few), few)) < Tolerance)
+  }
+
+  test("the seed decides, the number of rows passed at once does not") {
+    val rows = points(200)
+    val hidden = () => classifier.setHiddenLayers(Array(8))
+    val expected = probabilities(hidden().fit(rows), rows)
+    assert(distance(expected, probabilities(hidden().fit(rows), rows)) == 0.0)
+    assert(distance(expected, probabilities(hidden().setMicroBatchSize(5).fit(rows), rows)) < Tolerance)
+    assert(distance(expected, probabilities(hidden().setSeed(4).fit(rows), rows)) > 1e-3)
+  }
+
+  test("early stopping gives the best epoch's parameters, with several workers too") {
+    val rows = points(200)
+    Seq(1, 2).foreach { workers =>
+      val model = classifier.setNumWorkers(workers).setMaxEpochs(200).setLearningRate(0.3).setValidationIndicatorCol("held").setPatience(3).fit(rows)
+      val losses = model.summary.history.orderBy("epoch").collect().map(_.getAs[Double]("validationLoss"))
+      assert(model.summary.stoppedEarly && losses.length < 200)
+      assert(losses.indexOf(losses.min) == losses.length - 1 - 3)
+      val held = rows.where("held")
+      val loss = -model.transform(held).select("label", "probability").collect()
+        .map(r => math.log(r.getAs[org.apache.spark.ml.linalg.Vector](1)(r.getDouble(0).toInt))).sum / held.count()
+      assert(math.abs(loss - losses.min) < 1e-4)
+    }
+  }
+
+  test("constant features do no harm") {
+    val rows = points(60).withColumn("features", org.apache.spark.sql.functions.array(lit(0.0f), lit(0.0f)))
+    assert(probabilities(classifier.setNumWorkers(2).fit(rows), rows).forall(_.forall(p => p > 0.2 && p < 0.5)))
+  }
+}

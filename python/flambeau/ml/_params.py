@@ -1,0 +1,101 @@
+"""How stages declare and take their parameters.
+
+What lives here: `param` (a parameter as a class attribute), converters for models and mappings, `Keywords`, which gives
+every class that declares parameters a getter and a setter for each, and the keyword arguments of its constructor and of
+`setParams`, and `Saved`. A class says once, in a `TypedDict`, which arguments it takes and of what types; nothing is repeated.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, Union
+
+from pyspark.ml.param import Param, Params
+from pyspark.ml.util import JavaMLReadable, JavaMLReader, JavaMLWritable
+
+from .._java_package import JAVA_PACKAGE
+
+Model = Union[str, "os.PathLike[str]"]
+S = TypeVar("S", bound="Keywords")
+T = TypeVar("T", bound="Saved")
+
+
+def model(value: Any) -> str:
+    """A name, path or URI as text."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"the model must be a name, path or URI, not {type(value).__name__}")
+    return os.fspath(value)
+
+
+def path(value: Any) -> str:
+    """A path or URI as text."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"must be a path or URI, not {type(value).__name__}")
+    return os.fspath(value)
+
+
+def mapping(value: Any) -> str:
+    """A mapping of names as the JSON object that the parameter holds."""
+    names = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(names, Mapping) or not all(isinstance(name, str) for pair in names.items() for name in pair):
+        raise TypeError(f"the mapping must be a dict from names to names, not {value!r}")
+    return json.dumps(dict(names))
+
+
+def param(name: str, doc: str, converter: Callable[[Any], Any]) -> Any:
+    """A parameter as a class attribute; Spark gives each instance a copy of its own."""
+    return Param(Params._dummy(), name, doc, converter)
+
+
+def _getter(name: str, doc: str) -> Callable[[Params], Any]:
+    def get(self: Params) -> Any:
+        return self.getOrDefault(getattr(self, name))
+
+    get.__doc__ = f"{doc[:1].upper()}{doc[1:]}."
+    return get
+
+
+def _setter(name: str, doc: str) -> Callable[[Any, Any], Any]:
+    def set_value(self: Any, value: Any) -> Any:
+        return self._set(**{name: value})
+
+    set_value.__doc__ = f"{doc[:1].upper()}{doc[1:]}."
+    return set_value
+
+
+class Keywords(Params):
+    """Parameters by keyword, and accessors: a subclass that declares `x` gets `getX` and `setX`, unless it defines them."""
+
+    # Spark's destructor reads it, even of a stage whose constructor refused its arguments.
+    _java_obj: Any = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in dir(cls):
+            value = getattr(cls, name, None)
+            if not isinstance(value, Param):
+                continue
+            capital = name[:1].upper() + name[1:]
+            for prefix, make in (("get", _getter), ("set", _setter)):
+                if not hasattr(cls, prefix + capital):
+                    setattr(cls, prefix + capital, make(name, value.doc))
+
+    def _given(self: S, given: Mapping[str, Any]) -> S:
+        """Sets the parameters that are given; None is as good as not given."""
+        for name in given:
+            if not self.hasParam(name):
+                raise TypeError(f"{type(self).__name__} has no parameter {name!r}")
+        return self._set(**{name: value for name, value in given.items() if value is not None})
+
+
+class Saved(JavaMLReadable, JavaMLWritable):
+    """Saving and loading; comes after Spark's own base classes."""
+
+    @classmethod
+    def read(cls: type[T]) -> JavaMLReader[T]:
+        """The reader of saved stages of this class."""
+        # Spark derives the Java class from the Python one's module, so it gets a class that says the Java package.
+        as_java = type(cls.__name__, (cls,), {"__module__": JAVA_PACKAGE})
+        return JavaMLReadable.read.__func__(as_java)  # type: ignore[attr-defined]

@@ -1,0 +1,356 @@
+"""The parameters of the estimators, as the jar declares them (`io.flambeau.ml`): names, documentation and defaults are the
+same there, and a test compares them. What each does and when to change it: docs/training.md."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, TypedDict, Union
+
+from pyspark.ml.param import Param, TypeConverters
+from pyspark.ml.param.shared import (
+    HasFeaturesCol,
+    HasLabelCol,
+    HasPredictionCol,
+    HasProbabilityCol,
+    HasRawPredictionCol,
+    HasSeed,
+    HasValidationIndicatorCol,
+    HasWeightCol,
+)
+
+from ._params import Keywords, Model, mapping, model, param, path
+from ._stages import HasInvalid
+
+Path = Union[str, "os.PathLike[str]"]
+Int, Float, Text, Flag = TypeConverters.toInt, TypeConverters.toFloat, TypeConverters.toString, TypeConverters.toBoolean
+
+
+class TrainingKeywords(TypedDict, total=False):
+    """Arguments of every estimator."""
+
+    labelCol: str
+    predictionCol: str
+    weightCol: str | None
+    validationIndicatorCol: str | None
+    handleInvalid: str
+    errorCol: str | None
+    loss: str
+    huberDelta: float
+    optimizer: str
+    learningRate: float
+    momentum: float
+    nesterov: bool
+    weightDecay: float
+    clipNorm: float | None
+    schedule: str
+    warmupSteps: int
+    stepEpochs: int
+    gamma: float
+    batchSize: int
+    microBatchSize: int | None
+    maxEpochs: int
+    patience: int | None
+    minDelta: float
+    metric: str
+    restoreBest: bool
+    precision: str
+    numWorkers: int
+    checkpointDir: Path | None
+    checkpointEpochs: int
+    checkpointSteps: int | None
+    keepCheckpoints: int
+    resumeFrom: Path | None
+    logDir: Path | None
+    peerTimeout: int
+    seed: int
+
+
+class HeadKeywords(TrainingKeywords, total=False):
+    """Arguments of the estimators of heads."""
+
+    featuresCol: str
+    modelName: Model | None
+    hiddenLayers: list[int]
+    dropout: float
+    activation: str
+
+
+class ClassifierKeywords(HeadKeywords, total=False):
+    """Arguments of `TorchClassifier`."""
+
+    probabilityCol: str
+    rawPredictionCol: str
+    classWeights: list[float] | None
+    balance: bool
+    labelSmoothing: float
+
+
+class EstimatorKeywords(TrainingKeywords, total=False):
+    """Arguments of `TorchEstimator`."""
+
+    featuresCol: str
+    probabilityCol: str
+    rawPredictionCol: str
+    modelName: Model | None
+    inputMapping: Mapping[str, str] | None
+    outputName: str | None
+    frozen: list[str]
+    augmentFlip: bool
+    augmentCrop: int
+    augmentColour: float
+    classWeights: list[float] | None
+    balance: bool
+    labelSmoothing: float
+
+
+class HasOptimizer(HasInvalid):
+    """The optimiser and its schedule."""
+
+    optimizer: Param[str] = param(
+        "optimizer", "how parameters follow their gradients: sgd, adam, adamw or rmsprop", Text
+    )
+    learningRate: Param[float] = param("learningRate", "size of a step; with a schedule, the largest", Float)
+    momentum: Param[float] = param(
+        "momentum", "part of the step before that is kept in the next (sgd, rmsprop), from 0 to less than 1", Float
+    )
+    nesterov: Param[bool] = param("nesterov", "whether momentum looks ahead (sgd with momentum)", Flag)
+    weightDecay: Param[float] = param(
+        "weightDecay",
+        "how strongly parameters are pulled towards zero; in adamw apart from the gradient",
+        Float,
+    )
+    clipNorm: Param[float] = param(
+        "clipNorm", "norm of all gradients together above which they are scaled down; not set: never", Float
+    )
+    schedule: Param[str] = param("schedule", "how the learning rate goes on: constant, step, cosine or one_cycle", Text)
+    warmupSteps: Param[int] = param("warmupSteps", "steps in which the learning rate rises from zero at the start", Int)
+    stepEpochs: Param[int] = param(
+        "stepEpochs", "epochs after which the schedule step multiplies the learning rate by gamma", Int
+    )
+    gamma: Param[float] = param("gamma", "factor of the schedule step, above 0 and at the most 1", Float)
+
+
+class HasTrainingLoop(HasOptimizer):
+    """How long and over what batches training goes on, on how many workers, and what it writes meanwhile."""
+
+    batchSize: Param[int] = param("batchSize", "rows of one step, over all workers together", Int)
+    microBatchSize: Param[int] = param(
+        "microBatchSize",
+        "rows that a worker passes through the program at once, gradients added up over the step; not set: its whole part of a step",
+        Int,
+    )
+    maxEpochs: Param[int] = param("maxEpochs", "passes over the data at the most", Int)
+    patience: Param[int] = param(
+        "patience",
+        "epochs without a better metric on the validation rows after which training ends; not set: never; needs validationIndicatorCol",
+        Int,
+    )
+    minDelta: Param[float] = param("minDelta", "by how much the metric must get better to count as better", Float)
+    restoreBest: Param[bool] = param(
+        "restoreBest",
+        "whether the result has the parameters of the epoch that was best on the validation rows, or those of the last",
+        Flag,
+    )
+    precision: Param[str] = param(
+        "precision", "numbers of the forward and backward pass: f32 or bf16 (parameters stay f32)", Text
+    )
+    numWorkers: Param[int] = param(
+        "numWorkers", "Spark tasks that train one model together; all must run at the same time", Int
+    )
+    checkpointDir: Param[str] = param(
+        "checkpointDir",
+        "folder for checkpoints, on a Hadoop file system that all executors see; not set: none are written",
+        path,
+    )
+    checkpointEpochs: Param[int] = param("checkpointEpochs", "epochs between two checkpoints", Int)
+    checkpointSteps: Param[int] = param(
+        "checkpointSteps",
+        "steps between two checkpoints, beside those at the ends of epochs; not set: none in between",
+        Int,
+    )
+    keepCheckpoints: Param[int] = param("keepCheckpoints", "how many checkpoints of a fit are kept, the newest", Int)
+    resumeFrom: Param[str] = param(
+        "resumeFrom",
+        "checkpoint, or folder of checkpoints of which the newest is taken, from which training goes on; not set: it begins anew",
+        path,
+    )
+    logDir: Param[str] = param(
+        "logDir", "folder for TensorBoard's event files, on a Hadoop file system; not set: none are written", path
+    )
+    peerTimeout: Param[int] = param("peerTimeout", "seconds that a worker waits for another one before it fails", Int)
+
+
+class TrainingParams(HasTrainingLoop, HasLabelCol, HasPredictionCol, HasWeightCol, HasValidationIndicatorCol, HasSeed):
+    """What every estimator takes and its model keeps."""
+
+    huberDelta: Param[float] = param(
+        "huberDelta", "error from which on the Huber loss grows linearly, in units of the label", Float
+    )
+
+    def _defaults(self) -> dict[str, Any]:
+        return {
+            "labelCol": "label",
+            "predictionCol": "prediction",
+            "seed": 0,
+            "handleInvalid": "error",
+            "huberDelta": 1.0,
+            "optimizer": "adamw",
+            "learningRate": 1e-3,
+            "momentum": 0.0,
+            "nesterov": False,
+            "weightDecay": 0.0,
+            "schedule": "constant",
+            "warmupSteps": 0,
+            "stepEpochs": 10,
+            "gamma": 0.1,
+            "batchSize": 64,
+            "maxEpochs": 20,
+            "minDelta": 0.0,
+            "metric": "loss",
+            "restoreBest": True,
+            "precision": "f32",
+            "numWorkers": 1,
+            "checkpointEpochs": 1,
+            "keepCheckpoints": 2,
+            "peerTimeout": 120,
+        }
+
+
+class HeadParams(TrainingParams, HasFeaturesCol):
+    """What the estimators of heads take."""
+
+    modelName: Param[str] = param(
+        "modelName",
+        "model whose features the head is trained over, its weights as they are: a name (looked up in spark.flambeau.models.path, "
+        "then in jars), a path or a URI; featuresCol then holds images, sounds or texts; not set: featuresCol holds vectors or "
+        "arrays of numbers",
+        model,
+    )
+    hiddenLayers: Param[list[int]] = param(
+        "hiddenLayers",
+        "sizes of the hidden layers between the features and the result; none: a linear model",
+        TypeConverters.toListInt,
+    )
+    dropout: Param[float] = param(
+        "dropout", "part of each hidden layer's values that training leaves out at random, from 0 to less than 1", Float
+    )
+    activation: Param[str] = param("activation", "function after each hidden layer: relu, tanh, gelu or sigmoid", Text)
+
+    def _defaults(self) -> dict[str, Any]:
+        return {
+            **super()._defaults(),
+            "featuresCol": "features",
+            "hiddenLayers": [],
+            "dropout": 0.0,
+            "activation": "relu",
+        }
+
+
+class HasClasses(HasProbabilityCol, HasRawPredictionCol, Keywords):
+    """How classes count, and the columns of their scores."""
+
+    classWeights: Param[list[float]] = param(
+        "classWeights",
+        "weight of each class, in the order of the labels; multiplied with the rows' own weights",
+        TypeConverters.toListFloat,
+    )
+    balance: Param[bool] = param(
+        "balance",
+        "whether each class counts the same however many rows it has: rows / (classes * rows of the class)",
+        Flag,
+    )
+    labelSmoothing: Param[float] = param(
+        "labelSmoothing",
+        "part of the target's probability that is spread evenly over all classes, from 0 to less than 1",
+        Float,
+    )
+
+
+CLASSES = {
+    "loss": "cross_entropy",
+    "probabilityCol": "probability",
+    "rawPredictionCol": "rawPrediction",
+    "balance": False,
+    "labelSmoothing": 0.0,
+}
+"""Defaults of what classifies."""
+
+
+class ClassifierParams(HeadParams, HasClasses):
+    """What `TorchClassifier` takes."""
+
+    loss: Param[str] = param("loss", "what training makes small: cross_entropy", Text)
+    metric: Param[str] = param(
+        "metric", "metric on the validation rows by which epochs are compared: loss, accuracy, auc, f1", Text
+    )
+
+    def _defaults(self) -> dict[str, Any]:
+        return {**super()._defaults(), **CLASSES}
+
+
+class RegressorParams(HeadParams):
+    """What `TorchRegressor` takes."""
+
+    loss: Param[str] = param("loss", "what training makes small: mse, mae, huber", Text)
+    metric: Param[str] = param(
+        "metric", "metric on the validation rows by which epochs are compared: loss, rmse, mae", Text
+    )
+
+    def _defaults(self) -> dict[str, Any]:
+        return {**super()._defaults(), "loss": "mse"}
+
+
+class EstimatorParams(TrainingParams, HasFeaturesCol, HasClasses):
+    """What `TorchEstimator` takes."""
+
+    loss: Param[str] = param(
+        "loss", "what training makes small: cross_entropy, bce, mse, mae, huber, method:NAME", Text
+    )
+    metric: Param[str] = param(
+        "metric", "metric on the validation rows by which epochs are compared: loss, accuracy, auc, f1, rmse, mae", Text
+    )
+    modelName: Param[str] = param(
+        "modelName",
+        "trainable package (flambeau.export.trainable): a name (looked up in spark.flambeau.models.path, then in jars), a path or a URI",
+        model,
+    )
+    inputMapping: Param[str] = param(
+        "inputMapping",
+        "which column feeds which input of the program, a JSON object from column to input; not set: featuresCol feeds the only "
+        "input, or columns are named as the inputs",
+        mapping,
+    )
+    outputName: Param[str] = param("outputName", "output of the program that the loss is of; not set: the first", Text)
+    frozen: Param[list[str]] = param(
+        "frozen",
+        "names of parameters that stay as they are: a name, a module's name, a pattern with *, or a regular expression",
+        TypeConverters.toListString,
+    )
+    augmentFlip: Param[bool] = param(
+        "augmentFlip", "whether half of the training images are mirrored left to right", Flag
+    )
+    augmentCrop: Param[int] = param(
+        "augmentCrop", "pixels by which training images are shifted at the most, in each direction", Int
+    )
+    augmentColour: Param[float] = param(
+        "augmentColour",
+        "share by which brightness and contrast of training images change at the most, from 0 to 1",
+        Float,
+    )
+
+    def _defaults(self) -> dict[str, Any]:
+        return {
+            **super()._defaults(),
+            **CLASSES,
+            "featuresCol": "features",
+            "frozen": [],
+            "augmentFlip": False,
+            "augmentCrop": 0,
+            "augmentColour": 0.0,
+        }
+
+    def getInputMapping(self) -> dict[str, str]:
+        """Column -> input of the program."""
+        return json.loads(self.getOrDefault(self.inputMapping))

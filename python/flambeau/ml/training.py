@@ -1,0 +1,166 @@
+"""Estimators that train in Spark, and their models.
+
+    from flambeau.ml import TorchClassifier
+
+    classifier = TorchClassifier(featuresCol="content", modelName="efficientnet_lite0", numWorkers=4, maxEpochs=20)
+    model = classifier.fit(photos)                  # label, content
+    model.transform(more).select("prediction")
+    model.summary.history.show()
+    model.savePackage("/models/mine")               # for flambeau.register and SQL
+
+What lives here: the estimators, thin over the jar's, and their models. `fit` with several parameter maps reads and
+featurizes the rows once. What each parameter does and when to change it: docs/training.md.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pyspark.ml.util import is_remote
+from pyspark.ml.wrapper import JavaEstimator, JavaModel
+
+from .._java_package import JAVA_PACKAGE
+from ._params import Saved
+from ._training_params import (
+    ClassifierKeywords,
+    ClassifierParams,
+    EstimatorKeywords,
+    EstimatorParams,
+    HeadKeywords,
+    RegressorParams,
+    TrainingParams,
+)
+from .summary import TrainingSummary
+
+if TYPE_CHECKING:
+    from pyspark.ml.param import Param
+    from pyspark.sql import DataFrame
+    from typing_extensions import Self, Unpack
+
+
+class TrainedModel(TrainingParams, JavaModel, Saved):
+    """What fitted models share."""
+
+    def __init__(self, java_model: Any = None) -> None:
+        JavaModel.__init__(self, java_model)
+        self._setDefault(**self._defaults())
+        if java_model is not None and not is_remote():
+            self._transfer_params_from_java()
+
+    @property
+    def hasSummary(self) -> bool:
+        """Whether this model was fitted in this session."""
+        return bool(self._call_java("hasSummary"))
+
+    @property
+    def summary(self) -> TrainingSummary:
+        """How its training went; only of a model that was fitted in this session."""
+        assert self._java_obj is not None
+        return TrainingSummary(self._java_obj.summary())
+
+    def savePackage(self, path: str | os.PathLike[str]) -> None:
+        """Copies the model's package into a new folder, on any Hadoop file system: a model like any other, for
+        `flambeau.register`, `featurize`, `classify`, `infer`."""
+        self._call_java("savePackage", os.fspath(path))
+
+
+class Trainer(TrainingParams, JavaEstimator, Saved):
+    """What estimators share."""
+
+    _model_class: type[TrainedModel]
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__()
+        self._java_obj = self._new_java_obj(f"{JAVA_PACKAGE}.{type(self).__name__}", self.uid)
+        self._setDefault(**self._defaults())
+        self._given(given)
+
+    def _create_model(self, java_model: Any) -> Any:
+        return self._model_class(java_model)
+
+    def fitMultiple(self, dataset: DataFrame, paramMaps: Sequence[dict[Param[Any], Any]]) -> Iterator[tuple[int, Any]]:
+        """A model for each parameter map. Those that do not change which rows are fed, and how, share one reading of them."""
+        if is_remote():
+            return super().fitMultiple(dataset, paramMaps)
+        estimator = self.copy()
+        estimator._transfer_params_to_java()
+        session = dataset.sparkSession
+        maps = [estimator._transfer_param_map_to_java(each) for each in paramMaps]
+        java_models = estimator._java_obj.fit(dataset._jdf, session._jvm.PythonUtils.toSeq(maps))
+        models = []
+        for index, each in enumerate(paramMaps):
+            one = estimator.copy(each)
+            models.append((index, one._copyValues(one._create_model(java_models.apply(index)))))
+        return iter(models)
+
+
+class TorchClassificationModel(ClassifierParams, TrainedModel):
+    """A fitted `TorchClassifier`: adds scores, probabilities and the most probable class, lazily."""
+
+    @property
+    def numClasses(self) -> int:
+        """How many classes it tells apart."""
+        return int(self._call_java("numClasses"))
+
+
+class TorchClassifier(ClassifierParams, Trainer):
+    """A classifier over features: a linear layer, or hidden layers, trained inside the executors.
+
+    Features are vectors or arrays of numbers; with `modelName`, images, sounds or texts, whose features that model makes,
+    once for all epochs. Labels are 0, 1, … as `StringIndexer` makes them. The same rows, seed and batch size give the same
+    model with one worker and with several, up to the rounding of floats. Parameters: docs/training.md.
+    """
+
+    _model_class = TorchClassificationModel
+
+    def __init__(self, **params: Unpack[ClassifierKeywords]) -> None:
+        super().__init__(**params)
+
+    def setParams(self, **params: Unpack[ClassifierKeywords]) -> Self:
+        """Sets the parameters that are given, as the constructor does."""
+        return self._given(params)
+
+
+class TorchRegressionModel(RegressorParams, TrainedModel):
+    """A fitted `TorchRegressor`: adds the predicted number, or a vector of them, lazily."""
+
+
+class TorchRegressor(RegressorParams, Trainer):
+    """A regressor over features: a linear layer, or hidden layers, trained inside the executors.
+
+    Features as for `TorchClassifier`. Labels are numbers, or vectors or arrays of numbers for several targets at once.
+    Parameters: docs/training.md.
+    """
+
+    _model_class = TorchRegressionModel
+
+    def __init__(self, **params: Unpack[HeadKeywords]) -> None:
+        super().__init__(**params)
+
+    def setParams(self, **params: Unpack[HeadKeywords]) -> Self:
+        """Sets the parameters that are given, as the constructor does."""
+        return self._given(params)
+
+
+class TorchEstimatorModel(EstimatorParams, TrainedModel):
+    """A fitted `TorchEstimator`: adds a classifier's columns, or the program's output as the prediction, lazily."""
+
+
+class TorchEstimator(EstimatorParams, Trainer):
+    """Trains a TorchScript program, whole or in part: fine-tunes a network end to end, inside the executors.
+
+    The program is a trainable package (`flambeau.export.trainable`); its inputs are of any kind. The loss is one by name,
+    or a method of the program (`method:NAME`). With `cross_entropy` labels are classes and the model adds a classifier's
+    columns; with any other loss it adds the output as the prediction. Parameters: docs/training.md.
+    """
+
+    _model_class = TorchEstimatorModel
+
+    def __init__(self, **params: Unpack[EstimatorKeywords]) -> None:
+        super().__init__(**params)
+
+    def setParams(self, **params: Unpack[EstimatorKeywords]) -> Self:
+        """Sets the parameters that are given, as the constructor does."""
+        return self._given(params)

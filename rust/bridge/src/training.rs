@@ -1,0 +1,122 @@
+//! The bodies of the native methods that train. A trainer is used by one thread at a time, which its lock sees to; `cancel` takes
+//! no lock.
+
+use std::path::Path;
+use std::time::Duration;
+
+use flambeau_engine::train::spec::TrainingSpec;
+use flambeau_engine::train::{Feed, FeedSpec, GroupSpec, PublishSpec, Ranks, StoreSpec, Trainer};
+use jni::Env;
+use jni::objects::{JClass, JString};
+use jni::sys::jlong;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::exports::Answer;
+use crate::failure::Failure;
+use crate::{arrow, handles};
+
+fn parsed<T: DeserializeOwned>(env: &mut Env<'_>, text: &JString<'_>) -> Answer<T> {
+    Ok(serde_json::from_str(&text.try_to_string(env)?)?)
+}
+
+pub(crate) fn open_feed<'local>(env: &mut Env<'local>, _class: JClass<'local>, spec: JString<'local>, schema: jlong) -> Answer<jlong> {
+    // Taken first, so that it is released whatever the specification says.
+    let fields = arrow::take_schema(schema)?;
+    let spec: FeedSpec = parsed(env, &spec)?;
+    Ok(handles::add_feed(Feed::create(spec, fields)?))
+}
+
+pub(crate) fn feed<'local>(_env: &mut Env<'local>, _class: JClass<'local>, feed: jlong, array: jlong) -> Answer<()> {
+    let feed = handles::feed(feed)?;
+    let batch = arrow::take_batch(array, feed.columns().clone())?;
+    Ok(feed.add(&batch)?)
+}
+
+pub(crate) fn seal_feed<'local>(env: &mut Env<'local>, _class: JClass<'local>, feed: jlong) -> Answer<JString<'local>> {
+    let summary = handles::feed(feed)?.seal()?;
+    Ok(env.new_string(serde_json::to_string(&summary)?)?)
+}
+
+pub(crate) fn open_store<'local>(env: &mut Env<'local>, _class: JClass<'local>, spec: JString<'local>) -> Answer<jlong> {
+    let spec: StoreSpec = parsed(env, &spec)?;
+    Ok(handles::add_store(spec.open()?))
+}
+
+pub(crate) fn store_port<'local>(_env: &mut Env<'local>, _class: JClass<'local>, store: jlong) -> Answer<jlong> {
+    Ok(i64::from(handles::store(store)?.port()))
+}
+
+pub(crate) fn open_group<'local>(env: &mut Env<'local>, _class: JClass<'local>, spec: JString<'local>) -> Answer<jlong> {
+    let spec: GroupSpec = parsed(env, &spec)?;
+    let store = spec.store.map(handles::store).transpose()?;
+    Ok(handles::add_group(Ranks::join(&spec, store.as_deref())?))
+}
+
+pub(crate) fn open_trainer<'local>(
+    env: &mut Env<'local>,
+    _class: JClass<'local>,
+    feed: jlong,
+    group: jlong,
+    spec: JString<'local>,
+) -> Answer<jlong> {
+    let spec: TrainingSpec = parsed(env, &spec)?;
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let trainer = Trainer::open(&handles::feed(feed)?, &handles::group(group)?, spec, cancelled.clone())?;
+    Ok(handles::add_trainer(trainer, cancelled))
+}
+
+pub(crate) fn run_trainer<'local>(
+    env: &mut Env<'local>,
+    _class: JClass<'local>,
+    trainer: jlong,
+    max_millis: jlong,
+) -> Answer<JString<'local>> {
+    let limit = Duration::from_millis(u64::try_from(max_millis).unwrap_or(0));
+    let progress = handles::trainer(trainer)?.lock().run(limit)?;
+    Ok(env.new_string(serde_json::to_string(&progress)?)?)
+}
+
+pub(crate) fn save_checkpoint<'local>(
+    env: &mut Env<'local>,
+    _class: JClass<'local>,
+    trainer: jlong,
+    file: JString<'local>,
+) -> Answer<()> {
+    let file = file.try_to_string(env)?;
+    Ok(handles::trainer(trainer)?.lock().save_checkpoint(Path::new(&file))?)
+}
+
+pub(crate) fn restore_checkpoint<'local>(
+    env: &mut Env<'local>,
+    _class: JClass<'local>,
+    trainer: jlong,
+    file: JString<'local>,
+) -> Answer<()> {
+    let file = file.try_to_string(env)?;
+    Ok(handles::trainer(trainer)?.lock().restore_checkpoint(Path::new(&file))?)
+}
+
+pub(crate) fn save_package<'local>(
+    env: &mut Env<'local>,
+    _class: JClass<'local>,
+    trainer: jlong,
+    directory: JString<'local>,
+    spec: JString<'local>,
+) -> Answer<JString<'local>> {
+    let directory = directory.try_to_string(env)?;
+    let spec: PublishSpec = parsed(env, &spec)?;
+    let described = handles::trainer(trainer)?.lock().save_package(Path::new(&directory), &spec)?;
+    Ok(env.new_string(described.to_string())?)
+}
+
+pub(crate) fn cancel_trainer<'local>(_env: &mut Env<'local>, _class: JClass<'local>, trainer: jlong) -> Answer<()> {
+    match handles::trainer(trainer) {
+        Ok(trainer) => trainer.cancelled.store(true, Ordering::Relaxed),
+        // It may have closed a moment ago: there is nothing left to stop.
+        Err(Failure::StaleHandle(..)) => {}
+        Err(other) => return Err(other),
+    }
+    Ok(())
+}

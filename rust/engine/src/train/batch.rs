@@ -1,0 +1,195 @@
+//! A batch's tensors, from rows of the feed: dense columns by copying rows, all others as inference prepares them (images
+//! decoded and resized, texts tokenized and padded to the longest of the batch, clips decoded).
+//!
+//! Where rows must be decoded, the next batch is made on the decode pool while the step runs ([`Ahead`]). Of a clip that is
+//! longer than the package's window the first window is trained on.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use tch::Tensor;
+
+use super::augment;
+use super::feed::{Dense, Sealed};
+use super::order::Part;
+use super::program::Program;
+use super::spec::{AugmentSpec, TrainingSpec};
+use crate::package::InputKind;
+use crate::prepare::{Limits, Preparer, StagedRows};
+use crate::{EngineError, RowFault, memory, pool};
+
+/// Where a tensor of the program comes from.
+enum Source {
+    Dense(Dense),
+    Prepared { column: usize, input: String, preparer: Preparer, is_image: bool },
+}
+
+/// See the module.
+pub(super) struct Sources {
+    model: String,
+    feed: Arc<Sealed>,
+    sources: Vec<Source>,
+    augment: Option<AugmentSpec>,
+    seed: u64,
+}
+
+impl Sources {
+    pub(super) fn new(spec: &TrainingSpec, program: &Program, feed: Arc<Sealed>) -> Result<Self, EngineError> {
+        let model = program.name.clone();
+        let wanted: Vec<(String, Option<Preparer>, Vec<usize>, bool)> = match (&program.package, &spec.program.head) {
+            (Some(package), _) => {
+                let one = |input: &crate::package::Input| {
+                    let preparer = Preparer::new(package, input)?;
+                    Ok((input.name.clone(), Some(preparer), input.shape.clone(), input.kind == InputKind::Image))
+                };
+                package.descriptor.inputs.iter().map(one).collect::<Result<_, EngineError>>()?
+            }
+            (None, Some(head)) => vec![("features".into(), Some(Preparer::floats(vec![head.inputs])), vec![head.inputs], false)],
+            (None, None) => Vec::new(),
+        };
+        if wanted.len() != spec.inputs.len() {
+            let text = format!("{model} takes {} inputs, {} columns were given", wanted.len(), spec.inputs.len());
+            return Err(EngineError::BadRequest(text));
+        }
+        let mut sources = Vec::new();
+        for ((input, preparer, shape, is_image), column_name) in wanted.into_iter().zip(&spec.inputs) {
+            let (column, data_type) =
+                feed.column(column_name).ok_or_else(|| EngineError::BadRequest(format!("the feed has no column '{column_name}'")))?;
+            let Some(preparer) = preparer else { continue };
+            match feed.dense(column) {
+                Some(dense) if !is_image && matches!(&preparer, Preparer::Tensor(tensor) if tensor.is_f32()) => {
+                    if dense.shape != shape {
+                        let text = format!("input '{input}' of {model} has shape {shape:?}, column '{column_name}' {:?}", dense.shape);
+                        return Err(EngineError::BadRequest(text));
+                    }
+                    sources.push(Source::Dense(dense));
+                }
+                _ => {
+                    if data_type != arrow_schema::DataType::Null {
+                        preparer.check_type(&data_type).map_err(|error| EngineError::Column { input: input.clone(), error })?;
+                    }
+                    sources.push(Source::Prepared { column, input, preparer, is_image });
+                }
+            }
+        }
+        Ok(Self { model, feed, sources, augment: spec.augment, seed: spec.seed })
+    }
+
+    /// Whether making a batch is worth a thread of its own.
+    pub(super) fn decodes(&self) -> bool {
+        self.sources.iter().any(|source| matches!(source, Source::Prepared { .. }))
+    }
+
+    /// The program's tensors for these rows; for training in `epoch`, else for evaluation.
+    pub(super) fn tensors(&self, rows: &[u32], epoch: Option<usize>) -> Result<Vec<Tensor>, EngineError> {
+        let mut staged = Vec::new();
+        for source in &self.sources {
+            staged.push(match source {
+                Source::Dense(dense) => {
+                    let shape: Vec<i64> = std::iter::once(rows.len()).chain(dense.shape.iter().copied()).map(|n| n as i64).collect();
+                    let (tensor, ()) = memory::filled(&shape, |out: &mut [f32]| self.feed.gather(dense, rows, out))
+                        .map_err(|error| EngineError::torch(&self.model, error))?;
+                    StagedRows::Dense(tensor)
+                }
+                Source::Prepared { column, input, preparer, is_image } => {
+                    let staged = self.stage(*column, input, preparer, rows)?;
+                    match (&self.augment, epoch, &staged) {
+                        (Some(spec), Some(epoch), StagedRows::Dense(images)) if *is_image => {
+                            let ids: Vec<i64> = rows.iter().map(|row| self.feed.rows.id(*row as usize)).collect();
+                            let changed = augment::apply(spec, images, &ids, self.seed, epoch);
+                            StagedRows::Dense(changed.map_err(|error| EngineError::torch(&self.model, error))?)
+                        }
+                        _ => staged,
+                    }
+                }
+            });
+        }
+        self.assemble(rows, &staged)
+    }
+
+    fn stage(&self, column: usize, input: &str, preparer: &Preparer, rows: &[u32]) -> Result<StagedRows, EngineError> {
+        let array = self.feed.take(column, rows)?;
+        let all: Vec<usize> = (0..rows.len()).collect();
+        let bad = |position: usize, cause: String| {
+            let id = self.feed.rows.id(rows[position] as usize);
+            let fault = RowFault::Training(format!("row {id}: {cause}; filter such rows out before training"));
+            EngineError::BadInput { row: position, input: input.to_owned(), fault }
+        };
+        if let Some(position) = all.iter().find(|row| preparer.is_null_mark(&array, **row)) {
+            return Err(bad(*position, "an image that Spark's reader could not decode".into()));
+        }
+        let limits = Limits { max_pixels: crate::prepare::image::ImageLimits::default().max_pixels };
+        let staged = preparer.stage(&self.model, &array, &all, &limits)?;
+        match staged.faults.into_iter().next() {
+            Some((position, fault)) => Err(bad(position, fault.to_string())),
+            None => Ok(staged.rows),
+        }
+    }
+
+    fn assemble(&self, rows: &[u32], staged: &[StagedRows]) -> Result<Vec<Tensor>, EngineError> {
+        let mut length = 0;
+        let mut units_of = Vec::new();
+        for rows_of in staged {
+            let units: Vec<usize> = match rows_of {
+                StagedRows::Clips { units, .. } => units.iter().map(|range| range.start).collect(),
+                _ => (0..rows.len()).collect(),
+            };
+            if let Some(lengths) = rows_of.lengths() {
+                length = units.iter().map(|unit| lengths.get(*unit).copied().unwrap_or(0)).fold(length, usize::max);
+            }
+            units_of.push(units);
+        }
+        let mut tensors = Vec::new();
+        for ((source, rows_of), units) in self.sources.iter().zip(staged).zip(units_of) {
+            match (source, rows_of) {
+                (Source::Dense(_), StagedRows::Dense(tensor)) => tensors.push(tensor.shallow_clone()),
+                (Source::Dense(_), _) => return Err(EngineError::Internal("a dense column became something else".into())),
+                (Source::Prepared { preparer, .. }, _) => tensors.extend(preparer.assemble(&self.model, rows_of, &units, length)?),
+            }
+        }
+        Ok(tensors)
+    }
+}
+
+/// A worker's part of a batch, ready to be trained on.
+pub(super) struct Batch {
+    pub(super) part: Part,
+    /// Empty where the part is.
+    pub(super) inputs: Vec<Tensor>,
+}
+
+/// A batch that is being made on the decode pool.
+pub(super) struct Ahead {
+    key: (usize, usize),
+    result: Receiver<Result<Batch, EngineError>>,
+}
+
+/// Makes a batch here and now.
+pub(super) fn make(sources: &Sources, part: Part, epoch: usize) -> Result<Batch, EngineError> {
+    let inputs = if part.rows.is_empty() { Vec::new() } else { sources.tensors(&part.rows, Some(epoch))? };
+    Ok(Batch { part, inputs })
+}
+
+impl Ahead {
+    /// Starts making batch `key` (epoch, batch).
+    pub(super) fn start(sources: &Arc<Sources>, part: Part, key: (usize, usize)) -> Self {
+        let (sender, result) = sync_channel(1);
+        let sources = sources.clone();
+        pool::spawn(move || {
+            // The receiver is gone only where nobody wants the batch any more.
+            let _ = sender.send(make(&sources, part, key.0));
+        });
+        Self { key, result }
+    }
+
+    /// The batch, once it is made; None if it is another one.
+    pub(super) fn take(self, key: (usize, usize)) -> Option<Result<Batch, EngineError>> {
+        let made = self.result.recv().unwrap_or_else(|_| Err(EngineError::Internal("a batch was lost on the decode pool".into())));
+        (self.key == key).then_some(made)
+    }
+
+    /// Waits for its end, so that nothing outlives the trainer.
+    pub(super) fn wait(self) {
+        let _ = self.result.recv();
+    }
+}

@@ -1,0 +1,140 @@
+//! A feed's rows, mapped into memory.
+//!
+//! The mapping is private to this process's feed: the file was written here, nobody else is told its name, and it is
+//! deleted with the feed. Arrays of record batches are views of the mapping.
+
+use std::fs::File;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float32Type;
+use arrow_array::{Array, ArrayRef, Float32Array, RecordBatch};
+use arrow_buffer::Buffer;
+use arrow_ipc::reader::{FileDecoder, read_footer_length};
+use arrow_schema::DataType;
+use bytes::Bytes;
+use std::sync::Arc;
+
+use super::writing::FileGuard;
+use super::{FeedSummary, Labels, RowColumns, broken};
+use crate::EngineError;
+
+/// Shape of a dense row, by column.
+type Shapes = Vec<(String, Option<Vec<usize>>)>;
+
+/// A dense column: f32 values of all rows, record batch by record batch.
+#[derive(Debug, Clone)]
+pub(in crate::train) struct Dense {
+    pub(in crate::train) shape: Vec<usize>,
+    pub(in crate::train) width: usize,
+    chunks: Vec<Float32Array>,
+}
+
+/// See the module.
+pub(in crate::train) struct Sealed {
+    pub(in crate::train) rows: RowColumns,
+    pub(in crate::train) slots: u32,
+    shapes: Shapes,
+    batches: Vec<RecordBatch>,
+    /// First row of each record batch, and the number of rows at the end.
+    starts: Vec<usize>,
+    bytes: u64,
+    // Last: the file goes after the arrays that view it.
+    _file: FileGuard,
+}
+
+impl Sealed {
+    pub(super) fn open(file: FileGuard, shapes: Shapes, rows: RowColumns, slots: u32) -> Result<Self, EngineError> {
+        let opened = File::open(&file.0).map_err(broken)?;
+        // SAFETY: nobody changes the file while it is mapped: it was made and closed here, and its name is not told.
+        let map = unsafe { memmap2::Mmap::map(&opened) }.map_err(broken)?;
+        let bytes = map.len() as u64;
+        let batches = read(&Buffer::from(Bytes::from_owner(map))).map_err(broken)?;
+        let mut starts = vec![0];
+        let mut sum = 0;
+        for batch in &batches {
+            sum += batch.num_rows();
+            starts.push(sum);
+        }
+        if sum != rows.len() {
+            return Err(broken(format!("it has {sum} rows, {} were written", rows.len())));
+        }
+        Ok(Self { rows, slots, shapes, batches, starts, bytes, _file: file })
+    }
+
+    pub(in crate::train) fn summary(&self) -> FeedSummary {
+        let (mut low, mut high, mut integral) = (None, None, true);
+        if let Labels::Scalars(values) = &self.rows.labels {
+            low = values.iter().copied().reduce(f64::min);
+            high = values.iter().copied().reduce(f64::max);
+            integral = values.iter().all(|v| v.fract() == 0.0);
+        }
+        let validation = self.rows.validation.as_ref().map_or(0, |flags| flags.iter().filter(|f| **f).count());
+        FeedSummary {
+            rows: self.rows.len() as u64,
+            validation_rows: validation as u64,
+            bytes: self.bytes,
+            label_min: low,
+            label_max: high,
+            label_integral: integral,
+        }
+    }
+
+    /// The column's index and type.
+    pub(in crate::train) fn column(&self, name: &str) -> Option<(usize, DataType)> {
+        let index = self.shapes.iter().position(|(n, _)| n == name)?;
+        let first = self.batches.first();
+        Some((index, first.map_or(DataType::Null, |b| b.column(index).data_type().clone())))
+    }
+
+    /// The column's values, where it is dense.
+    pub(in crate::train) fn dense(&self, index: usize) -> Option<Dense> {
+        let shape = self.shapes.get(index)?.1.clone()?;
+        let chunk = |b: &RecordBatch| {
+            let list = b.column(index).as_fixed_size_list();
+            let width = usize::try_from(list.value_length()).unwrap_or(0);
+            list.values().as_primitive::<Float32Type>().slice(list.offset() * width, list.len() * width)
+        };
+        let chunks = self.batches.iter().map(chunk).collect();
+        Some(Dense { width: shape.iter().product(), shape, chunks })
+    }
+
+    /// Record batch and position of a row.
+    fn locate(&self, row: usize) -> (usize, usize) {
+        let batch = self.starts.partition_point(|start| *start <= row) - 1;
+        (batch, row - self.starts[batch])
+    }
+
+    /// Copies rows of a dense column into `out`, one after another.
+    pub(in crate::train) fn gather(&self, dense: &Dense, rows: &[u32], out: &mut [f32]) {
+        let width = dense.width;
+        for (&row, place) in rows.iter().zip(out.chunks_mut(width.max(1))) {
+            let (batch, position) = self.locate(row as usize);
+            place.copy_from_slice(&dense.chunks[batch].values()[position * width..(position + 1) * width]);
+        }
+    }
+
+    /// Rows of any column, in this order, as one array.
+    pub(in crate::train) fn take(&self, column: usize, rows: &[u32]) -> Result<ArrayRef, EngineError> {
+        let arrays: Vec<&dyn Array> = self.batches.iter().map(|b| b.column(column).as_ref()).collect();
+        let places: Vec<(usize, usize)> = rows.iter().map(|&row| self.locate(row as usize)).collect();
+        arrow_select::interleave::interleave(&arrays, &places).map_err(broken)
+    }
+}
+
+/// All record batches, as views of the mapping.
+fn read(buffer: &Buffer) -> Result<Vec<RecordBatch>, Box<dyn std::error::Error>> {
+    const TRAILER_BYTES: usize = 10;
+    let trailer = buffer.len().checked_sub(TRAILER_BYTES).ok_or("it is too short")?;
+    let footer_bytes = read_footer_length(buffer[trailer..].try_into()?)?;
+    let footer = trailer.checked_sub(footer_bytes).ok_or("its footer is too long")?;
+    let footer = arrow_ipc::root_as_footer(&buffer[footer..trailer]).map_err(|error| error.to_string())?;
+    let schema = arrow_ipc::convert::try_fb_to_schema(footer.schema().ok_or("it has no schema")?)?;
+    let decoder = FileDecoder::new(Arc::new(schema), footer.version());
+    let mut batches = Vec::new();
+    for block in footer.recordBatches().iter().flatten() {
+        let length = usize::try_from(block.bodyLength())? + usize::try_from(block.metaDataLength())?;
+        let data = buffer.slice_with_length(usize::try_from(block.offset())?, length);
+        batches.extend(decoder.read_record_batch(block, &data)?);
+    }
+    Ok(batches)
+}

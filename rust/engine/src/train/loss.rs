@@ -1,0 +1,162 @@
+//! Losses: the weighted sum over rows, which is what a worker back-propagates.
+//!
+//! Definitions are PyTorch's. A row's loss is the mean over its outputs; the loss of a batch is the sum of `weight × loss`
+//! over its rows, divided by the sum of weights. A row's weight is its own times its class's. With label smoothing PyTorch
+//! weighs the smoothed part class by class, so for cross-entropy class weights go into the operator.
+
+use tch::{Kind, Reduction, TchError, Tensor};
+
+use super::feed::Labels;
+use super::spec::{LossKind, TrainingSpec};
+use crate::EngineError;
+
+/// The targets of some rows.
+pub(super) struct Target {
+    /// i64 classes `[n]`, or f32 values of the output's shape `[n, k]`.
+    pub(super) tensor: Tensor,
+    /// f32 `[n]`; None: 1 each.
+    pub(super) weights: Option<Tensor>,
+    /// What the rows' losses are divided by, summed over the rows.
+    pub(super) weight_sum: f64,
+}
+
+/// See the module.
+pub(super) struct Loss {
+    pub(super) kind: LossKind,
+    outputs: usize,
+    class_weights: Option<Vec<f64>>,
+    class_tensor: Option<Tensor>,
+    smoothing: f64,
+    delta: f64,
+}
+
+impl Loss {
+    /// For a program with `outputs` values a row.
+    pub(super) fn new(spec: &TrainingSpec, outputs: usize) -> Result<Self, EngineError> {
+        let refuse = |text: String| Err(EngineError::BadRequest(text));
+        let expected = match spec.loss {
+            LossKind::CrossEntropy => outputs,
+            LossKind::Bce => 2,
+            _ => 0,
+        };
+        if let Some(weights) = &spec.class_weights
+            && weights.len() != expected
+        {
+            return refuse(format!("classWeights has {} values; this loss takes {expected}", weights.len()));
+        }
+        if spec.loss == LossKind::CrossEntropy && outputs < 2 && spec.program.loss_method.is_none() {
+            return refuse("cross-entropy needs at least 2 classes".into());
+        }
+        let of_classes = spec.class_weights.as_ref().filter(|_| spec.loss == LossKind::CrossEntropy);
+        let class_tensor = of_classes.map(|w| Tensor::from_slice(&w.iter().map(|w| *w as f32).collect::<Vec<_>>()));
+        Ok(Self {
+            kind: spec.loss,
+            outputs,
+            class_weights: spec.class_weights.clone(),
+            class_tensor,
+            smoothing: spec.label_smoothing,
+            delta: spec.huber_delta.unwrap_or(1.0),
+        })
+    }
+
+    /// Whether labels are class indices.
+    pub(super) fn is_classes(&self) -> bool {
+        self.kind == LossKind::CrossEntropy
+    }
+
+    /// Whether these labels can be learnt with this loss.
+    pub(super) fn check(&self, labels: &Labels) -> Result<(), EngineError> {
+        let refuse = |text: String| Err(EngineError::BadRequest(text));
+        let outputs = self.outputs;
+        match (self.kind, labels) {
+            (LossKind::CrossEntropy, Labels::Vectors { .. }) => {
+                refuse("cross-entropy takes one class a row, not a vector; use bce for several labels a row".into())
+            }
+            (LossKind::CrossEntropy, Labels::Scalars(values)) => {
+                match values.iter().find(|v| v.fract() != 0.0 || **v < 0.0 || **v >= outputs as f64) {
+                    Some(value) => refuse(format!("labels must be whole numbers in 0..{outputs}; there is {value}")),
+                    None => Ok(()),
+                }
+            }
+            (kind, Labels::Scalars(values)) => {
+                if outputs != 1 && !values.is_empty() {
+                    return refuse(format!("the program gives {outputs} values a row, a label is one; use labels of {outputs} values"));
+                }
+                match values.iter().find(|v| kind == LossKind::Bce && !(0.0..=1.0).contains(*v)) {
+                    Some(value) => refuse(format!("labels of bce must be between 0 and 1; there is {value}")),
+                    None => Ok(()),
+                }
+            }
+            (kind, Labels::Vectors { width, values }) => {
+                if *width != outputs && !values.is_empty() {
+                    return refuse(format!("labels have {width} values, the program gives {outputs}"));
+                }
+                match values.iter().find(|v| kind == LossKind::Bce && !(0.0..=1.0).contains(*v)) {
+                    Some(value) => refuse(format!("labels of bce must be between 0 and 1; there is {value}")),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Targets of these rows.
+    pub(super) fn target(&self, labels: &Labels, weights: Option<&[f64]>, rows: &[u32]) -> Result<Target, TchError> {
+        let own = |row: u32| weights.map_or(1.0, |w| w[row as usize]);
+        let n = rows.len() as i64;
+        let mut factors: Option<Vec<f64>> = weights.map(|_| rows.iter().map(|r| own(*r)).collect());
+        let mut weight_sum: f64 = factors.as_ref().map_or(rows.len() as f64, |w| w.iter().sum());
+        let tensor = match labels {
+            Labels::Scalars(values) if self.is_classes() => {
+                let classes: Vec<i64> = rows.iter().map(|r| values[*r as usize] as i64).collect();
+                if let Some(of_class) = &self.class_weights {
+                    weight_sum = rows.iter().zip(&classes).map(|(r, c)| own(*r) * of_class[usize::try_from(*c).unwrap_or(0)]).sum();
+                }
+                Tensor::f_from_slice(&classes)?
+            }
+            Labels::Scalars(values) => {
+                if let Some(of_class) = &self.class_weights {
+                    let weighed: Vec<f64> =
+                        rows.iter().map(|r| own(*r) * of_class[usize::from(values[*r as usize] >= 0.5)]).collect();
+                    weight_sum = weighed.iter().sum();
+                    factors = Some(weighed);
+                }
+                let values: Vec<f32> = rows.iter().map(|r| values[*r as usize] as f32).collect();
+                Tensor::f_from_slice(&values)?.f_view([n, 1])?
+            }
+            Labels::Vectors { width, values } => {
+                let row = |r: &u32| values[*r as usize * width..(*r as usize + 1) * width].iter().copied();
+                Tensor::f_from_slice(&rows.iter().flat_map(row).collect::<Vec<f32>>())?.f_view([n, *width as i64])?
+            }
+        };
+        let weights = factors.map(|f| Tensor::f_from_slice(&f.iter().map(|w| *w as f32).collect::<Vec<_>>())).transpose()?;
+        Ok(Target { tensor, weights, weight_sum })
+    }
+
+    /// The weighted sum of the rows' losses, a scalar with its history. `output`: `[n, k]`, or `[n]` where k is 1.
+    pub(super) fn sum(&self, output: &Tensor, target: &Target) -> Result<Tensor, TchError> {
+        let output = output.f_to_kind(Kind::Float)?;
+        let target_tensor = &target.tensor;
+        let output = if self.is_classes() { output } else { output.f_view_as(target_tensor)? };
+        match &target.weights {
+            None => {
+                let sum = self.apply(&output, target_tensor, Reduction::Sum)?;
+                if self.is_classes() || self.outputs == 1 { Ok(sum) } else { sum.f_div_scalar(self.outputs as f64) }
+            }
+            Some(weights) => {
+                let each = self.apply(&output, target_tensor, Reduction::None)?;
+                let rows = if self.is_classes() { each } else { each.f_mean_dim([1_i64].as_slice(), false, Kind::Float)? };
+                rows.f_dot(weights)
+            }
+        }
+    }
+
+    fn apply(&self, output: &Tensor, target: &Tensor, reduction: Reduction) -> Result<Tensor, TchError> {
+        match self.kind {
+            LossKind::CrossEntropy => output.f_cross_entropy_loss(target, self.class_tensor.as_ref(), reduction, -100, self.smoothing),
+            LossKind::Bce => output.f_binary_cross_entropy_with_logits(target, None::<Tensor>, None::<Tensor>, reduction),
+            LossKind::Mse => output.f_mse_loss(target, reduction),
+            LossKind::Mae => output.f_l1_loss(target, reduction),
+            LossKind::Huber => output.f_huber_loss(target, reduction, self.delta),
+        }
+    }
+}

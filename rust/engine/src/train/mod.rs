@@ -1,0 +1,45 @@
+//! Training: rows into a feed, a program changed step by step, a package out.
+//!
+//! - `spec`: what a training is told. `feed`: one worker's rows, in an Arrow IPC file that is mapped into memory.
+//! - `order`: which rows make which batch, in every epoch, whatever the number of workers. `batch`: a batch's tensors, and
+//!   those of the next one made ahead on the decode pool where rows must be decoded. `augment`: random changes of images.
+//! - `program`: what is trained: a `head` made here, or the program of a package. `loss`, `schedule`: as PyTorch's.
+//! - `ranks`: the workers, and sums over all of them. `trainer`: the loop. `evaluate`, `metrics`: validation rows.
+//! - `checkpoint`: an exact continuation as a file. `publish`: the result as a package.
+//!
+//! Who owns what: the JVM holds a feed, a group and trainers; a trainer keeps its feed and group alive by `Arc`. The feed's
+//! file is deleted when the last of them goes. Parameters are views of one flat vector and their gradients of another, so
+//! that a sum over all workers, clipping and the optimiser each work on one tensor.
+//!
+//! Threads: everything runs on the task's thread, one trainer at a time for each feed and group, but for decoding ahead (on
+//! the decode pool, waited for before a trainer goes), Gloo's own threads (they end with the group), and `cancel`, which any
+//! thread may call.
+//!
+//! Why W workers give what one gives: a batch is the same set of rows whatever W is; each worker adds up the *weighted sum* of
+//! its rows' losses; gradients, loss and weights are summed over the workers in one all-reduce; and all divide by the same
+//! sum of weights. A worker without rows adds zeros. Batch normalisation alone sees a worker's own rows only: its running
+//! statistics are averaged over the workers at the end of each epoch.
+
+mod augment;
+mod batch;
+mod checkpoint;
+mod evaluate;
+mod feed;
+mod head;
+mod loss;
+mod metrics;
+mod order;
+mod patterns;
+mod program;
+mod publish;
+mod random;
+mod ranks;
+mod schedule;
+pub mod spec;
+mod steps;
+mod trainer;
+
+pub use feed::{Feed, FeedSpec, FeedSummary};
+pub use publish::PublishSpec;
+pub use ranks::{GroupSpec, Ranks, StoreSpec};
+pub use trainer::{EpochRow, Event, Progress, Trainer};

@@ -1,0 +1,170 @@
+//! Which rows make which batch.
+//!
+//! Every row has a *slot*, given by where it was in the data and not by who trains on it; a worker has the slots that leave
+//! its rank when divided by the number of workers. Epoch by epoch the rows of each slot are put into an order of its own, by
+//! seed, epoch and slot. The global sequence takes the first row of each slot, then the second of each that has one, and so
+//! on, and is cut into batches. So a batch holds the same rows whatever the number of workers, a worker knows its part of
+//! every batch from the numbers of rows in all slots alone, and parts are equally large where slots are equally full.
+
+use super::random::Stream;
+
+/// Purpose of the stream of random numbers.
+const PURPOSE: u64 = 1;
+
+/// A worker's part of a batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Part {
+    /// Rows of the feed.
+    pub(super) rows: Vec<u32>,
+    /// Position of each in the global batch.
+    pub(super) places: Vec<u32>,
+    /// Rows of the global batch.
+    pub(super) global: usize,
+}
+
+/// A worker's row in the global sequence.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    slot: u32,
+    turn: u32,
+    position: u64,
+}
+
+/// See the module.
+pub(super) struct Order {
+    seed: u64,
+    batch_rows: u64,
+    /// Training rows of all workers.
+    total: u64,
+    /// Own rows of each slot, in the order of their ids; empty for slots of others.
+    slots: Vec<Vec<u32>>,
+    /// Own places in the global sequence, in order.
+    places: Vec<Place>,
+    /// Of the epoch that `shuffled` is for.
+    epoch: Option<usize>,
+    shuffled: Vec<Vec<u32>>,
+}
+
+/// A worker's training rows by slot. `rows` gives (row, slot, id).
+pub(super) fn by_slot(slots: u32, rows: impl Iterator<Item = (u32, u32, i64)>) -> Vec<Vec<u32>> {
+    let mut all: Vec<Vec<(i64, u32)>> = vec![Vec::new(); slots as usize];
+    for (row, slot, id) in rows {
+        all[slot as usize].push((id, row));
+    }
+    let ordered = |mut slot: Vec<(i64, u32)>| {
+        slot.sort_unstable();
+        slot.into_iter().map(|(_, row)| row).collect()
+    };
+    all.into_iter().map(ordered).collect()
+}
+
+impl Order {
+    /// `slots`: own rows by slot; `counts`: rows of all workers by slot.
+    pub(super) fn new(seed: u64, batch_rows: usize, slots: Vec<Vec<u32>>, counts: &[u64]) -> Self {
+        let mut places = Vec::with_capacity(slots.iter().map(Vec::len).sum());
+        let mut active: Vec<u32> = (0..counts.len() as u32).filter(|slot| counts[*slot as usize] > 0).collect();
+        let (mut position, mut turn) = (0_u64, 0_u32);
+        while !active.is_empty() {
+            for &slot in &active {
+                if !slots[slot as usize].is_empty() {
+                    places.push(Place { slot, turn, position });
+                }
+                position += 1;
+            }
+            turn += 1;
+            active.retain(|slot| counts[*slot as usize] > u64::from(turn));
+        }
+        Self { seed, batch_rows: batch_rows as u64, total: position, slots, places, epoch: None, shuffled: Vec::new() }
+    }
+
+    /// Training rows of all workers.
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Batches of an epoch.
+    pub(super) fn batches(&self) -> usize {
+        usize::try_from(self.total.div_ceil(self.batch_rows)).unwrap_or(usize::MAX)
+    }
+
+    /// This worker's part of a batch.
+    pub(super) fn part(&mut self, epoch: usize, batch: usize) -> Part {
+        if self.epoch != Some(epoch) {
+            self.shuffle(epoch);
+        }
+        let first = batch as u64 * self.batch_rows;
+        let end = (first + self.batch_rows).min(self.total);
+        let from = self.places.partition_point(|p| p.position < first);
+        let to = self.places.partition_point(|p| p.position < end);
+        let own = &self.places[from..to];
+        Part {
+            rows: own.iter().map(|p| self.shuffled[p.slot as usize][p.turn as usize]).collect(),
+            places: own.iter().map(|p| u32::try_from(p.position - first).unwrap_or(u32::MAX)).collect(),
+            global: usize::try_from(end - first).unwrap_or(usize::MAX),
+        }
+    }
+
+    fn shuffle(&mut self, epoch: usize) {
+        let one = |(slot, rows): (usize, &Vec<u32>)| {
+            let mut rows = rows.clone();
+            Stream::of(&[self.seed, PURPOSE, epoch as u64, slot as u64]).shuffle(&mut rows);
+            rows
+        };
+        self.shuffled = self.slots.iter().enumerate().map(one).collect();
+        self.epoch = Some(epoch);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: u32 = 103;
+    const SLOTS: u32 = 8;
+
+    /// Ids of every batch of an epoch, with this many workers; rows come to a worker in an order of their own.
+    fn batches(workers: u32, epoch: usize) -> Vec<Vec<i64>> {
+        let counts: Vec<u64> = (0..SLOTS).map(|s| (0..ROWS).filter(|r| r % SLOTS == s).count() as u64).collect();
+        let mut all: Vec<Vec<(u32, i64)>> = Vec::new();
+        for rank in 0..workers {
+            let own: Vec<u32> = (0..ROWS).rev().filter(|r| r % SLOTS % workers == rank).collect();
+            let slots = by_slot(SLOTS, own.iter().enumerate().map(|(i, r)| (i as u32, r % SLOTS, i64::from(*r))));
+            let mut order = Order::new(7, 8, slots, &counts);
+            assert_eq!((order.total(), order.batches()), (103, 13));
+            all.resize(order.batches(), Vec::new());
+            for (batch, ids) in all.iter_mut().enumerate() {
+                let part = order.part(epoch, batch);
+                ids.extend(part.places.iter().zip(&part.rows).map(|(place, row)| (*place, i64::from(own[*row as usize]))));
+            }
+        }
+        all.into_iter()
+            .map(|mut batch| {
+                batch.sort_unstable();
+                assert!(batch.iter().enumerate().all(|(i, (place, _))| i as u32 == *place), "places are 0, 1, 2…");
+                batch.into_iter().map(|(_, id)| id).collect()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn batches_are_the_same_whatever_the_number_of_workers_and_hold_every_row_once() {
+        let one = batches(1, 0);
+        for workers in [2, 3, 4, 8, 16] {
+            assert_eq!(one, batches(workers, 0), "{workers} workers");
+        }
+        let mut ids: Vec<i64> = one.into_iter().flatten().collect();
+        ids.sort_unstable();
+        assert_eq!(ids, (0..i64::from(ROWS)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn epochs_differ() {
+        assert_ne!(batches(1, 0), batches(1, 1));
+    }
+
+    #[test]
+    fn no_rows_make_no_batches() {
+        let order = Order::new(7, 8, vec![Vec::new(); 4], &[0; 4]);
+        assert_eq!((order.total(), order.batches()), (0, 0));
+    }
+}

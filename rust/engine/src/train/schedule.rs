@@ -1,0 +1,91 @@
+//! The learning rate of every step, as PyTorch's schedulers give it.
+//!
+//! `step` is `StepLR` over epochs; `cosine` is `CosineAnnealingLR` down to 0 at the last step; `one_cycle` is `OneCycleLR` with
+//! its defaults (30 % up from 1/25 of the rate, cosine, down to 1/250 000), momentum left alone. A warm-up of n steps comes
+//! first: step i of it has (i + 1) / n of the rate, and the shape begins after it.
+
+use std::f64::consts::PI;
+
+use super::spec::{ScheduleName, ScheduleSpec};
+
+const ONE_CYCLE_UP: f64 = 0.3;
+const ONE_CYCLE_START: f64 = 25.0;
+const ONE_CYCLE_END: f64 = 1e4;
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(super) struct Schedule {
+    spec: ScheduleSpec,
+    lr: f64,
+    steps_per_epoch: u64,
+    steps: u64,
+}
+
+impl Schedule {
+    /// For a training of so many epochs.
+    pub(super) fn new(spec: &ScheduleSpec, lr: f64, steps_per_epoch: usize, epochs: usize) -> Self {
+        let steps_per_epoch = steps_per_epoch as u64;
+        Self { spec: spec.clone(), lr, steps_per_epoch, steps: steps_per_epoch * epochs as u64 }
+    }
+
+    /// The rate of step `step`, counted from 0 over all epochs.
+    pub(super) fn at(&self, step: u64) -> f64 {
+        let warmup = self.spec.warmup_steps;
+        if step < warmup {
+            return self.lr * (step + 1) as f64 / warmup as f64;
+        }
+        let steps = self.steps.saturating_sub(warmup).max(1) as f64;
+        let done = (step - warmup) as f64;
+        match self.spec.name {
+            ScheduleName::Constant => self.lr,
+            ScheduleName::Step => {
+                let epoch = step / self.steps_per_epoch.max(1);
+                let changes = epoch / self.spec.step_epochs.unwrap_or(1).max(1) as u64;
+                self.lr * self.spec.gamma.unwrap_or(0.1).powi(i32::try_from(changes).unwrap_or(i32::MAX))
+            }
+            ScheduleName::Cosine => 0.5 * self.lr * (1.0 + (PI * done / steps).cos()),
+            ScheduleName::OneCycle => self.one_cycle(done, steps),
+        }
+    }
+
+    fn one_cycle(&self, done: f64, steps: f64) -> f64 {
+        let (start, end) = (self.lr / ONE_CYCLE_START, self.lr / ONE_CYCLE_START / ONE_CYCLE_END);
+        let top = ONE_CYCLE_UP * steps - 1.0;
+        let last = steps - 1.0;
+        let between = |from: f64, to: f64, share: f64| to + (from - to) / 2.0 * (1.0 + (PI * share).cos());
+        if done <= top {
+            between(start, self.lr, if top > 0.0 { done / top } else { 1.0 })
+        } else {
+            between(self.lr, end, ((done - top) / (last - top).max(1.0)).min(1.0))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rates(name: ScheduleName, warmup_steps: u64) -> Vec<f64> {
+        let spec = ScheduleSpec { name, warmup_steps, step_epochs: Some(2), gamma: Some(0.5) };
+        let schedule = Schedule::new(&spec, 0.1, 5, 4);
+        (0..20).map(|step| schedule.at(step)).collect()
+    }
+
+    #[test]
+    fn shapes_begin_and_end_where_they_should() {
+        assert!(rates(ScheduleName::Constant, 0).iter().all(|lr| (lr - 0.1).abs() < 1e-15));
+        let step = rates(ScheduleName::Step, 0);
+        assert_eq!((step[9], step[10], step[19]), (0.1, 0.05, 0.05));
+        let cosine = rates(ScheduleName::Cosine, 0);
+        assert!((cosine[0] - 0.1).abs() < 1e-15 && (cosine[10] - 0.05).abs() < 1e-15 && cosine[19] < 0.001);
+        let cycle = rates(ScheduleName::OneCycle, 0);
+        assert!((cycle[0] - 0.004).abs() < 1e-15 && (cycle[5] - 0.1).abs() < 1e-15 && cycle[19] < 1e-6);
+    }
+
+    #[test]
+    fn a_warm_up_comes_before_the_shape() {
+        let cosine = rates(ScheduleName::Cosine, 4);
+        assert!((cosine[0] - 0.025).abs() < 1e-15 && (cosine[3] - 0.1).abs() < 1e-15 && (cosine[4] - 0.1).abs() < 1e-15);
+        assert!((cosine[12] - 0.05).abs() < 1e-15);
+    }
+}

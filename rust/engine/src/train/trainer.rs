@@ -1,0 +1,467 @@
+//! The loop: batches, steps, epochs, and what is kept of them.
+//!
+//! A trainer makes one step after another until its time is up or something happened that the caller may act on. All workers
+//! make the same steps, since each step waits for the sums of all; so all see the same end of an epoch, the same due
+//! checkpoint, the same loss that is no number.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use flambeau_torch_ext::process;
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use super::batch::{self, Ahead, Batch, Sources};
+use super::evaluate::{Evaluation, weighted_loss};
+use super::feed::{Feed, Sealed};
+use super::head::Noise;
+use super::loss::Loss;
+use super::metrics::Metrics;
+use super::order::{Order, by_slot};
+use super::program::Program;
+use super::ranks::Ranks;
+use super::schedule::Schedule;
+use super::spec::{MetricName, TrainingSpec};
+use super::steps::Parameters;
+use crate::EngineError;
+
+/// Ids that a message names.
+const NAMED_IDS: usize = 20;
+
+/// A finished epoch. Losses are weighted means, over the rows of all workers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct EpochRow {
+    pub epoch: usize,
+    /// None where no row had any weight.
+    pub train_loss: Option<f64>,
+    /// None where there are no validation rows.
+    pub validation_loss: Option<f64>,
+    pub metrics: BTreeMap<String, f64>,
+    /// Of the last step.
+    pub lr: f64,
+    /// Rows trained on, by all workers.
+    pub samples: u64,
+    pub seconds: f64,
+}
+
+/// Why `run` returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// Its time was up.
+    Running,
+    /// An epoch ended.
+    Epoch,
+    /// A checkpoint is due (where an epoch ended too, this is told).
+    Checkpoint,
+    /// All epochs are done.
+    Done,
+    /// Validation has not improved for long enough.
+    StoppedEarly,
+}
+
+/// Where a trainer stands.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Progress {
+    /// Of the next step.
+    pub epoch: usize,
+    pub epochs: usize,
+    /// Steps made in all.
+    pub step: u64,
+    pub steps_per_epoch: usize,
+    /// Mean over this epoch so far, or over the last one.
+    pub loss: Option<f64>,
+    /// Of the last step.
+    pub lr: f64,
+    /// Of all workers, in this epoch.
+    pub samples_per_second: f64,
+    pub event: Event,
+    pub history: Vec<EpochRow>,
+}
+
+/// What changes from step to step, beside the parameters; a checkpoint holds it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Position {
+    pub(super) epoch: usize,
+    pub(super) step_in_epoch: usize,
+    pub(super) step: u64,
+    pub(super) loss: f64,
+    pub(super) weight: f64,
+    pub(super) samples: u64,
+    pub(super) seconds: f64,
+    pub(super) lr: f64,
+    pub(super) stopped: bool,
+    pub(super) best: Option<f64>,
+    pub(super) best_epoch: usize,
+    pub(super) history: Vec<EpochRow>,
+}
+
+/// Copies of what was best.
+pub(super) struct Best {
+    pub(super) values: Tensor,
+    pub(super) buffers: Vec<Tensor>,
+}
+
+/// See the module.
+pub struct Trainer {
+    pub(super) spec: TrainingSpec,
+    feed: Arc<Sealed>,
+    // The feed and the ranks stay open as long as somebody trains.
+    _feed: Arc<Feed>,
+    ranks: Arc<Ranks>,
+    cancelled: Arc<AtomicBool>,
+    pub(super) program: Program,
+    pub(super) parameters: Parameters,
+    loss: Loss,
+    schedule: Schedule,
+    order: Order,
+    sources: Arc<Sources>,
+    ahead: Option<Ahead>,
+    validation: Vec<u32>,
+    has_validation: bool,
+    own_rows: usize,
+    pub(super) position: Position,
+    pub(super) best: Option<Best>,
+}
+
+impl Trainer {
+    /// Binds a training to the rows of this worker's feed. All workers open theirs at the same time.
+    ///
+    /// # Errors
+    /// A specification that does not fit the program or the rows, or a peer that is gone.
+    pub fn open(feed: &Arc<Feed>, ranks: &Arc<Ranks>, spec: TrainingSpec, cancelled: Arc<AtomicBool>) -> Result<Self, EngineError> {
+        process::keep_to_threads();
+        spec.check()?;
+        let sealed = feed.sealed()?;
+        let program = Program::new(&spec)?;
+        if program.has_own_loss() && spec.class_weights.is_some() {
+            return Err(EngineError::BadRequest("classWeights do not go with a loss of the program's own".into()));
+        }
+        let loss = Loss::new(&spec, program.outputs)?;
+        if !program.has_own_loss() {
+            loss.check(&sealed.rows.labels)?;
+        }
+        let sources = Arc::new(Sources::new(&spec, &program, sealed.clone())?);
+        let parameters = Parameters::new(&spec, &program)?;
+        let slots = if sealed.rows.slots.is_some() { sealed.slots } else { u32::try_from(spec.batch_rows).unwrap_or(u32::MAX) };
+        if sealed.rows.slots.is_none() && ranks.world > 1 {
+            return Err(EngineError::BadRequest("several workers need the column __slot".into()));
+        }
+        let rows = &sealed.rows;
+        let training = (0..rows.len()).filter(|row| !rows.is_validation(*row));
+        let slot = |row: usize| rows.slots.as_ref().map_or((row % slots as usize) as u32, |s| s[row]);
+        let own = by_slot(slots, training.map(|row| (row as u32, slot(row), rows.id(row))));
+        let validation: Vec<u32> = (0..rows.len()).filter(|row| rows.is_validation(*row)).map(|row| row as u32).collect();
+        let mut counts: Vec<f64> = own.iter().map(|rows| rows.len() as f64).collect();
+        counts.push(validation.len() as f64);
+        ranks.sum_numbers(&mut counts, "counting rows", &cancelled)?;
+        let has_validation = counts.pop().unwrap_or(0.0) > 0.0;
+        if !has_validation && spec.validation.patience.is_some() {
+            return Err(EngineError::BadRequest("early stopping needs validation rows: set validationIndicatorCol".into()));
+        }
+        let counts: Vec<u64> = counts.into_iter().map(|n| n as u64).collect();
+        let own_rows = own.iter().map(Vec::len).sum();
+        let order = Order::new(spec.seed, spec.batch_rows, own, &counts);
+        let schedule = Schedule::new(&spec.schedule, spec.optimizer.lr, order.batches(), spec.epochs);
+        let position = Position { lr: schedule.at(0), ..Position::default() };
+        Ok(Self {
+            spec,
+            feed: sealed,
+            _feed: feed.clone(),
+            ranks: ranks.clone(),
+            cancelled,
+            program,
+            parameters,
+            loss,
+            schedule,
+            order,
+            sources,
+            ahead: None,
+            validation,
+            has_validation,
+            own_rows,
+            position,
+            best: None,
+        })
+    }
+
+    /// Trains for about `limit`, or until something happened.
+    ///
+    /// # Errors
+    /// See [`EngineError`]; a peer that is gone, a loss that is no number, a cancellation.
+    pub fn run(&mut self, limit: Duration) -> Result<Progress, EngineError> {
+        process::keep_to_threads();
+        let started = Instant::now();
+        loop {
+            self.look()?;
+            if self.position.stopped || self.position.epoch >= self.spec.epochs {
+                return Ok(self.progress(if self.position.stopped { Event::StoppedEarly } else { Event::Done }));
+            }
+            let since = Instant::now();
+            if self.position.step_in_epoch >= self.order.batches() {
+                let event = self.end_epoch(since)?;
+                return Ok(self.progress(event));
+            }
+            self.step()?;
+            self.position.seconds += since.elapsed().as_secs_f64();
+            if self.spec.checkpoint_steps.is_some_and(|every| self.position.step.is_multiple_of(every)) {
+                return Ok(self.progress(Event::Checkpoint));
+            }
+            if started.elapsed() >= limit {
+                return Ok(self.progress(Event::Running));
+            }
+        }
+    }
+
+    fn look(&self) -> Result<(), EngineError> {
+        if self.cancelled.load(Ordering::Relaxed) { Err(EngineError::Cancelled) } else { Ok(()) }
+    }
+
+    fn step(&mut self) -> Result<(), EngineError> {
+        let batch = self.next_batch()?;
+        self.parameters.begin()?;
+        let (loss, weight) = self.learn(&batch)?;
+        let (loss, weight) = self.parameters.sum(loss, weight, &self.ranks, &self.cancelled)?;
+        let lr = self.schedule.at(self.position.step);
+        if !loss.is_finite() {
+            return Err(self.diverged(loss, lr, &batch));
+        }
+        if weight > 0.0 {
+            self.parameters.step(weight, lr)?;
+        }
+        let position = &mut self.position;
+        position.loss += loss;
+        position.weight += weight;
+        position.samples += batch.part.global as u64;
+        position.lr = lr;
+        position.step += 1;
+        position.step_in_epoch += 1;
+        Ok(())
+    }
+
+    /// Back-propagates this worker's part. Gives the sums of its losses and weights.
+    fn learn(&mut self, batch: &Batch) -> Result<(f64, f64), EngineError> {
+        let rows = &batch.part.rows;
+        let micro = self.spec.micro_batch_rows.unwrap_or(rows.len()).max(1);
+        let (mut loss_sum, mut weight_sum) = (0.0, 0.0);
+        for (i, chunk) in rows.chunks(micro).enumerate() {
+            self.look()?;
+            let torch = |error: tch::TchError| EngineError::torch(&self.program.name, error);
+            let (first, count) = ((i * micro) as i64, chunk.len() as i64);
+            let narrowed: Vec<Tensor>;
+            let inputs = if chunk.len() == rows.len() {
+                &batch.inputs
+            } else {
+                narrowed = batch.inputs.iter().map(|t| t.f_narrow(0, first, count)).collect::<Result<_, _>>().map_err(torch)?;
+                &narrowed
+            };
+            let target = self.loss.target(&self.feed.rows.labels, self.feed.rows.weights.as_deref(), chunk).map_err(torch)?;
+            let places = &batch.part.places[i * micro..i * micro + chunk.len()];
+            let noise = Noise { seed: self.spec.seed, step: self.position.step, places };
+            let output = self.program.learn(inputs, &noise, self.ranks.rank)?;
+            let loss = weighted_loss(&mut self.program, &self.loss, &output, &target, true)?;
+            let torch = |error: tch::TchError| EngineError::torch(&self.program.name, error);
+            loss.f_backward().map_err(torch)?;
+            loss_sum += loss.f_double_value(&[]).map_err(torch)?;
+            weight_sum += target.weight_sum;
+        }
+        Ok((loss_sum, weight_sum))
+    }
+
+    /// The batch of this step, and the next one begun where rows are decoded.
+    fn next_batch(&mut self) -> Result<Batch, EngineError> {
+        let key = (self.position.epoch, self.position.step_in_epoch);
+        let made = self.ahead.take().and_then(|ahead| ahead.take(key));
+        let batch = match made {
+            Some(made) => made?,
+            None => batch::make(&self.sources, self.order.part(key.0, key.1), key.0)?,
+        };
+        if self.sources.decodes() {
+            let next = if key.1 + 1 < self.order.batches() { (key.0, key.1 + 1) } else { (key.0 + 1, 0) };
+            if next.0 < self.spec.epochs {
+                let part = self.order.part(next.0, next.1);
+                self.ahead = Some(Ahead::start(&self.sources, part, next));
+            }
+        }
+        Ok(batch)
+    }
+
+    fn diverged(&self, loss: f64, lr: f64, batch: &Batch) -> EngineError {
+        let ids: Vec<i64> = batch.part.rows.iter().take(NAMED_IDS).map(|row| self.feed.rows.id(*row as usize)).collect();
+        let more = if batch.part.rows.len() > NAMED_IDS { ", …" } else { "" };
+        let ids = ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        EngineError::Diverged(format!(
+            "the loss is {loss} at step {} (epoch {}, learning rate {lr}) of '{}'; rows of this worker's part of the batch have the ids {ids}{more}. \
+             Lower learningRate, set clipNorm, or look for extreme values in these rows",
+            self.position.step, self.position.epoch, self.program.name
+        ))
+    }
+
+    fn end_epoch(&mut self, since: Instant) -> Result<Event, EngineError> {
+        self.average_statistics()?;
+        let found = if self.has_validation {
+            let evaluation = Evaluation {
+                feed: &self.feed,
+                sources: &self.sources,
+                loss: &self.loss,
+                ranks: &self.ranks,
+                cancelled: &self.cancelled,
+            };
+            evaluation.run(&mut self.program, &self.validation)?
+        } else {
+            None
+        };
+        let epoch = self.position.epoch;
+        let stop = self.judge(found.as_ref())?;
+        let position = &mut self.position;
+        position.seconds += since.elapsed().as_secs_f64();
+        position.history.push(EpochRow {
+            epoch,
+            train_loss: (position.weight > 0.0).then(|| position.loss / position.weight),
+            validation_loss: found.as_ref().map(|f| f.loss),
+            metrics: found.map(|f| f.metrics).unwrap_or_default(),
+            lr: position.lr,
+            samples: position.samples,
+            seconds: position.seconds,
+        });
+        position.epoch += 1;
+        position.step_in_epoch = 0;
+        (position.loss, position.weight, position.samples, position.seconds) = (0.0, 0.0, 0, 0.0);
+        let done = position.epoch >= self.spec.epochs;
+        position.stopped = stop && !done;
+        if done || stop {
+            self.take_best()?;
+        }
+        Ok(match (done, stop) {
+            (true, _) => Event::Done,
+            (_, true) => Event::StoppedEarly,
+            _ if self.spec.checkpoint_epochs.is_some_and(|every| self.position.epoch.is_multiple_of(every)) => Event::Checkpoint,
+            _ => Event::Epoch,
+        })
+    }
+
+    /// Notes an epoch that is the best so far; says whether to stop.
+    fn judge(&mut self, found: Option<&Metrics>) -> Result<bool, EngineError> {
+        let Some(found) = found else { return Ok(false) };
+        let metric = self.spec.validation.metric;
+        let value = match metric {
+            MetricName::Loss => found.loss,
+            _ => *found.metrics.get(metric.key()).ok_or_else(|| {
+                let known: Vec<_> = found.metrics.keys().map(String::as_str).collect();
+                let text = format!("there is no metric '{}' of this training's outputs; there are loss, {}", metric.key(), known.join(", "));
+                EngineError::BadRequest(text)
+            })?,
+        };
+        let sign = if metric.larger_is_better() { 1.0 } else { -1.0 };
+        let better = self.position.best.is_none_or(|best| sign * (value - best) > self.spec.validation.min_delta);
+        if better {
+            self.position.best = Some(value);
+            self.position.best_epoch = self.position.epoch;
+            if self.keeps_best() {
+                self.best = Some(self.copy()?);
+            }
+        }
+        let waited = self.position.epoch - self.position.best_epoch;
+        Ok(self.spec.validation.patience.is_some_and(|patience| waited >= patience.max(1)))
+    }
+
+    pub(super) fn keeps_best(&self) -> bool {
+        self.has_validation && self.spec.validation.restore_best.unwrap_or(true)
+    }
+
+    fn copy(&self) -> Result<Best, EngineError> {
+        let torch = |error: tch::TchError| EngineError::torch(&self.program.name, error);
+        let values = self.parameters.flat.values.f_detach_copy().map_err(torch)?;
+        let buffers = self.program.buffers.iter().map(|(_, t)| t.f_detach_copy()).collect::<Result<_, _>>().map_err(torch)?;
+        Ok(Best { values, buffers })
+    }
+
+    fn take_best(&mut self) -> Result<(), EngineError> {
+        let Some(best) = &self.best else { return Ok(()) };
+        let torch = |error: tch::TchError| EngineError::torch(&self.program.name, error);
+        tch::no_grad(|| {
+            self.parameters.flat.values.f_copy_(&best.values)?;
+            for ((_, buffer), kept) in self.program.buffers.iter_mut().zip(&best.buffers) {
+                buffer.f_copy_(kept)?;
+            }
+            Ok(())
+        })
+        .map_err(torch)
+    }
+
+    /// Averages running statistics over the workers, each with its number of rows.
+    fn average_statistics(&mut self) -> Result<(), EngineError> {
+        if self.ranks.world == 1 {
+            return Ok(());
+        }
+        let is_statistic = |name: &str| name.ends_with("running_mean") || name.ends_with("running_var");
+        let own: Vec<&Tensor> =
+            self.program.buffers.iter().filter(|(name, t)| is_statistic(name) && t.kind() == Kind::Float).map(|(_, t)| t).collect();
+        if own.is_empty() {
+            return Ok(());
+        }
+        let torch = |error: tch::TchError| EngineError::torch(&self.program.name, error);
+        let flat = |t: &&Tensor| t.f_reshape([-1]);
+        let mut parts = own.iter().map(flat).collect::<Result<Vec<_>, _>>().map_err(torch)?;
+        parts.push(Tensor::from_slice(&[1.0_f32]));
+        let sums = Tensor::f_cat(&parts, 0).and_then(|t| t.f_mul_scalar(self.own_rows as f64)).map_err(torch)?;
+        self.ranks.sum(&[&sums], "averaging running statistics", &self.cancelled)?;
+        tch::no_grad(|| {
+            let total = sums.f_narrow(0, sums.size()[0] - 1, 1)?.f_double_value(&[0])?;
+            let mut at = 0;
+            for statistic in own {
+                let length = statistic.size().iter().product::<i64>();
+                let mean = sums.f_narrow(0, at, length)?.f_div_scalar(total.max(1.0))?.f_view_as(statistic)?;
+                statistic.shallow_clone().f_copy_(&mean)?;
+                at += length;
+            }
+            Ok(())
+        })
+        .map_err(torch)
+    }
+
+    fn progress(&self, event: Event) -> Progress {
+        let position = &self.position;
+        let now = (position.weight > 0.0).then(|| position.loss / position.weight);
+        let last = position.history.last();
+        let (samples, seconds) = match last {
+            Some(last) if position.samples == 0 => (last.samples, last.seconds),
+            _ => (position.samples, position.seconds),
+        };
+        Progress {
+            epoch: position.epoch,
+            epochs: self.spec.epochs,
+            step: position.step,
+            steps_per_epoch: self.order.batches(),
+            loss: now.or_else(|| last.and_then(|row| row.train_loss)),
+            lr: position.lr,
+            samples_per_second: if seconds > 0.0 { samples as f64 / seconds } else { 0.0 },
+            event,
+            history: position.history.clone(),
+        }
+    }
+
+    /// What no continuation may change: rows, batches and the shape of what is trained.
+    pub(super) fn fingerprint(&self) -> String {
+        let names: Vec<String> = self.program.learning.iter().map(|(name, t)| format!("{name}{:?}", t.size())).collect();
+        let optimizer = self.spec.optimizer.name;
+        format!("{} rows in batches of {}, seed {}, {optimizer:?}, {}", self.order.total(), self.spec.batch_rows, self.spec.seed, names.join(" "))
+    }
+
+    /// Throws away what was made ahead: the position has changed.
+    pub(super) fn forget_ahead(&mut self) {
+        if let Some(ahead) = self.ahead.take() {
+            ahead.wait();
+        }
+    }
+}
+
+impl Drop for Trainer {
+    fn drop(&mut self) {
+        self.forget_ahead();
+    }
+}

@@ -1,0 +1,176 @@
+//! Peers that go, cancellations, losses that are no number, rows that cannot be trained on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arrow_array::{Array, ArrayRef, Float64Array, ListArray};
+use flambeau_engine::train::{Feed, FeedSpec, Ranks, Trainer};
+use serde_json::json;
+
+use crate::support::{Rows, alone, class_rows, finish, folder, group, head_spec, open, spec, struct_of};
+
+/// Far beyond what a test takes: whoever waits for it hangs.
+const LONG_MS: u64 = 1_800_000;
+
+#[test]
+fn a_peer_that_goes_is_an_error_of_the_others_that_names_rank_and_phase() {
+    let rows = class_rows(false);
+    let errors = group(3, LONG_MS, |ranks| {
+        let feed = rows.feed(&rows.of_rank(ranks.rank, 3), &rows.dense());
+        let mut trainer = open(&feed, &ranks, &head_spec()).unwrap();
+        trainer.run(Duration::ZERO).unwrap();
+        if ranks.rank == 1 {
+            return None; // goes without a word, as a killed process does: its sockets close
+        }
+        Some(finish(&mut trainer).unwrap_err())
+    });
+    for (rank, error) in errors.iter().enumerate().filter_map(|(rank, error)| error.as_ref().map(|e| (rank, e))) {
+        assert_eq!(error.kind(), "peer", "{error}");
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("rank {rank} of 3, while adding up gradients: ")), "{text}");
+    }
+    assert_eq!(errors.iter().flatten().count(), 2);
+}
+
+#[test]
+fn a_peer_that_never_comes_is_an_error_at_the_deadline() {
+    let spec = flambeau_engine::train::StoreSpec { host: "127.0.0.1".into(), timeout_ms: 300 };
+    let store = spec.open().unwrap();
+    let member = json!({"rank": 0, "world": 2, "host": "127.0.0.1", "port": store.port(), "timeout_ms": 300});
+    let error = Ranks::join(&serde_json::from_value(member).unwrap(), Some(&store)).err().unwrap();
+    assert_eq!(error.kind(), "peer");
+    assert!(error.to_string().contains("joining the group at 127.0.0.1"), "{error}");
+}
+
+#[test]
+fn a_cancellation_ends_a_worker_that_waits_for_others() {
+    let rows = class_rows(false);
+    let waiting = std::sync::Barrier::new(2);
+    let kinds = group(2, LONG_MS, |ranks| {
+        let feed = rows.feed(&rows.of_rank(ranks.rank, 2), &rows.dense());
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let mut trainer = Trainer::open(&feed, &ranks, spec(&head_spec()), cancelled.clone()).unwrap();
+        if ranks.rank == 1 {
+            // Makes no step, so that the other waits for its gradients; leaves when that one has given up.
+            waiting.wait();
+            return "left";
+        }
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(200));
+                cancelled.store(true, Ordering::Relaxed);
+            });
+            let kind = finish(&mut trainer).unwrap_err().kind();
+            waiting.wait();
+            kind
+        })
+    });
+    assert_eq!(kinds[0], "cancelled");
+}
+
+#[test]
+fn a_cancelled_trainer_makes_no_step() {
+    let rows = class_rows(false);
+    let all: Vec<usize> = (0..rows.x.len()).collect();
+    let feed = rows.feed(&all, &rows.dense());
+    let cancelled = Arc::new(AtomicBool::new(true));
+    let mut trainer = Trainer::open(&feed, &Arc::new(Ranks::alone()), spec(&head_spec()), cancelled).unwrap();
+    assert_eq!(finish(&mut trainer).unwrap_err().kind(), "cancelled");
+}
+
+#[test]
+fn a_loss_that_is_no_number_names_step_rate_and_rows() {
+    let mut rows = class_rows(false);
+    rows.x[77] = vec![f32::INFINITY; 6];
+    let error = finish(&mut alone(&rows, &head_spec())).unwrap_err();
+    assert_eq!(error.kind(), "diverged");
+    let text = error.to_string();
+    assert!(text.contains("learning rate 0.01") && text.contains("at step ") && text.contains("clipNorm"), "{text}");
+    // The step of epoch 0 whose batch holds row 77: all workers see it there.
+    let mut spec = head_spec();
+    spec["batch_rows"] = json!(1);
+    let text = finish(&mut alone(&rows, &spec)).unwrap_err().to_string();
+    assert!(text.contains("have the ids 77."), "{text}");
+    for error in group(2, LONG_MS, |ranks| {
+        let feed = rows.feed(&rows.of_rank(ranks.rank, 2), &rows.dense());
+        finish(&mut open(&feed, &ranks, &head_spec()).unwrap()).unwrap_err()
+    }) {
+        assert_eq!(error.kind(), "diverged", "every worker ends alike: {error}");
+    }
+}
+
+fn refused(columns: Vec<(&str, ArrayRef)>) -> (String, Option<usize>, String) {
+    let batch = struct_of(columns);
+    let spec: FeedSpec = serde_json::from_value(json!({"directory": folder("feed"), "slots": 4, "dense": {"x": [2]}})).unwrap();
+    let feed = Feed::create(spec, batch.fields().clone()).unwrap();
+    let error = feed.add(&batch).unwrap_err();
+    (error.kind().to_owned(), error.row(), error.to_string())
+}
+
+#[test]
+fn rows_that_cannot_be_trained_on_are_refused_with_their_position() {
+    use arrow_array::types::Float32Type;
+    let lists = |rows: Vec<Option<Vec<Option<f32>>>>| Arc::new(ListArray::from_iter_primitive::<Float32Type, _, _>(rows)) as ArrayRef;
+    let sound = || lists(vec![Some(vec![Some(1.0), Some(2.0)]); 2]);
+    let numbers = |values: Vec<Option<f64>>| Arc::new(Float64Array::from(values)) as ArrayRef;
+    let slots = |values: Vec<i32>| Arc::new(arrow_array::Int32Array::from(values)) as ArrayRef;
+    let fine = || numbers(vec![Some(0.0), Some(1.0)]);
+    let cases = vec![
+        (vec![("x", sound()), ("__label", numbers(vec![Some(0.0), None]))], "the label is NULL"),
+        (vec![("x", sound()), ("__label", numbers(vec![Some(0.0), Some(f64::NAN)]))], "the label is NaN"),
+        (vec![("x", lists(vec![Some(vec![Some(1.0), Some(2.0)]), None])), ("__label", fine())], "input 'x': the value is NULL"),
+        (vec![("x", lists(vec![Some(vec![Some(1.0), Some(2.0)]), Some(vec![Some(1.0)])])), ("__label", fine())], "has 1 values"),
+        (vec![("x", sound()), ("__label", fine()), ("__weight", numbers(vec![Some(1.0), Some(-1.0)]))], "a weight must be"),
+        (vec![("x", sound()), ("__label", fine()), ("__slot", slots(vec![3, 4]))], "a slot must be in 0..4"),
+    ];
+    for (columns, needle) in cases {
+        let (kind, row, text) = refused(columns);
+        assert_eq!((kind.as_str(), row), ("bad_input", Some(1)), "{text}");
+        assert!(text.contains(needle), "{text}");
+    }
+}
+
+#[test]
+fn specifications_that_do_not_fit_are_refused_before_the_first_step() {
+    let rows = class_rows(false);
+    let all: Vec<usize> = (0..rows.x.len()).collect();
+    let feed = rows.feed(&all, &rows.dense());
+    let refused = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut value = head_spec();
+        change(&mut value);
+        let error = open(&feed, &Arc::new(Ranks::alone()), &value).err().unwrap();
+        assert_eq!(error.kind(), "bad_request", "{error}");
+        error.to_string()
+    };
+    assert!(refused(&|s| s["program"]["head"]["outputs"] = json!(2)).contains("whole numbers in 0..2; there is 2"));
+    assert!(refused(&|s| s["program"]["head"]["inputs"] = json!(7)).contains("has shape [7], column 'x' [6]"));
+    assert!(refused(&|s| s["inputs"] = json!(["y"])).contains("no column 'y'"));
+    assert!(refused(&|s| s["optimizer"] = json!({"name": "sgd", "lr": 0.1, "nesterov": true})).contains("refuses its settings"));
+    assert!(refused(&|s| s["class_weights"] = json!([1.0])).contains("classWeights has 1 values; this loss takes 3"));
+    assert!(refused(&|s| s["validation"] = json!({"patience": 2})).contains("validationIndicatorCol"));
+    assert!(refused(&|s| s["batch_rows"] = json!(0)).contains("batchSize"));
+    assert!(refused(&|s| s["program"]["frozen"] = json!(["nothing*"])).contains("no parameter of model 'head' matches"));
+    assert!(refused(&|s| s["program"]["frozen"] = json!(["*"])).contains("all are frozen"));
+}
+
+#[test]
+fn a_feed_deletes_its_file() {
+    let directory = folder("feed");
+    let rows = Rows { x: vec![vec![1.0, 2.0]; 3], labels: vec![0.0; 3], ..Rows::default() };
+    let spec: FeedSpec = serde_json::from_value(json!({"directory": directory, "slots": 16, "dense": {"x": [2]}})).unwrap();
+    let feed = Arc::new(Feed::create(spec, rows.batch(&[]).fields().clone()).unwrap());
+    feed.add(&rows.batch(&[0, 1, 2])).unwrap();
+    let summary = feed.seal().unwrap();
+    assert_eq!((summary.rows, summary.label_max, summary.label_integral), (3, Some(0.0), true));
+    assert!(feed.add(&rows.batch(&[0])).is_err(), "a sealed feed takes no rows");
+    let files = || std::fs::read_dir(&directory).unwrap().count();
+    assert_eq!(files(), 1);
+    let mut value = head_spec();
+    value["program"]["head"]["inputs"] = json!(2);
+    let trainer = open(&feed, &Arc::new(Ranks::alone()), &value).unwrap();
+    drop(feed);
+    assert_eq!(files(), 1, "a trainer keeps it");
+    drop(trainer);
+    assert_eq!(files(), 0);
+}

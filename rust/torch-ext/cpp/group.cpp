@@ -1,0 +1,96 @@
+// Ranks that add up tensors: c10d's TCPStore for the rendezvous and its Gloo back end for the sums. Every wait has a
+// deadline. Of Gloo's own types only pointers are passed on (see opaque/gloo).
+#include "error.h"
+
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+#include <ATen/ATen.h>
+
+#include <chrono>
+#include <memory>
+#include <thread>
+
+namespace {
+
+using Millis = std::chrono::milliseconds;
+
+struct Store {
+  c10::intrusive_ptr<c10d::TCPStore> tcp;
+};
+
+struct Group {
+  c10::intrusive_ptr<c10d::Store> store;  // before gloo, so that it outlives it
+  c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo;
+};
+
+struct Pending {
+  c10::intrusive_ptr<c10d::Work> work;
+};
+
+}  // namespace
+
+extern "C" {
+
+// A client of the store at host:port, or, with `serve`, the store itself on a free port.
+void* flb_store_open(const char* host, int32_t port, bool serve, int64_t timeout_ms, FlbError* error) {
+  return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
+    c10d::TCPStoreOptions options;
+    options.port = static_cast<uint16_t>(serve ? 0 : port);
+    options.isServer = serve;
+    options.waitWorkers = false;
+    options.timeout = Millis(timeout_ms);
+    auto store = std::make_unique<Store>();
+    store->tcp = c10::make_intrusive<c10d::TCPStore>(std::string(host), options);
+    store->tcp->setTimeout(Millis(timeout_ms));
+    return store.release();
+  });
+}
+
+int32_t flb_store_port(const void* store) { return static_cast<const Store*>(store)->tcp->getPort(); }
+
+void flb_store_free(void* store) { delete static_cast<Store*>(store); }
+
+// Joins the group, waiting for all others until the deadline. `own_host` is the address that peers reach this rank by.
+void* flb_group_open(void* store, int32_t rank, int32_t world, const char* own_host, int64_t timeout_ms, FlbError* error) {
+  return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
+    auto group = std::make_unique<Group>();
+    group->store = static_cast<Store*>(store)->tcp;
+    auto options = c10d::ProcessGroupGloo::Options::create(Millis(timeout_ms));
+    options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(own_host));
+    group->gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(group->store, rank, world, options);
+    return group.release();
+  });
+}
+
+void flb_group_free(void* group) { delete static_cast<Group*>(group); }
+
+// Starts adding up `tensor` (dense, contiguous) over all ranks, in place. The tensor is kept alive until it is done.
+void* flb_group_all_reduce(void* group, const at::Tensor* tensor, FlbError* error) {
+  return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
+    std::vector<at::Tensor> tensors{*tensor};
+    auto pending = std::make_unique<Pending>();
+    pending->work = static_cast<Group*>(group)->gloo->allreduce(tensors);
+    return pending.release();
+  });
+}
+
+// Whether it is done, waiting up to `millis` for that. Fills `error` where it failed.
+bool flb_pending_wait(void* pending, int64_t millis, FlbError* error) {
+  return flambeau::guarded<bool>(error, false, [&] {
+    auto& work = static_cast<Pending*>(pending)->work;
+    const auto until = std::chrono::steady_clock::now() + Millis(millis);
+    // Small sums are done within microseconds: look often at first, then ever less.
+    auto pause = std::chrono::microseconds(5);
+    while (!work->isCompleted()) {
+      if (std::chrono::steady_clock::now() >= until) return false;
+      std::this_thread::sleep_for(pause);
+      pause = std::min(pause * 2, std::chrono::microseconds(1000));
+    }
+    work->wait();
+    return true;
+  });
+}
+
+void flb_pending_free(void* pending) { delete static_cast<Pending*>(pending); }
+
+}  // extern "C"

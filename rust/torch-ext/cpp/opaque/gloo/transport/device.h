@@ -1,0 +1,7 @@
+// Opaque: held by shared_ptr only.
+#pragma once
+
+namespace gloo::transport {
+class Device;
+class UnboundBuffer;
+}  // namespace gloo::transport

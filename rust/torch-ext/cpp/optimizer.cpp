@@ -1,0 +1,110 @@
+// torch::optim over one flat parameter: every optimiser here is element by element, so one long vector takes the same
+// numbers as many tensors do, in a handful of operators instead of a handful for each tensor.
+#include "error.h"
+#include "process.h"
+
+#include <torch/optim/adam.h>
+#include <torch/optim/adamw.h>
+#include <torch/optim/rmsprop.h>
+#include <torch/optim/sgd.h>
+#include <torch/serialize.h>
+
+#include <memory>
+#include <sstream>
+
+namespace {
+
+struct Optimizer {
+  at::Tensor values;
+  std::unique_ptr<torch::optim::Optimizer> torch;
+};
+
+}  // namespace
+
+extern "C" {
+
+// What all optimisers are told; each reads what it knows.
+struct FlbOptimizerOptions {
+  int32_t kind;  // 0 SGD, 1 Adam, 2 AdamW, 3 RMSprop
+  double lr;
+  double momentum;
+  bool nesterov;
+  double beta1;
+  double beta2;
+  double eps;
+  double alpha;
+  double weight_decay;
+};
+
+// `values` and `gradients` (1-d, equally long) are shared with the optimiser, which changes `values` in place.
+void* flb_optimizer_new(const FlbOptimizerOptions* o, const at::Tensor* values, const at::Tensor* gradients, FlbError* error) {
+  return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
+    auto made = std::make_unique<Optimizer>();
+    made->values = values->detach().requires_grad_(true);
+    made->values.mutable_grad() = *gradients;
+    std::vector<at::Tensor> all{made->values};
+    switch (o->kind) {
+      case 0:
+        made->torch = std::make_unique<torch::optim::SGD>(
+            all, torch::optim::SGDOptions(o->lr).momentum(o->momentum).nesterov(o->nesterov).weight_decay(o->weight_decay));
+        break;
+      case 1:
+        made->torch = std::make_unique<torch::optim::Adam>(
+            all, torch::optim::AdamOptions(o->lr).betas({o->beta1, o->beta2}).eps(o->eps).weight_decay(o->weight_decay));
+        break;
+      case 2:
+        made->torch = std::make_unique<torch::optim::AdamW>(
+            all, torch::optim::AdamWOptions(o->lr).betas({o->beta1, o->beta2}).eps(o->eps).weight_decay(o->weight_decay));
+        break;
+      case 3:
+        made->torch = std::make_unique<torch::optim::RMSprop>(
+            all,
+            torch::optim::RMSpropOptions(o->lr).alpha(o->alpha).eps(o->eps).weight_decay(o->weight_decay).momentum(o->momentum));
+        break;
+      default:
+        TORCH_CHECK(false, "no optimiser of kind ", o->kind);
+    }
+    return made.release();
+  });
+}
+
+void flb_optimizer_free(void* optimizer) { delete static_cast<Optimizer*>(optimizer); }
+
+void flb_optimizer_step(void* optimizer, double lr, FlbError* error) {
+  flambeau::guarded<int>(error, 0, [&] {
+    auto& torch = *static_cast<Optimizer*>(optimizer)->torch;
+    for (auto& group : torch.param_groups()) group.options().set_lr(lr);
+    torch.step();
+    return 0;
+  });
+}
+
+// The optimiser's state as a malloc'ed archive of torch::save, to be freed with flb_free_bytes.
+uint8_t* flb_optimizer_save(const void* optimizer, int64_t* length, FlbError* error) {
+  return flambeau::guarded<uint8_t*>(error, nullptr, [&] {
+    torch::serialize::OutputArchive archive;
+    static_cast<const Optimizer*>(optimizer)->torch->save(archive);
+    std::ostringstream stream;
+    archive.save_to(stream);
+    const std::string text = std::move(stream).str();
+    auto* bytes = static_cast<uint8_t*>(malloc(std::max<size_t>(text.size(), 1)));
+    if (bytes == nullptr) throw std::bad_alloc();
+    std::memcpy(bytes, text.data(), text.size());
+    *length = static_cast<int64_t>(text.size());
+    return bytes;
+  });
+}
+
+void flb_free_bytes(uint8_t* bytes) { free(bytes); }
+
+// The reverse, into an optimiser of the same kind over as many values.
+void flb_optimizer_load(void* optimizer, const uint8_t* bytes, int64_t length, FlbError* error) {
+  flambeau::guarded<int>(error, 0, [&] {
+    torch::serialize::InputArchive archive;
+    archive.load_from(reinterpret_cast<const char*>(bytes), static_cast<size_t>(length));
+    static_cast<Optimizer*>(optimizer)->torch->load(archive);
+    return 0;
+  });
+}
+
+}  // extern "C"

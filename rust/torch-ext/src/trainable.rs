@@ -1,0 +1,206 @@
+//! A TorchScript module whose parameters change.
+
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::path::Path;
+use std::ptr::NonNull;
+
+use tch::Tensor;
+
+use crate::{Outputs, TorchError, error, ffi};
+
+/// A module with its parameters, on the CPU. Tensors handed out are the module's own: changing them changes it.
+#[derive(Debug)]
+pub struct Trainable {
+    raw: NonNull<c_void>,
+}
+
+// SAFETY: the C++ module is not bound to the thread that made it.
+unsafe impl Send for Trainable {}
+
+impl Trainable {
+    /// Loads an unfrozen TorchScript file.
+    ///
+    /// # Errors
+    /// The file is not TorchScript, or is frozen.
+    pub fn load(path: &Path) -> Result<Self, TorchError> {
+        let path = c_path(path)?;
+        let mut failure = ffi::FlbError::none();
+        // SAFETY: `path` is NUL-terminated and `failure` writable; both outlive the call.
+        let raw = unsafe { ffi::flb_trainable_load(path.as_ptr(), &raw mut failure) };
+        Self::made(raw, failure)
+    }
+
+    /// Makes a module of parameters and the TorchScript source of its methods, in which `self.name` is a parameter.
+    ///
+    /// # Errors
+    /// Source that does not compile.
+    pub fn define(source: &str, parameters: &[(String, Tensor)]) -> Result<Self, TorchError> {
+        let source = c_text(source)?;
+        let names: Vec<CString> = parameters.iter().map(|(name, _)| c_text(name)).collect::<Result<_, _>>()?;
+        let names: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
+        let tensors: Vec<_> = parameters.iter().map(|(_, tensor)| tensor.as_ptr()).collect();
+        let count = i32::try_from(tensors.len()).unwrap_or(i32::MAX);
+        let mut failure = ffi::FlbError::none();
+        // SAFETY: `names` and `tensors` hold `count` live pointers; the C++ side keeps its own references to the tensors.
+        let raw = unsafe { ffi::flb_trainable_define(source.as_ptr(), names.as_ptr(), tensors.as_ptr(), count, &raw mut failure) };
+        Self::made(raw, failure)
+    }
+
+    fn made(raw: *mut c_void, failure: ffi::FlbError) -> Result<Self, TorchError> {
+        error::take(failure)?;
+        NonNull::new(raw).map(|raw| Self { raw }).ok_or_else(|| TorchError::Failed("no module was made".into()))
+    }
+
+    /// How many tensors `forward` takes.
+    #[must_use]
+    pub fn inputs(&self) -> usize {
+        // SAFETY: `raw` is a live module.
+        let count = unsafe { ffi::flb_trainable_inputs(self.raw.as_ptr()) };
+        usize::try_from(count).unwrap_or(0)
+    }
+
+    /// All parameters by name, each tensor once.
+    ///
+    /// # Errors
+    /// See [`TorchError`].
+    pub fn parameters(&self) -> Result<Vec<(String, Tensor)>, TorchError> {
+        self.named(false)
+    }
+
+    /// All buffers by name (running statistics and the like), each tensor once.
+    ///
+    /// # Errors
+    /// See [`TorchError`].
+    pub fn buffers(&self) -> Result<Vec<(String, Tensor)>, TorchError> {
+        self.named(true)
+    }
+
+    fn named(&self, buffers: bool) -> Result<Vec<(String, Tensor)>, TorchError> {
+        // SAFETY: `raw` is a live module.
+        let count = unsafe { ffi::flb_trainable_len(self.raw.as_ptr(), buffers) };
+        let one = |i| {
+            // SAFETY: `i` is below the length.
+            let name = unsafe { ffi::flb_trainable_name(self.raw.as_ptr(), buffers, i) };
+            // SAFETY: the name is NUL-terminated and lives as long as the module.
+            let name = unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned();
+            let mut failure = ffi::FlbError::none();
+            // SAFETY: `i` is below the length and `failure` writable.
+            let tensor = unsafe { ffi::flb_trainable_tensor(self.raw.as_ptr(), buffers, i, &raw mut failure) };
+            error::take(failure)?;
+            // SAFETY: without a failure the call returns a new reference that is ours to free.
+            Ok((name, unsafe { Tensor::from_ptr(tensor) }))
+        };
+        (0..count).map(one).collect()
+    }
+
+    /// Train mode, in which normalisation layers whose own parameters are all frozen stay as they are; or eval mode.
+    ///
+    /// # Errors
+    /// See [`TorchError`].
+    pub fn set_training(&mut self, on: bool) -> Result<(), TorchError> {
+        let mut failure = ffi::FlbError::none();
+        // SAFETY: `raw` is live and ours alone.
+        unsafe { ffi::flb_trainable_set_training(self.raw.as_ptr(), on, &raw mut failure) };
+        error::take(failure)
+    }
+
+    /// Lays convolution weights out as channels-last inputs want them.
+    ///
+    /// # Errors
+    /// See [`TorchError`].
+    pub fn channels_last(&mut self) -> Result<(), TorchError> {
+        let mut failure = ffi::FlbError::none();
+        // SAFETY: `raw` is live and ours alone.
+        unsafe { ffi::flb_trainable_channels_last(self.raw.as_ptr(), &raw mut failure) };
+        error::take(failure)
+    }
+
+    /// Runs `method`; with `autograd` its results can be differentiated, with `bf16` under CPU autocast to bf16.
+    ///
+    /// # Errors
+    /// Whatever the program or an operator raises.
+    pub fn run(&mut self, method: &str, inputs: &[Tensor], autograd: bool, bf16: bool) -> Result<Outputs, TorchError> {
+        let method = c_text(method)?;
+        let pointers: Vec<_> = inputs.iter().map(|tensor| tensor.as_ptr()).collect();
+        let count = i32::try_from(pointers.len()).unwrap_or(i32::MAX);
+        let mut failure = ffi::FlbError::none();
+        let raw = self.raw.as_ptr();
+        // SAFETY: `raw` is live and ours alone, `pointers` holds `count` live tensors.
+        let raw =
+            unsafe { ffi::flb_trainable_run(raw, method.as_ptr(), pointers.as_ptr(), count, autograd, bf16, &raw mut failure) };
+        error::take(failure)?;
+        Outputs::take_attached(NonNull::new(raw).ok_or_else(|| TorchError::Failed("the program returned nothing".into()))?)
+    }
+
+    /// Writes the module in eval mode, ready for inference.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), TorchError> {
+        let path = c_path(path)?;
+        let mut failure = ffi::FlbError::none();
+        // SAFETY: `raw` is live, `path` NUL-terminated, `failure` writable.
+        unsafe { ffi::flb_trainable_save(self.raw.as_ptr(), path.as_ptr(), &raw mut failure) };
+        error::take(failure)
+    }
+
+    /// Writes one program: the program in the file `featurizer`, then this module over its output `index` (or `key`, where
+    /// it returns a dict), flattened to rows.
+    ///
+    /// # Errors
+    /// A featurizer that does not load, or a file that cannot be written.
+    pub fn save_behind(&self, featurizer: &Path, index: usize, key: &str, path: &Path) -> Result<(), TorchError> {
+        let (featurizer, path, key) = (c_path(featurizer)?, c_path(path)?, c_text(key)?);
+        let index = i32::try_from(index).unwrap_or(i32::MAX);
+        let mut failure = ffi::FlbError::none();
+        let raw = self.raw.as_ptr();
+        // SAFETY: `raw` is live, the texts are NUL-terminated, `failure` writable.
+        unsafe { ffi::flb_trainable_save_behind(raw, featurizer.as_ptr(), index, key.as_ptr(), path.as_ptr(), &raw mut failure) };
+        error::take(failure)
+    }
+}
+
+impl Drop for Trainable {
+    fn drop(&mut self) {
+        // SAFETY: `raw` came from one of the two makers and is freed once, here.
+        unsafe { ffi::flb_trainable_free(self.raw.as_ptr()) };
+    }
+}
+
+/// Parameters laid one after another, and room for their gradients. Both 1-d, f32.
+#[derive(Debug)]
+pub struct Flat {
+    /// The parameters are views of this.
+    pub values: Tensor,
+    /// Their gradients are views of this; `extra` elements follow.
+    pub gradients: Tensor,
+}
+
+/// Moves the parameters into one vector; backward passes then add to one vector of gradients.
+///
+/// # Errors
+/// A parameter that is not f32.
+pub fn flatten(parameters: &[Tensor], extra: usize) -> Result<Flat, TorchError> {
+    let pointers: Vec<_> = parameters.iter().map(|tensor| tensor.as_ptr()).collect();
+    let count = i32::try_from(pointers.len()).unwrap_or(i32::MAX);
+    let extra = i64::try_from(extra).unwrap_or(i64::MAX);
+    let (mut values, mut gradients) = (std::ptr::null_mut(), std::ptr::null_mut());
+    let mut failure = ffi::FlbError::none();
+    // SAFETY: `pointers` holds `count` live tensors; the two results and `failure` are writable.
+    unsafe { ffi::flb_flatten(pointers.as_ptr(), count, extra, &raw mut values, &raw mut gradients, &raw mut failure) };
+    error::take(failure)?;
+    // SAFETY: without a failure both are new tensors that are ours to free.
+    let values = unsafe { Tensor::from_ptr(values) };
+    // SAFETY: as above.
+    let gradients = unsafe { Tensor::from_ptr(gradients) };
+    Ok(Flat { values, gradients })
+}
+
+fn c_text(text: &str) -> Result<CString, TorchError> {
+    CString::new(text).map_err(|_| TorchError::Failed(format!("{text:?} holds a NUL byte")))
+}
+
+fn c_path(path: &Path) -> Result<CString, TorchError> {
+    let text = path.to_str().and_then(|p| CString::new(p).ok());
+    text.ok_or_else(|| TorchError::BadPath(path.display().to_string()))
+}

@@ -1,0 +1,121 @@
+"""A user's training on a cluster of two executor processes; prints JSON on the last line.
+
+python training_job.py same FOLDER MASTER     1 and 2 workers: how far their models are apart
+python training_job.py killed FOLDER MASTER   2 workers; when the first checkpoint is there, one executor is killed (SIGKILL)
+python training_job.py starved FOLDER MASTER  more workers than slots
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pyspark.ml.functions import vector_to_array
+from pyspark.sql import DataFrame, SparkSession
+
+import flambeau
+from flambeau.ml import TorchClassifier
+
+FEATURES = 32
+ROWS = 4000
+
+
+def table(spark: SparkSession) -> DataFrame:
+    """Points whose class hangs on all their features."""
+    numbers = ", ".join(f"float(sin(id * {7 + at} + {at}))" for at in range(FEATURES))
+    rows = spark.range(0, ROWS, 1, 4).selectExpr("id", f"array({numbers}) AS features")
+    return rows.selectExpr("*", "double(pmod(int(20 + 3 * aggregate(features, 0D, (a, x) -> a + x)), 3)) AS label")
+
+
+def classifier(**more: Any) -> TorchClassifier:
+    """Long enough to be disturbed in the middle."""
+    return TorchClassifier(
+        hiddenLayers=[64, 64], batchSize=32, maxEpochs=8, learningRate=0.002, seed=5, peerTimeout=30, **more
+    )
+
+
+def answers(model: Any, rows: DataFrame) -> np.ndarray:
+    """Probabilities of all classes, by row."""
+    found = model.transform(rows).select("id", vector_to_array("probability").alias("p")).orderBy("id").collect()
+    return np.array([row.p for row in found])
+
+
+def executors() -> dict[int, str]:
+    """Process -> command line, of the executors that this process's driver started."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if "CoarseGrainedExecutorBackend" in line and application in line:
+                found[int(entry.name)] = line
+    return found
+
+
+application = ""
+
+
+def kill_one(checkpoints: Path, done: list[Any]) -> None:
+    """SIGKILLs one executor as soon as a checkpoint is there."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not list(checkpoints.glob("**/step-*.checkpoint")):
+        time.sleep(0.02)
+    names = [path.name for path in checkpoints.glob("**/step-*.checkpoint")]
+    process = sorted(executors())[0]
+    os.kill(process, signal.SIGKILL)
+    done += [process, names]
+
+
+def main(task: str, folder: str, master: str) -> None:
+    """One of the tasks."""
+    global application
+    builder = flambeau.configure(SparkSession.builder.master(master).appName("training job"))
+    for key, value in {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.flambeau.native.directory": f"{folder}/native",
+    }.items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    application = spark.sparkContext.applicationId
+    rows = table(spark)
+    result: dict[str, Any] = {}
+    if task == "starved":
+        try:
+            classifier(numWorkers=3).fit(rows)
+        except Exception as error:
+            result = {"condition": error.getCondition(), "message": str(error)}
+    else:
+        undisturbed = answers(classifier(numWorkers=1 if task == "same" else 2).fit(rows), rows)
+        killed: list[Any] = []
+        checkpoints = Path(folder) / "checkpoints"
+        two = classifier(numWorkers=2, checkpointDir=checkpoints, keepCheckpoints=3)
+        killer = threading.Thread(target=kill_one, args=(checkpoints, killed), daemon=True)
+        if task == "killed":
+            killer.start()
+        model = two.fit(rows)
+        result = {
+            "distance": float(np.abs(answers(model, rows) - undisturbed).max()),
+            "spread": float(undisturbed.max() - undisturbed.min()),
+            "epochs": model.summary.history.count(),
+            "killed": killed,
+            "kept": sorted(
+                path.name for path in checkpoints.glob("**/*") if path.is_file() and not path.name.endswith(".crc")
+            ),
+        }
+    spark.stop()
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,305 @@
+"""Training as PySpark users do it: heads and whole networks, saved, searched, watched, cancelled, on a cluster."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from pyspark.errors import PySparkException
+from pyspark.ml import Pipeline, PipelineModel
+from pyspark.ml.evaluation import MulticlassClassificationEvaluator
+from pyspark.ml.functions import array_to_vector, vector_to_array
+from pyspark.ml.tuning import CrossValidator, ParamGridBuilder, TrainValidationSplit
+from pyspark.sql.functions import col
+from support import PROGRAMS, ROOT, environment, executor_logs, run, spark_home, wait_until
+from torch import nn
+
+import flambeau
+from flambeau import export
+from flambeau.ml import (
+    RandomSearch,
+    SuccessiveHalving,
+    TorchClassificationModel,
+    TorchClassifier,
+    TorchEstimator,
+    TorchRegressor,
+    choice,
+    log_uniform,
+)
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+@pytest.fixture
+def points(spark: SparkSession) -> DataFrame:
+    """Three clouds in the plane, 240 rows: `id`, `x` (array<float>), `features`, `label`, `held`."""
+    source = np.random.default_rng(5)
+    centres = np.array([[0, 3], [3, -2], [-3, -2]])
+    rows = [
+        (i, [float(v) for v in centres[i % 3] + source.normal(size=2)], float(i % 3), i % 4 == 0) for i in range(240)
+    ]
+    frame = spark.createDataFrame(rows, "id int, x array<float>, label double, held boolean")
+    return frame.withColumn("features", array_to_vector("x"))
+
+
+def probabilities(model: Any, rows: DataFrame) -> np.ndarray:
+    """By row."""
+    found = model.transform(rows).select("id", vector_to_array("probability").alias("p")).orderBy("id").collect()
+    return np.array([row.p for row in found])
+
+
+def parameters(model: TorchClassificationModel, folder: Path) -> list[torch.Tensor]:
+    """Those of the model's program, in its own order."""
+    model.savePackage(folder)
+    return [parameter.detach().clone() for parameter in torch.jit.load(str(folder / "model.pt")).parameters()]
+
+
+def test_fit_transform_save_load_and_sql(spark: SparkSession, points: DataFrame, tmp_path: Path) -> None:
+    classifier = TorchClassifier(maxEpochs=10, learningRate=0.05, batchSize=32, hiddenLayers=[8])
+    pipeline = Pipeline(stages=[classifier]).fit(points)
+    predicted = pipeline.transform(points)
+    assert MulticlassClassificationEvaluator(metricName="accuracy").evaluate(predicted) > 0.95
+    pipeline.save(str(tmp_path / "fitted"))
+    loaded = PipelineModel.load(str(tmp_path / "fitted"))
+    assert np.array_equal(probabilities(loaded, points), probabilities(pipeline, points))
+    model = loaded.stages[0]
+    assert isinstance(model, TorchClassificationModel) and model.getHiddenLayers() == [8] and not model.hasSummary
+    assert model.numClasses == 3 and model.uid == classifier.uid
+    model.savePackage(tmp_path / "package")
+    flambeau.register(spark, "cloud", tmp_path / "package")
+    points.createOrReplaceTempView("clouds")
+    best = spark.sql("SELECT label, cloud(x)[0].index AS guess FROM clouds").collect()
+    assert sum(row.label == row.guess for row in best) > 228
+    classifier.save(str(tmp_path / "estimator"))
+    assert TorchClassifier.load(str(tmp_path / "estimator")).getHiddenLayers() == [8]
+
+
+def test_the_history_as_a_table_and_as_a_plot(points: DataFrame, tmp_path: Path) -> None:
+    model = TorchClassifier(
+        maxEpochs=60,
+        learningRate=0.3,
+        validationIndicatorCol="held",
+        metric="accuracy",
+        patience=4,
+        logDir=tmp_path / "logs",
+    ).fit(points)
+    rows = model.summary.history.orderBy("epoch").collect()
+    assert [row.epoch for row in rows] == list(range(1, len(rows) + 1)) and model.summary.stoppedEarly
+    assert all(row.samples == 180 and 0 <= row.accuracy <= 1 and row.validationLoss > 0 for row in rows)
+    assert (model.summary.rows, model.summary.validationRows) == (180, 60)
+    picture = io.BytesIO()
+    model.summary.plot().savefig(picture, format="png")
+    assert picture.getvalue().startswith(b"\x89PNG")
+    files = list((tmp_path / "logs").glob("*/events.out.tfevents.*"))
+    assert len(files) == 1
+    assert scalars(files[0])["loss/train"] == pytest.approx([row.trainLoss for row in rows], rel=1e-6)
+
+
+def scalars(path: Path) -> dict[str, list[float]]:
+    """The scalars of an event file, read by TensorBoard's own loader."""
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    found: dict[str, list[float]] = {}
+    for event in EventFileLoader(str(path)).Load():
+        for value in event.summary.value:
+            found.setdefault(value.tag, []).append(
+                value.tensor.float_val[0] if value.HasField("tensor") else value.simple_value
+            )
+    return found
+
+
+def test_a_full_batch_is_the_same_as_a_loop_in_torch(points: DataFrame, tmp_path: Path) -> None:
+    """From the head's own first parameters, with AdamW, a cosine schedule, class weights and weight decay."""
+    shared = {"batchSize": 240, "hiddenLayers": [6], "activation": "tanh", "seed": 9, "classWeights": [1.0, 2.0, 0.5]}
+    first = parameters(TorchClassifier(learningRate=1e-12, maxEpochs=1, **shared).fit(points), tmp_path / "first")
+    for workers in (1, 2):
+        model = TorchClassifier(
+            learningRate=0.05, maxEpochs=12, weightDecay=0.1, clipNorm=0.7, numWorkers=workers, **shared
+        ).fit(points)
+        ours = parameters(model, tmp_path / f"ours-{workers}")
+        net = nn.Sequential(nn.Linear(2, 6), nn.Tanh(), nn.Linear(6, 3))
+        shapes = [p.shape for p in net.parameters()]
+        by_shape = [next(p for p in first if p.shape == shape) for shape in shapes]
+        with torch.no_grad():
+            for parameter, value in zip(net.parameters(), by_shape):
+                parameter.copy_(value)
+        rows = points.orderBy("id").collect()
+        x = torch.tensor([row.x for row in rows])
+        y = torch.tensor([int(row.label) for row in rows])
+        loss_of = nn.CrossEntropyLoss(weight=torch.tensor(shared["classWeights"]))
+        optimizer = torch.optim.AdamW(net.parameters(), lr=0.05, weight_decay=0.1)
+        for _ in range(12):
+            optimizer.zero_grad()
+            loss_of(net(x), y).backward()
+            nn.utils.clip_grad_norm_(net.parameters(), 0.7)
+            optimizer.step()
+        for parameter, shape in zip(net.parameters(), shapes):
+            mine = next(p for p in ours if p.shape == shape)
+            assert torch.allclose(parameter, mine, atol=2e-4), (workers, shape, (parameter - mine).abs().max())
+
+
+def test_searches(points: DataFrame, spark: SparkSession) -> None:
+    head = TorchClassifier(maxEpochs=4, batchSize=32)
+    judge = MulticlassClassificationEvaluator(metricName="accuracy")
+    grid = ParamGridBuilder().addGrid(head.learningRate, [0.05, 1e-6]).build()
+    best = CrossValidator(
+        estimator=head, estimatorParamMaps=grid, evaluator=judge, numFolds=2, parallelism=2, seed=1
+    ).fit(points)
+    assert best.avgMetrics[0] > 0.9 > best.avgMetrics[1]
+    split = TrainValidationSplit(estimator=head, estimatorParamMaps=grid, evaluator=judge, parallelism=2, seed=1).fit(
+        points
+    )
+    assert split.validationMetrics[0] > 0.9 > split.validationMetrics[1]
+    space = {head.learningRate: log_uniform(1e-6, 0.1), head.hiddenLayers: choice([], [8])}
+    found = RandomSearch(estimator=head, space=space, evaluator=judge, numTrials=6, seed=2, parallelism=2).fit(points)
+    assert max(found.avgMetrics) > 0.8 and found.transform(points).count() == 240
+    table = found.trials.collect()
+    assert len(table) == 6 and table[0].metric == max(found.avgMetrics)
+    assert found.bestModel.getLearningRate() == pytest.approx(table[0].learningRate)
+    halved = SuccessiveHalving(head, space, judge, head.maxEpochs, numTrials=6, maxResource=9, seed=2).fit(points)
+    rounds = [(row.round, row.resource) for row in halved.trials.collect()]
+    assert sorted(rounds) == [(0, 1)] * 6 + [(1, 3)] * 2 + [(2, 9)]
+    figure = io.BytesIO()
+    halved.plot().savefig(figure, format="png")
+    assert figure.getvalue().startswith(b"\x89PNG")
+
+
+class Net(nn.Module):
+    """A small network with everything that differs between training and inference, and a loss of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(2, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.1))
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body(x))
+
+    @torch.jit.export
+    def own_loss(self, output: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        return nn.functional.cross_entropy(output, label.long().flatten(), reduction="none")
+
+
+def test_a_whole_network(spark: SparkSession, points: DataFrame, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    export.trainable(
+        Net(),
+        tmp_path / "net",
+        name="net",
+        license="Apache-2.0",
+        inputs=[export.TensorInput("x", [2])],
+        outputs=[export.Output("logits", "scores")],
+        quiet=True,
+    )
+    estimator = TorchEstimator(
+        modelName=tmp_path / "net", featuresCol="x", maxEpochs=15, learningRate=0.02, batchSize=32, balance=True
+    )
+    judge = MulticlassClassificationEvaluator(metricName="accuracy")
+    model = estimator.fit(points)
+    assert judge.evaluate(model.transform(points)) > 0.95
+    model.save(str(tmp_path / "fitted"))
+    loaded = type(model).load(str(tmp_path / "fitted"))
+    assert np.array_equal(probabilities(loaded, points), probabilities(model, points))
+    before = torch.jit.load(str(tmp_path / "net" / "model.pt")).state_dict()
+    frozen = estimator.copy({estimator.frozen: ["body*"], estimator.maxEpochs: 3}).fit(points)
+    frozen.savePackage(tmp_path / "frozen")
+    after = torch.jit.load(str(tmp_path / "frozen" / "model.pt")).state_dict()
+    same = {name: torch.equal(before[name], value) for name, value in after.items()}
+    assert all(same[name] for name in same if name.startswith("body")), same
+    assert not same["head.weight"]
+    with pytest.raises(PySparkException, match="trainable"):
+        TorchEstimator(modelName="tiny", featuresCol="x").fit(points)
+    own = TorchEstimator(
+        modelName=tmp_path / "net",
+        featuresCol="x",
+        maxEpochs=15,
+        learningRate=0.02,
+        batchSize=32,
+        loss="method:own_loss",
+    )
+    predicted = own.fit(points).transform(points).select("label", "prediction").collect()
+    assert np.mean([int(np.argmax(row.prediction.toArray())) == row.label for row in predicted]) > 0.95
+
+
+def test_a_cancelled_fit_ends_at_once_and_leaves_nothing(spark: SparkSession, points: DataFrame) -> None:
+    stats = spark._jvm.io.flambeau.bridge.NativeStats
+    folder = Path(spark.sparkContext._jsc.sc().getConf().get("spark.local.dir", "/tmp"))
+    before = {path.name for path in folder.glob("**/flambeau-training-*")}
+    ended: list[BaseException | None] = []
+    endless = TorchClassifier(maxEpochs=1_000_000, hiddenLayers=[64], numWorkers=2, featuresCol="x")
+
+    def work() -> None:
+        try:
+            endless.fit(points)
+            ended.append(None)
+        except Exception as error:
+            ended.append(error)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    wait_until(
+        lambda: {path.name for path in folder.glob("**/flambeau-training-*")} > before, "the fit writes its feed", 60
+    )
+    time.sleep(2)
+    assert worker.is_alive(), ended
+    start = time.monotonic()
+    spark.sparkContext.cancelAllJobs()
+    worker.join(20)
+    assert not worker.is_alive(), "the fit goes on after it was cancelled"
+    wait_until(lambda: int(stats.liveHandles()) == 0, "handles are closed", 10)
+    wait_until(lambda: {path.name for path in folder.glob("**/flambeau-training-*")} <= before, "files are removed", 10)
+    assert time.monotonic() - start < 10
+    assert "cancel" in str(ended[0]).lower()
+
+
+def test_mistakes(points: DataFrame) -> None:
+    with pytest.raises(PySparkException, match=r"numWorkers is 3.*runs 2 tasks"):
+        TorchClassifier(numWorkers=3).fit(points)
+    with pytest.raises(PySparkException, match="FLAMBEAU_DIVERGED"):
+        TorchRegressor(optimizer="sgd", learningRate=1e30).fit(points)
+    with pytest.raises(PySparkException, match=r"row .* of partition"):
+        TorchClassifier().fit(points.withColumn("label", col("label") + 0.5))
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Any:
+    """Runs a task of `programs/training_job.py` on a cluster of two executor processes."""
+
+    def job(task: str) -> tuple[dict[str, Any], Path]:
+        home = spark_home(tmp_path)
+        command = [sys.executable, PROGRAMS / "training_job.py", task, tmp_path, "local-cluster[2,1,1024]"]
+        done = run(
+            command, cwd=tmp_path, env=environment(PYTHONPATH=str(ROOT / "python"), SPARK_HOME=str(home)), seconds=400
+        )
+        return json.loads(done.stdout.splitlines()[-1]), home
+
+    return job
+
+
+def test_two_executors_train_what_one_does(cluster: Any) -> None:
+    result, _ = cluster("same")
+    assert result["spread"] > 0.5 and result["distance"] < 1e-3 and result["epochs"] == 8
+    assert result["kept"] == [f"step-{125 * epoch:012d}.checkpoint" for epoch in (5, 6, 7)]
+
+
+def test_a_killed_executor_costs_no_more_than_an_epoch(cluster: Any) -> None:
+    result, home = cluster("killed")
+    assert result["killed"] and result["epochs"] == 8
+    assert result["spread"] > 0.5 and result["distance"] < 1e-5
+    logs = "\n".join(executor_logs(home).values())
+    assert "goes on from" in logs
+    assert "FLAMBEAU_PEER" in logs
+
+
+def test_too_few_slots_are_said_at_once(cluster: Any) -> None:
+    result, _ = cluster("starved")
+    assert result["condition"] == "FLAMBEAU_BAD_ARGUMENT" and "numWorkers is 3" in result["message"]
