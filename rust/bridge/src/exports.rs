@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::failure::{self, Failure, ThrowNative};
 use crate::training::{
     cancel_trainer, feed, open_feed, open_group, open_store, open_trainer, restore_checkpoint, run_trainer, save_checkpoint, save_package,
-    seal_feed, store_port,
+    seal_feed, store_port, train_groups,
 };
 use crate::{arrow, handles, jlog};
 
@@ -49,6 +49,7 @@ methods! {
     "saveCheckpoint" => { static fn save_checkpoint(trainer: jlong, file: JString) },
     "restoreCheckpoint" => { static fn restore_checkpoint(trainer: jlong, file: JString) },
     "savePackage" => { static fn save_package(trainer: jlong, directory: JString, spec: JString) -> JString },
+    "trainGroups" => { static fn train_groups(feed: jlong, spec: JString, array: jlong, schema: jlong) },
     "cancelTrainer" => { static fn cancel_trainer(trainer: jlong) },
     "close" => { static fn close(handle: jlong) },
     "stats" => { static fn stats() -> JString },

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use flambeau_engine::train::spec::TrainingSpec;
-use flambeau_engine::train::{Feed, FeedSpec, GroupSpec, PublishSpec, Ranks, StoreSpec, Trainer};
+use flambeau_engine::train::{Feed, FeedSpec, GroupSpec, GroupsSpec, PublishSpec, Ranks, StoreSpec, Trainer};
 use jni::Env;
 use jni::objects::{JClass, JString};
 use jni::sys::jlong;
@@ -111,7 +111,25 @@ pub(crate) fn save_package<'local>(
     Ok(env.new_string(described.to_string())?)
 }
 
+pub(crate) fn train_groups<'local>(
+    env: &mut Env<'local>,
+    _class: JClass<'local>,
+    feed: jlong,
+    spec: JString<'local>,
+    array: jlong,
+    schema: jlong,
+) -> Answer<()> {
+    let spec: GroupsSpec = parsed(env, &spec)?;
+    let feed = handles::feed(feed)?;
+    arrow::give_batch(&flambeau_engine::train::train_groups(&feed, &spec, feed.cancelled())?, array, schema)
+}
+
+/// A feed's number stops what works on the feed without a trainer.
 pub(crate) fn cancel_trainer<'local>(_env: &mut Env<'local>, _class: JClass<'local>, trainer: jlong) -> Answer<()> {
+    if let Ok(feed) = handles::feed(trainer) {
+        feed.cancelled().store(true, Ordering::Relaxed);
+        return Ok(());
+    }
     match handles::trainer(trainer) {
         Ok(trainer) => trainer.cancelled.store(true, Ordering::Relaxed),
         // It may have closed a moment ago: there is nothing left to stop.

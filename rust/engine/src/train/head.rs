@@ -35,24 +35,44 @@ pub(super) struct Head {
     layers: Vec<(Tensor, Tensor)>,
 }
 
+/// Weight `[out, in]` and bias `[out]` of each layer of a fresh head.
+pub(super) fn first_layers(spec: &HeadSpec, seed: u64) -> Result<Vec<(Tensor, Tensor)>, EngineError> {
+    let fail = |error: flambeau_torch_ext::TorchError| EngineError::torch(NAME, error);
+    let mut generator = Generator::new(seed).map_err(fail)?;
+    let widths: Vec<usize> = std::iter::once(spec.inputs).chain(spec.hidden.iter().copied()).chain([spec.outputs]).collect();
+    let mut layers = Vec::new();
+    for pair in widths.windows(2) {
+        let (fan_in, fan_out) = (pair[0], pair[1]);
+        let empty = |shape: &[i64]| Tensor::f_empty(shape, (tch::Kind::Float, tch::Device::Cpu)).map_err(|e| fail(e.into()));
+        let weight = empty(&[fan_out as i64, fan_in as i64])?;
+        let bias = empty(&[fan_out as i64])?;
+        let a = 5.0_f64.sqrt();
+        let gain = (2.0 / (1.0 + a * a)).sqrt();
+        let std = gain / (fan_in as f64).sqrt();
+        generator.uniform(&weight, 3.0_f64.sqrt() * std).map_err(fail)?;
+        generator.uniform(&bias, 1.0 / (fan_in as f64).sqrt()).map_err(fail)?;
+        layers.push((weight, bias));
+    }
+    Ok(layers)
+}
+
+/// Between layers.
+pub(super) fn activated(activation: HeadActivation, x: &Tensor) -> Result<Tensor, TchError> {
+    match activation {
+        HeadActivation::Relu => x.f_relu(),
+        HeadActivation::Tanh => x.f_tanh(),
+        HeadActivation::Gelu => x.f_gelu("none"),
+        HeadActivation::Sigmoid => x.f_sigmoid(),
+    }
+}
+
 impl Head {
     /// A fresh head, and its parameters by name.
     pub(super) fn new(spec: &HeadSpec, seed: u64) -> Result<(Self, Trainable), EngineError> {
         let fail = |error: flambeau_torch_ext::TorchError| EngineError::torch(NAME, error);
-        let mut generator = Generator::new(seed).map_err(fail)?;
-        let widths: Vec<usize> = std::iter::once(spec.inputs).chain(spec.hidden.iter().copied()).chain([spec.outputs]).collect();
         let mut layers = Vec::new();
         let mut named = Vec::new();
-        for (i, pair) in widths.windows(2).enumerate() {
-            let (fan_in, fan_out) = (pair[0], pair[1]);
-            let empty = |shape: &[i64]| Tensor::f_empty(shape, (tch::Kind::Float, tch::Device::Cpu)).map_err(|e| fail(e.into()));
-            let weight = empty(&[fan_out as i64, fan_in as i64])?;
-            let bias = empty(&[fan_out as i64])?;
-            let a = 5.0_f64.sqrt();
-            let gain = (2.0 / (1.0 + a * a)).sqrt();
-            let std = gain / (fan_in as f64).sqrt();
-            generator.uniform(&weight, 3.0_f64.sqrt() * std).map_err(fail)?;
-            generator.uniform(&bias, 1.0 / (fan_in as f64).sqrt()).map_err(fail)?;
+        for (i, (weight, bias)) in first_layers(spec, seed)?.into_iter().enumerate() {
             let (weight, bias) = (weight.set_requires_grad(true), bias.set_requires_grad(true));
             named.push((format!("weight_{i}"), weight.shallow_clone()));
             named.push((format!("bias_{i}"), bias.shallow_clone()));
@@ -75,12 +95,7 @@ impl Head {
             if i == last {
                 break;
             }
-            x = match self.spec.activation {
-                HeadActivation::Relu => x.f_relu()?,
-                HeadActivation::Tanh => x.f_tanh()?,
-                HeadActivation::Gelu => x.f_gelu("none")?,
-                HeadActivation::Sigmoid => x.f_sigmoid()?,
-            };
+            x = activated(self.spec.activation, &x)?;
             if let Some(noise) = noise
                 && self.spec.dropout > 0.0
             {

@@ -150,6 +150,14 @@ impl Loss {
         }
     }
 
+    /// The loss of each row, f32 `[n]` with its history, without any weights.
+    pub(super) fn each(&self, output: &Tensor, target: &Tensor) -> Result<Tensor, TchError> {
+        if self.is_classes() {
+            return self.apply(output, target, Reduction::None);
+        }
+        self.apply(&output.f_view_as(target)?, target, Reduction::None)?.f_mean_dim([1_i64].as_slice(), false, Kind::Float)
+    }
+
     fn apply(&self, output: &Tensor, target: &Tensor, reduction: Reduction) -> Result<Tensor, TchError> {
         match self.kind {
             LossKind::CrossEntropy => output.f_cross_entropy_loss(target, self.class_tensor.as_ref(), reduction, -100, self.smoothing),

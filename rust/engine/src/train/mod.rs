@@ -5,7 +5,7 @@
 //!   those of the next one made ahead on the decode pool where rows must be decoded. `augment`: random changes of images.
 //! - `program`: what is trained: a `head` made here, or the program of a package. `loss`, `schedule`: as PyTorch's.
 //! - `ranks`: the workers, and sums over all of them. `trainer`: the loop. `evaluate`, `metrics`: validation rows.
-//! - `checkpoint`: an exact continuation as a file. `publish`: the result as a package.
+//! - `checkpoint`: an exact continuation as a file. `publish`: the result as a package. `groups`: many small heads at once.
 //!
 //! Who owns what: the JVM holds a feed, a group and trainers; a trainer keeps its feed and group alive by `Arc`. The feed's
 //! file is deleted when the last of them goes. Parameters are views of one flat vector and their gradients of another, so
@@ -25,6 +25,7 @@ mod batch;
 mod checkpoint;
 mod evaluate;
 mod feed;
+mod groups;
 mod head;
 mod loss;
 mod metrics;
@@ -40,6 +41,7 @@ mod steps;
 mod trainer;
 
 pub use feed::{Feed, FeedSpec, FeedSummary};
+pub use groups::{GroupsSpec, train_groups};
 pub use publish::PublishSpec;
 pub use ranks::{GroupSpec, Ranks, StoreSpec};
 pub use trainer::{EpochRow, Event, Progress, Trainer};

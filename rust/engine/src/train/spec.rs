@@ -325,7 +325,7 @@ impl TrainingSpec {
 }
 
 impl HeadSpec {
-    fn check(&self) -> Result<(), EngineError> {
+    pub(crate) fn check(&self) -> Result<(), EngineError> {
         if self.inputs == 0 || self.outputs == 0 || self.hidden.contains(&0) {
             return Err(EngineError::BadRequest("every layer of a head needs at least 1 value".into()));
         }
@@ -337,6 +337,6 @@ impl HeadSpec {
 }
 
 /// `null` as the default.
-fn null_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+pub(super) fn null_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use arrow_array::{Array, ArrayRef, Float64Array, ListArray};
+use arrow_array::{ArrayRef, Float64Array, ListArray};
 use flambeau_engine::train::{Feed, FeedSpec, Ranks, Trainer};
 use serde_json::json;
 

@@ -3,6 +3,7 @@
 
 mod equality;
 mod faults;
+mod groups;
 mod packages;
 mod ranks;
 mod resume;

@@ -13,6 +13,7 @@ mod writing;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use arrow_array::StructArray;
@@ -61,6 +62,7 @@ enum State {
 /// See the module.
 pub struct Feed {
     columns: Fields,
+    cancelled: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -71,13 +73,19 @@ impl Feed {
     /// Columns of types that cannot be read, or a file that cannot be made.
     pub fn create(spec: FeedSpec, columns: Fields) -> Result<Self, EngineError> {
         let writing = Writing::create(spec, &columns)?;
-        Ok(Self { columns, state: Mutex::new(State::Writing(Box::new(writing))) })
+        Ok(Self { columns, cancelled: AtomicBool::new(false), state: Mutex::new(State::Writing(Box::new(writing))) })
     }
 
     /// The columns that every batch must have.
     #[must_use]
     pub fn columns(&self) -> &Fields {
         &self.columns
+    }
+
+    /// Set to stop what works on the feed without a trainer.
+    #[must_use]
+    pub fn cancelled(&self) -> &AtomicBool {
+        &self.cancelled
     }
 
     /// Appends rows.

@@ -98,14 +98,16 @@ final class NativeBridge {
    */
   static native String savePackage(long trainer, String directory, String specJson);
 
-  /** Stops a trainer within a second, also inside a collective; from any thread. */
+  /**
+   * Stops a trainer within a second, also inside a collective; from any thread. A feed's handle stops {@link #trainGroups}.
+   */
   static native void cancelTrainer(long trainer);
 
   /**
-   * One small head for every group of a feed's column {@code __group}, trained in memory in one call. Returns
-   * {@code {"groups", "rows", "losses", "seconds"}}; the parameters go to the folder {@code directory} as one Arrow IPC file.
+   * One small head for every group of a feed's column {@code __group}, all trained in this call. Writes a struct array and its
+   * schema: {@code group} long, {@code rows} long, {@code loss} double, {@code parameters} array of float.
    */
-  static native String trainGroups(long feed, String specJson, String directory);
+  static native void trainGroups(long feed, String specJson, long outputArrayAddress, long outputSchemaAddress);
 
   /** Closes a handle of any kind. Closing twice, or closing 0, does nothing. */
   static native void close(long handle);
