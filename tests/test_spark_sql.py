@@ -7,7 +7,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from support import EXTENSION, MODEL, PACKAGES, PHOTOS, SPARK, jars, run
+import pytest
+from support import EXTENSION, MODEL, PACKAGES, PHOTOS, ROOT, SPARK, jars, run
 
 
 def java_home() -> str:
@@ -22,9 +23,9 @@ def fresh_shell(home: Path) -> dict[str, str]:
     return {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(home), "JAVA_HOME": java_home()}
 
 
-def spark_sql(folder: Path, statements: str, *conf: str) -> list[list[str]]:
+def spark_sql(folder: Path, statements: str, *conf: str, with_jars: list[str] | None = None) -> list[list[str]]:
     """What `spark-sql -e` prints, split into lines and columns."""
-    command = [SPARK / "bin" / "spark-sql", "--master", "local[2]", "--jars", ",".join(jars())]
+    command = [SPARK / "bin" / "spark-sql", "--master", "local[2]", "--jars", ",".join(with_jars or jars())]
     command += ["--conf", f"spark.sql.extensions={EXTENSION}", "--conf", "spark.ui.enabled=false"]
     for setting in conf:
         command += ["--conf", setting]
@@ -54,3 +55,14 @@ def test_spark_sql_with_jars_and_conf_only(tmp_path: Path, photos: dict[str, tup
     assert ("view", "1280") in rows
     assert ["named", "[2.0,4.0,6.0]", "NULL"] in lines
     assert any("featurize(input, model)" in line[0] for line in lines), "DESCRIBE FUNCTION tells how to call it"
+
+
+def test_libtorch_from_a_folder_instead_of_its_jar(tmp_path: Path) -> None:
+    (ours,) = [jar for jar in jars() if "libtorch" not in Path(jar).name]
+    query = f"SELECT 'own', classify(array(1, 2, 3, 4), '{PACKAGES}/tiny')[0].label"
+    setting = f"spark.flambeau.libtorch={ROOT / '.libtorch'}"
+    assert ["own", "c"] in spark_sql(tmp_path, query, setting, with_jars=[ours])
+    with pytest.raises(AssertionError, match=r"no libtorch: spark\.flambeau\.libtorch and the environment's LIBTORCH are not set"):
+        spark_sql(tmp_path, query, with_jars=[ours])
+    with pytest.raises(AssertionError, match=r"no libtorch_cpu\.so in /nowhere \(from spark\.flambeau\.libtorch=/nowhere\)"):
+        spark_sql(tmp_path, query, "spark.flambeau.libtorch=/nowhere", with_jars=[ours])

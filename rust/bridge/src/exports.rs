@@ -159,7 +159,7 @@ fn open_session<'local>(
 
 fn evaluate<'local>(
     env: &mut Env<'local>,
-    _class: JClass<'local>,
+    class: JClass<'local>,
     session: jlong,
     input: jlong,
     output: jlong,
@@ -169,9 +169,15 @@ fn evaluate<'local>(
     let session = handles::session(session)?;
     let batch = arrow::take_batch(input, session.columns().clone())?;
     let mut counted = Counters::default();
-    let result = session.evaluate(&batch, &mut counted);
+    let result = session.evaluate_until(&batch, &mut counted, &mut || task_is_killed(env, &class));
     counters.set_region(env, 0, &as_longs(&counted))?;
     arrow::give_batch(&result?, output, schema)
+}
+
+/// Whether Spark killed the task of this thread. A failure of the question itself is no reason to stop.
+fn task_is_killed(env: &mut Env<'_>, class: &JClass<'_>) -> bool {
+    let answer = env.call_static_method(class, jni::jni_str!("taskIsKilled"), jni::jni_sig!("()Z"), &[]);
+    answer.and_then(|value| value.z()).unwrap_or(false)
 }
 
 /// The order that `ModelSession.Counters` reads.

@@ -86,7 +86,7 @@ pub enum EngineError {
     #[error("{0}")]
     Diverged(String),
     /// Stopped from outside.
-    #[error("training was cancelled")]
+    #[error("the work was cancelled")]
     Cancelled,
     /// A bug of ours that was noticed.
     #[error("internal error: {0}")]

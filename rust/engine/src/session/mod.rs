@@ -93,6 +93,19 @@ impl Session {
     /// # Errors
     /// See [`EngineError`]. `counters` is updated as far as the work went.
     pub fn evaluate(&self, batch: &StructArray, counters: &mut Counters) -> Result<StructArray, EngineError> {
+        self.evaluate_until(batch, counters, &mut || false)
+    }
+
+    /// As [`Session::evaluate`]; asks `stop` before every forward pass.
+    ///
+    /// # Errors
+    /// [`EngineError::Cancelled`] too, once `stop` says so.
+    pub fn evaluate_until(
+        &self,
+        batch: &StructArray,
+        counters: &mut Counters,
+        stop: &mut dyn FnMut() -> bool,
+    ) -> Result<StructArray, EngineError> {
         self.check_batch(batch)?;
         let rows = batch.len();
         counters.rows += rows as u64;
@@ -104,7 +117,7 @@ impl Session {
             let row = admitted.present[position];
             return Err(EngineError::BadInput { row, input, fault });
         }
-        let outputs = self.run(&admitted, counters)?;
+        let outputs = self.run(&admitted, counters, stop)?;
         let started = Instant::now();
         let result = self.results(rows, &admitted, &outputs)?;
         counters.convert_ns += elapsed_ns(started);
@@ -156,7 +169,7 @@ impl Session {
     }
 
     /// The model's outputs for the sound rows, in their order.
-    fn run(&self, admitted: &Admitted, counters: &mut Counters) -> Result<Vec<Tensor>, EngineError> {
+    fn run(&self, admitted: &Admitted, counters: &mut Counters, stop: &mut dyn FnMut() -> bool) -> Result<Vec<Tensor>, EngineError> {
         let started = Instant::now();
         if let Some(fault) = self.request.settings.fault {
             fault.strike(self.model())?;
@@ -164,6 +177,9 @@ impl Session {
         let plan = passes::plan(admitted.staged.iter().map(|s| &s.rows), &admitted.sound, self.pass_rows());
         let mut collector = collect::Collector::new(plan.units);
         for pass in &plan.passes {
+            if stop() {
+                return Err(EngineError::Cancelled);
+            }
             let mut inputs = Vec::new();
             for (preparer, staged) in self.model.preparers.iter().zip(&admitted.staged) {
                 let assembling = Instant::now();

@@ -9,8 +9,9 @@ use crate::prepare::StagedRows;
 use crate::prepare::audio::Pool;
 use crate::prepare::text::plan_batches;
 
-/// Padded samples or tokens of one pass at the most, as rows of the usual length: keeps a pass of long rows short.
-const TOKENS_A_ROW: usize = 128;
+/// Padded tokens of one pass at the most, per row of [`LENGTH_PASS_ROWS`]: 2,048 tokens in all. More do not make a pass better (its
+/// matrices fill a core at 1,000), only longer, and a kill waits for the pass: 8,192 tokens of MiniLM take over a second.
+const TOKENS_A_ROW: usize = 32;
 
 /// Images of one forward pass on a CPU: the activations of more fall out of a core's cache. EfficientNet-Lite0 f32, two tasks on
 /// two cores with 2 MiB of L2 each: 112, 102, 100, 90, 86 images/s at 2, 4, 8, 16, 32 images a pass.
@@ -91,7 +92,7 @@ fn consecutive(units: &[usize], max_rows: usize) -> Vec<Pass> {
 fn by_length(units: &[usize], lengths: &[usize], max_rows: usize, is_audio: bool) -> (Vec<Pass>, u64, u64) {
     let of_units: Vec<usize> = units.iter().map(|&unit| lengths[unit]).collect();
     let rows = max_rows.min(LENGTH_PASS_ROWS);
-    // A pass of clips may be as large as its rows at the longest clip's length would be; of texts, as rows of usual length.
+    // A pass of clips may be as large as its rows at the longest clip's length would be; of texts, as rows of usual length are.
     let usual = if is_audio { of_units.iter().copied().max().unwrap_or(1) } else { TOKENS_A_ROW };
     let buckets = plan_batches(&of_units, rows, rows * usual);
     let real = of_units.iter().map(|n| *n as u64).sum();

@@ -1,5 +1,7 @@
 package io.flambeau.bridge;
 
+import org.apache.spark.TaskContext;
+
 /**
  * The only class with native methods. The library exports one symbol, {@link #registerNatives}; all others are registered
  * from one table (rust/bridge/src/exports.rs), and a test compares that table with this class.
@@ -48,6 +50,12 @@ final class NativeBridge {
    */
   static native void evaluate(long session, long inputArrayAddress, long outputArrayAddress, long outputSchemaAddress,
       long[] counters);
+
+  /** What {@link #evaluate} asks between forward passes, on the same thread: whether Spark killed this task. Throws nothing. */
+  static boolean taskIsKilled() {
+    TaskContext task = TaskContext.get();
+    return task != null && task.isInterrupted();
+  }
 
   /** Upper estimate of native bytes that one batch of {@code rows} rows needs beside the input itself. */
   static native long estimateBytes(long session, long rows);

@@ -104,8 +104,12 @@ private[sql] final class TaskEvaluation(
     writer.finish()
     val evaluated =
       try session.evaluate(root)
-      catch { case cause: NativeException => throw translated(cause) }
-      finally metrics.publish(session.counters)
+      catch {
+        case cause: NativeException =>
+          // Cancelled between two passes: Spark's own exception says why.
+          BatchReservation.stopIfKilled(task)
+          throw translated(cause)
+      } finally metrics.publish(session.counters)
     result = Some(evaluated)
     checkLayout(evaluated)
     metrics.batch(bufferBytes(root), (0 until evaluated.numCols).map(i => vectorBytes(evaluated, i)).sum)
