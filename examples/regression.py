@@ -64,7 +64,7 @@ def train(spark: SparkSession) -> dict[str, float]:
         StandardScaler(inputCol="raw", outputCol="features", withMean=True),
     ]
     judge = RegressionEvaluator(metricName="rmse")
-    shared = {"learningRate": 0.02, "maxEpochs": 150, "batchSize": 32, "schedule": "cosine", "seed": 1}
+    shared = {"learningRate": 0.1, "maxEpochs": 150, "batchSize": 32, "schedule": "cosine", "seed": 1}
     found = {
         "mean": judge.evaluate(
             held.selectExpr("label", f"double({known.agg({'label': 'avg'}).head()[0]}) AS prediction")

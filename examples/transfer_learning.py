@@ -31,8 +31,9 @@ from flambeau.ml import TorchClassifier
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-LEAST_ACCURACY = 0.75
-"""On the photos held back. The largest group alone would give 0.22."""
+LEAST_ACCURACY = 0.74
+"""On the photos held back: scikit-learn's logistic regression on the same features reaches 0.76 here, and 0.79 +- 0.03 over
+other splits; always saying the largest group, 0.22."""
 
 
 def photos(spark: SparkSession, folder: Path) -> DataFrame:

@@ -51,7 +51,7 @@ def colours(spark: SparkSession) -> DataFrame:
     return spark.createDataFrame(rows, "id int, content binary, label double")
 
 
-STAGES = [name for name in ml.__all__ if name.startswith(("Deep", "Torch")) and not name.endswith("Model")]
+STAGES = [name for name in ml.__all__ if name.startswith(("Deep", "Torch", "Grouped")) and not name.endswith("Model")]
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -25,6 +25,8 @@ from torch import nn
 import flambeau
 from flambeau import export
 from flambeau.ml import (
+    GroupedTorchRegressionModel,
+    GroupedTorchRegressor,
     RandomSearch,
     SuccessiveHalving,
     TorchClassificationModel,
@@ -228,6 +230,19 @@ def test_a_whole_network(spark: SparkSession, points: DataFrame, tmp_path: Path)
     )
     predicted = own.fit(points).transform(points).select("label", "prediction").collect()
     assert np.mean([int(np.argmax(row.prediction.toArray())) == row.label for row in predicted]) > 0.95
+
+
+def test_a_model_for_each_group(spark: SparkSession, tmp_path: Path) -> None:
+    rows = spark.range(600).selectExpr(
+        "id % 20 AS shop", "array(float(sin(id)), float(cos(id))) AS features", "(id % 20) * sin(id) + 1 AS label"
+    )
+    estimator = GroupedTorchRegressor(groupCol="shop", maxEpochs=200, learningRate=0.3, numWorkers=2)
+    model = estimator.fit(rows)
+    assert model.models.count() == 20 and model.models.where("loss < 0.01").count() == 20
+    model.save(str(tmp_path / "groups"))
+    loaded = GroupedTorchRegressionModel.load(str(tmp_path / "groups"))
+    worst = loaded.transform(rows).selectExpr("max(abs(prediction - label))").head()
+    assert worst is not None and worst[0] < 0.5
 
 
 def test_a_cancelled_fit_ends_at_once_and_leaves_nothing(spark: SparkSession, points: DataFrame) -> None:

@@ -24,8 +24,8 @@ STAGES = [
     ml.DeepTextFeaturizer,
     ml.TorchModelTransformer,
 ]
-ESTIMATORS = [ml.TorchClassifier, ml.TorchRegressor, ml.TorchEstimator]
-MODELS = [ml.TorchClassificationModel, ml.TorchRegressionModel, ml.TorchEstimatorModel]
+ESTIMATORS = [ml.TorchClassifier, ml.TorchRegressor, ml.TorchEstimator, ml.GroupedTorchRegressor]
+MODELS = [ml.TorchClassificationModel, ml.TorchRegressionModel, ml.TorchEstimatorModel, ml.GroupedTorchRegressionModel]
 
 
 @pytest.fixture(autouse=True)

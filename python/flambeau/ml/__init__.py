@@ -36,6 +36,8 @@ from .pretrained import (
 from .search import RandomSearch, SearchModel, SuccessiveHalving, choice, integer, log_uniform, uniform
 from .summary import TrainingSummary
 from .training import (
+    GroupedTorchRegressionModel,
+    GroupedTorchRegressor,
     TorchClassificationModel,
     TorchClassifier,
     TorchEstimator,
@@ -49,6 +51,8 @@ __all__ = [
     "DeepImageFeaturizer",
     "DeepImagePredictor",
     "DeepTextFeaturizer",
+    "GroupedTorchRegressionModel",
+    "GroupedTorchRegressor",
     "RandomSearch",
     "SearchModel",
     "SuccessiveHalving",

@@ -87,6 +87,15 @@ class ClassifierKeywords(HeadKeywords, total=False):
     labelSmoothing: float
 
 
+class GroupedKeywords(TrainingKeywords, total=False):
+    """Arguments of `GroupedTorchRegressor`."""
+
+    groupCol: str
+    featuresCol: str
+    hiddenLayers: list[int]
+    activation: str
+
+
 class EstimatorKeywords(TrainingKeywords, total=False):
     """Arguments of `TorchEstimator`."""
 
@@ -354,3 +363,10 @@ class EstimatorParams(TrainingParams, HasFeaturesCol, HasClasses):
     def getInputMapping(self) -> dict[str, str]:
         """Column -> input of the program."""
         return json.loads(self.getOrDefault(self.inputMapping))
+
+
+class GroupedParams(RegressorParams):
+    """What `GroupedTorchRegressor` takes."""
+
+    groupCol: Param[str] = param("groupCol", "column that says which model a row belongs to", Text)
+    metric: Param[str] = param("metric", "metric on the validation rows by which epochs are compared: loss", Text)

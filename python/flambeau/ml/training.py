@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.ml.util import is_remote
 from pyspark.ml.wrapper import JavaEstimator, JavaModel
+from pyspark.sql import DataFrame as ClassicDataFrame
+from pyspark.sql import SparkSession
 
 from .._java_package import JAVA_PACKAGE
 from ._params import Saved
@@ -28,6 +30,8 @@ from ._training_params import (
     ClassifierParams,
     EstimatorKeywords,
     EstimatorParams,
+    GroupedKeywords,
+    GroupedParams,
     HeadKeywords,
     RegressorParams,
     TrainingParams,
@@ -69,7 +73,7 @@ class TrainedModel(TrainingParams, JavaModel, Saved):
 class Trainer(TrainingParams, JavaEstimator, Saved):
     """What estimators share."""
 
-    _model_class: type[TrainedModel]
+    _model_class: type[Any]
 
     def __init__(self, **given: Any) -> None:
         super().__init__()
@@ -162,5 +166,39 @@ class TorchEstimator(EstimatorParams, Trainer):
         super().__init__(**params)
 
     def setParams(self, **params: Unpack[EstimatorKeywords]) -> Self:
+        """Sets the parameters that are given, as the constructor does."""
+        return self._given(params)
+
+
+class GroupedTorchRegressionModel(GroupedParams, JavaModel, Saved):
+    """A fitted `GroupedTorchRegressor`: gives each row the prediction of its own group's model."""
+
+    def __init__(self, java_model: Any = None) -> None:
+        JavaModel.__init__(self, java_model)
+        self._setDefault(**self._defaults())
+        if java_model is not None and not is_remote():
+            self._transfer_params_from_java()
+
+    @property
+    def models(self) -> DataFrame:
+        """A row for each group: the group's column, `rows`, `loss` (NaN where it diverged) and `parameters`."""
+        assert self._java_obj is not None
+        return ClassicDataFrame(self._java_obj.models(), SparkSession.active())
+
+
+class GroupedTorchRegressor(GroupedParams, Trainer):
+    """One small regressor for every group of the rows, thousands of them in one job.
+
+    Each of `numWorkers` tasks gets all rows of its groups and trains their heads together; a group's head is what it would
+    be if it were trained alone. `batchSize` is of a group's rows; not set: all of them. What watches, stops or saves one
+    training does not go with it, nor do `modelName`, `dropout`, `clipNorm` and `bf16`.
+    """
+
+    _model_class = GroupedTorchRegressionModel
+
+    def __init__(self, **params: Unpack[GroupedKeywords]) -> None:
+        super().__init__(**params)
+
+    def setParams(self, **params: Unpack[GroupedKeywords]) -> Self:
         """Sets the parameters that are given, as the constructor does."""
         return self._given(params)

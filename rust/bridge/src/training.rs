@@ -78,12 +78,7 @@ pub(crate) fn run_trainer<'local>(
     Ok(env.new_string(serde_json::to_string(&progress)?)?)
 }
 
-pub(crate) fn save_checkpoint<'local>(
-    env: &mut Env<'local>,
-    _class: JClass<'local>,
-    trainer: jlong,
-    file: JString<'local>,
-) -> Answer<()> {
+pub(crate) fn save_checkpoint<'local>(env: &mut Env<'local>, _class: JClass<'local>, trainer: jlong, file: JString<'local>) -> Answer<()> {
     let file = file.try_to_string(env)?;
     Ok(handles::trainer(trainer)?.lock().save_checkpoint(Path::new(&file))?)
 }

@@ -28,6 +28,25 @@ pub(crate) fn filled<T: TensorElement, R>(shape: &[i64], write: impl FnOnce(&mut
     Ok((tensor, result))
 }
 
+/// A new f32 CPU tensor of these rows, one after another.
+pub(crate) fn of_rows<'a>(shape: &[i64], rows: impl Iterator<Item = &'a [f32]>) -> Result<Tensor, TchError> {
+    let wrong = || TchError::Kind(format!("rows do not fill a tensor of shape {shape:?}"));
+    let tensor = Tensor::f_empty(shape, (Kind::Float, Device::Cpu))?;
+    let first = tensor.data_ptr().cast::<f32>();
+    let (mut at, len) = (0, tensor.numel());
+    for row in rows {
+        if row.len() > len - at {
+            return Err(wrong());
+        }
+        // SAFETY: the fresh contiguous tensor owns `len` f32 at `first`, and `at` is at most `len`.
+        let place = unsafe { first.add(at) };
+        // SAFETY: `row.len()` values fit behind `place`, as was checked, and a slice never overlaps a fresh tensor.
+        unsafe { std::ptr::copy_nonoverlapping(row.as_ptr(), place, row.len()) };
+        at += row.len();
+    }
+    if at == len { Ok(tensor) } else { Err(wrong()) }
+}
+
 /// The elements of a contiguous CPU tensor of kind `T::KIND`; `None` for any other.
 pub(crate) fn values<T: TensorElement>(tensor: &Tensor) -> Option<&[T]> {
     if tensor.kind() != T::KIND || tensor.device() != Device::Cpu || !tensor.is_contiguous() {

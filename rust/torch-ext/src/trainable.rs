@@ -126,8 +126,7 @@ impl Trainable {
         let mut failure = ffi::FlbError::none();
         let raw = self.raw.as_ptr();
         // SAFETY: `raw` is live and ours alone, `pointers` holds `count` live tensors.
-        let raw =
-            unsafe { ffi::flb_trainable_run(raw, method.as_ptr(), pointers.as_ptr(), count, autograd, bf16, &raw mut failure) };
+        let raw = unsafe { ffi::flb_trainable_run(raw, method.as_ptr(), pointers.as_ptr(), count, autograd, bf16, &raw mut failure) };
         error::take(failure)?;
         Outputs::take_attached(NonNull::new(raw).ok_or_else(|| TorchError::Failed("the program returned nothing".into()))?)
     }

@@ -7,16 +7,16 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use tch::Tensor;
+use tch::{TchError, Tensor};
 
 use super::augment;
 use super::feed::{Dense, Sealed};
 use super::order::Part;
-use super::program::Program;
+use super::program::{PICTURE_RANK, Program};
 use super::spec::{AugmentSpec, TrainingSpec};
 use crate::package::InputKind;
 use crate::prepare::{Limits, Preparer, StagedRows};
-use crate::{EngineError, RowFault, memory, pool};
+use crate::{EngineError, RowFault, pool};
 
 /// Where a tensor of the program comes from.
 enum Source {
@@ -86,10 +86,9 @@ impl Sources {
         for source in &self.sources {
             staged.push(match source {
                 Source::Dense(dense) => {
-                    let shape: Vec<i64> = std::iter::once(rows.len()).chain(dense.shape.iter().copied()).map(|n| n as i64).collect();
-                    let (tensor, ()) = memory::filled(&shape, |out: &mut [f32]| self.feed.gather(dense, rows, out))
-                        .map_err(|error| EngineError::torch(&self.model, error))?;
-                    StagedRows::Dense(tensor)
+                    let tensor = self.feed.gather(dense, rows);
+                    let laid_out = if dense.shape.len() == PICTURE_RANK { tensor.and_then(|t| channels_last(&t)) } else { tensor };
+                    StagedRows::Dense(laid_out.map_err(|error| EngineError::torch(&self.model, error))?)
                 }
                 Source::Prepared { column, input, preparer, is_image } => {
                     let staged = self.stage(*column, input, preparer, rows)?;
@@ -149,6 +148,11 @@ impl Sources {
         }
         Ok(tensors)
     }
+}
+
+/// The same `[n, c, h, w]` with channels last in memory.
+fn channels_last(tensor: &Tensor) -> Result<Tensor, TchError> {
+    tensor.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])
 }
 
 /// A worker's part of a batch, ready to be trained on.

@@ -60,8 +60,7 @@ impl Trainer {
         let bytes = |tensor: Option<&Tensor>, name: &str| {
             tensor.and_then(memory::values::<u8>).map(<[u8]>::to_vec).ok_or_else(|| refuse(format!("it has no {name}")))
         };
-        let header: Header =
-            serde_json::from_slice(&bytes(tensors.get("header"), "header")?).map_err(|error| refuse(error.to_string()))?;
+        let header: Header = serde_json::from_slice(&bytes(tensors.get("header"), "header")?).map_err(|error| refuse(error.to_string()))?;
         if header.format != FORMAT {
             return Err(refuse(format!("its format is {}, this version reads {FORMAT}", header.format)));
         }

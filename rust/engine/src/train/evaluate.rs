@@ -51,7 +51,8 @@ impl Evaluation<'_> {
     }
 
     fn count(&self, tally: &mut Tally, program: &Program, output: &Tensor, rows: &[u32]) -> Result<(), EngineError> {
-        let dense = output.f_to_kind(Kind::Float).and_then(|t| t.f_contiguous()).map_err(|error| EngineError::torch(&program.name, error))?;
+        let dense =
+            output.f_to_kind(Kind::Float).and_then(|t| t.f_contiguous()).map_err(|error| EngineError::torch(&program.name, error))?;
         let values = memory::values::<f32>(&dense).ok_or_else(|| EngineError::Internal("an output is not dense".into()))?;
         let width = values.len() / rows.len().max(1);
         for (output, &row) in values.chunks(width.max(1)).zip(rows) {

@@ -268,7 +268,9 @@ impl Stacking<'_> {
         let weights: Vec<f64> = rows.iter().map(|own| own.iter().map(|row| weight(*row)).sum()).collect();
         let mut shares = vec![0_f32; rows.len() * width];
         let mut places = vec![0_u32; rows.len() * width];
-        for (((own, sum), shares), places) in rows.iter().zip(&weights).zip(shares.chunks_mut(width.max(1))).zip(places.chunks_mut(width.max(1))) {
+        for (((own, sum), shares), places) in
+            rows.iter().zip(&weights).zip(shares.chunks_mut(width.max(1))).zip(places.chunks_mut(width.max(1)))
+        {
             // A place without a row repeats the group's first one, with weight 0.
             places.fill(own.first().copied().unwrap_or(0));
             places[..own.len()].copy_from_slice(own);
@@ -277,8 +279,7 @@ impl Stacking<'_> {
             }
         }
         let (groups, inputs) = (rows.len() as i64, self.dense.width as i64);
-        let shape = [groups, width as i64, inputs];
-        let (features, ()) = memory::filled(&shape, |out: &mut [f32]| self.feed.gather(self.dense, &places, out))?;
+        let features = self.feed.gather(self.dense, &places)?.f_view([groups, width as i64, inputs])?;
         let target = self.loss.target(&self.feed.rows.labels, None, &places)?.tensor;
         let shares = Tensor::f_from_slice(&shares)?.f_view([groups, width as i64])?;
         Ok(Step { features, target, shares, weights })

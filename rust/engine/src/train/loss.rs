@@ -115,8 +115,7 @@ impl Loss {
             }
             Labels::Scalars(values) => {
                 if let Some(of_class) = &self.class_weights {
-                    let weighed: Vec<f64> =
-                        rows.iter().map(|r| own(*r) * of_class[usize::from(values[*r as usize] >= 0.5)]).collect();
+                    let weighed: Vec<f64> = rows.iter().map(|r| own(*r) * of_class[usize::from(values[*r as usize] >= 0.5)]).collect();
                     weight_sum = weighed.iter().sum();
                     factors = Some(weighed);
                 }

@@ -4,7 +4,7 @@
 //! - `order`: which rows make which batch, in every epoch, whatever the number of workers. `batch`: a batch's tensors, and
 //!   those of the next one made ahead on the decode pool where rows must be decoded. `augment`: random changes of images.
 //! - `program`: what is trained: a `head` made here, or the program of a package. `loss`, `schedule`: as PyTorch's.
-//! - `ranks`: the workers, and sums over all of them. `trainer`: the loop. `evaluate`, `metrics`: validation rows.
+//! - `ranks`: the workers, and sums over all of them. `trainer`: the loop; `epoch`: its ends. `evaluate`, `metrics`: validation rows.
 //! - `checkpoint`: an exact continuation as a file. `publish`: the result as a package. `groups`: many small heads at once.
 //!
 //! Who owns what: the JVM holds a feed, a group and trainers; a trainer keeps its feed and group alive by `Arc`. The feed's
@@ -23,6 +23,7 @@
 mod augment;
 mod batch;
 mod checkpoint;
+mod epoch;
 mod evaluate;
 mod feed;
 mod groups;

@@ -113,7 +113,8 @@ impl Trainer {
         let name = &featurizer.descriptor.name;
         let refuse = |cause: String| EngineError::model(name, cause);
         let outputs = &featurizer.descriptor.outputs;
-        let index = outputs.iter().position(|o| o.role == Role::Features).ok_or_else(|| refuse("it has no output with role 'features'".into()))?;
+        let index =
+            outputs.iter().position(|o| o.role == Role::Features).ok_or_else(|| refuse("it has no output with role 'features'".into()))?;
         let inputs = self.spec.program.head.as_ref().map_or(0, |head| head.inputs);
         if outputs[index].row_len() != inputs {
             return Err(refuse(format!("it gives {} features, the head takes {inputs}", outputs[index].row_len())));

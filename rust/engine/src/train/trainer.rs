@@ -11,19 +11,18 @@ use std::time::{Duration, Instant};
 
 use flambeau_torch_ext::process;
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::batch::{self, Ahead, Batch, Sources};
-use super::evaluate::{Evaluation, weighted_loss};
+use super::evaluate::weighted_loss;
 use super::feed::{Feed, Sealed};
 use super::head::Noise;
 use super::loss::Loss;
-use super::metrics::Metrics;
 use super::order::{Order, by_slot};
 use super::program::Program;
 use super::ranks::Ranks;
 use super::schedule::Schedule;
-use super::spec::{MetricName, TrainingSpec};
+use super::spec::TrainingSpec;
 use super::steps::Parameters;
 use crate::EngineError;
 
@@ -109,21 +108,21 @@ pub(super) struct Best {
 /// See the module.
 pub struct Trainer {
     pub(super) spec: TrainingSpec,
-    feed: Arc<Sealed>,
+    pub(super) feed: Arc<Sealed>,
     // The feed and the ranks stay open as long as somebody trains.
     _feed: Arc<Feed>,
-    ranks: Arc<Ranks>,
-    cancelled: Arc<AtomicBool>,
+    pub(super) ranks: Arc<Ranks>,
+    pub(super) cancelled: Arc<AtomicBool>,
     pub(super) program: Program,
     pub(super) parameters: Parameters,
-    loss: Loss,
+    pub(super) loss: Loss,
     schedule: Schedule,
     order: Order,
-    sources: Arc<Sources>,
+    pub(super) sources: Arc<Sources>,
     ahead: Option<Ahead>,
-    validation: Vec<u32>,
-    has_validation: bool,
-    own_rows: usize,
+    pub(super) validation: Vec<u32>,
+    pub(super) has_validation: bool,
+    pub(super) own_rows: usize,
     pub(super) position: Position,
     pub(super) best: Option<Best>,
 }
@@ -301,129 +300,6 @@ impl Trainer {
         ))
     }
 
-    fn end_epoch(&mut self, since: Instant) -> Result<Event, EngineError> {
-        self.average_statistics()?;
-        let found = if self.has_validation {
-            let evaluation = Evaluation {
-                feed: &self.feed,
-                sources: &self.sources,
-                loss: &self.loss,
-                ranks: &self.ranks,
-                cancelled: &self.cancelled,
-            };
-            evaluation.run(&mut self.program, &self.validation)?
-        } else {
-            None
-        };
-        let epoch = self.position.epoch;
-        let stop = self.judge(found.as_ref())?;
-        let position = &mut self.position;
-        position.seconds += since.elapsed().as_secs_f64();
-        position.history.push(EpochRow {
-            epoch,
-            train_loss: (position.weight > 0.0).then(|| position.loss / position.weight),
-            validation_loss: found.as_ref().map(|f| f.loss),
-            metrics: found.map(|f| f.metrics).unwrap_or_default(),
-            lr: position.lr,
-            samples: position.samples,
-            seconds: position.seconds,
-        });
-        position.epoch += 1;
-        position.step_in_epoch = 0;
-        (position.loss, position.weight, position.samples, position.seconds) = (0.0, 0.0, 0, 0.0);
-        let done = position.epoch >= self.spec.epochs;
-        position.stopped = stop && !done;
-        if done || stop {
-            self.take_best()?;
-        }
-        Ok(match (done, stop) {
-            (true, _) => Event::Done,
-            (_, true) => Event::StoppedEarly,
-            _ if self.spec.checkpoint_epochs.is_some_and(|every| self.position.epoch.is_multiple_of(every)) => Event::Checkpoint,
-            _ => Event::Epoch,
-        })
-    }
-
-    /// Notes an epoch that is the best so far; says whether to stop.
-    fn judge(&mut self, found: Option<&Metrics>) -> Result<bool, EngineError> {
-        let Some(found) = found else { return Ok(false) };
-        let metric = self.spec.validation.metric;
-        let value = match metric {
-            MetricName::Loss => found.loss,
-            _ => *found.metrics.get(metric.key()).ok_or_else(|| {
-                let known: Vec<_> = found.metrics.keys().map(String::as_str).collect();
-                let text = format!("there is no metric '{}' of this training's outputs; there are loss, {}", metric.key(), known.join(", "));
-                EngineError::BadRequest(text)
-            })?,
-        };
-        let sign = if metric.larger_is_better() { 1.0 } else { -1.0 };
-        let better = self.position.best.is_none_or(|best| sign * (value - best) > self.spec.validation.min_delta);
-        if better {
-            self.position.best = Some(value);
-            self.position.best_epoch = self.position.epoch;
-            if self.keeps_best() {
-                self.best = Some(self.copy()?);
-            }
-        }
-        let waited = self.position.epoch - self.position.best_epoch;
-        Ok(self.spec.validation.patience.is_some_and(|patience| waited >= patience.max(1)))
-    }
-
-    pub(super) fn keeps_best(&self) -> bool {
-        self.has_validation && self.spec.validation.restore_best.unwrap_or(true)
-    }
-
-    fn copy(&self) -> Result<Best, EngineError> {
-        let torch = |error: tch::TchError| EngineError::torch(&self.program.name, error);
-        let values = self.parameters.flat.values.f_detach_copy().map_err(torch)?;
-        let buffers = self.program.buffers.iter().map(|(_, t)| t.f_detach_copy()).collect::<Result<_, _>>().map_err(torch)?;
-        Ok(Best { values, buffers })
-    }
-
-    fn take_best(&mut self) -> Result<(), EngineError> {
-        let Some(best) = &self.best else { return Ok(()) };
-        let torch = |error: tch::TchError| EngineError::torch(&self.program.name, error);
-        tch::no_grad(|| {
-            self.parameters.flat.values.f_copy_(&best.values)?;
-            for ((_, buffer), kept) in self.program.buffers.iter_mut().zip(&best.buffers) {
-                buffer.f_copy_(kept)?;
-            }
-            Ok(())
-        })
-        .map_err(torch)
-    }
-
-    /// Averages running statistics over the workers, each with its number of rows.
-    fn average_statistics(&mut self) -> Result<(), EngineError> {
-        if self.ranks.world == 1 {
-            return Ok(());
-        }
-        let is_statistic = |name: &str| name.ends_with("running_mean") || name.ends_with("running_var");
-        let own: Vec<&Tensor> =
-            self.program.buffers.iter().filter(|(name, t)| is_statistic(name) && t.kind() == Kind::Float).map(|(_, t)| t).collect();
-        if own.is_empty() {
-            return Ok(());
-        }
-        let torch = |error: tch::TchError| EngineError::torch(&self.program.name, error);
-        let flat = |t: &&Tensor| t.f_reshape([-1]);
-        let mut parts = own.iter().map(flat).collect::<Result<Vec<_>, _>>().map_err(torch)?;
-        parts.push(Tensor::from_slice(&[1.0_f32]));
-        let sums = Tensor::f_cat(&parts, 0).and_then(|t| t.f_mul_scalar(self.own_rows as f64)).map_err(torch)?;
-        self.ranks.sum(&[&sums], "averaging running statistics", &self.cancelled)?;
-        tch::no_grad(|| {
-            let total = sums.f_narrow(0, sums.size()[0] - 1, 1)?.f_double_value(&[0])?;
-            let mut at = 0;
-            for statistic in own {
-                let length = statistic.size().iter().product::<i64>();
-                let mean = sums.f_narrow(0, at, length)?.f_div_scalar(total.max(1.0))?.f_view_as(statistic)?;
-                statistic.shallow_clone().f_copy_(&mean)?;
-                at += length;
-            }
-            Ok(())
-        })
-        .map_err(torch)
-    }
-
     fn progress(&self, event: Event) -> Progress {
         let position = &self.position;
         let now = (position.weight > 0.0).then(|| position.loss / position.weight);
@@ -449,7 +325,13 @@ impl Trainer {
     pub(super) fn fingerprint(&self) -> String {
         let names: Vec<String> = self.program.learning.iter().map(|(name, t)| format!("{name}{:?}", t.size())).collect();
         let optimizer = self.spec.optimizer.name;
-        format!("{} rows in batches of {}, seed {}, {optimizer:?}, {}", self.order.total(), self.spec.batch_rows, self.spec.seed, names.join(" "))
+        format!(
+            "{} rows in batches of {}, seed {}, {optimizer:?}, {}",
+            self.order.total(),
+            self.spec.batch_rows,
+            self.spec.seed,
+            names.join(" ")
+        )
     }
 
     /// Throws away what was made ahead: the position has changed.

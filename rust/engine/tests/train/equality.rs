@@ -65,8 +65,7 @@ fn a_network_with_frozen_layers_equals_python() {
     let ranks = std::sync::Arc::new(flambeau_engine::train::Ranks::alone());
     let mut trainer = crate::support::open(&feed, &ranks, &spec).unwrap();
     let progress = finish(&mut trainer).unwrap();
-    let expected: Parameters =
-        net["parameters"].as_object().unwrap().iter().map(|(name, values)| (name.clone(), floats(values))).collect();
+    let expected: Parameters = net["parameters"].as_object().unwrap().iter().map(|(name, values)| (name.clone(), floats(values))).collect();
     let apart = difference(&parameters(&trainer), &expected);
     assert!(apart <= TOLERANCE, "parameters are {apart} apart");
     for (row, expected) in progress.history.iter().zip(numbers(&net["losses"])) {

@@ -13,10 +13,11 @@ use arrow_ipc::reader::{FileDecoder, read_footer_length};
 use arrow_schema::DataType;
 use bytes::Bytes;
 use std::sync::Arc;
+use tch::{TchError, Tensor};
 
 use super::writing::FileGuard;
 use super::{FeedSummary, Labels, RowColumns, broken};
-use crate::EngineError;
+use crate::{EngineError, memory};
 
 /// Shape of a dense row, by column.
 type Shapes = Vec<(String, Option<Vec<usize>>)>;
@@ -104,13 +105,15 @@ impl Sealed {
         (batch, row - self.starts[batch])
     }
 
-    /// Copies rows of a dense column into `out`, one after another.
-    pub(in crate::train) fn gather(&self, dense: &Dense, rows: &[u32], out: &mut [f32]) {
+    /// Rows of a dense column, in this order, as one tensor `[rows, shape…]`.
+    pub(in crate::train) fn gather(&self, dense: &Dense, rows: &[u32]) -> Result<Tensor, TchError> {
+        let shape: Vec<i64> = std::iter::once(rows.len()).chain(dense.shape.iter().copied()).map(|n| n as i64).collect();
         let width = dense.width;
-        for (&row, place) in rows.iter().zip(out.chunks_mut(width.max(1))) {
+        let values = rows.iter().map(|&row| {
             let (batch, position) = self.locate(row as usize);
-            place.copy_from_slice(&dense.chunks[batch].values()[position * width..(position + 1) * width]);
-        }
+            &dense.chunks[batch].values()[position * width..(position + 1) * width]
+        });
+        memory::of_rows(&shape, values)
     }
 
     /// Rows of any column, in this order, as one array.

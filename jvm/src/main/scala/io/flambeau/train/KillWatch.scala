@@ -4,23 +4,21 @@ import java.util.concurrent.atomic.AtomicReference
 
 import org.apache.spark.TaskContext
 
-import io.flambeau.bridge.Trainer
-
 /**
  * Passes a kill of the task on to the trainer that the task's thread is in: that thread may wait for a peer, where it cannot
  * look by itself. One daemon thread, which ends with `close`; it touches nothing but the kill flag and the trainer's cancel.
  */
 private[train] final class KillWatch(task: TaskContext) extends AutoCloseable {
-  private val watched = new AtomicReference[Trainer]
+  private val watched = new AtomicReference[() => Unit]
   @volatile private var closed = false
 
   private val thread = new Thread(() => watch(), s"flambeau kill watch of task ${task.taskAttemptId()}")
   thread.setDaemon(true)
   thread.start()
 
-  /** The trainer to stop; those before are watched no more. */
-  def over[T](trainer: Trainer)(body: => T): T = {
-    watched.set(trainer)
+  /** Runs `body`, which `cancel`, safe on another thread, makes end; what was watched before is watched no more. */
+  def over[T](cancel: () => Unit)(body: => T): T = {
+    watched.set(cancel)
     try body
     finally watched.set(null)
   }
@@ -34,7 +32,7 @@ private[train] final class KillWatch(task: TaskContext) extends AutoCloseable {
   private def watch(): Unit =
     try while (!closed) {
       Thread.sleep(KillWatch.PauseMillis)
-      if (task.isInterrupted()) Option(watched.get).foreach(_.cancel())
+      if (task.isInterrupted()) Option(watched.get).foreach(cancel => cancel())
     } catch { case _: InterruptedException => () }
 }
 

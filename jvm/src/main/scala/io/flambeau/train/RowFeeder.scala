@@ -52,6 +52,9 @@ private[train] final class RowFeeder(
     Facts.none.copy(features = declared.getOrElse(first.fold(0)(width)))
   }
 
+  /** Whether there is no whole row; after `begin`. */
+  def isEmpty: Boolean = first.isEmpty
+
   /** Writes all rows into the feed. `begin` comes before. */
   def feedAll(feed: TrainingFeed): Facts = {
     first.foreach(write(_, feed))
@@ -85,6 +88,7 @@ private[train] final class RowFeeder(
             case FeedColumns.Label => "the label is NULL"
             case FeedColumns.Weight => "the weight is NULL"
             case FeedColumns.Validation => "the validation indicator is NULL"
+            case FeedColumns.Group => "the group is NULL"
             case input => s"its input '$input' is NULL or cannot be read"
           }
           refuse(if (current.isNullAt(id)) -1 else current.getLong(id), what, "Set handleInvalid to skip, or filter such rows out.")

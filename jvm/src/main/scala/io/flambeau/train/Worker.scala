@@ -73,7 +73,7 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics) extend
       val trained = job.runs.zipWithIndex.flatMap { case (run, index) =>
         val spec = NativeSpec.of(job.owner, run, job.feed, facts)
         Using.resource(Trainer.open(feed, joined.group, spec)) { trainer =>
-          watch.over(trainer)(new RunLoop(task, meeting, run, index, trainer, scratch).go())
+          watch.over(() => trainer.cancel())(new RunLoop(task, meeting, run, index, trainer, scratch).go())
         }
       }
       Outcome(facts, trained, None)
@@ -101,20 +101,24 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics) extend
         Option.when(leads)(result(progress))
       } finally log.foreach(_.close())
 
+    /** Rank 0 looks, and tells the others even if that failed: they wait for it. */
     private def resume(): Unit = {
-      val from = meeting.fromRankZero(latest().getOrElse(""))
+      val found = meeting.fromRankZero(latest())
+      Facts.parse(found.takeWhile(_ != '\n')).failure.foreach(failure => throw failure.exception)
+      val from = found.dropWhile(_ != '\n').drop(1)
       if (from.nonEmpty) {
         logInfo(s"worker ${meeting.rank} of ${meeting.world} goes on from $from")
         checkpoints.load(from)(trainer.restoreCheckpoint)
       }
     }
 
-    private def latest(): Option[String] =
-      try checkpoints.latest()
+    /** A line of facts, which may hold a failure, and the checkpoint's path, empty if there is none. */
+    private def latest(): String =
+      try s"${Facts.none.json}\n${checkpoints.latest().getOrElse("")}"
       catch {
         case cause: IOException =>
           val why = Option(cause.getMessage).getOrElse(cause.toString)
-          throw new FlambeauException("FLAMBEAU_BAD_ARGUMENT", s"${job.owner}: $why", Map("model" -> job.owner, "cause" -> why), cause)
+          Facts.failed(Failure("FLAMBEAU_BAD_ARGUMENT", s"${job.owner}: $why", Map("model" -> job.owner, "cause" -> why))).json
       }
 
     private def step(): Progress = {

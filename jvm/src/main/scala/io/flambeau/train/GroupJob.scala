@@ -1,0 +1,67 @@
+package io.flambeau.train
+
+import java.nio.file.{Files, Paths}
+
+import org.apache.spark.TaskContext
+import org.apache.spark.sql.DataFrame
+import org.apache.spark.sql.catalyst.InternalRow
+import org.apache.spark.sql.execution.SQLExecution
+
+import io.flambeau.FlambeauException
+import io.flambeau.bridge.{ArrowAccess, GroupHead, GroupHeads, NativeException, Unpacker}
+
+/**
+ * Many small heads in one Spark job: each task gets all rows of its groups and trains their heads in one native call. Tasks
+ * know nothing of each other, so there is no barrier, and a lost task is tried again by itself.
+ */
+private[flambeau] object GroupJob {
+
+  /**
+   * @param settings
+   *   the native specification without the head's number of inputs
+   * @return
+   *   every group's head, in no order
+   */
+  def run(rows: DataFrame, owner: String, feed: FeedSpec, settings: Map[String, Any], head: Map[String, Any]): Seq[GroupHead] = {
+    val dataset = FeedColumns.rows(rows)
+    val worker = new GroupWorker(owner, feed, settings, head)
+    val outcomes = SQLExecution.withNewExecutionId(dataset.queryExecution, Some(s"$owner: training of groups")) {
+      dataset.queryExecution.toRdd.mapPartitions(part => Iterator.single(worker.run(TaskContext.get(), part))).collect()
+    }
+    outcomes.collectFirst { case Left(failure) => failure }.foreach(failure => throw failure.exception)
+    outcomes.toSeq.flatMap(_.toSeq).flatten
+  }
+}
+
+/** One task. It owns what [[Worker]] owns, without group and trainer, and releases it in the same way. */
+private[train] final class GroupWorker(owner: String, spec: FeedSpec, settings: Map[String, Any], head: Map[String, Any]) extends Serializable {
+
+  def run(task: TaskContext, rows: Iterator[InternalRow]): Either[Failure, Seq[GroupHead]] = {
+    val releases = new Releases
+    task.addTaskCompletionListener[Unit](_ => releases.close())
+    try train(task, rows, releases)
+    catch {
+      case cause: NativeException =>
+        val failure = Failures.translated(owner, 0, 1, cause)
+        if (Failures.isLasting(cause)) Left(Failure.of(failure)) else Failures.rethrow(task, failure)
+      case cause: FlambeauException => Left(Failure.of(cause))
+    } finally releases.close()
+  }
+
+  private def train(task: TaskContext, rows: Iterator[InternalRow], releases: Releases): Either[Failure, Seq[GroupHead]] = {
+    val scratch = releases.own(Files.createTempDirectory(Paths.get(SparkAccess.localDirectory()), "flambeau-training-"))(Unpacker.deleteFolder)
+    val allocator = releases.own(
+      ArrowAccess.rootAllocator().newChildAllocator(s"flambeau $owner, task ${task.taskAttemptId()}", 0, Long.MaxValue))(_.close())
+    val feeder = releases.own(new RowFeeder(task, owner, spec, classes = false, rows, allocator))(_.close())
+    val features = feeder.begin().features
+    if (feeder.isEmpty) Right(Nil)
+    else {
+      val feed = releases.own(feeder.open(scratch, features))(_.close())
+      feeder.feedAll(feed)
+      feed.seal()
+      val watch = releases.own(new KillWatch(task))(_.close())
+      val native = settings ++ Map[String, Any]("head" -> (head + ("inputs" -> features)), "input" -> spec.inputs.head)
+      Right(watch.over(() => GroupHeads.cancel(feed))(GroupHeads.train(feed, native, allocator)))
+    }
+  }
+}

@@ -1,0 +1,34 @@
+"""The training examples run as a newcomer runs them, and learn what they claim."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from support import ROOT, environment, run
+
+
+def example(name: str, folder: Path, *arguments: str | Path, seconds: float = 400) -> dict[str, object]:
+    """The figures that an example prints."""
+    command = [sys.executable, ROOT / "examples" / f"{name}.py", *arguments]
+    printed = run(command, folder, environment(PYTHONPATH=str(ROOT / "python")), seconds).stdout.splitlines()
+    return json.loads(next(line for line in printed if line.startswith("{")))
+
+
+def test_transfer_learning_on_real_photos(tmp_path: Path) -> None:
+    figures = example("transfer_learning", tmp_path, "--out", tmp_path, "--workers", "2")
+    assert figures["photos"] + figures["held"] == 455
+    assert figures["accuracy"] >= 0.74 and figures["sql_accuracy"] == figures["accuracy"]
+    assert figures["loss"][-1] < 0.1 < figures["loss"][0]
+
+
+def test_regression_on_a_real_table(tmp_path: Path) -> None:
+    figures = example("regression", tmp_path)
+    assert figures["cars"] + figures["held"] == 392
+    assert figures["network"] < 3.5 and figures["linear"] < 4 < figures["mean"]
+
+
+def test_fine_tuning_beside_a_head_alone(tmp_path: Path) -> None:
+    figures = example("fine_tuning", tmp_path, "--out", tmp_path, "--epochs", "2", seconds=900)
+    assert all(way["accuracy"] > 0.5 for way in figures.values())
