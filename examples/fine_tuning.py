@@ -30,7 +30,7 @@ from pyspark.sql import SparkSession
 from transfer_learning import photos
 
 import flambeau
-import foods
+import real_data
 from flambeau import export
 from flambeau.ml import TorchEstimator
 
@@ -107,7 +107,7 @@ def package(out: Path) -> Path:
     spec.loader.exec_module(recipe)
     published = recipe.load_network()
     torch.manual_seed(1)
-    net = Classifier(published, len(foods.GROUPS)).eval()
+    net = Classifier(published, len(real_data.FOOD_GROUPS)).eval()
     image = torch.randn(2, 3, 224, 224)
     with torch.inference_mode():
         features = net.tail(net.trunk(image)).mean((2, 3))
@@ -162,7 +162,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "foods", help="folder for photos and packages")
     parser.add_argument("--epochs", type=int, default=4)
     options = parser.parse_args(arguments)
-    folder = foods.provide(options.out / "photos")
+    folder: Path = options.out / "photos"
+    real_data.foods(folder)
     program = package(options.out / "program")
     spark = flambeau.configure(SparkSession.builder.master("local[2]").appName("fine tuning")).getOrCreate()
     try:

@@ -25,7 +25,7 @@ from pyspark.ml.feature import StringIndexer
 from pyspark.sql import SparkSession
 
 import flambeau
-import foods
+import real_data
 from flambeau.ml import TorchClassifier
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ other splits; always saying the largest group, 0.22."""
 
 def photos(spark: SparkSession, folder: Path) -> DataFrame:
     """`name`, `content`, `kind` (the food group) and `held`: every third photo of a group, by name."""
-    names = spark.createDataFrame(list(foods.GROUPS.items()), "letter string, kind string")
+    names = spark.createDataFrame(list(real_data.FOOD_GROUPS.items()), "letter string, kind string")
     files = spark.read.format("binaryFile").load(folder.resolve().as_uri())
     named = files.selectExpr("regexp_extract(path, '[^/]+$', 0) AS name", "content").selectExpr(
         "*", "left(name, 1) AS letter"
@@ -89,7 +89,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "foods", help="folder for photos and package")
     parser.add_argument("--workers", type=int, default=1, help="Spark tasks that train together")
     options = parser.parse_args(arguments)
-    folder = foods.provide(options.out / "photos")
+    folder: Path = options.out / "photos"
+    real_data.foods(folder)
     package = options.out / f"package-{int(time.time())}"
     spark = flambeau.configure(SparkSession.builder.master("local[2]").appName("foods")).getOrCreate()
     try:
