@@ -1,16 +1,29 @@
-"""Names the machine that a number was measured on, and keeps results by version."""
+"""What every benchmark shares: an arm in a process of its own, the machine it ran on, results kept by version.
+
+`run_arm` starts a program and reads the last line that it prints as JSON; `in_turns` does so for several arms, round after
+round, so that a busy minute hits all of them. `TUNED` is glibc's malloc as Flambeau sets it for itself; Python arms run with
+and without. `cosines` compares results before anybody looks at speed.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
 import subprocess
+import sys
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
+TUNED = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 32)}
 
 
 def describe() -> dict[str, object]:
@@ -18,7 +31,9 @@ def describe() -> dict[str, object]:
     info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     field = {k.strip(): v.strip() for k, _, v in (line.partition(":") for line in info.splitlines())}
     flags = field.get("flags", "").split()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     return {
         "cpu": f"{field.get('model name', 'unknown')} (family {field.get('cpu family')}, model {field.get('model')})",
         "cores": os.cpu_count(),
@@ -30,6 +45,99 @@ def describe() -> dict[str, object]:
         "commit": commit.stdout.strip(),
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
     }
+
+
+def run_arm(command: list[str | Path], **environment: str) -> dict[str, Any]:
+    """Runs `command` to its end and returns the last line of its output, which is JSON; ends the program if it fails."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "python"), "PYSPARK_PYTHON": sys.executable, **environment}
+    done = subprocess.run([str(part) for part in command], env=env, capture_output=True, text=True, check=False)
+    lines = done.stdout.strip().splitlines()
+    if done.returncode != 0 or not lines:
+        sys.exit(f"bench: {' '.join(map(str, command))} failed\n{done.stderr[-4000:]}")
+    print(f"    {lines[-1]}", flush=True)
+    return json.loads(lines[-1])
+
+
+def rounds(description: str | None) -> int:
+    """The command line of a benchmark: how many rounds."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=2, help="how often every arm has its turn (default: 2)")
+    return max(1, parser.parse_args().rounds)
+
+
+def in_turns(arms: Mapping[str, Callable[[], dict[str, Any]]], times: int, unit: str) -> list[dict[str, Any]]:
+    """Runs every arm once in each round and joins what it printed: its rates (`<unit>_per_s`, and `<unit>_per_cpu_s`, rows a second of
+    processor time) of all rounds, and the best of each. `arms`: name -> what runs it, in a fresh process each time.
+    """
+    joined: dict[str, dict[str, Any]] = {}
+    for number in range(1, times + 1):
+        for name, start in arms.items():
+            print(f"  round {number}, {name} ...", flush=True)
+            line = start()
+            rates = {key: line.pop(key) for key in (f"{unit}_per_s", f"{unit}_per_cpu_s")}
+            arm = joined.setdefault(name, {**line, "arm": name, **{key: [] for key in rates}})
+            for key, values in rates.items():
+                arm[key] += values
+                arm["best_per_cpu_s" if "cpu" in key else "best"] = max(arm[key])
+    return list(joined.values())
+
+
+def times_faster(arms: list[dict[str, Any]], ours: str) -> dict[str, dict[str, float]]:
+    """How many times faster the arm `ours` is than every other, by the clock and by processor time."""
+    (mine,) = (arm for arm in arms if arm["arm"] == ours)
+    return {
+        arm["arm"]: {
+            "wall": round(mine["best"] / arm["best"], 2),
+            "cpu": round(mine["best_per_cpu_s"] / arm["best_per_cpu_s"], 2),
+        }
+        for arm in arms
+        if arm is not mine
+    }
+
+
+def print_arms(arms: list[dict[str, Any]], ours: str, unit: str) -> None:
+    """A table of all arms, and how many times faster the arm `ours` is."""
+    faster = times_faster(arms, ours)
+    print(f"\n{'arm':36} {unit + '/s':>9} {'faster':>8} {unit + '/CPU s':>13} {'faster':>8}")
+    for arm in arms:
+        times = faster.get(arm["arm"], {"wall": 1.0, "cpu": 1.0})
+        print(
+            f"{arm['arm']:36} {arm['best']:9.1f} {times['wall']:7.2f}x {arm['best_per_cpu_s']:13.1f} {times['cpu']:7.2f}x"
+        )
+
+
+def print_floors(reached: Mapping[str, Mapping[str, float]], floors: Mapping[str, float]) -> None:
+    """What was wanted and what came of it; the clock counts, processor time is shown beside it."""
+    for name, floor in floors.items():
+        wall, cpu = reached[name]["wall"], reached[name]["cpu"]
+        print(f"{name}: {wall}x (CPU {cpu}x), at least {floor}x wanted{'' if wall >= floor else ': MISSED'}")
+
+
+def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Of every row of `a` with the same row of `b`."""
+    lengths = (a * a).sum(1) ** 0.5 * (b * b).sum(1) ** 0.5
+    return (a * b).sum(1) / lengths
+
+
+def cpu_seconds() -> float:
+    """Processor time, so far, of this process and of all below it (the JVM, Python workers), ended ones that were waited for included.
+
+    On a machine that does other things too, rows a processor second say more than rows a second.
+    """
+    parent_of, ticks = {}, {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # The second field is the program's name in parentheses, and may hold blanks.
+            fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        process = int(stat.parent.name)
+        parent_of[process] = int(fields[1])
+        ticks[process] = sum(map(int, fields[11:15]))
+    ours = {os.getpid()}
+    while more := {process for process, parent in parent_of.items() if parent in ours} - ours:
+        ours |= more
+    return sum(ticks.get(process, 0) for process in ours) / os.sysconf("SC_CLK_TCK")
 
 
 def keep(name: str, version: str, content: dict[str, object]) -> Path:

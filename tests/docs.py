@@ -13,7 +13,7 @@ from pathlib import Path
 
 from support import ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)[ \t]*(\S*)[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
 RUNNABLE = ("bash", "sql", "python", "scala", "toml")
 
@@ -58,8 +58,12 @@ def statements(sql: str) -> list[str]:
 
 
 def workplace(folder: Path, photos: Path, jars: list[str]) -> Path:
-    """A folder as the reader has it: some photos, both jars, and the files that the pages tell to write."""
+    """A folder as the reader has it: photos, recordings, both jars, model packages, and the files that the pages tell to write."""
+    import real_data  # found by what support puts on the path
+
     (folder / "photos").mkdir(parents=True)
+    real_data.meetings(folder / "recordings")
+    (folder / "models").symlink_to(ROOT / "build" / "models")
     for file in ("chelsea.png", "coffee.png", "lion.jpg", "beetle.jpg"):
         (folder / "photos" / file).symlink_to(photos / file)
     for jar in jars:

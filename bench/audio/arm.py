@@ -1,0 +1,143 @@
+"""One arm of the audio benchmark in a process of its own: `arm.py ARM MODEL CLIPS OUT`.
+
+Models: `resemblyzer` (speaker embedding) and `silero_vad` (probability of speech). Arms: `flambeau`; `predict_batch_udf`: the
+recipe's eager network over clips padded to the longest of a batch; `published`: predict_batch_udf over the model's own Python
+package, which takes a clip at a time. The Python arms read clips with soundfile and, at another rate, resample with librosa;
+torch has one thread a worker. All read the same cached rows in the same `local[2]`, in f32, and end in Spark's `noop` sink.
+Prints one JSON line: clips/s of every timed pass; writes all results to OUT, in the pass that warms up.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path[:0] = [str(ROOT / "python"), str(ROOT / "bench")]
+import machine
+
+PASSES = 1
+BATCH = 16
+PARTITIONS = 8
+RATE = 16_000
+
+
+def read(content: bytes) -> np.ndarray:
+    """Mono f32 at 16 kHz."""
+    import io
+
+    import soundfile
+
+    samples, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+    mono = samples.mean(axis=1)
+    if rate != RATE:
+        import librosa
+
+        mono = librosa.resample(mono, orig_sr=rate, target_sr=RATE)
+    return mono
+
+
+def same_network(name: str) -> Callable[[list[np.ndarray]], np.ndarray]:
+    """The recipe's network in eager PyTorch: clips to `[n, features]`."""
+    import sources
+    import torch
+
+    network = sources.model(name).load_network()
+
+    def of_batch(clips: list[np.ndarray]) -> np.ndarray:
+        lengths = torch.tensor([len(clip) for clip in clips])
+        samples = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(clip) for clip in clips], batch_first=True)
+        with torch.inference_mode():
+            found = network(samples, lengths)
+        return (found[0] if isinstance(found, tuple) else found).numpy()
+
+    return of_batch
+
+
+def published(name: str) -> Callable[[list[np.ndarray]], np.ndarray]:
+    """The model's own package, a clip at a time, as its documentation has it (without Resemblyzer's trimming of silence)."""
+    import make_audio_reference
+    import sources
+
+    if name == "resemblyzer":
+        embed = make_audio_reference.speaker_encoder(Path(tempfile.gettempdir()) / "flambeau-bench-resemblyzer")
+        return lambda clips: np.stack([embed(clip) for clip in clips])
+    program = sources.model(name).load_published()
+    return lambda clips: np.array(
+        [[np.mean(make_audio_reference.vad_windows(program, clip))] for clip in clips], np.float32
+    )
+
+
+def python_column(arm: str, name: str):
+    """predict_batch_udf, loaded once a worker."""
+    from pyspark.ml.functions import predict_batch_udf
+    from pyspark.sql.types import ArrayType, FloatType
+
+    folders = [str(ROOT / part) for part in ("bench/audio", "bench", "models", "tests/parity", "python")]
+
+    def make():
+        sys.path[:0] = folders
+        import arm as here
+        import torch
+
+        torch.set_num_threads(1)
+        of_batch = here.published(name) if arm == "published" else here.same_network(name)
+        return lambda contents: of_batch([here.read(bytes(content)) for content in contents])
+
+    return predict_batch_udf(make, return_type=ArrayType(FloatType()), batch_size=BATCH)("content")
+
+
+def column(arm: str, name: str):
+    """`array<float>` of every clip."""
+    if arm != "flambeau":
+        return python_column(arm, name)
+    from pyspark.sql import functions as S
+
+    from flambeau import functions as F
+
+    if name == "silero_vad":
+        return S.array(F.classify("content", name, 1)[0]["probability"])
+    return F.featurize("content", name)
+
+
+def session(arm: str):
+    """`local[2]`; Flambeau's jars only where they are measured."""
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.master("local[2]").appName(f"bench-{arm}").config("spark.ui.enabled", "false")
+    builder = builder.config("spark.driver.memory", "3g").config("spark.sql.shuffle.partitions", "2")
+    builder = builder.config("spark.ui.showConsoleProgress", "false")
+    if arm == "flambeau":
+        import flambeau
+
+        builder = flambeau.configure(builder.config("spark.flambeau.models.path", str(ROOT / "build" / "bench-models")))
+    return builder.getOrCreate()
+
+
+def main() -> None:
+    arm, name, clips, out = sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4])
+    spark = session(arm)
+    spark.sparkContext.setLogLevel("ERROR")
+    table = spark.read.format("binaryFile").load(clips).select("path", "content").repartition(PARTITIONS).cache()
+    rows = table.count()
+    result = table.select("path", column(arm, name).alias("features"))
+    collected = result.toPandas().sort_values("path")
+    np.save(out, np.stack(collected["features"].to_numpy()).astype(np.float32))
+    rates, busy = [], []
+    for _ in range(PASSES):
+        started, used = time.perf_counter(), machine.cpu_seconds()
+        result.write.format("noop").mode("overwrite").save()
+        rates.append(round(rows / (time.perf_counter() - started), 2))
+        busy.append(round(rows / (machine.cpu_seconds() - used), 2))
+    print(json.dumps({"arm": arm, "model": name, "rows": rows, "clips_per_s": rates, "clips_per_cpu_s": busy}))
+    spark.stop()
+
+
+if __name__ == "__main__":
+    main()
