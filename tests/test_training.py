@@ -289,9 +289,9 @@ def test_mistakes(points: DataFrame) -> None:
 def cluster(tmp_path: Path) -> Any:
     """Runs a task of `programs/training_job.py` on a cluster of two executor processes."""
 
-    def job(task: str) -> tuple[dict[str, Any], Path]:
+    def job(task: str, master: str = "local-cluster[2,1,1024]") -> tuple[dict[str, Any], Path]:
         home = spark_home(tmp_path)
-        command = [sys.executable, PROGRAMS / "training_job.py", task, tmp_path, "local-cluster[2,1,1024]"]
+        command = [sys.executable, PROGRAMS / "training_job.py", task, tmp_path, master]
         done = run(
             command, cwd=tmp_path, env=environment(PYTHONPATH=str(ROOT / "python"), SPARK_HOME=str(home)), seconds=400
         )
@@ -318,3 +318,9 @@ def test_a_killed_executor_costs_no_more_than_an_epoch(cluster: Any) -> None:
 def test_too_few_slots_are_said_at_once(cluster: Any) -> None:
     result, _ = cluster("starved")
     assert result["condition"] == "FLAMBEAU_BAD_ARGUMENT" and "numWorkers is 3" in result["message"]
+
+
+def test_more_rows_than_the_heap_holds(cluster: Any) -> None:
+    result, _ = cluster("large", "local[2]")
+    assert result["bytes"] > result["heap"] > 0
+    assert result["losses"][1] < result["losses"][0]

@@ -47,6 +47,7 @@ def connect(folder: str) -> dict[str, Any]:
     from flambeau.ml import TorchClassificationModel, TorchClassifier, TorchModelTransformer
 
     builder = flambeau.configure(SparkSession.builder.remote("local[2]")).config("spark.ui.enabled", "false")
+    builder = builder.config("spark.sql.shuffle.partitions", "2")
     spark = builder.config("spark.flambeau.models.path", f"{folder}/models").getOrCreate()
     rows = [(i, [float(i % 2), 1.0, float(i % 3), 4.0], float(i % 2)) for i in range(40)]
     good = spark.createDataFrame(rows, "id int, x array<float>, label double")

@@ -3,6 +3,7 @@
 python training_job.py same FOLDER MASTER     1 and 2 workers: how far their models are apart
 python training_job.py killed FOLDER MASTER   2 workers; when the first checkpoint is there, one executor is killed (SIGKILL)
 python training_job.py starved FOLDER MASTER  more workers than slots
+python training_job.py large FOLDER MASTER    more bytes of rows than the JVM's heap has
 """
 
 from __future__ import annotations
@@ -84,13 +85,22 @@ def main(task: str, folder: str, master: str) -> None:
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.shuffle.partitions": "2",
         "spark.flambeau.native.directory": f"{folder}/native",
+        **({"spark.driver.memory": "512m"} if task == "large" else {}),
     }.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     application = spark.sparkContext.applicationId
     rows = table(spark)
     result: dict[str, Any] = {}
-    if task == "starved":
+    if task == "large":
+        wide = spark.range(0, 300_000, 1, 8).selectExpr(
+            "array_repeat(float(sin(id)), 512) AS features", "double(sin(id) > 0) AS label"
+        )
+        model = TorchClassifier(batchSize=4096, maxEpochs=2, learningRate=0.01).fit(wide)
+        heap = int(spark._jvm.java.lang.Runtime.getRuntime().maxMemory())
+        losses = [row.trainLoss for row in model.summary.history.orderBy("epoch").collect()]
+        result = {"bytes": model.summary.rows * 512 * 4, "heap": heap, "losses": losses}
+    elif task == "starved":
         try:
             classifier(numWorkers=3).fit(rows)
         except Exception as error:

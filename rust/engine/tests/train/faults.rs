@@ -33,6 +33,42 @@ fn a_peer_that_goes_is_an_error_of_the_others_that_names_rank_and_phase() {
     assert_eq!(errors.iter().flatten().count(), 2);
 }
 
+/// A rank of plain Python torch, which joins, counts its rows (none) with the others, and then does nothing.
+const PYTHON_RANK: &str = r#"
+import sys, time, torch, datetime
+import torch.distributed as dist
+store = dist.TCPStore("127.0.0.1", int(sys.argv[1]), 2, False, datetime.timedelta(seconds=300))
+group = dist.ProcessGroupGloo(store, 1, 2, datetime.timedelta(seconds=300))
+group.allreduce([torch.zeros(17, dtype=torch.float64)]).wait()
+print("joined", flush=True)
+time.sleep(3600)
+"#;
+
+#[test]
+fn a_peer_that_is_killed_is_an_error_at_once() {
+    use std::io::{BufRead, BufReader};
+    let store = flambeau_engine::train::StoreSpec { host: "127.0.0.1".into(), timeout_ms: LONG_MS }.open().unwrap();
+    let python = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/bin/python");
+    let mut command = std::process::Command::new(python);
+    let mut peer = command.args(["-c", PYTHON_RANK, &store.port().to_string()]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let member = json!({"rank": 0, "world": 2, "host": "127.0.0.1", "port": store.port(), "timeout_ms": LONG_MS});
+    let ranks = Arc::new(Ranks::join(&serde_json::from_value(member).unwrap(), Some(&store)).unwrap());
+    let rows = class_rows(false);
+    let mut trainer = open(&rows.feed(&rows.of_rank(0, 1), &rows.dense()), &ranks, &head_spec()).unwrap();
+    let mut line = String::new();
+    BufReader::new(peer.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "joined\n");
+    let error = std::thread::scope(|scope| {
+        let training = scope.spawn(|| finish(&mut trainer).unwrap_err());
+        std::thread::sleep(Duration::from_millis(200));
+        peer.kill().unwrap();
+        training.join().unwrap()
+    });
+    peer.wait().unwrap();
+    assert_eq!(error.kind(), "peer");
+    assert!(error.to_string().starts_with("rank 0 of 2, while adding up gradients: "), "{error}");
+}
+
 #[test]
 fn a_peer_that_never_comes_is_an_error_at_the_deadline() {
     let spec = flambeau_engine::train::StoreSpec { host: "127.0.0.1".into(), timeout_ms: 300 };

@@ -4,6 +4,7 @@
 mod equality;
 mod faults;
 mod groups;
+mod kinds;
 mod packages;
 mod ranks;
 mod resume;

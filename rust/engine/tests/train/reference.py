@@ -226,6 +226,58 @@ def save_net(directory, name, norm, kind):
     return net
 
 
+class TextNet(nn.Module):
+    """Mean of word vectors, and a layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(12, 8)
+        self.classifier = nn.Linear(8, 2)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        mask = attention_mask.unsqueeze(2).float()
+        return self.classifier((self.words(input_ids) * mask).sum(1) / mask.sum(1).clamp(min=1.0))
+
+
+class SoundNet(nn.Module):
+    """Loudness in four bands, over what is real of each clip."""
+
+    def __init__(self):
+        super().__init__()
+        self.bands = nn.Conv1d(1, 4, 16, stride=4)
+        self.classifier = nn.Linear(4, 2)
+
+    def forward(self, samples: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        return self.classifier(self.bands(samples.unsqueeze(1)).abs().sum(2) * 4 / lengths.unsqueeze(1).float())
+
+
+def save_kind(directory, name, net, table, files=None):
+    """A trainable package whose input is described by `table`."""
+    torch.manual_seed(3)
+    folder = directory / name
+    folder.mkdir()
+    torch.jit.script(net()).save(str(folder / "model.pt"))
+    sha256 = lambda file: hashlib.sha256((folder / file).read_bytes()).hexdigest()
+    for file, text in (files or {}).items():
+        (folder / file).write_text(text)
+    listed = "".join(f'"{file}" = "{sha256(file)}"\n' for file in files or {})
+    (folder / "model.toml").write_text(
+        f'format = 1\nname = "{name}"\nlicense = "MIT"\ntrainable = true\n[[input]]\n{table}'
+        f'[[output]]\nname = "logits"\nrole = "scores"\nshape = [2]\n'
+        f'[[variant]]\nfile = "model.pt"\nengine = "torchscript"\nprecision = "f32"\nsha256 = "{sha256("model.pt")}"\n'
+        + (f"[files]\n{listed}" if listed else "")
+    )
+
+
+def tokenizer():
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = "[PAD] [UNK] good fine great lovely bad poor dull awful film book".split()
+    made = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    return made.to_str()
+
+
 def net_case(directory):
     """The net on random pictures, its stem frozen."""
     net = save_net(directory, "net", False, "tensor")
@@ -244,6 +296,8 @@ def net_case(directory):
 def main(directory):
     save_net(directory, "norm_net", True, "tensor")
     save_net(directory, "image_net", False, "image")
+    save_kind(directory, "text_net", TextNet, 'name = "text"\nkind = "text"\n[input.text]\nmax_length = 16\n', {"tokenizer.json": tokenizer()})
+    save_kind(directory, "sound_net", SoundNet, 'name = "clip"\nkind = "audio"\n[input.audio]\nsample_rate = 8000\n')
     result = {"x": X.tolist(), "weights": W.tolist(), "slots": SLOTS, "cases": cases(), "net": net_case(directory)}
     (directory / "reference.json").write_text(json.dumps(result))
 
