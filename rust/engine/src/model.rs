@@ -95,8 +95,7 @@ impl Model {
             let shape = declared.shape.iter().map(|n| *n as i64);
             let expected: Vec<i64> = std::iter::once(rows as i64).chain(longest).chain(shape).collect();
             if size != expected {
-                let cause =
-                    format!("output '{}' has shape {size:?}; model.toml declares {expected:?} (rows first)", declared.name);
+                let cause = format!("output '{}' has shape {size:?}; model.toml declares {expected:?} (rows first)", declared.name);
                 return Err(EngineError::model(self.name(), cause));
             }
         }

@@ -1,5 +1,5 @@
 //! Which variant of a package runs: by what the processor has, the precision asked for, and the recorded cosine.
-
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::fs;
 use std::path::PathBuf;

@@ -69,7 +69,8 @@ impl Package {
         }
         let asked = |variant: &&Variant| precision == "fastest" || variant.precision == precision;
         let fallback = |variant: &&Variant| !asked(variant) && variant.precision == "f32";
-        let variants: Vec<_> = self.descriptor.variants.iter().filter(asked).chain(self.descriptor.variants.iter().filter(fallback)).collect();
+        let variants: Vec<_> =
+            self.descriptor.variants.iter().filter(asked).chain(self.descriptor.variants.iter().filter(fallback)).collect();
         let mut refused = Vec::new();
         for variant in variants {
             let why = if variant.engine != EngineKind::Torchscript {

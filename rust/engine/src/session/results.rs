@@ -39,7 +39,8 @@ impl Context<'_> {
         let longest = self.outputs.get(index).and_then(|tensor| tensor.size().get(1).copied()).unwrap_or(0);
         let checked = lengths.into_iter().map(|n| usize::try_from(n).ok().filter(|_| n <= longest));
         checked.collect::<Option<Vec<usize>>>().map(Some).ok_or_else(|| {
-            let cause = format!("output '{}' says that a row has more items than the {longest} of output '{}'", outputs[at].name, output.name);
+            let cause =
+                format!("output '{}' says that a row has more items than the {longest} of output '{}'", outputs[at].name, output.name);
             EngineError::model(&self.package.descriptor.name, cause)
         })
     }
