@@ -63,7 +63,8 @@ impl Trainer {
             })?,
         };
         let sign = if metric.larger_is_better() { 1.0 } else { -1.0 };
-        let better = self.position.best.is_none_or(|best| sign * (value - best) > self.spec.validation.min_delta);
+        let improves = |best| sign * (value - best) > self.spec.validation.min_delta;
+        let better = value.is_finite() && self.position.best.is_none_or(improves);
         if better {
             self.position.best = Some(value);
             self.position.best_epoch = self.position.epoch;

@@ -146,7 +146,11 @@ impl Trainer {
         }
         let sources = Arc::new(Sources::new(&spec, &program, sealed.clone())?);
         let parameters = Parameters::new(&spec, &program)?;
-        let slots = if sealed.rows.slots.is_some() { sealed.slots } else { u32::try_from(spec.batch_rows).unwrap_or(u32::MAX) };
+        let slots = if sealed.rows.slots.is_some() {
+            sealed.slots
+        } else {
+            u32::try_from(spec.batch_rows.min(sealed.rows.len()).max(1)).unwrap_or(u32::MAX)
+        };
         if sealed.rows.slots.is_none() && ranks.world > 1 {
             return Err(EngineError::BadRequest("several workers need the column __slot".into()));
         }

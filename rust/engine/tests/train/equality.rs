@@ -53,23 +53,25 @@ fn net_rows() -> Rows {
 }
 
 #[test]
-fn a_network_with_frozen_layers_equals_python() {
+fn networks_with_frozen_layers_and_with_batch_normalisation_equal_python() {
     let (all, directory) = reference();
-    let net = &all["net"];
-    let mut spec = net["spec"].clone();
-    spec["program"]["package"] = json!(directory.join("net"));
-    let rows = net_rows();
-    let everything: Vec<usize> = (0..rows.x.len()).collect();
-    // Nested lists reach the program through the same preparation as in inference: here flat lists of the declared shape.
-    let feed = nested_feed(&rows, &everything);
-    let ranks = std::sync::Arc::new(flambeau_engine::train::Ranks::alone());
-    let mut trainer = crate::support::open(&feed, &ranks, &spec).unwrap();
-    let progress = finish(&mut trainer).unwrap();
-    let expected: Parameters = net["parameters"].as_object().unwrap().iter().map(|(name, values)| (name.clone(), floats(values))).collect();
-    let apart = difference(&parameters(&trainer), &expected);
-    assert!(apart <= TOLERANCE, "parameters are {apart} apart");
-    for (row, expected) in progress.history.iter().zip(numbers(&net["losses"])) {
-        assert!((row.train_loss.unwrap() - expected).abs() < 1e-5);
+    for name in ["net", "norm_net"] {
+        let net = &all[name];
+        let mut spec = net["spec"].clone();
+        spec["program"]["package"] = json!(directory.join(name));
+        let rows = net_rows();
+        let everything: Vec<usize> = (0..rows.x.len()).collect();
+        let ranks = std::sync::Arc::new(flambeau_engine::train::Ranks::alone());
+        let mut trainer = crate::support::open(&nested_feed(&rows, &everything), &ranks, &spec).unwrap();
+        let progress = finish(&mut trainer).unwrap();
+        let expected: Parameters =
+            net["parameters"].as_object().unwrap().iter().map(|(name, values)| (name.clone(), floats(values))).collect();
+        let apart = difference(&parameters(&trainer), &expected);
+        println!("{name}: largest difference to Python torch: {apart}");
+        assert!(apart <= TOLERANCE, "{name}: parameters are {apart} apart");
+        for (row, expected) in progress.history.iter().zip(numbers(&net["losses"])) {
+            assert!((row.train_loss.unwrap() - expected).abs() < 1e-5, "{name}");
+        }
     }
 }
 

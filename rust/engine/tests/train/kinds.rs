@@ -68,7 +68,7 @@ fn wav(samples: &[i16]) -> Vec<u8> {
 #[test]
 fn sounds_of_different_lengths_are_learnt_from() {
     let clip = |i: usize| {
-        let frequency = if i % 2 == 0 { 0.1 } else { 1.5 };
+        let frequency = if i.is_multiple_of(2) { 0.1 } else { 1.5 };
         let samples: Vec<i16> = (0..400 + 37 * (i % 9)).map(|t| ((t as f64 * frequency + i as f64).sin() * 12_000.0) as i16).collect();
         wav(&samples)
     };
