@@ -32,3 +32,13 @@ def test_regression_on_a_real_table(tmp_path: Path) -> None:
 def test_fine_tuning_beside_a_head_alone(tmp_path: Path) -> None:
     figures = example("fine_tuning", tmp_path, "--out", tmp_path, "--epochs", "2", seconds=900)
     assert all(way["accuracy"] > 0.5 for way in figures.values())
+
+
+def test_a_text_classifier_over_definitions(tmp_path: Path) -> None:
+    figures = example("text_classes", tmp_path, "--out", tmp_path)
+    assert figures["held"] == 700 and figures["accuracy"] > 0.88
+
+
+def test_a_speaker_classifier_over_meetings(tmp_path: Path) -> None:
+    figures = example("speakers", tmp_path, "--out", tmp_path)
+    assert figures["speakers"] == 13 and figures["accuracy"] > 0.6 and figures["majority"] < 0.3
