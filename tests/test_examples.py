@@ -37,7 +37,7 @@ def test_an_example_runs(command: str, tmp_path: Path) -> None:
 def test_every_example_is_run() -> None:
     helpers = {"photos.py", "gallery.py", "pictures.py", "real_data.py", "session.py"}
     listed = {command.split()[0] for command in EXAMPLES} | {"demo.py"}
-    trained = {"transfer_learning.py", "fine_tuning.py", "regression.py", "text_classes.py"}  # test_training_examples.py
+    trained = {"transfer_learning.py", "fine_tuning.py", "regression.py", "text_classes.py", "speakers.py"}  # test_training_examples.py
     assert {path.name for path in (ROOT / "examples").glob("*.py")} - helpers - trained == listed
 
 
