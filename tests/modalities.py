@@ -1,7 +1,7 @@
 """One input of each modality, and how to ask for it: shared by the tests that hold all surfaces to the same numbers.
 
 What lives here: `inputs` (a photo, a text, half a minute of a meeting, four numbers), `CALLS` (what is asked of which
-model), `packages` (model to package), `as_bytes` (a result as its exact bits).
+model), `packages` (model to package), `stage` (the ML stage that asks it), `as_bytes` (a result as its exact bits).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from pyspark.ml import Transformer
 from support import MODELS, PACKAGES, PHOTOS
 
 CALLS = {
@@ -24,6 +25,17 @@ CALLS = {
 def packages() -> dict[str, str]:
     """Model -> its package."""
     return {model: str((PACKAGES if model == "tiny" else MODELS) / model) for _, model in CALLS.values()}
+
+
+def stage(name: str, column: str, package: str) -> Transformer:
+    """The Spark ML stage that gives the features of one modality in the column `out`."""
+    from flambeau.ml import DeepAudioFeaturizer, DeepImageFeaturizer, DeepTextFeaturizer, TorchModelTransformer
+
+    if name == "numbers":
+        mapped = {"inputMapping": {"numbers": "x"}, "outputMapping": {"features": "out"}}
+        return TorchModelTransformer(model=package, outputType="array", **mapped)
+    kinds = {"image": DeepImageFeaturizer, "text": DeepTextFeaturizer, "audio": DeepAudioFeaturizer}
+    return kinds[name](inputCol=column, outputCol="out", modelName=package, outputType="array")
 
 
 def inputs(meetings: Path) -> Mapping[str, object]:

@@ -17,7 +17,6 @@ from support import PROGRAMS, ROOT, connect_server, environment, run
 
 import flambeau
 from flambeau import functions as F
-from flambeau.ml import DeepAudioFeaturizer, DeepImageFeaturizer, DeepTextFeaturizer, TorchModelTransformer
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -79,16 +78,9 @@ def test_scala(spark: SparkSession, table: str, expected: Bits) -> None:
 
 def test_ml_stages(spark: SparkSession, table: str, expected: Bits) -> None:
     rows = spark.read.parquet(table)
-    stages = {"image": DeepImageFeaturizer, "text": DeepTextFeaturizer, "audio": DeepAudioFeaturizer}
 
     def call(name: str, column: str, package: str) -> DataFrame:
-        if name == "numbers":
-            stage = TorchModelTransformer(
-                model=package, inputMapping={"numbers": "x"}, outputMapping={"features": "out"}, outputType="array"
-            )
-        else:
-            stage = stages[name](inputCol=column, outputCol="out", modelName=package, outputType="array")
-        return stage.transform(rows).select("out")
+        return modalities.stage(name, column, package).transform(rows).select("out")
 
     assert each(rows, call) == expected
 
@@ -120,4 +112,4 @@ def test_connect(table: str, expected: Bits, tmp_path: Path) -> None:
         client = environment(PYTHONPATH=str(ROOT / "python"), SPARK_REMOTE=address)
         done = run([sys.executable, PROGRAMS / "same_numbers_client.py", table], tmp_path, client)
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found == {"functions": expected, "sql": expected, "named": expected}
+    assert found == {"functions": expected, "sql": expected, "named": expected, "stages": expected}

@@ -45,3 +45,23 @@ def test_a_stream_of_photos_is_classified_as_they_arrive(
     assert rows["chelsea.png"][0].label in photos["chelsea.png"]
     assert rows["lion.jpg"][0].label in photos["lion.jpg"]
     assert rows["note.jpg"] is None and len(rows) == 3
+
+
+def test_many_micro_batches_load_one_model_and_leave_nothing(
+    spark: SparkSession, photos: dict[str, tuple[str, ...]], tmp_path: Path
+) -> None:
+    stats = spark._jvm.io.flambeau.bridge.NativeStats
+    arriving = tmp_path / "arriving"
+    arriving.mkdir()
+    for photo in sorted(photos)[:6]:
+        shutil.copy(PHOTOS / photo, arriving)
+    source = spark.readStream.format("binaryFile").schema(SCHEMA).option("maxFilesPerTrigger", 1)
+    features = source.load(arriving.as_uri()).select(F.featurize("content", MODEL).alias("f"))
+    query = features.writeStream.format("parquet").option("checkpointLocation", str(tmp_path / "checkpoint"))
+    loads, in_memory = int(stats.modelLoads()), int(stats.modelsInMemory())
+    stream = query.trigger(availableNow=True).start(str(tmp_path / "out"))
+    stream.awaitTermination()
+    assert sum(progress["numInputRows"] > 0 for progress in stream.recentProgress) == 6
+    assert int(stats.modelLoads()) <= loads + 1 and int(stats.modelsInMemory()) <= in_memory + 1
+    assert int(stats.liveHandles()) == 0
+    assert spark.read.parquet(str(tmp_path / "out")).count() == 6

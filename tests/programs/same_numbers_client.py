@@ -1,4 +1,4 @@
-"""The features of every modality over Spark Connect, as functions, as SQL and as registered names; prints their bits as JSON.
+"""The features of every modality over Spark Connect, as functions, as SQL, as registered names and as ML stages; prints their bits as JSON.
 
 same_numbers_client.py TABLE     (SPARK_REMOTE says where the server is)
 """
@@ -22,7 +22,7 @@ def main(table: str) -> None:
     spark = SparkSession.builder.getOrCreate()
     rows = spark.read.parquet(table)
     rows.createOrReplaceTempView("inputs")
-    found: dict[str, dict[str, str]] = {"functions": {}, "sql": {}, "named": {}}
+    found: dict[str, dict[str, str]] = {"functions": {}, "sql": {}, "named": {}, "stages": {}}
     for name, (column, model) in modalities.CALLS.items():
         package = modalities.packages()[model]
         flambeau.register(spark, f"own_{name}", package)
@@ -30,6 +30,7 @@ def main(table: str) -> None:
             "functions": rows.select(F.featurize(column, package)),
             "sql": spark.sql(f"SELECT featurize({column}, '{package}') FROM inputs"),
             "named": spark.sql(f"SELECT own_{name}({column}) FROM inputs"),
+            "stages": modalities.stage(name, column, package).transform(rows).select("out"),
         }
         for surface, query in queries.items():
             found[surface][name] = modalities.as_bytes(query.head()[0])
