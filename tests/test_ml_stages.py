@@ -167,7 +167,8 @@ def test_over_connect(tmp_path: Path) -> None:
     assert len(result["fitted"]) == 40 and result["refitted"] == result["fitted"]
     assert result["metrics"][0] == 1.0 > result["metrics"][1]
     assert result["bestLoaded"] == result["best"]
-    assert result["trained"] == result["labels"] == result["retrained"]
+    assert result["trained"] == result["labels"]
+    assert (tmp_path / "trained" / "package" / "model.toml").is_file()
 
 
 def test_a_session_without_the_extension_is_told_so(tmp_path: Path) -> None:
