@@ -155,10 +155,20 @@ class ModelLocationsSuite extends FlambeauSuite {
       Using.resource(Files.list(noop))(_.forEach(file => Files.copy(file, place.resolve(file.getFileName), StandardCopyOption.REPLACE_EXISTING)))
       assertFails("FLAMBEAU_NATIVE", "must not be negative")(
         rowsOf(s"SELECT featurize(v, '$scheme$place') FROM VALUES (array(-1, 2, 3, 4)) AS t(v)"))
-      // What was planned before and never run fails rather than giving the other model's numbers, or gives the numbers planned.
-      if (scheme.isEmpty) assertFails("FLAMBEAU_BAD_MODEL", "changed since the query was planned")(planned.collect())
-      else assert(planned.head().get(0) == Expected)
+      // What was planned before gives the numbers planned: that content is in memory still.
+      assert(planned.head().get(0) == Expected)
     }
+  }
+
+  test("content that changed after the plan and was never in memory fails rather than giving the other model's numbers") {
+    val place = copyOfTiny("never-loaded")
+    val manifest = place.resolve("model.toml")
+    val own = Files.readString(manifest).replace("A test package of Flambeau", "never loaded")
+    Files.writeString(manifest, own)
+    val planned = spark.sql(s"SELECT featurize(array(1, 2, 3, 4), '$place') FROM range(1)")
+    planned.queryExecution.analyzed
+    Files.writeString(manifest, own.replace("never loaded", "changed"))
+    assertFails("FLAMBEAU_BAD_MODEL", "changed since the query was planned")(planned.collect())
   }
 
   test("models.allow bounds every kind of place") {
