@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "models")]
@@ -35,6 +37,19 @@ def open_session(name: str, **settings: str) -> SparkSession:
     for key, value in {**quiet, **settings}.items():
         builder.config(key, value)
     return builder.getOrCreate()
+
+
+def print_figures(name: str, train: Callable[[SparkSession], dict[str, Any]], least_accuracy: float) -> int:
+    """Runs a training example on two cores and prints its figures as JSON; the exit code, 0 from `least_accuracy` on."""
+    from pyspark.sql import SparkSession
+
+    spark = flambeau.configure(SparkSession.builder.master("local[2]").appName(name)).getOrCreate()
+    try:
+        figures = train(spark)
+    finally:
+        spark.stop()
+    print(json.dumps(figures))
+    return 0 if figures["accuracy"] >= least_accuracy else 1
 
 
 def model(name: str) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import struct
 import sys
 import tarfile
@@ -29,7 +28,6 @@ from pyspark.ml.evaluation import MulticlassClassificationEvaluator
 from pyspark.ml.feature import StringIndexer
 from pyspark.sql import SparkSession
 
-import flambeau
 import archives
 import session
 from flambeau.ml import TorchClassifier
@@ -139,13 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.parse_args(arguments)
     model = session.MODELS / session.model("resemblyzer")
-    spark = flambeau.configure(SparkSession.builder.master("local[2]").appName("speakers")).getOrCreate()
-    try:
-        figures = train(spark, model)
-    finally:
-        spark.stop()
-    print(json.dumps(figures))
-    return 0 if figures["accuracy"] >= LEAST_ACCURACY else 1
+    return session.print_figures("speakers", lambda spark: train(spark, model), LEAST_ACCURACY)
 
 
 if __name__ == "__main__":

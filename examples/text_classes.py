@@ -9,7 +9,6 @@ head over the embeddings of all-MiniLM-L6-v2, made once inside the executors; th
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ from pyspark.ml.evaluation import MulticlassClassificationEvaluator
 from pyspark.ml.feature import StringIndexer
 from pyspark.sql import SparkSession
 
-import flambeau
 import real_data
 import session
 from flambeau.ml import TorchClassifier
@@ -54,13 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.parse_args(arguments)
     model = session.MODELS / session.model("minilm_l6_v2")
-    spark = flambeau.configure(SparkSession.builder.master("local[2]").appName("words")).getOrCreate()
-    try:
-        figures = train(spark, model)
-    finally:
-        spark.stop()
-    print(json.dumps(figures))
-    return 0 if figures["accuracy"] >= LEAST_ACCURACY else 1
+    return session.print_figures("words", lambda spark: train(spark, model), LEAST_ACCURACY)
 
 
 if __name__ == "__main__":

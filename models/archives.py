@@ -20,13 +20,17 @@ import recipe
 
 
 @dataclass(frozen=True)
-class Sdist:
-    """The source archive of a PyPI project."""
+class _Release:
+    """A release of a project, pinned."""
 
     project: str
     version: str
     sha256: str
     license: str
+
+
+class Sdist(_Release):
+    """The source archive of a PyPI project."""
 
     @property
     def file(self) -> str:
@@ -60,14 +64,8 @@ class Jar:
         _run([*command, f"-DoutputDirectory={folder}"])
 
 
-@dataclass(frozen=True)
-class Npm:
+class Npm(_Release):
     """A package of the npm registry."""
-
-    project: str
-    version: str
-    sha256: str
-    license: str
 
     @property
     def file(self) -> str:

@@ -11,6 +11,7 @@ use jni::objects::{JClass, JLongArray, JString};
 use jni::sys::jlong;
 use jni::{Env, NativeMethod, native_method};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::failure::{self, Failure, ThrowNative};
 use crate::training::{
@@ -66,6 +67,11 @@ const REGISTER: NativeMethod = native_method! {
 /// What an export gives.
 pub(crate) type Answer<T> = Result<T, Failure>;
 
+/// An argument that comes as JSON.
+pub(crate) fn parsed<T: DeserializeOwned>(env: &mut Env<'_>, text: &JString<'_>) -> Answer<T> {
+    Ok(serde_json::from_str(&text.try_to_string(env)?)?)
+}
+
 fn register_natives<'local>(env: &mut Env<'local>, class: JClass<'local>) -> Answer<()> {
     failure::prepare(env)?;
     jlog::prepare(env)?;
@@ -87,7 +93,7 @@ struct StartSettings {
 
 fn start<'local>(env: &mut Env<'local>, _class: JClass<'local>, settings: JString<'local>) -> Answer<JString<'local>> {
     static ONCE: Once = Once::new();
-    let settings: StartSettings = serde_json::from_str(&settings.try_to_string(env)?)?;
+    let settings: StartSettings = parsed(env, &settings)?;
     let mut outcome = Ok(());
     ONCE.call_once(|| {
         jlog::set_level(&settings.log_level);
@@ -129,7 +135,7 @@ fn wrap_program<'local>(
     program: JString<'local>,
     hashes: JString<'local>,
 ) -> Answer<JString<'local>> {
-    let hashes = serde_json::from_str(&hashes.try_to_string(env)?)?;
+    let hashes = parsed(env, &hashes)?;
     let wrapped = package::wrap(&place.try_to_string(env)?, &description.try_to_string(env)?, &program.try_to_string(env)?, &hashes)?;
     Ok(env.new_string(wrapped.to_string())?)
 }
@@ -141,7 +147,7 @@ fn open_model<'local>(
     options: JString<'local>,
 ) -> Answer<jlong> {
     let directory = directory.try_to_string(env)?;
-    let options: ModelOptions = serde_json::from_str(&options.try_to_string(env)?)?;
+    let options: ModelOptions = parsed(env, &options)?;
     Ok(handles::add_model(registry::open(Path::new(&directory), &options)?))
 }
 
@@ -153,7 +159,7 @@ fn open_session<'local>(
     request: JString<'local>,
 ) -> Answer<jlong> {
     let fields = arrow::take_schema(schema)?;
-    let request: Request = serde_json::from_str(&request.try_to_string(env)?)?;
+    let request: Request = parsed(env, &request)?;
     Ok(handles::add_session(Session::new(handles::model(model)?, fields, request)?))
 }
 

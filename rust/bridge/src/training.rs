@@ -9,17 +9,12 @@ use flambeau_engine::train::{Feed, FeedSpec, GroupSpec, GroupsSpec, PublishSpec,
 use jni::Env;
 use jni::objects::{JClass, JString};
 use jni::sys::jlong;
-use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::exports::Answer;
+use crate::exports::{Answer, parsed};
 use crate::failure::Failure;
 use crate::{arrow, handles};
-
-fn parsed<T: DeserializeOwned>(env: &mut Env<'_>, text: &JString<'_>) -> Answer<T> {
-    Ok(serde_json::from_str(&text.try_to_string(env)?)?)
-}
 
 pub(crate) fn open_feed<'local>(env: &mut Env<'local>, _class: JClass<'local>, spec: JString<'local>, schema: jlong) -> Answer<jlong> {
     // Taken first, so that it is released whatever the specification says.

@@ -47,12 +47,15 @@ impl Context<'_> {
 
     /// Output `index` as contiguous values of one kind, rows one after another.
     fn values<T: memory::TensorElement>(&self, index: usize, kind: Kind) -> Result<Vec<T>, EngineError> {
+        self.items(index, None, kind)
+    }
+
+    /// As [`Context::values`]; where rows differ in length, of as many items of each row as `lengths` says.
+    fn items<T: memory::TensorElement>(&self, index: usize, lengths: Option<&[usize]>, kind: Kind) -> Result<Vec<T>, EngineError> {
         let Some(tensor) = self.outputs.get(index) else { return Ok(Vec::new()) };
         let torch = |error| EngineError::torch(&self.package.descriptor.name, error);
-        let own = self.lengths(index)?.map(|lengths| own_items(tensor, &lengths)).transpose().map_err(torch)?;
-        copied(own.as_ref().unwrap_or(tensor), kind)
-            .map_err(|error| EngineError::torch(&self.package.descriptor.name, error))?
-            .ok_or_else(|| internal("an output is not dense"))
+        let own = lengths.map(|lengths| own_items(tensor, lengths)).transpose().map_err(torch)?;
+        copied(own.as_ref().unwrap_or(tensor), kind).map_err(torch)?.ok_or_else(|| internal("an output is not dense"))
     }
 }
 
@@ -147,9 +150,10 @@ pub(super) fn everything(context: &Context) -> Result<ArrayRef, EngineError> {
     let outputs = &context.package.descriptor.outputs;
     let mut columns = Vec::with_capacity(outputs.len());
     for (index, output) in outputs.iter().enumerate() {
-        let values = leaf(context, index, output.dtype)?;
+        let lengths = context.lengths(index)?;
+        let values = leaf(context, index, lengths.as_deref(), output.dtype)?;
         let too_many = || internal("an output exceeds 2^31 values a batch; lower spark.flambeau.batch.rows");
-        let column = if let Some(lengths) = context.lengths(index)? {
+        let column = if let Some(lengths) = lengths {
             nested::ragged(values, &output.shape, &lengths, context.present).ok_or_else(too_many)?
         } else if output.shape.is_empty() {
             scalars(&values, context.present)?
@@ -164,10 +168,10 @@ pub(super) fn everything(context: &Context) -> Result<ArrayRef, EngineError> {
 }
 
 /// The values of one output in the nearest type that Spark has: f16 and bf16 become f32, u8 a 16-bit integer.
-fn leaf(context: &Context, index: usize, dtype: Dtype) -> Result<ArrayRef, EngineError> {
+fn leaf(context: &Context, index: usize, lengths: Option<&[usize]>, dtype: Dtype) -> Result<ArrayRef, EngineError> {
     macro_rules! primitive {
         ($arrow:ty, $kind:ident) => {
-            Arc::new(PrimitiveArray::<$arrow>::new(ScalarBuffer::from(context.values(index, Kind::$kind)?), None))
+            Arc::new(PrimitiveArray::<$arrow>::new(ScalarBuffer::from(context.items(index, lengths, Kind::$kind)?), None))
         };
     }
     Ok(match dtype {
@@ -177,7 +181,7 @@ fn leaf(context: &Context, index: usize, dtype: Dtype) -> Result<ArrayRef, Engin
         Dtype::I32 => primitive!(Int32Type, Int),
         Dtype::I16 | Dtype::U8 => primitive!(Int16Type, Int16),
         Dtype::I8 => primitive!(Int8Type, Int8),
-        Dtype::Bool => Arc::new(BooleanArray::from(context.values::<bool>(index, Kind::Bool)?)),
+        Dtype::Bool => Arc::new(BooleanArray::from(context.items::<bool>(index, lengths, Kind::Bool)?)),
     })
 }
 
