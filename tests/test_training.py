@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import sys
@@ -19,7 +20,18 @@ from pyspark.ml.evaluation import MulticlassClassificationEvaluator
 from pyspark.ml.functions import array_to_vector, vector_to_array
 from pyspark.ml.tuning import CrossValidator, ParamGridBuilder, TrainValidationSplit
 from pyspark.sql.functions import col
-from support import PROGRAMS, ROOT, environment, executor_logs, run, spark_home, wait_until
+from support import (
+    PROGRAMS,
+    ROOT,
+    SPARK,
+    background,
+    environment,
+    executor_logs,
+    free_port,
+    run,
+    spark_home,
+    wait_until,
+)
 from torch import nn
 
 import flambeau
@@ -38,6 +50,8 @@ from flambeau.ml import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyspark.sql import DataFrame, SparkSession
 
 
@@ -304,6 +318,32 @@ def test_two_executors_train_what_one_does(cluster: Any) -> None:
     result, _ = cluster("same")
     assert result["spread"] > 0.5 and result["distance"] < 1e-3 and result["epochs"] == 8
     assert result["kept"] == [f"step-{125 * epoch:012d}.checkpoint" for epoch in (5, 6, 7)]
+
+
+@contextlib.contextmanager
+def standalone(folder: Path) -> Iterator[str]:
+    """A standalone master and two workers of one core each; gives the master's URL."""
+    port = free_port()
+    env = environment(SPARK_HOME=str(SPARK), SPARK_WORKER_DIR=str(folder / "workers"))
+    url = f"spark://127.0.0.1:{port}"
+    deploy, launcher = "org.apache.spark.deploy", SPARK / "bin" / "spark-class"
+    at = ["--host", "127.0.0.1", "--webui-port", "0"]
+    with contextlib.ExitStack() as servers:
+        log = folder / "master.log"
+        master = [launcher, f"{deploy}.master.Master", *at, "--port", str(port)]
+        servers.enter_context(background(master, folder, log, env))
+        wait_until(lambda: "New state: ALIVE" in log.read_text(errors="replace"), "the master is up", 60)
+        for number in (1, 2):
+            worker = [launcher, f"{deploy}.worker.Worker", *at, "--cores", "1", "--memory", "1g", url]
+            servers.enter_context(background(worker, folder, folder / f"worker-{number}.log", env))
+        wait_until(lambda: log.read_text(errors="replace").count("Registering worker") == 2, "the workers are up", 60)
+        yield url
+
+
+def test_a_standalone_cluster_trains_what_one_worker_does(cluster: Any, tmp_path: Path) -> None:
+    with standalone(tmp_path) as master:
+        result, _ = cluster("same", master)
+    assert result["spread"] > 0.5 and result["distance"] < 1e-3 and result["epochs"] == 8
 
 
 def test_a_killed_executor_costs_no_more_than_an_epoch(cluster: Any) -> None:

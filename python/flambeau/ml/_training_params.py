@@ -16,6 +16,7 @@ from pyspark.ml.param.shared import (
     HasProbabilityCol,
     HasRawPredictionCol,
     HasSeed,
+    HasThresholds,
     HasValidationIndicatorCol,
     HasWeightCol,
 )
@@ -82,6 +83,7 @@ class ClassifierKeywords(HeadKeywords, total=False):
 
     probabilityCol: str
     rawPredictionCol: str
+    thresholds: list[float] | None
     classWeights: list[float] | None
     balance: bool
     labelSmoothing: float
@@ -102,6 +104,7 @@ class EstimatorKeywords(TrainingKeywords, total=False):
     featuresCol: str
     probabilityCol: str
     rawPredictionCol: str
+    thresholds: list[float] | None
     modelName: Model | None
     inputMapping: Mapping[str, str] | None
     outputName: str | None
@@ -257,7 +260,7 @@ class HeadParams(TrainingParams, HasFeaturesCol):
         }
 
 
-class HasClasses(HasProbabilityCol, HasRawPredictionCol, Keywords):
+class HasClasses(HasProbabilityCol, HasRawPredictionCol, HasThresholds, Keywords):
     """How classes count, and the columns of their scores."""
 
     classWeights: Param[list[float]] = param(

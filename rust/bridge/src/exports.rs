@@ -44,7 +44,7 @@ methods! {
     "sealFeed" => { static fn seal_feed(feed: jlong) -> JString },
     "openStore" => { static fn open_store(spec: JString) -> jlong },
     "storePort" => { static fn store_port(store: jlong) -> jlong },
-    "openGroup" => { static fn open_group(spec: JString) -> jlong },
+    "openGroup" => { static fn open_group(feed: jlong, spec: JString) -> jlong },
     "openTrainer" => { static fn open_trainer(feed: jlong, group: jlong, spec: JString) -> jlong },
     "runTrainer" => { static fn run_trainer(trainer: jlong, max_millis: jlong) -> JString },
     "saveCheckpoint" => { static fn save_checkpoint(trainer: jlong, file: JString) },

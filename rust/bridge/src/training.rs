@@ -43,10 +43,12 @@ pub(crate) fn store_port<'local>(_env: &mut Env<'local>, _class: JClass<'local>,
     Ok(i64::from(handles::store(store)?.port()))
 }
 
-pub(crate) fn open_group<'local>(env: &mut Env<'local>, _class: JClass<'local>, spec: JString<'local>) -> Answer<jlong> {
+/// `feed`: the worker's own; cancelling it ends the wait for the others.
+pub(crate) fn open_group<'local>(env: &mut Env<'local>, _class: JClass<'local>, feed: jlong, spec: JString<'local>) -> Answer<jlong> {
     let spec: GroupSpec = parsed(env, &spec)?;
+    let feed = handles::feed(feed)?;
     let store = spec.store.map(handles::store).transpose()?;
-    Ok(handles::add_group(Ranks::join(&spec, store.as_deref())?))
+    Ok(handles::add_group(Ranks::join(&spec, store.as_deref(), feed.cancelled())?))
 }
 
 pub(crate) fn open_trainer<'local>(

@@ -102,7 +102,7 @@ fn main() {
             let (store, spec) = (&store, spec.clone());
             scope.spawn(move || {
                 let member = GroupSpec { rank, world, host: "127.0.0.1".into(), port, own_host: None, timeout_ms: 60_000, store: None };
-                let ranks = Arc::new(Ranks::join(&member, (rank == 0).then_some(store)).unwrap());
+                let ranks = Arc::new(Ranks::join(&member, (rank == 0).then_some(store), &AtomicBool::new(false)).unwrap());
                 let feed = feed(HEAD_ROWS, FEATURES, &json!([FEATURES]), 5, rank, world);
                 let history = run(&feed, &ranks, spec);
                 if rank == 0 {

@@ -8,7 +8,9 @@
 
 #include <chrono>
 #include <memory>
+#include <string>
 #include <thread>
+#include <vector>
 
 namespace {
 
@@ -27,6 +29,8 @@ struct Pending {
   c10::intrusive_ptr<c10d::Work> work;
 };
 
+std::string arrived(int32_t rank) { return "flambeau/arrived/" + std::to_string(rank); }
+
 }  // namespace
 
 extern "C" {
@@ -43,6 +47,23 @@ void* flb_store_open(const char* host, int32_t port, bool serve, int64_t timeout
     store->tcp = c10::make_intrusive<c10d::TCPStore>(std::string(host), options);
     store->tcp->setTimeout(Millis(timeout_ms));
     return store.release();
+  });
+}
+
+// Says that this rank is here.
+void flb_store_arrive(void* store, int32_t rank, FlbError* error) {
+  flambeau::guarded<int>(error, 0, [&] {
+    static_cast<Store*>(store)->tcp->set(arrived(rank), std::vector<uint8_t>{1});
+    return 0;
+  });
+}
+
+// Whether all ranks have said that they are here. Does not wait for them.
+bool flb_store_all_arrived(void* store, int32_t world, FlbError* error) {
+  return flambeau::guarded<bool>(error, false, [&] {
+    std::vector<std::string> keys;
+    for (int32_t rank = 0; rank < world; rank++) keys.push_back(arrived(rank));
+    return static_cast<Store*>(store)->tcp->check(keys);
   });
 }
 

@@ -39,6 +39,29 @@ impl Store {
         Self::open(host, port, false, deadline)
     }
 
+    /// Says that `rank` is here.
+    ///
+    /// # Errors
+    /// The store is gone.
+    pub fn arrive(&self, rank: usize) -> Result<(), TorchError> {
+        let mut failure = ffi::FlbError::none();
+        // SAFETY: the store is live and `failure` writable.
+        unsafe { ffi::flb_store_arrive(self.raw.as_ptr(), number(rank), &raw mut failure) };
+        error::take(failure)
+    }
+
+    /// Whether all ranks of `world` have said that they are here; does not wait for them.
+    ///
+    /// # Errors
+    /// The store is gone.
+    pub fn all_arrived(&self, world: usize) -> Result<bool, TorchError> {
+        let mut failure = ffi::FlbError::none();
+        // SAFETY: the store is live and `failure` writable.
+        let all = unsafe { ffi::flb_store_all_arrived(self.raw.as_ptr(), number(world), &raw mut failure) };
+        error::take(failure)?;
+        Ok(all)
+    }
+
     fn open(host: &str, port: u16, serve: bool, deadline: Duration) -> Result<Self, TorchError> {
         let host = text(host)?;
         let mut failure = ffi::FlbError::none();
@@ -83,7 +106,6 @@ impl Group {
     /// A rank that does not come before the deadline, which holds for every later wait too.
     pub fn join(store: &Store, rank: usize, world: usize, own_host: &str, deadline: Duration) -> Result<Self, TorchError> {
         let host = text(own_host)?;
-        let number = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
         let mut failure = ffi::FlbError::none();
         let (rank, world, millis) = (number(rank), number(world), millis(deadline));
         // SAFETY: the store is live, `host` NUL-terminated, `failure` writable; the C++ side keeps its own store reference.
@@ -140,6 +162,10 @@ impl Drop for Pending {
         // SAFETY: `raw` came from flb_group_all_reduce and is freed once, here; the group holds its own reference.
         unsafe { ffi::flb_pending_free(self.raw.as_ptr()) };
     }
+}
+
+fn number(n: usize) -> i32 {
+    i32::try_from(n).unwrap_or(i32::MAX)
 }
 
 fn millis(time: Duration) -> i64 {

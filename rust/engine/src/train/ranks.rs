@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flambeau_torch_ext::{Group, Pending, Store, TorchError};
 use serde::Deserialize;
@@ -16,6 +16,9 @@ use crate::EngineError;
 
 /// Elements of one sum: 25 MB of f32, as PyTorch's buckets are.
 const BUCKET_ELEMENTS: i64 = 25 * 1024 * 1024 / 4;
+
+/// Pause between two looks whether all have come.
+const MEET: Duration = Duration::from_millis(5);
 
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -84,8 +87,8 @@ impl Ranks {
     /// Joins, and waits for all others. `store`: rank 0's own.
     ///
     /// # Errors
-    /// Workers that do not come before the deadline.
-    pub fn join(spec: &GroupSpec, store: Option<&Store>) -> Result<Self, EngineError> {
+    /// Workers that do not come before the deadline; a cancellation.
+    pub fn join(spec: &GroupSpec, store: Option<&Store>, cancelled: &AtomicBool) -> Result<Self, EngineError> {
         if spec.world == 0 || spec.rank >= spec.world {
             return Err(EngineError::BadRequest(format!("there is no rank {} of {}", spec.rank, spec.world)));
         }
@@ -103,6 +106,18 @@ impl Ranks {
                 &client
             }
         };
+        // Gloo's own joining cannot be cancelled, so it begins when nobody is missing any more.
+        store.arrive(spec.rank).map_err(fail)?;
+        let since = Instant::now();
+        while !store.all_arrived(spec.world).map_err(fail)? {
+            if cancelled.load(Ordering::Relaxed) {
+                return Err(EngineError::Cancelled);
+            }
+            if since.elapsed() >= deadline {
+                return Err(fail(TorchError::Failed(format!("not all workers came within {} s", deadline.as_secs()))));
+            }
+            std::thread::sleep(MEET);
+        }
         let own = spec.own_host.as_ref().unwrap_or(&spec.host);
         let group = Group::join(store, spec.rank, spec.world, own, deadline).map_err(fail)?;
         Ok(Self { rank: spec.rank, world: spec.world, group: Mutex::new(Some(group)) })
@@ -211,8 +226,25 @@ mod tests {
     }
 
     #[test]
+    fn waiting_for_a_rank_that_does_not_come_can_be_cancelled_and_has_a_deadline() {
+        let spec = |timeout_ms| GroupSpec { rank: 0, world: 2, host: "127.0.0.1".into(), port: 0, own_host: None, timeout_ms, store: None };
+        let store = StoreSpec { host: "127.0.0.1".into(), timeout_ms: 600_000 }.open().unwrap();
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let for_thread = cancelled.clone();
+        let canceller = std::thread::spawn(move || {
+            std::thread::sleep(LOOK);
+            for_thread.store(true, Ordering::Relaxed);
+        });
+        let joined = Ranks::join(&spec(600_000), Some(&store), &cancelled);
+        assert!(matches!(joined, Err(EngineError::Cancelled)));
+        canceller.join().unwrap();
+        let late = Ranks::join(&spec(20), Some(&store), &AtomicBool::new(false));
+        assert_eq!(late.err().map(|e| e.kind()), Some("peer"));
+    }
+
+    #[test]
     fn a_rank_that_is_not_in_the_world_is_refused() {
         let spec = GroupSpec { rank: 2, world: 2, host: String::new(), port: 0, own_host: None, timeout_ms: 1, store: None };
-        assert_eq!(Ranks::join(&spec, None).err().map(|e| e.kind()), Some("bad_request"));
+        assert_eq!(Ranks::join(&spec, None, &AtomicBool::new(false)).err().map(|e| e.kind()), Some("bad_request"));
     }
 }

@@ -120,6 +120,27 @@ fn trained(spec: &serde_json::Value, case: &serde_json::Value) -> Parameters {
     parameters(&trainer)
 }
 
+/// Products are rounded to 8 bits by the same kernels; sums around them are in f32 on both sides.
+const BF16_TOLERANCE: f32 = 2e-3;
+
+#[test]
+fn bf16_equals_python_under_autocast() {
+    let (all, _) = reference();
+    for case in all["bf16_cases"].as_array().unwrap() {
+        let mut trainer = alone(&rows(&case["labels"], false), &case["spec"]);
+        let progress = finish(&mut trainer).unwrap();
+        let layers = parameters(&trainer).len() / 2;
+        let keys = (0..layers).flat_map(|i| [format!("weight_{i}"), format!("bias_{i}")]);
+        let expected: Parameters = keys.zip(case["parameters"].as_array().unwrap().iter().map(floats)).collect();
+        let apart = difference(&parameters(&trainer), &expected);
+        println!("{}: largest difference to Python torch: {apart}", case["name"]);
+        assert!(apart <= BF16_TOLERANCE, "{}: parameters are {apart} apart", case["name"]);
+        for (row, expected) in progress.history.iter().zip(numbers(&case["losses"])) {
+            assert!((row.train_loss.unwrap() - expected).abs() <= 1e-3 * expected, "{}: {row:?}, expected {expected}", case["name"]);
+        }
+    }
+}
+
 #[test]
 fn bf16_learns_nearly_the_same() {
     let (all, _) = reference();

@@ -38,6 +38,7 @@ const PYTHON_RANK: &str = r#"
 import sys, time, torch, datetime
 import torch.distributed as dist
 store = dist.TCPStore("127.0.0.1", int(sys.argv[1]), 2, False, datetime.timedelta(seconds=300))
+store.set("flambeau/arrived/1", "1")
 group = dist.ProcessGroupGloo(store, 1, 2, datetime.timedelta(seconds=300))
 group.allreduce([torch.zeros(17, dtype=torch.float64)]).wait()
 print("joined", flush=True)
@@ -52,7 +53,7 @@ fn a_peer_that_is_killed_is_an_error_at_once() {
     let mut command = std::process::Command::new(python);
     let mut peer = command.args(["-c", PYTHON_RANK, &store.port().to_string()]).stdout(std::process::Stdio::piped()).spawn().unwrap();
     let member = json!({"rank": 0, "world": 2, "host": "127.0.0.1", "port": store.port(), "timeout_ms": LONG_MS});
-    let ranks = Arc::new(Ranks::join(&serde_json::from_value(member).unwrap(), Some(&store)).unwrap());
+    let ranks = Arc::new(Ranks::join(&serde_json::from_value(member).unwrap(), Some(&store), &AtomicBool::new(false)).unwrap());
     let rows = class_rows(false);
     let mut trainer = open(&rows.feed(&rows.of_rank(0, 1), &rows.dense()), &ranks, &head_spec()).unwrap();
     let mut line = String::new();
@@ -74,7 +75,7 @@ fn a_peer_that_never_comes_is_an_error_at_the_deadline() {
     let spec = flambeau_engine::train::StoreSpec { host: "127.0.0.1".into(), timeout_ms: 300 };
     let store = spec.open().unwrap();
     let member = json!({"rank": 0, "world": 2, "host": "127.0.0.1", "port": store.port(), "timeout_ms": 300});
-    let error = Ranks::join(&serde_json::from_value(member).unwrap(), Some(&store)).err().unwrap();
+    let error = Ranks::join(&serde_json::from_value(member).unwrap(), Some(&store), &AtomicBool::new(false)).err().unwrap();
     assert_eq!(error.kind(), "peer");
     assert!(error.to_string().contains("joining the group at 127.0.0.1"), "{error}");
 }

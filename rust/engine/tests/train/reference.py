@@ -112,6 +112,12 @@ def labels_of(spec):
     return {"cross_entropy": Y, "bce": (Y == 1).astype(np.float64)}.get(spec["loss"], V)
 
 
+def output_of(spec, model, x):
+    """In f32, or with the products in bf16 as `precision` asks."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=spec.get("precision") == "bf16"):
+        return model(x).float()
+
+
 def train(spec, weighted, model, x, labels, slots=SLOTS):
     weights = torch.tensor(W if weighted else np.ones(ROWS), dtype=torch.float32)
     labels = torch.tensor(labels)
@@ -122,7 +128,7 @@ def train(spec, weighted, model, x, labels, slots=SLOTS):
     for epoch in range(spec["epochs"]):
         total = divisor = 0.0
         for ids in batches(range(len(x)), lambda i: (7 * i) % slots, slots, spec["seed"], epoch, spec["batch_rows"]):
-            rows, factor = row_losses(spec, model(x[ids]), labels[ids], spec.get("class_weights"))
+            rows, factor = row_losses(spec, output_of(spec, model, x[ids]), labels[ids], spec.get("class_weights"))
             w = weights[ids]
             loss = (rows * w).sum() / (w * factor).sum()
             optimizer.zero_grad()
@@ -187,6 +193,13 @@ def cases():
         case("sigmoid", head={"activation": "sigmoid"}),
         case("one batch an epoch", batch_rows=500),
         case("batches of one", batch_rows=1, epochs=1),
+    ]
+
+
+def bf16_cases():
+    return [
+        case(f"bf16, {name}", precision="bf16", optimizer=optimizer)
+        for name, optimizer in [("sgd", {"name": "sgd", "lr": 0.1}), ("adam", {"name": "adam", "lr": 0.01})]
     ]
 
 
@@ -300,7 +313,7 @@ def main(directory):
     save_net(directory, "image_net", False, "image")
     save_kind(directory, "text_net", TextNet, 'name = "text"\nkind = "text"\n[input.text]\nmax_length = 16\n', {"tokenizer.json": tokenizer()})
     save_kind(directory, "sound_net", SoundNet, 'name = "clip"\nkind = "audio"\n[input.audio]\nsample_rate = 8000\n')
-    result = {"x": X.tolist(), "weights": W.tolist(), "slots": SLOTS, "cases": cases(), "net": net_case(directory, "net", False, ["stem"]),
+    result = {"x": X.tolist(), "weights": W.tolist(), "slots": SLOTS, "cases": cases(), "bf16_cases": bf16_cases(), "net": net_case(directory, "net", False, ["stem"]),
               "norm_net": net_case(directory, "norm_net", True, [])}
     (directory / "reference.json").write_text(json.dumps(result))
 

@@ -165,7 +165,7 @@ pub fn group<T: Send>(world: usize, timeout_ms: u64, body: impl Fn(Arc<Ranks>) -
                 let (store, body) = (&store, &body);
                 scope.spawn(move || {
                     let spec = GroupSpec { rank, world, host: "127.0.0.1".into(), port, own_host: None, timeout_ms, store: None };
-                    body(Arc::new(Ranks::join(&spec, (rank == 0).then_some(store)).unwrap()))
+                    body(Arc::new(Ranks::join(&spec, (rank == 0).then_some(store), &AtomicBool::new(false)).unwrap()))
                 })
             })
             .collect();

@@ -82,11 +82,11 @@ final class NativeBridge {
   static native long storePort(long store);
 
   /**
-   * Joins a group and waits until all have joined: {@code {"rank", "world", "host", "port", "own_host", "timeout_ms",
+   * Joins a group and waits until all have joined or {@code feed}, this worker's own, is cancelled: {@code {"rank", "world", "host", "port", "own_host", "timeout_ms",
    * "store"}}. {@code host} and {@code port} are of rank 0's store, {@code store} (rank 0) its handle, {@code own_host} the
    * address by which peers reach this process. {@code world} = 1 opens no socket. Returns a handle.
    */
-  static native long openGroup(String specJson);
+  static native long openGroup(long feed, String specJson);
 
   /** A trainer over a sealed feed. Several may use one feed and group, one after another. Returns a handle. */
   static native long openTrainer(long feed, long group, String specJson);

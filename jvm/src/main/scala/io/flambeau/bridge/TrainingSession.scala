@@ -41,6 +41,12 @@ final class TrainingFeed private (val handle: AtomicLong, allocator: BufferAlloc
       Numbers.double(summary.get("label_min")), Numbers.double(summary.get("label_max")), summary.get("label_integral").asBoolean)
   }
 
+  /** Ends joining a group, or training heads of groups, over this feed with a NativeException of kind `cancelled`; from any thread. */
+  def cancel(): Unit = {
+    val open = handle.get
+    if (open != 0) NativeBridge.cancelTrainer(open)
+  }
+
   override def close(): Unit = NativeBridge.close(handle.getAndSet(0))
 }
 
@@ -91,11 +97,13 @@ final class TrainingGroup private (val handle: AtomicLong, val rank: Int, val wo
 object TrainingGroup {
 
   /** One worker by itself: no sockets. */
-  def alone(): TrainingGroup = open(0, 1, "127.0.0.1", 0, "127.0.0.1", 0, None)
+  def alone(feed: TrainingFeed): TrainingGroup = open(feed, 0, 1, "127.0.0.1", 0, "127.0.0.1", 0, None)
 
   /**
-   * Joins, and waits until all have joined or the deadline has passed.
+   * Joins, and waits until all have joined, the deadline has passed or `feed` was cancelled.
    *
+   * @param feed
+   *   this worker's own
    * @param host
    *   where rank 0's store listens, on `port`
    * @param ownHost
@@ -106,12 +114,12 @@ object TrainingGroup {
    *   rank 0's own store
    */
   def open(
-      rank: Int, world: Int, host: String, port: Int, ownHost: String, timeoutMillis: Long, store: Option[TrainingStore]): TrainingGroup = {
+      feed: TrainingFeed, rank: Int, world: Int, host: String, port: Int, ownHost: String, timeoutMillis: Long, store: Option[TrainingStore]): TrainingGroup = {
     NativeLibrary.ensureLoaded()
     val spec = Map[String, Any](
       "rank" -> rank, "world" -> world, "host" -> host, "port" -> port, "own_host" -> ownHost, "timeout_ms" -> timeoutMillis,
       "store" -> store.map(_.handle.get))
-    new TrainingGroup(new AtomicLong(NativeBridge.openGroup(Json.write(spec))), rank, world)
+    new TrainingGroup(new AtomicLong(NativeBridge.openGroup(feed.handle.get, Json.write(spec))), rank, world)
   }
 }
 
@@ -224,12 +232,6 @@ object GroupHeads {
         }
       }
     }
-  }
-
-  /** Stops a running `train` over this feed with a NativeException of kind `cancelled`; from any thread. */
-  def cancel(feed: TrainingFeed): Unit = {
-    val open = feed.handle.get
-    if (open != 0) NativeBridge.cancelTrainer(open)
   }
 }
 

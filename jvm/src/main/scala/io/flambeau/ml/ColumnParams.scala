@@ -38,10 +38,21 @@ trait HasFeatures extends Params with HasFeaturesCol {
   def setFeaturesCol(value: String): this.type = set(featuresCol, value)
 }
 
-/** The columns of class scores that classifiers add beside the prediction; an empty name leaves a column away. */
-trait HasScoreColumns extends Params with HasProbabilityCol with HasRawPredictionCol {
+/**
+ * The columns of class scores that classifiers add beside the prediction (an empty name leaves a column away), and Spark ML's
+ * `thresholds`: the prediction is the class with the largest probability / threshold; not set: the most probable one.
+ */
+trait HasScoreColumns extends Params with HasProbabilityCol with HasRawPredictionCol with HasThresholds {
 
   def setProbabilityCol(value: String): this.type = set(probabilityCol, value)
 
   def setRawPredictionCol(value: String): this.type = set(rawPredictionCol, value)
+
+  def setThresholds(value: Array[Double]): this.type = set(thresholds, value)
+
+  /** The thresholds, one for each of the classes, if any are set. */
+  private[ml] final def thresholdsOf(classes: Long, fail: String => Nothing): Option[Seq[Double]] = get(thresholds).map { each =>
+    if (each.length != classes) fail(s"thresholds has ${each.length} values, but there are $classes classes: give one for each, in the order of the labels")
+    each.toSeq
+  }
 }

@@ -12,7 +12,7 @@ import io.flambeau.sql.ModelTask
 private[ml] object Predictions {
 
   /** Scores, probabilities and the most probable class; those whose column has a name. */
-  def ofClasses(spec: ModelSpec, scores: OutputSpec, raw: String, probability: String, prediction: String): Seq[Output] = {
+  def ofClasses(spec: ModelSpec, scores: OutputSpec, raw: String, probability: String, prediction: String, thresholds: Option[Seq[Double]]): Seq[Output] = {
     val classes = Outputs.size(scores.shape)
     val value = field(spec, scores)
     val all = Seq(
@@ -20,9 +20,12 @@ private[ml] object Predictions {
       probability -> ((name: String) =>
         Output(name, VectorType, result => SoftmaxVector(value(result)), new AttributeGroup(name, Math.toIntExact(classes)).toMetadata())),
       prediction -> ((name: String) =>
-        Output(name, DoubleType, result => LargestIndex(value(result)), NominalAttribute.defaultAttr.withName(name).withNumValues(Math.toIntExact(classes)).toMetadata())))
+        Output(name, DoubleType, result => predicted(value(result), thresholds), NominalAttribute.defaultAttr.withName(name).withNumValues(Math.toIntExact(classes)).toMetadata())))
     all.collect { case (name, make) if name.nonEmpty => make(name) }
   }
+
+  private def predicted(scores: Expression, thresholds: Option[Seq[Double]]): Expression =
+    thresholds.fold[Expression](LargestIndex(scores))(LargestOverThreshold(scores, _))
 
   /** A number, or a vector of several. */
   def ofNumbers(spec: ModelSpec, output: OutputSpec, prediction: String): Seq[Output] = {

@@ -38,6 +38,18 @@ private[ml] final case class VectorFloats(child: Expression) extends UnaryExpres
   override protected def withNewChildInternal(newChild: Expression): VectorFloats = copy(child = newChild)
 }
 
+/** Scores of classes of which one is right. */
+private[ml] object Softmax {
+
+  /** Their probabilities. */
+  def of(scores: Array[Float]): Array[Double] = {
+    val largest = if (scores.isEmpty) 0.0f else scores.max
+    val exponentials = scores.map(score => math.exp((score - largest).toDouble))
+    val sum = exponentials.sum
+    exponentials.map(_ / sum)
+  }
+}
+
 /** The probabilities of classes of which one is right, from their scores: their softmax, as a dense vector. */
 private[ml] final case class SoftmaxVector(child: Expression) extends UnaryExpression with CodegenFallback {
 
@@ -47,13 +59,7 @@ private[ml] final case class SoftmaxVector(child: Expression) extends UnaryExpre
 
   override def prettyName: String = "softmax"
 
-  override protected def nullSafeEval(value: Any): Any = {
-    val scores = value.asInstanceOf[ArrayData].toFloatArray()
-    val largest = if (scores.isEmpty) 0.0f else scores.max
-    val exponentials = scores.map(score => math.exp((score - largest).toDouble))
-    val sum = exponentials.sum
-    DenseStorage.of(exponentials.map(_ / sum))
-  }
+  override protected def nullSafeEval(value: Any): Any = DenseStorage.of(Softmax.of(value.asInstanceOf[ArrayData].toFloatArray()))
 
   override protected def withNewChildInternal(newChild: Expression): SoftmaxVector = copy(child = newChild)
 }
@@ -73,4 +79,24 @@ private[ml] final case class LargestIndex(child: Expression) extends UnaryExpres
   }
 
   override protected def withNewChildInternal(newChild: Expression): LargestIndex = copy(child = newChild)
+}
+
+/**
+ * The class with the largest probability / threshold, the first of equals, as a double: Spark ML's rule for `thresholds`. The
+ * one class whose threshold may be 0 wins unless its probability is 0 too (0 / 0 is no number, and never the largest).
+ */
+private[ml] final case class LargestOverThreshold(child: Expression, thresholds: Seq[Double]) extends UnaryExpression with CodegenFallback {
+
+  override def nullIntolerant: Boolean = true
+
+  override def dataType: DataType = DoubleType
+
+  override def prettyName: String = "largest_over_threshold"
+
+  override protected def nullSafeEval(value: Any): Any = {
+    val scaled = Softmax.of(value.asInstanceOf[ArrayData].toFloatArray()).zip(thresholds).map { case (p, threshold) => p / threshold }
+    scaled.zipWithIndex.foldLeft((Double.NegativeInfinity, 0)) { case (best, one) => if (one._1 > best._1) one else best }._2.toDouble
+  }
+
+  override protected def withNewChildInternal(newChild: Expression): LargestOverThreshold = copy(child = newChild)
 }

@@ -48,6 +48,7 @@ class TorchClassifier(override val uid: String) extends TorchTrainer[TorchClassi
 
   override private[ml] def training(schema: StructType, conf: SQLConf): (Program, Learning, PackageSpec) = {
     val labels = columns(schema).classLabels($(labelCol))
+    labels.count.foreach(classes => thresholdsOf(classes, why => fail(why)))
     (
       Program.Head($(hiddenLayers).toSeq, $(activation), $(dropout)),
       Learning.Classes(labels.count, get(classWeights).map(_.toSeq), $(balance)),
@@ -85,7 +86,9 @@ class TorchClassificationModel(override val uid: String) extends Model[TorchClas
   def numClasses: Int = Outputs.size(scoresOf(TrainingColumns.resolve(needed(model), ModelStage.activeConf)).shape).toInt
 
   override private[ml] def evaluation(ref: ModelRef, schema: StructType): Evaluation = {
-    val outputs = Predictions.ofClasses(ref.spec, scoresOf(ref), $(rawPredictionCol), $(probabilityCol), $(predictionCol))
+    val scores = scoresOf(ref)
+    val outputs = Predictions.ofClasses(
+      ref.spec, scores, $(rawPredictionCol), $(probabilityCol), $(predictionCol), thresholdsOf(Outputs.size(scores.shape), why => fail(why)))
     if (outputs.isEmpty) fail("predictionCol, probabilityCol and rawPredictionCol are all empty, so there is nothing to add")
     Evaluation(ref, Seq($(featuresCol)), ModelTask.Infer, outputs)
   }

@@ -53,6 +53,8 @@ class TorchEstimator(override val uid: String) extends TorchTrainer[TorchEstimat
     inputColumns(ref).zipWithIndex.foreach { case (column, index) => all.input(column, ref, index) }
     outputOf(ref, why => fail(why))
     if (ofClasses) all.checkNumber($(labelCol)) else all.checkTargets($(labelCol))
+    if (ofClasses) thresholdsOf(Outputs.size(outputOf(ref, why => fail(why)).shape), why => fail(why))
+    else if (isSet(thresholds)) fail(s"thresholds are of classes: they go with the loss cross_entropy, not with ${$(loss)}")
     if (augmentation.isDefined && !ref.spec.inputs.exists(_.kind == "image")) fail(s"augmentFlip, augmentCrop and augmentColour are for images; '${ref.name}' takes none")
     checkShared(schema)
   }
@@ -113,7 +115,8 @@ class TorchEstimatorModel(override val uid: String) extends Model[TorchEstimator
   override private[ml] def evaluation(ref: ModelRef, schema: StructType): Evaluation = {
     val output = outputOf(ref, why => fail(why))
     val outputs =
-      if (ofClasses) Predictions.ofClasses(ref.spec, output, $(rawPredictionCol), $(probabilityCol), $(predictionCol))
+      if (ofClasses) Predictions.ofClasses(
+        ref.spec, output, $(rawPredictionCol), $(probabilityCol), $(predictionCol), thresholdsOf(Outputs.size(output.shape), why => fail(why)))
       else Predictions.ofNumbers(ref.spec, output, $(predictionCol))
     Evaluation(ref, columnsOf(ref.spec.inputs.map(_.name), why => fail(why)), ModelTask.Infer, outputs)
   }

@@ -61,7 +61,7 @@ private[train] final class GroupWorker(owner: String, spec: FeedSpec, settings: 
       feed.seal()
       val watch = releases.own(new KillWatch(task))(_.close())
       val native = settings ++ Map[String, Any]("head" -> (head + ("inputs" -> features)), "input" -> spec.inputs.head)
-      Right(watch.over(() => GroupHeads.cancel(feed))(GroupHeads.train(feed, native, allocator)))
+      Right(watch.over(() => feed.cancel())(GroupHeads.train(feed, native, allocator)))
     }
   }
 }

@@ -2,7 +2,7 @@ package io.flambeau.train
 
 import org.apache.spark.{BarrierTaskContext, TaskContext}
 
-import io.flambeau.bridge.{Json, TrainingGroup, TrainingStore}
+import io.flambeau.bridge.{Json, TrainingFeed, TrainingGroup, TrainingStore}
 
 /**
  * How the workers of one job find each other and agree: all of them make the same calls in the same order, on their task
@@ -15,8 +15,8 @@ private[train] sealed trait Rendezvous {
   /** What all workers say, by rank. */
   def gather(message: String): Seq[String]
 
-  /** The group for the gradients; the caller closes it. Owns nothing afterwards. */
-  def join(timeoutMillis: Long): Joined
+  /** The group for the gradients; the caller closes it. Owns nothing afterwards. Cancelling `feed` ends the wait for the others. */
+  def join(feed: TrainingFeed, timeoutMillis: Long): Joined
 
   /** What all workers know together. */
   final def agree(facts: Facts): Facts = gather(facts.json).map(Facts.parse).reduce(_ merge _)
@@ -41,7 +41,7 @@ private[train] object Rendezvous {
     override def rank: Int = 0
     override def world: Int = 1
     override def gather(message: String): Seq[String] = Seq(message)
-    override def join(timeoutMillis: Long): Joined = new Joined(TrainingGroup.alone(), None)
+    override def join(feed: TrainingFeed, timeoutMillis: Long): Joined = new Joined(TrainingGroup.alone(feed), None)
   }
 
   private final class Barrier(context: BarrierTaskContext, override val world: Int) extends Rendezvous {
@@ -49,12 +49,12 @@ private[train] object Rendezvous {
 
     override def gather(message: String): Seq[String] = context.allGather(message).toSeq
 
-    override def join(timeoutMillis: Long): Joined = {
+    override def join(feed: TrainingFeed, timeoutMillis: Long): Joined = {
       val own = host(rank)
       val store = Option.when(rank == 0)(TrainingStore.open(own, timeoutMillis))
       try {
         val where = Json.read(fromRankZero(Json.write(Map[String, Any]("host" -> own, "port" -> store.fold(0)(_.port)))))
-        val group = TrainingGroup.open(rank, world, where.get("host").asText, where.get("port").asInt, own, timeoutMillis, store)
+        val group = TrainingGroup.open(feed, rank, world, where.get("host").asText, where.get("port").asInt, own, timeoutMillis, store)
         new Joined(group, store)
       } catch {
         case cause: Throwable =>

@@ -69,7 +69,7 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics) extend
       task: TaskContext, meeting: Rendezvous, feed: TrainingFeed, facts: Facts, scratch: Path, releases: Releases): Outcome = {
     val watch = releases.own(new KillWatch(task))(_.close())
     try {
-      val joined = releases.own(meeting.join(job.timeoutMillis))(_.close())
+      val joined = releases.own(watch.over(() => feed.cancel())(meeting.join(feed, job.timeoutMillis)))(_.close())
       val trained = job.runs.zipWithIndex.flatMap { case (run, index) =>
         val spec = NativeSpec.of(job.owner, run, job.feed, facts)
         Using.resource(Trainer.open(feed, joined.group, spec)) { trainer =>

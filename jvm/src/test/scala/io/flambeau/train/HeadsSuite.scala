@@ -34,6 +34,29 @@ class HeadsSuite extends TrainingSuite {
     assert(classifier.transformSchema(rows.schema).fieldNames.toSeq == predicted.schema.fieldNames.toSeq)
   }
 
+  test("thresholds decide as Spark ML's do") {
+    val rows = points(300)
+    val model = classifier.fit(rows)
+    def withThresholds(values: Double*) = {
+      val copied = model.copy(ParamMap(model.thresholds -> values.toArray))
+      copied.transform(rows).select("probability", "prediction").collect().map(r => (r.getAs[Vector](0).toArray, r.getDouble(1)))
+    }
+    withThresholds(0.1, 0.8, 0.5).foreach { case (p, prediction) =>
+      assert(prediction == Seq(p(0) / 0.1, p(1) / 0.8, p(2) / 0.5).zipWithIndex.maxBy(_._1)._2)
+    }
+    assert(withThresholds(0.5, 0.5, 0).forall { case (p, prediction) => p(2) == 0 || prediction == 2 })
+    assertFails("FLAMBEAU_BAD_ARGUMENT")(model.copy(ParamMap(model.thresholds -> Array(0.5, 0.5))).transform(rows))
+    assertFails("FLAMBEAU_BAD_ARGUMENT")(classifier.setThresholds(Array(0.5, 0.5)).fit(rows.withColumn("label", col("label").as("label", names))))
+    withFolder { folder =>
+      model.setThresholds(Array(0.1, 0.8, 0.5)).save(s"$folder/model")
+      assert(TorchClassificationModel.load(s"$folder/model").getThresholds.toSeq == Seq(0.1, 0.8, 0.5))
+    }
+  }
+
+  private def names =
+    new org.apache.spark.sql.types.MetadataBuilder()
+      .withMetadata(org.apache.spark.ml.attribute.NominalAttribute.defaultAttr.withName("label").withValues("a", "b", "c").toMetadata()).build()
+
   test("hidden layers tell apart what a line cannot") {
     val circle = points(400).withColumn("p", vector_to_array(col("features")))
       .withColumn("label", when(expr("p[0] * p[0] + p[1] * p[1] < 10"), 1.0).otherwise(0.0))

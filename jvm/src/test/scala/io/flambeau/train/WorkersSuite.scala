@@ -1,11 +1,16 @@
 package io.flambeau.train
 
+import scala.concurrent.duration.DurationInt
+
+import org.apache.spark.scheduler.{SparkListener, SparkListenerStageCompleted}
 import org.apache.spark.sql.functions.{col, lit}
+
+import org.scalatest.concurrent.Eventually
 
 import io.flambeau.ml.TorchClassificationModel
 
 /** Several workers train the model that one would. */
-class WorkersSuite extends TrainingSuite {
+class WorkersSuite extends TrainingSuite with Eventually {
 
   /** What rounding may make of ten epochs: gradients are summed in another order. */
   private val Tolerance = 1e-5
@@ -58,6 +63,26 @@ class WorkersSuite extends TrainingSuite {
       val loss = -model.transform(held).select("label", "probability").collect()
         .map(r => math.log(r.getAs[org.apache.spark.ml.linalg.Vector](1)(r.getDouble(0).toInt))).sum / held.count()
       assert(math.abs(loss - losses.min) < 1e-4)
+    }
+  }
+
+  test("the stage's accumulators in the Spark UI tell where the training stands") {
+    val rows = points(130, 3)
+    Seq(1, 2).foreach { workers =>
+      val seen = new java.util.concurrent.ConcurrentHashMap[String, Any]
+      val listener = new SparkListener {
+        override def onStageCompleted(stage: SparkListenerStageCompleted): Unit =
+          stage.stageInfo.accumulables.values.foreach { a => for (name <- a.name if name.startsWith("training "); value <- a.value) seen.put(name, value) }
+      }
+      spark.sparkContext.addSparkListener(listener)
+      try {
+        val model = classifier.setNumWorkers(workers).fit(rows)
+        def number(name: String): Double = seen.get(s"training $name").toString.toDouble
+        eventually(timeout(30.seconds))(assert(seen.size == 5))
+        assert(number("epochs") == 10 && number("steps") == 10 * 5 && number("learning rate") == 0.05)
+        assert(math.abs(number("loss") - model.summary.history.orderBy("epoch").collect().last.getAs[Double]("trainLoss")) < 1e-9)
+        assert(number("samples/s") > 0)
+      } finally spark.sparkContext.removeSparkListener(listener)
     }
   }
 
