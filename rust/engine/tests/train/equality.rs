@@ -120,8 +120,9 @@ fn trained(spec: &serde_json::Value, case: &serde_json::Value) -> Parameters {
     parameters(&trainer)
 }
 
-/// Products are rounded to 8 bits by the same kernels; sums around them are in f32 on both sides.
-const BF16_TOLERANCE: f32 = 2e-3;
+/// Products are rounded to 8 bits. Here gradients are of the sum of losses and divided afterwards, there of the mean, so batches
+/// whose weight is no power of two round differently: 0.0024 was seen after 21 steps.
+const BF16_TOLERANCE: f32 = 5e-3;
 
 #[test]
 fn bf16_equals_python_under_autocast() {
