@@ -37,6 +37,8 @@ from torch import nn
 import flambeau
 from flambeau import export
 from flambeau.ml import (
+    GroupedTorchClassificationModel,
+    GroupedTorchClassifier,
     GroupedTorchRegressionModel,
     GroupedTorchRegressor,
     RandomSearch,
@@ -257,6 +259,20 @@ def test_a_model_for_each_group(spark: SparkSession, tmp_path: Path) -> None:
     loaded = GroupedTorchRegressionModel.load(str(tmp_path / "groups"))
     worst = loaded.transform(rows).selectExpr("max(abs(prediction - label))").head()
     assert worst is not None and worst[0] < 0.5
+
+
+def test_a_classifier_for_each_group(spark: SparkSession, tmp_path: Path) -> None:
+    rows = spark.range(600).selectExpr(
+        "id % 20 AS shop", "array(float(sin(id)), float(cos(id))) AS features", "int(sin(id + id % 20) > 0) AS label"
+    )
+    model = GroupedTorchClassifier(groupCol="shop", maxEpochs=100, learningRate=0.3, numWorkers=2).fit(rows)
+    assert model.numClasses == 2 and model.models.count() == 20
+    model.save(str(tmp_path / "groups"))
+    loaded = GroupedTorchClassificationModel.load(str(tmp_path / "groups"))
+    predicted = loaded.transform(rows)
+    assert predicted.columns[3:] == ["rawPrediction", "probability", "prediction"]
+    assert predicted.where("prediction = label").count() > 580
+    assert loaded.numClasses == 2 and predicted.collect() == model.transform(rows).collect()
 
 
 def test_a_cancelled_fit_ends_at_once_and_leaves_nothing(spark: SparkSession, points: DataFrame) -> None:

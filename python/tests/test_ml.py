@@ -24,8 +24,20 @@ STAGES = [
     ml.DeepTextFeaturizer,
     ml.TorchModelTransformer,
 ]
-ESTIMATORS = [ml.TorchClassifier, ml.TorchRegressor, ml.TorchEstimator, ml.GroupedTorchRegressor]
-MODELS = [ml.TorchClassificationModel, ml.TorchRegressionModel, ml.TorchEstimatorModel, ml.GroupedTorchRegressionModel]
+ESTIMATORS = [
+    ml.TorchClassifier,
+    ml.TorchRegressor,
+    ml.TorchEstimator,
+    ml.GroupedTorchRegressor,
+    ml.GroupedTorchClassifier,
+]
+MODELS = [
+    ml.TorchClassificationModel,
+    ml.TorchRegressionModel,
+    ml.TorchEstimatorModel,
+    ml.GroupedTorchRegressionModel,
+    ml.GroupedTorchClassificationModel,
+]
 
 
 @pytest.fixture(autouse=True)

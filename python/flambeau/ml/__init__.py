@@ -36,6 +36,8 @@ from .pretrained import (
 from .search import RandomSearch, SearchModel, SuccessiveHalving, choice, integer, log_uniform, uniform
 from .summary import TrainingSummary
 from .training import (
+    GroupedTorchClassificationModel,
+    GroupedTorchClassifier,
     GroupedTorchRegressionModel,
     GroupedTorchRegressor,
     TorchClassificationModel,
@@ -51,6 +53,8 @@ __all__ = [
     "DeepImageFeaturizer",
     "DeepImagePredictor",
     "DeepTextFeaturizer",
+    "GroupedTorchClassificationModel",
+    "GroupedTorchClassifier",
     "GroupedTorchRegressionModel",
     "GroupedTorchRegressor",
     "RandomSearch",

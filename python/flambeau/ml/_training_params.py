@@ -98,6 +98,16 @@ class GroupedKeywords(TrainingKeywords, total=False):
     activation: str
 
 
+class GroupedClassifierKeywords(GroupedKeywords, total=False):
+    """Arguments of `GroupedTorchClassifier`."""
+
+    probabilityCol: str
+    rawPredictionCol: str
+    thresholds: list[float] | None
+    classWeights: list[float] | None
+    labelSmoothing: float
+
+
 class EstimatorKeywords(TrainingKeywords, total=False):
     """Arguments of `TorchEstimator`."""
 
@@ -368,8 +378,16 @@ class EstimatorParams(TrainingParams, HasFeaturesCol, HasClasses):
         return json.loads(self.getOrDefault(self.inputMapping))
 
 
-class GroupedParams(RegressorParams):
-    """What `GroupedTorchRegressor` takes."""
+class HasGroups(Keywords):
+    """What the estimators of many small models take."""
 
     groupCol: Param[str] = param("groupCol", "column that says which model a row belongs to", Text)
     metric: Param[str] = param("metric", "metric on the validation rows by which epochs are compared: loss", Text)
+
+
+class GroupedParams(HasGroups, RegressorParams):
+    """What `GroupedTorchRegressor` takes."""
+
+
+class GroupedClassifierParams(HasGroups, ClassifierParams):
+    """What `GroupedTorchClassifier` takes."""

@@ -30,6 +30,8 @@ from ._training_params import (
     ClassifierParams,
     EstimatorKeywords,
     EstimatorParams,
+    GroupedClassifierKeywords,
+    GroupedClassifierParams,
     GroupedKeywords,
     GroupedParams,
     HeadKeywords,
@@ -170,8 +172,8 @@ class TorchEstimator(EstimatorParams, Trainer):
         return self._given(params)
 
 
-class GroupedTorchRegressionModel(GroupedParams, JavaModel, Saved):
-    """A fitted `GroupedTorchRegressor`: gives each row the prediction of its own group's model."""
+class GroupedModel(TrainingParams, JavaModel, Saved):
+    """What the models of many groups share."""
 
     def __init__(self, java_model: Any = None) -> None:
         JavaModel.__init__(self, java_model)
@@ -184,6 +186,10 @@ class GroupedTorchRegressionModel(GroupedParams, JavaModel, Saved):
         """A row for each group: the group's column, `rows`, `loss` (NaN where it diverged) and `parameters`."""
         assert self._java_obj is not None
         return ClassicDataFrame(self._java_obj.models(), SparkSession.active())
+
+
+class GroupedTorchRegressionModel(GroupedParams, GroupedModel):
+    """A fitted `GroupedTorchRegressor`: gives each row the prediction of its own group's model."""
 
 
 class GroupedTorchRegressor(GroupedParams, Trainer):
@@ -200,5 +206,33 @@ class GroupedTorchRegressor(GroupedParams, Trainer):
         super().__init__(**params)
 
     def setParams(self, **params: Unpack[GroupedKeywords]) -> Self:
+        """Sets the parameters that are given, as the constructor does."""
+        return self._given(params)
+
+
+class GroupedTorchClassificationModel(GroupedClassifierParams, GroupedModel):
+    """A fitted `GroupedTorchClassifier`: gives each row the scores, the probabilities and the most probable class by its own
+    group's model."""
+
+    @property
+    def numClasses(self) -> int:
+        """How many classes each of the models tells apart."""
+        return int(self._call_java("numClasses"))
+
+
+class GroupedTorchClassifier(GroupedClassifierParams, Trainer):
+    """One small classifier for every group of the rows, thousands of them in one job.
+
+    Labels are 0, 1, … as for `TorchClassifier`. All groups have the same classes: as many as the label column's metadata
+    say, else the largest label of all rows plus one, for which the rows are read once more. Otherwise as
+    `GroupedTorchRegressor`; `balance` does not go with it.
+    """
+
+    _model_class = GroupedTorchClassificationModel
+
+    def __init__(self, **params: Unpack[GroupedClassifierKeywords]) -> None:
+        super().__init__(**params)
+
+    def setParams(self, **params: Unpack[GroupedClassifierKeywords]) -> Self:
         """Sets the parameters that are given, as the constructor does."""
         return self._given(params)

@@ -44,6 +44,10 @@ pub struct GroupsSpec {
     /// A dense column of the feed.
     pub input: String,
     pub loss: LossKind,
+    #[serde(default)]
+    pub class_weights: Option<Vec<f64>>,
+    #[serde(default, deserialize_with = "null_default")]
+    pub label_smoothing: f64,
     pub optimizer: OptimizerSpec,
     #[serde(default, deserialize_with = "null_default")]
     pub schedule: ScheduleSpec,
@@ -81,6 +85,9 @@ pub fn train_groups(feed: &Feed, spec: &GroupsSpec, cancelled: &AtomicBool) -> R
     if spec.head.dropout > 0.0 {
         return Err(EngineError::BadRequest("heads of groups have no dropout".into()));
     }
+    if spec.class_weights.is_some() && spec.loss != LossKind::CrossEntropy {
+        return Err(EngineError::BadRequest("classWeights of groups go with cross-entropy alone".into()));
+    }
     let loss = Loss::new(&training, spec.head.outputs)?;
     loss.check(&sealed.rows.labels)?;
     let dense = dense_input(&sealed, spec)?;
@@ -99,8 +106,8 @@ impl GroupsSpec {
             program: ProgramSpec { head: Some(self.head.clone()), package: None, output: None, frozen: Vec::new(), loss_method: None },
             inputs: vec![self.input.clone()],
             loss: self.loss,
-            class_weights: None,
-            label_smoothing: 0.0,
+            class_weights: self.class_weights.clone(),
+            label_smoothing: self.label_smoothing,
             huber_delta: None,
             optimizer: self.optimizer.clone(),
             schedule: self.schedule.clone(),
@@ -182,7 +189,7 @@ struct Step {
     target: Tensor,
     /// `[groups, width]`; a group's weights are divided by their sum.
     shares: Tensor,
-    /// Sum of weights of each group.
+    /// Sum of weights of each group, those of classes included.
     weights: Vec<f64>,
 }
 
@@ -264,8 +271,11 @@ impl Stacking<'_> {
     /// The tensors of one step, from each group's rows in it.
     fn step(&self, rows: Vec<Vec<u32>>) -> Result<Step, Stop> {
         let width = rows.iter().map(Vec::len).max().unwrap_or(0);
+        let labels = &self.feed.rows.labels;
         let weight = |row: u32| self.feed.rows.weights.as_ref().map_or(1.0, |w| w[row as usize]);
-        let weights: Vec<f64> = rows.iter().map(|own| own.iter().map(|row| weight(*row)).sum()).collect();
+        // A row's class counts in the sum alone: the loss of each row has it in it already.
+        let counted = |row: &u32| weight(*row) * self.loss.class_factor(labels, *row);
+        let weights: Vec<f64> = rows.iter().map(|own| own.iter().map(counted).sum()).collect();
         let mut shares = vec![0_f32; rows.len() * width];
         let mut places = vec![0_u32; rows.len() * width];
         for (((own, sum), shares), places) in
@@ -280,7 +290,7 @@ impl Stacking<'_> {
         }
         let (groups, inputs) = (rows.len() as i64, self.dense.width as i64);
         let features = self.feed.gather(self.dense, &places)?.f_view([groups, width as i64, inputs])?;
-        let target = self.loss.target(&self.feed.rows.labels, None, &places)?.tensor;
+        let target = self.loss.target(labels, None, &places)?.tensor;
         let shares = Tensor::f_from_slice(&shares)?.f_view([groups, width as i64])?;
         Ok(Step { features, target, shares, weights })
     }

@@ -99,6 +99,14 @@ impl Loss {
         }
     }
 
+    /// The weight of a row's class; 1 where the loss is not of classes, or they have no weights. The loss of each row has it in it.
+    pub(super) fn class_factor(&self, labels: &Labels, row: u32) -> f64 {
+        match (&self.class_weights, labels) {
+            (Some(of_class), Labels::Scalars(values)) if self.is_classes() => of_class[values[row as usize] as usize],
+            _ => 1.0,
+        }
+    }
+
     /// Targets of these rows.
     pub(super) fn target(&self, labels: &Labels, weights: Option<&[f64]>, rows: &[u32]) -> Result<Target, TchError> {
         let own = |row: u32| weights.map_or(1.0, |w| w[row as usize]);
@@ -108,8 +116,8 @@ impl Loss {
         let tensor = match labels {
             Labels::Scalars(values) if self.is_classes() => {
                 let classes: Vec<i64> = rows.iter().map(|r| values[*r as usize] as i64).collect();
-                if let Some(of_class) = &self.class_weights {
-                    weight_sum = rows.iter().zip(&classes).map(|(r, c)| own(*r) * of_class[usize::try_from(*c).unwrap_or(0)]).sum();
+                if self.class_weights.is_some() {
+                    weight_sum = rows.iter().map(|r| own(*r) * self.class_factor(labels, *r)).sum();
                 }
                 Tensor::f_from_slice(&classes)?
             }
@@ -149,7 +157,7 @@ impl Loss {
         }
     }
 
-    /// The loss of each row, f32 `[n]` with its history, without any weights.
+    /// The loss of each row, f32 `[n]` with its history, without the rows' weights; with those of classes.
     pub(super) fn each(&self, output: &Tensor, target: &Tensor) -> Result<Tensor, TchError> {
         if self.is_classes() {
             return self.apply(output, target, Reduction::None);

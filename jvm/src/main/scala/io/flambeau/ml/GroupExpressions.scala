@@ -1,10 +1,10 @@
 package io.flambeau.ml
 
 import org.apache.commons.math3.special.Erf
-import org.apache.spark.sql.catalyst.expressions.{BinaryExpression, Expression}
+import org.apache.spark.sql.catalyst.expressions.{BinaryExpression, Expression, UnsafeArrayData}
 import org.apache.spark.sql.catalyst.expressions.codegen.CodegenFallback
 import org.apache.spark.sql.catalyst.util.ArrayData
-import org.apache.spark.sql.types.{DataType, DoubleType}
+import org.apache.spark.sql.types.{ArrayType, DataType, FloatType}
 
 /**
  * A head whose parameters are in the row: every group has its own, so there is no batch that a program could take at once, and
@@ -16,8 +16,10 @@ import org.apache.spark.sql.types.{DataType, DoubleType}
  *   parameters, an array of floats: each layer's weight `[out, in]`, then its bias
  * @param hidden
  *   sizes of the hidden layers
+ * @param outputs
+ *   how many values it gives, an array of floats
  */
-private[ml] final case class GroupHeadOutput(left: Expression, right: Expression, hidden: Seq[Int], activation: String)
+private[ml] final case class GroupHeadOutput(left: Expression, right: Expression, hidden: Seq[Int], activation: String, outputs: Int)
     extends BinaryExpression
     with CodegenFallback {
 
@@ -25,7 +27,7 @@ private[ml] final case class GroupHeadOutput(left: Expression, right: Expression
 
   override def nullable: Boolean = true
 
-  override def dataType: DataType = DoubleType
+  override def dataType: DataType = ArrayType(FloatType, containsNull = false)
 
   override def prettyName: String = "group_head"
 
@@ -33,7 +35,7 @@ private[ml] final case class GroupHeadOutput(left: Expression, right: Expression
   override protected def nullSafeEval(features: Any, parameters: Any): Any = {
     val numbers = parameters.asInstanceOf[ArrayData].toFloatArray()
     var values = features.asInstanceOf[ArrayData].toFloatArray()
-    val sizes = values.length +: hidden :+ 1
+    val sizes = values.length +: hidden :+ outputs
     val wanted = sizes.zip(sizes.tail).map { case (in, out) => out * (in + 1) }.sum
     if (wanted != numbers.length) null
     else {
@@ -53,7 +55,7 @@ private[ml] final case class GroupHeadOutput(left: Expression, right: Expression
         at += out * (in + 1)
         values = next
       }
-      values(0).toDouble
+      UnsafeArrayData.fromPrimitiveArray(values)
     }
   }
 

@@ -12,9 +12,12 @@ import io.flambeau.sql.ModelTask
 private[ml] object Predictions {
 
   /** Scores, probabilities and the most probable class; those whose column has a name. */
-  def ofClasses(spec: ModelSpec, scores: OutputSpec, raw: String, probability: String, prediction: String, thresholds: Option[Seq[Double]]): Seq[Output] = {
-    val classes = Outputs.size(scores.shape)
-    val value = field(spec, scores)
+  def ofClasses(spec: ModelSpec, scores: OutputSpec, raw: String, probability: String, prediction: String, thresholds: Option[Seq[Double]]): Seq[Output] =
+    ofScores(field(spec, scores), Outputs.size(scores.shape), raw, probability, prediction, thresholds)
+
+  /** The same from the scores of `classes` classes, an array of floats, that `value` makes of a result. */
+  def ofScores(
+      value: Expression => Expression, classes: Long, raw: String, probability: String, prediction: String, thresholds: Option[Seq[Double]]): Seq[Output] = {
     val all = Seq(
       raw -> ((name: String) => Outputs.numbers(name, ArrayType(FloatType, containsNull = false), classes, asVector = true)(value)),
       probability -> ((name: String) =>

@@ -5,7 +5,7 @@ import org.apache.spark.ml.param.ParamMap
 import org.apache.spark.ml.util.{DefaultParamsReadable, Identifiable, MLReader}
 import org.apache.spark.sql.Dataset
 import org.apache.spark.sql.internal.SQLConf
-import org.apache.spark.sql.types.{StructField, StructType}
+import org.apache.spark.sql.types.StructType
 
 import io.flambeau.models.ModelRef
 import io.flambeau.sql.ModelTask
@@ -57,15 +57,8 @@ class TorchClassifier(override val uid: String) extends TorchTrainer[TorchClassi
 
   override private[ml] def settings: Map[String, Any] = super.settings + ("label_smoothing" -> $(labelSmoothing))
 
-  override private[ml] def added(schema: StructType, conf: SQLConf): StructType = {
-    val names = Seq($(rawPredictionCol), $(probabilityCol), $(predictionCol)).filter(_.nonEmpty)
-    val kinds = Seq(org.apache.spark.ml.linalg.SQLDataTypes.VectorType, org.apache.spark.ml.linalg.SQLDataTypes.VectorType, org.apache.spark.sql.types.DoubleType)
-    val fields = Seq($(rawPredictionCol), $(probabilityCol), $(predictionCol)).zip(kinds).collect { case (name, kind) if name.nonEmpty =>
-      StructField(name, kind, nullable = skipsInvalid)
-    }
-    HeadColumns.refuseExisting(schema, names, why => fail(why))
-    StructType(schema.fields ++ fields)
-  }
+  override private[ml] def added(schema: StructType, conf: SQLConf): StructType =
+    HeadColumns.withClasses(schema, $(rawPredictionCol), $(probabilityCol), $(predictionCol), skipsInvalid, why => fail(why))
 
   private def featurizer(conf: SQLConf): Option[ModelRef] = get(modelName).map(TrainingColumns.resolve(_, conf))
 

@@ -90,4 +90,12 @@ private[ml] object HeadColumns {
 
   def refuseExisting(schema: StructType, names: Seq[String], fail: String => Nothing): Unit =
     names.find(schema.fieldNames.contains).foreach(name => fail(s"there is a column '$name' already"))
+
+  /** The schema with a classifier's columns, those that have a name. */
+  def withClasses(schema: StructType, raw: String, probability: String, prediction: String, nullable: Boolean, fail: String => Nothing): StructType = {
+    val fields = Seq(raw -> VectorType, probability -> VectorType, prediction -> DoubleType)
+      .collect { case (name, kind) if name.nonEmpty => StructField(name, kind, nullable) }
+    refuseExisting(schema, fields.map(_.name), fail)
+    StructType(schema.fields ++ fields)
+  }
 }

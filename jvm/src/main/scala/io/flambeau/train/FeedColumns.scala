@@ -1,7 +1,7 @@
 package io.flambeau.train
 
 import org.apache.spark.sql.{classic, Column, DataFrame, Dataset}
-import org.apache.spark.sql.functions.{col, hash, lit, monotonically_increasing_id, pmod, shiftright}
+import org.apache.spark.sql.functions.{col, hash, lit, max, monotonically_increasing_id, pmod, shiftright}
 import org.apache.spark.sql.types.{ArrayType, DataType, StructField, StructType, UserDefinedType}
 
 /**
@@ -27,8 +27,6 @@ private[flambeau] final case class FeedColumns(
 
   /** The dataset's rows, spread over the workers. What models in front compute (features) is computed before they are. */
   def frame(dataset: Dataset[_], batchRows: Int, workers: Int): DataFrame = {
-    val named = inputs.map(i => i.value.as(i.name)) ++ Seq(label.as(FeedColumns.Label)) ++
-      weight.map(_.as(FeedColumns.Weight)) ++ validation.map(_.as(FeedColumns.Validation)) ++ group.map(_.as(FeedColumns.Group))
     val identified = dataset.select(named :+ monotonically_increasing_id().as(FeedColumns.Id): _*)
     val id = col(FeedColumns.Id)
     val position = id.bitwiseAND(lit((1L << FeedColumns.PositionBits) - 1))
@@ -37,6 +35,15 @@ private[flambeau] final case class FeedColumns(
     val slotted = identified.withColumn(FeedColumns.Slot, spread.cast("int"))
     slotted.repartitionById(workers, pmod(col(FeedColumns.Slot), lit(workers)).cast("int"))
   }
+
+  /** The largest label of the rows that have all their values; None without such rows. Reads the dataset. */
+  def largestLabel(dataset: Dataset[_]): Option[Double] = {
+    val largest = dataset.select(named: _*).na.drop().agg(max(col(FeedColumns.Label))).head()
+    Option.when(!largest.isNullAt(0))(largest.getDouble(0))
+  }
+
+  private def named: Seq[Column] = inputs.map(i => i.value.as(i.name)) ++ Seq(label.as(FeedColumns.Label)) ++
+    weight.map(_.as(FeedColumns.Weight)) ++ validation.map(_.as(FeedColumns.Validation)) ++ group.map(_.as(FeedColumns.Group))
 
   /** What the workers need to know of these rows. */
   def spec(frame: DataFrame, batchRows: Int, skipInvalid: Boolean): FeedSpec = FeedSpec(
@@ -54,6 +61,9 @@ private[flambeau] object FeedColumns {
   val Group = "__group"
   val Id = "__id"
   val Slot = "__slot"
+
+  /** Labels of classes end here. */
+  val LargestClass = 1e6
 
   /** Of `monotonically_increasing_id`: the position in a partition is in the low bits, the partition above. */
   val PositionBits = 33

@@ -17,14 +17,16 @@ import io.flambeau.bridge.{ArrowAccess, GroupHead, GroupHeads, NativeException, 
 private[flambeau] object GroupJob {
 
   /**
+   * @param learning
+   *   of classes with their number, since a task sees the labels of its own groups only
    * @param settings
-   *   the native specification without the head's number of inputs
+   *   the native specification without what follows from the rows
    * @return
    *   every group's head, in no order
    */
-  def run(rows: DataFrame, owner: String, feed: FeedSpec, settings: Map[String, Any], head: Map[String, Any]): Seq[GroupHead] = {
+  def run(rows: DataFrame, owner: String, feed: FeedSpec, learning: Learning, settings: Map[String, Any], head: Map[String, Any]): Seq[GroupHead] = {
     val dataset = FeedColumns.rows(rows)
-    val worker = new GroupWorker(owner, feed, settings, head)
+    val worker = new GroupWorker(owner, feed, learning, settings, head)
     val outcomes = SQLExecution.withNewExecutionId(dataset.queryExecution, Some(s"$owner: training of groups")) {
       dataset.queryExecution.toRdd.mapPartitions(part => Iterator.single(worker.run(TaskContext.get(), part))).collect()
     }
@@ -34,7 +36,8 @@ private[flambeau] object GroupJob {
 }
 
 /** One task. It owns what [[Worker]] owns, without group and trainer, and releases it in the same way. */
-private[train] final class GroupWorker(owner: String, spec: FeedSpec, settings: Map[String, Any], head: Map[String, Any]) extends Serializable {
+private[train] final class GroupWorker(owner: String, spec: FeedSpec, learning: Learning, settings: Map[String, Any], head: Map[String, Any])
+    extends Serializable {
 
   def run(task: TaskContext, rows: Iterator[InternalRow]): Either[Failure, Seq[GroupHead]] = {
     val releases = new Releases
@@ -52,15 +55,16 @@ private[train] final class GroupWorker(owner: String, spec: FeedSpec, settings: 
     val scratch = releases.own(Files.createTempDirectory(Paths.get(SparkAccess.localDirectory()), "flambeau-training-"))(Unpacker.deleteFolder)
     val allocator = releases.own(
       ArrowAccess.rootAllocator().newChildAllocator(s"flambeau $owner, task ${task.taskAttemptId()}", 0, Long.MaxValue))(_.close())
-    val feeder = releases.own(new RowFeeder(task, owner, spec, classes = false, rows, allocator))(_.close())
+    val feeder = releases.own(new RowFeeder(task, owner, spec, learning.isInstanceOf[Learning.Classes], rows, allocator))(_.close())
     val features = feeder.begin().features
     if (feeder.isEmpty) Right(Nil)
     else {
       val feed = releases.own(feeder.open(scratch, features))(_.close())
-      feeder.feedAll(feed)
+      val (outputs, weights) = NativeSpec.outputsOf(owner, learning, feeder.feedAll(feed))
       feed.seal()
       val watch = releases.own(new KillWatch(task))(_.close())
-      val native = settings ++ Map[String, Any]("head" -> (head + ("inputs" -> features)), "input" -> spec.inputs.head)
+      val native = settings ++ Map[String, Any](
+        "head" -> (head ++ Map("inputs" -> features, "outputs" -> outputs)), "input" -> spec.inputs.head, "class_weights" -> weights)
       Right(watch.over(() => feed.cancel())(GroupHeads.train(feed, native, allocator)))
     }
   }

@@ -13,22 +13,12 @@ private[train] object NativeSpec {
    *   if rows and request do not fit
    */
   def of(owner: String, run: RunSpec, feed: FeedSpec, facts: Facts): Map[String, Any] = {
-    def refuse(why: String): Nothing =
-      throw new FlambeauException("FLAMBEAU_BAD_INPUT", s"$owner: $why", Map("model" -> owner, "cause" -> why), null)
     if (facts.rows == 0) {
-      refuse(if (facts.skipped > 0) s"there is no row to train on: all ${facts.skipped} have a NULL in them or cannot be read"
+      refuse(owner, if (facts.skipped > 0) s"there is no row to train on: all ${facts.skipped} have a NULL in them or cannot be read"
       else if (facts.validationRows > 0) "there is no row to train on: all are for validation"
       else "there is no row to train on")
     }
-    val (outputs, weights) = run.learning match {
-      case Learning.Numbers => (facts.targets, None)
-      case Learning.Classes(declared, given, balance) =>
-        val found = facts.classes.keys.max + 1
-        val classes = declared.getOrElse(math.max(found, 2))
-        if (found > classes) refuse(s"there is a label ${found - 1}, but there are $classes classes, so labels end at ${classes - 1}")
-        given.foreach { w => if (w.length != classes) refuse(s"classWeights has ${w.length} weights, there are $classes classes") }
-        (classes, given.orElse(Option.when(balance)(balanced(facts, classes))))
-    }
+    val (outputs, weights) = outputsOf(owner, run.learning, facts)
     val program = run.program match {
       case Program.Head(hidden, activation, dropout) =>
         Map[String, Any]("head" -> Map[String, Any]("inputs" -> facts.features, "outputs" -> outputs, "hidden" -> hidden, "activation" -> activation, "dropout" -> dropout))
@@ -41,6 +31,20 @@ private[train] object NativeSpec {
     }
     run.settings ++ Map("program" -> program, "inputs" -> feed.inputs, "class_weights" -> weights) ++ augment
   }
+
+  /** How many values a head gives, and the weight of each class if they have some. There is at least one row. */
+  def outputsOf(owner: String, learning: Learning, facts: Facts): (Int, Option[Seq[Double]]) = learning match {
+    case Learning.Numbers => (facts.targets, None)
+    case Learning.Classes(declared, given, balance) =>
+      val found = facts.classes.keys.max + 1
+      val classes = declared.getOrElse(math.max(found, 2))
+      if (found > classes) refuse(owner, s"there is a label ${found - 1}, but there are $classes classes, so labels end at ${classes - 1}")
+      given.foreach { w => if (w.length != classes) refuse(owner, s"classWeights has ${w.length} weights, there are $classes classes") }
+      (classes, given.orElse(Option.when(balance)(balanced(facts, classes))))
+  }
+
+  private def refuse(owner: String, why: String): Nothing =
+    throw new FlambeauException("FLAMBEAU_BAD_INPUT", s"$owner: $why", Map("model" -> owner, "cause" -> why), null)
 
   /** Weights by which every class that is there counts the same; a class without rows gets 0. */
   private def balanced(facts: Facts, classes: Int): Seq[Double] = {

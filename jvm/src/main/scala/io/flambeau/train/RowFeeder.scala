@@ -115,7 +115,7 @@ private[train] final class RowFeeder(
       val value = row.getDouble(label)
       if (value.isNaN || value.isInfinite) refuse(row.getLong(id), s"the label is $value", "Filter such rows out.")
       if (classes) {
-        if (value < 0 || value != math.rint(value) || value > RowFeeder.LargestClass) {
+        if (value < 0 || value != math.rint(value) || value > FeedColumns.LargestClass) {
           refuse(row.getLong(id), s"the label is $value", "Labels of classes are 0, 1, 2, …: StringIndexer makes such.")
         }
         val one = if (forValidation) ClassCount(0, 0.0) else ClassCount(1, rowWeight)
@@ -155,5 +155,4 @@ private[train] object RowFeeder {
   private val BatchRows = 1024
   private val BatchBytes = 16L << 20
   private val GuessedRowBytes = 1024L
-  private val LargestClass = 1e6
 }

@@ -1,0 +1,94 @@
+package io.flambeau.ml
+
+import org.apache.hadoop.fs.Path
+import org.apache.spark.ml.Model
+import org.apache.spark.ml.util.{DefaultParamsWritable, MLReader, MLWriter}
+import org.apache.spark.sql.{DataFrame, Dataset}
+import org.apache.spark.sql.catalyst.expressions.Expression
+import org.apache.spark.sql.classic.ColumnConversions.toRichColumn
+import org.apache.spark.sql.functions.{broadcast, col}
+import org.apache.spark.sql.types.StructType
+
+/**
+ * What the models of many groups share: the table of heads, and each row's values from its own group's head. The table is
+ * joined to the rows as a broadcast; the head is evaluated where the row is.
+ */
+abstract class GroupedTorchModel[M <: GroupedTorchModel[M]] extends Model[M] with GroupedParams with DefaultParamsWritable {
+  @transient private var table: Option[DataFrame] = None
+
+  /** The columns to add, from the head's values, an array of `outputs` floats. */
+  private[ml] def outputColumns(outputs: Int): Seq[Output]
+
+  /** A row for each group: the group's column, `rows`, `loss` (mean over the last epoch, NaN where it diverged) and `parameters`. */
+  def models: DataFrame = table.getOrElse(fail("the model has no groups"))
+
+  private[ml] final def withModels(value: DataFrame): M = {
+    table = Some(value)
+    this.asInstanceOf[M]
+  }
+
+  /** `same` with this model's groups and parent. */
+  private[ml] final def handOver(same: M): M = {
+    table.foreach(same.withModels)
+    same.setParent(parent)
+  }
+
+  /** How many values each head gives. */
+  private[ml] final def outputs: Int = {
+    val metadata = models.schema(GroupedTorchModel.Parameters).metadata
+    // Models that were saved before there were classes do not say it.
+    if (metadata.contains(GroupedTorchModel.Outputs)) Math.toIntExact(metadata.getLong(GroupedTorchModel.Outputs)) else 1
+  }
+
+  /** Rows of a group that was not trained are handled by `handleInvalid`, as rows without features are. */
+  override def transform(dataset: Dataset[_]): DataFrame = {
+    transformSchema(dataset.schema)
+    val (key, parameters, values, given) = ("__flambeau_group", "__flambeau_parameters", "__flambeau_features", "__flambeau_outputs")
+    val heads = models.select(col(ModelStage.quoted($(groupCol))).as(key), col(GroupedTorchModel.Parameters).as(parameters))
+    val fed = dataset.select(col("*"), features(dataset).value.as(values))
+    val joined = fed.join(broadcast(heads), fed.col(ModelStage.quoted($(groupCol))) === heads.col(key), "left_outer")
+    val head = GroupHeadOutput(
+      toRichColumn(joined.col(values)).expr, toRichColumn(joined.col(parameters)).expr, $(hiddenLayers).toSeq, $(activation), outputs)
+    val checked: Expression = $(handleInvalid) match {
+      case HasInvalid.Error => Required(head, uid, uid, s"there is no model for its group, or its features are NULL or not as many as those trained on")
+      case _ => head
+    }
+    val own = dataset.columns.toSeq
+    val all = joined.select(own.map(c => joined.col(ModelStage.quoted(c))) :+ ExpressionColumn.of(checked).as(given): _*)
+    val kept = if ($(handleInvalid) == HasInvalid.Skip) all.where(all.col(given).isNotNull) else all
+    val result = toRichColumn(kept.col(given)).expr
+    kept.select(own.map(c => kept.col(ModelStage.quoted(c))) ++
+      outputColumns(outputs).map(o => ExpressionColumn.of(o.value(result)).as(o.column, o.metadata)): _*)
+  }
+
+  override def transformSchema(schema: StructType): StructType = {
+    checkColumns(schema)
+    added(schema)
+  }
+
+  override def write: MLWriter = new GroupedTorchModel.Writer(this, super.write)
+}
+
+private[ml] object GroupedTorchModel {
+  val Rows = "rows"
+  val Loss = "loss"
+  val Parameters = "parameters"
+
+  /** Key of the metadata of `parameters`: how many values a head gives. */
+  val Outputs = "outputs"
+
+  private val Folder = "models"
+
+  private final class Writer(model: GroupedTorchModel[_], params: MLWriter) extends MLWriter {
+    override protected def saveImpl(path: String): Unit = {
+      params.session(sparkSession).save(path)
+      model.models.write.parquet(new Path(path, Folder).toString)
+    }
+  }
+
+  /** Reads the groups beside what `params` reads. */
+  def reader[M <: GroupedTorchModel[M]](params: MLReader[M]): MLReader[M] = new MLReader[M] {
+    override def load(path: String): M =
+      params.session(sparkSession).load(path).withModels(sparkSession.read.parquet(new Path(path, Folder).toString))
+  }
+}

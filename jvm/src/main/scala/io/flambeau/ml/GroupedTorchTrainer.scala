@@ -1,0 +1,77 @@
+package io.flambeau.ml
+
+import org.apache.spark.ml.Estimator
+import org.apache.spark.ml.param.Param
+import org.apache.spark.ml.util.DefaultParamsWritable
+import org.apache.spark.sql.Dataset
+import org.apache.spark.sql.functions.{col, when, xxhash64}
+import org.apache.spark.sql.types.{Metadata, MetadataBuilder, StructType}
+
+import io.flambeau.train.{FeedColumns, GroupJob, Learning}
+
+/**
+ * What the estimators of many small models share: from rows to groups, one job, and a table with a head for each group. Runs
+ * on the driver, on the thread that called `fit`; the table is in its memory.
+ */
+abstract class GroupedTorchTrainer[M <: GroupedTorchModel[M]] extends Estimator[M] with GroupedParams with DefaultParamsWritable {
+
+  /** What the labels are: of classes with their number, which all groups share. May read the dataset. */
+  private[ml] def learning(dataset: Dataset[_], feed: FeedColumns): Learning
+
+  /** The model without parameters and groups. */
+  private[ml] def newModel(): M
+
+  /** The native specification, as far as parameters alone decide it. */
+  private[ml] def settings: Map[String, Any] = Map(
+    "loss" -> $(loss), "optimizer" -> optimizerSpec, "schedule" -> scheduleSpec, "batch_rows" -> get(batchSize), "epochs" -> $(maxEpochs),
+    "seed" -> ($(seed) & Long.MaxValue))
+
+  /** Parameters that are set and have no meaning for groups. */
+  private[ml] def foreign: Seq[Param[_]] = Seq[Param[_]](
+    modelName, validationIndicatorCol, patience, microBatchSize, checkpointDir, checkpointSteps, resumeFrom, logDir, clipNorm, errorCol).filter(isSet(_)) ++
+    Option.when($(dropout) > 0)(dropout) ++ Option.when($(precision) != "f32")(precision) ++ Option.when($(huberDelta) != 1.0)(huberDelta)
+
+  override def fit(dataset: Dataset[_]): M = {
+    check(dataset.schema)
+    val all = columnsOf(dataset.schema)
+    val group = dataset.col(ModelStage.quoted($(groupCol)))
+    val feed = FeedColumns(
+      Seq(features(dataset)), all.number(dataset, $(labelCol)), get(weightCol).filter(_.nonEmpty).map(all.number(dataset, _)), None,
+      Some(when(group.isNotNull, xxhash64(group))))
+    val what = learning(dataset, feed)
+    val frame = feed.frame(dataset, $(numWorkers), $(numWorkers))
+    val head = Map[String, Any]("hidden" -> $(hiddenLayers).toSeq, "activation" -> $(activation))
+    val heads = GroupJob.run(frame, uid, feed.spec(frame, $(numWorkers), skipsInvalid), what, settings, head)
+    if (heads.isEmpty) fail("there is no row to train on")
+    val session = dataset.sparkSession
+    val keys = dataset.select(group.as($(groupCol))).where(group.isNotNull).distinct().withColumn(FeedColumns.Id, xxhash64(col(ModelStage.quoted($(groupCol)))))
+    val rows = session.createDataFrame(heads.map(h => (h.group, h.rows, h.loss, h.parameters.toSeq)))
+      .toDF(FeedColumns.Id, GroupedTorchModel.Rows, GroupedTorchModel.Loss, GroupedTorchModel.Parameters)
+    val joined = keys.join(rows, FeedColumns.Id).drop(FeedColumns.Id)
+    val models = joined.collect()
+    if (models.length != heads.length) fail(s"${models.length} groups share ${heads.length} hash values: rename a group")
+    val schema = StructType(joined.schema.map(f => if (f.name == GroupedTorchModel.Parameters) f.copy(metadata = outputsOf(what)) else f))
+    copyValues(newModel().setParent(this)).withModels(session.createDataFrame(java.util.Arrays.asList(models: _*), schema))
+  }
+
+  /** How many values a head gives: it goes with the table, saved or not. */
+  private def outputsOf(what: Learning): Metadata = {
+    val outputs = what match {
+      case Learning.Classes(classes, _, _) => classes.getOrElse(throw new IllegalStateException("all groups' classes were counted"))
+      case Learning.Numbers => 1
+    }
+    new MetadataBuilder().putLong(GroupedTorchModel.Outputs, outputs.toLong).build()
+  }
+
+  private def check(schema: StructType): Unit = {
+    checkColumns(schema)
+    columnsOf(schema).checkNumber($(labelCol))
+    get(weightCol).filter(_.nonEmpty).foreach(columnsOf(schema).checkNumber)
+    foreign.headOption.foreach(param => fail(s"${param.name} does not go with groups"))
+  }
+
+  override def transformSchema(schema: StructType): StructType = {
+    check(schema)
+    added(schema)
+  }
+}
