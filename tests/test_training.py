@@ -42,6 +42,7 @@ from flambeau.ml import (
     GroupedTorchRegressionModel,
     GroupedTorchRegressor,
     RandomSearch,
+    SearchModel,
     SuccessiveHalving,
     TorchClassificationModel,
     TorchClassifier,
@@ -165,7 +166,7 @@ def test_a_full_batch_is_the_same_as_a_loop_in_torch(points: DataFrame, tmp_path
             assert torch.allclose(parameter, mine, atol=2e-4), (workers, shape, (parameter - mine).abs().max())
 
 
-def test_searches(points: DataFrame, spark: SparkSession) -> None:
+def test_searches(points: DataFrame, spark: SparkSession, tmp_path: Path) -> None:
     head = TorchClassifier(maxEpochs=4, batchSize=32)
     judge = MulticlassClassificationEvaluator(metricName="accuracy")
     grid = ParamGridBuilder().addGrid(head.learningRate, [0.05, 1e-6]).build()
@@ -183,9 +184,25 @@ def test_searches(points: DataFrame, spark: SparkSession) -> None:
     table = found.trials.collect()
     assert len(table) == 6 and table[0].metric == max(found.avgMetrics)
     assert found.bestModel.getLearningRate() == pytest.approx(table[0].learningRate)
-    halved = SuccessiveHalving(head, space, judge, head.maxEpochs, numTrials=6, maxResource=9, seed=2).fit(points)
+    halving = SuccessiveHalving(head, space, judge, head.maxEpochs, numTrials=6, maxResource=9, seed=2)
+    halved = halving.fit(points)
     rounds = [(row.round, row.resource) for row in halved.trials.collect()]
     assert sorted(rounds) == [(0, 1)] * 6 + [(1, 3)] * 2 + [(2, 9)]
+    found.save(str(tmp_path / "found"))
+    loaded = SearchModel.load(str(tmp_path / "found"))
+    assert loaded.uid == found.uid and loaded.avgMetrics == found.avgMetrics and loaded.trials.collect() == table
+    assert np.array_equal(probabilities(loaded, points), probabilities(found, points))
+    halving.save(str(tmp_path / "halving"))
+    again = SuccessiveHalving.load(str(tmp_path / "halving"))
+    assert again.space == space and again.resource == head.maxEpochs and again.getMaxResource() == 9
+    assert again.fit(points).trials.collect() == halved.trials.collect()
+    other = halving.copy({halving.numTrials: 2, head.batchSize: 7})
+    assert (other.getNumTrials(), other.estimator.getBatchSize()) == (2, 7) and halving.getNumTrials() == 6
+    assert head.getBatchSize() != 7
+    halving.space = {head.learningRate: lambda source: source.random()}
+    with pytest.raises(TypeError, match="cannot be saved"):
+        halving.save(str(tmp_path / "refused"))
+    assert not (tmp_path / "refused").exists()
     figure = io.BytesIO()
     halved.plot().savefig(figure, format="png")
     assert figure.getvalue().startswith(b"\x89PNG")

@@ -26,6 +26,7 @@ Spark's own readers (`PipelineModel.load`, …) find these classes once `flambea
 
 from __future__ import annotations
 
+from ._spaces import choice, integer, log_uniform, uniform
 from .pretrained import (
     DeepAudioFeaturizer,
     DeepImageFeaturizer,
@@ -33,7 +34,7 @@ from .pretrained import (
     DeepTextFeaturizer,
     TorchModelTransformer,
 )
-from .search import RandomSearch, SearchModel, SuccessiveHalving, choice, integer, log_uniform, uniform
+from .search import RandomSearch, SearchModel, SuccessiveHalving
 from .summary import TrainingSummary
 from .training import (
     GroupedTorchClassificationModel,

@@ -7,71 +7,59 @@
     found = RandomSearch(estimator=head, space=space, evaluator=evaluator, numTrials=16).fit(rows)
     found.bestModel, found.avgMetrics, found.trials.show(), found.plot()
 
-What lives here: the spaces, `RandomSearch`, `SuccessiveHalving` and `SearchModel`. Both hold back a part of the rows (the
+What lives here: `RandomSearch`, `SuccessiveHalving` and `SearchModel`; the spaces are in `_spaces`. Both hold back a part of the rows (the
 same for all trials), fit the others through `fitMultiple`, which for heads reads and featurizes the rows once for all trials,
-and compare by the evaluator. Any Spark ML estimator will do. Only the driver runs what is here; fits run as Spark jobs.
+and compare by the evaluator. Any Spark ML estimator will do, those written in Python too, which is why this is no wrapper of the searches that the
+jar has for Scala. Only the driver runs what is here; fits run as Spark jobs. Saving and loading: `_saved_searches`.
 """
 
 from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pyspark.ml import Estimator, Model
 from pyspark.ml.param import Param, TypeConverters
 from pyspark.ml.param.shared import HasParallelism, HasSeed
+from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import SparkSession
 
+from . import _saved_searches as saved
 from ._params import Keywords, param
+from ._spaces import Draw
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pyspark.ml.evaluation import Evaluator
     from pyspark.sql import DataFrame
 
-Draw = Callable[[random.Random], Any]
 ParamMap = dict[Param, Any]
-
-
-def uniform(low: float, high: float) -> Draw:
-    """A number between `low` and `high`, all equally likely."""
-    return lambda source: source.uniform(low, high)
-
-
-def log_uniform(low: float, high: float) -> Draw:
-    """A number between `low` and `high`, both above 0, all orders of magnitude equally likely: right for learning rates."""
-    if not 0 < low <= high:
-        raise ValueError(f"log_uniform needs 0 < low <= high, not {low} and {high}")
-    return lambda source: math.exp(source.uniform(math.log(low), math.log(high)))
-
-
-def integer(low: int, high: int) -> Draw:
-    """A whole number from `low` to `high`, both included."""
-    return lambda source: source.randint(low, high)
-
-
-def choice(*values: Any) -> Draw:
-    """One of the values."""
-    return lambda source: source.choice(values)
+S = TypeVar("S", bound="_Search")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One fit: which candidate, in which round, with what of `resource` (halving only), and what the evaluator said."""
+    """One fit: which candidate, in which round, with what of `resource` (halving only), with which values (by
+    column of the table), and what the evaluator said."""
 
     candidate: int
     round: int
     resource: int | None
-    params: ParamMap
+    params: dict[str, Any]
     metric: float
 
 
-class _Search(Keywords, Estimator, HasSeed, HasParallelism):
+class _Search(Keywords, Estimator, HasSeed, HasParallelism, MLWritable, MLReadable):
     """What the searches share."""
+
+    estimator: Estimator[Any]
+    space: dict[Param[Any], Draw]
+    evaluator: Evaluator
 
     numTrials: Param[int] = param("numTrials", "parameter sets that are tried", TypeConverters.toInt)
     trainRatio: Param[float] = param(
@@ -92,17 +80,41 @@ class _Search(Keywords, Estimator, HasSeed, HasParallelism):
         source = random.Random(self.getSeed())
         return [{name: draw(source) for name, draw in self.space.items()} for _ in range(self.getNumTrials())]
 
+    def _columns(self, params: ParamMap) -> dict[str, Any]:
+        """The values by column: a parameter's name, with its stage's uid in front where the name alone says too little."""
+        names = Counter(["candidate", "round", "resource", "metric", *(each.name for each in self.space)])
+        return {p.name if names[p.name] == 1 else f"{p.parent}.{p.name}": _plain(value) for p, value in params.items()}
+
+    def copy(self: S, extra: ParamMap | None = None) -> S:
+        """A copy with these parameters; those of the estimator and of the evaluator go to these, as with `CrossValidator`."""
+        extra = extra or {}
+        same = super().copy(extra)
+        same.estimator, same.evaluator = self.estimator.copy(extra), self.evaluator.copy(extra)
+        same.space = dict(self.space)
+        return same
+
+    def write(self) -> MLWriter:
+        """The writer: the search, its estimator and evaluator (which must be writable), its space."""
+        return saved.SearchWriter(self)
+
+    @classmethod
+    def read(cls: type[S]) -> MLReader[S]:
+        """The reader of saved searches of this class."""
+        return saved.SearchReader(cls)
+
     def _fit(self, dataset: DataFrame) -> SearchModel:
         ratio = self.getTrainRatio()
         if not 0 < ratio < 1:
             raise ValueError(f"trainRatio is {ratio}; it must be between 0 and 1")
+        if not self.space or self.getNumTrials() < 1:
+            raise ValueError(f"need a parameter to draw and a trial, not {len(self.space)} and {self.getNumTrials()}")
         train, held = (part.cache() for part in dataset.randomSplit([ratio, 1 - ratio], self.getSeed()))
         try:
             best, trials = self._run(train, held)
         finally:
             train.unpersist()
             held.unpersist()
-        return SearchModel(best, trials, self.evaluator.isLargerBetter())
+        return self._copyValues(SearchModel(best, trials)._resetUid(self.uid))
 
     def _run(self, train: DataFrame, held: DataFrame) -> tuple[Model, list[Trial]]:
         raise TypeError(f"{type(self).__name__} does not say how it searches")
@@ -142,8 +154,9 @@ class RandomSearch(_Search):
     def _run(self, train: DataFrame, held: DataFrame) -> tuple[Model, list[Trial]]:
         candidates = self._candidates()
         tried = self._tried(train, held, candidates)
-        trials = [Trial(at, 0, None, candidates[at], metric) for at, (_, metric) in enumerate(tried)]
-        return tried[self._ranked([trial.metric for trial in trials])[0]][0], trials
+        order = self._ranked([metric for _, metric in tried])
+        trials = [Trial(at, 0, None, self._columns(candidates[at]), float(tried[at][1])) for at in order]
+        return tried[order[0]][0], trials
 
 
 class SuccessiveHalving(_Search):
@@ -182,64 +195,66 @@ class SuccessiveHalving(_Search):
     ) -> None:
         super().__init__(estimator, space, evaluator)
         self._setDefault(minResource=1, maxResource=27, reduction=3)
-        self.resource = resource
+        # Not as an attribute: Spark takes every attribute that is a Param for the search's own, and renames its owner.
+        self._resource = (resource,)
         self._given(given)
+
+    @property
+    def resource(self) -> Param[Any]:
+        """The parameter of the estimator that says how much a fit costs."""
+        return self._resource[0]
 
     def _run(self, train: DataFrame, held: DataFrame) -> tuple[Model, list[Trial]]:
         least, most, factor = self.getMinResource(), self.getMaxResource(), self.getReduction()
         if not (factor > 1 and 0 < least <= most):
             raise ValueError(f"need reduction > 1 and 0 < minResource <= maxResource, not {factor}, {least} and {most}")
+        if self.resource in self.space:
+            raise ValueError(f"{self.resource.name} is the resource, so it cannot be in the space")
         remaining = list(enumerate(self._candidates()))
         trials: list[Trial] = []
         resource, number = least, 0
         while True:
             tried = self._tried(train, held, [{**params, self.resource: resource} for _, params in remaining])
-            trials += [
-                Trial(candidate, number, resource, params, metric)
-                for (candidate, params), (_, metric) in zip(remaining, tried)
-            ]
             order = self._ranked([metric for _, metric in tried])
+            trials = [
+                Trial(remaining[at][0], number, resource, self._columns(remaining[at][1]), float(tried[at][1]))
+                for at in order
+            ] + trials
             if resource >= most or len(remaining) == 1:
                 return tried[order[0]][0], trials
             remaining = [remaining[at] for at in order[: max(1, len(remaining) // factor)]]
             resource, number = most if len(remaining) == 1 else min(most, resource * factor), number + 1
 
 
-class SearchModel(Model):
+class SearchModel(Model, MLWritable, MLReadable):
     """What a search found: `bestModel` is used in its place."""
 
-    def __init__(self, bestModel: Model, trials: Sequence[Trial], larger_is_better: bool) -> None:
+    def __init__(self, bestModel: Model, trials: Sequence[Trial]) -> None:
         super().__init__()
         self.bestModel = bestModel
         self._trials = list(trials)
-        self._larger_is_better = larger_is_better
+        """The best first, those of later rounds before those of earlier ones."""
 
     @property
     def avgMetrics(self) -> list[float]:
         """What the evaluator said of each parameter set, in the order of the draws; of halving, in its last round."""
-        last = {trial.candidate: trial.metric for trial in self._trials}
+        last = {trial.candidate: trial.metric for trial in reversed(self._trials)}
         return [last[candidate] for candidate in sorted(last)]
 
     @property
     def trials(self) -> DataFrame:
-        """A row for each fit, the best first: `candidate`, `round`, `resource`, a column for each parameter, `metric`."""
-        ordered = sorted(self._trials, key=lambda t: (-t.round, -t.metric if self._larger_is_better else t.metric))
+        """A row for each fit, the best first, later rounds before earlier ones: `candidate`, `round`, `resource` (NULL unless
+        halving), a column for each parameter (with its stage's uid in front where the name alone says too little), `metric`."""
+        names = list(self._trials[0].params)
+        columns = {name: [trial.params[name] for trial in self._trials] for name in names}
+        kinds = {name: _kind(values) for name, values in columns.items()}
         rows = [
-            {
-                "candidate": t.candidate,
-                "round": t.round,
-                "resource": t.resource,
-                **{name.name: _plain(value) for name, value in t.params.items()},
-                "metric": float(t.metric),
-            }
-            for t in ordered
+            (t.candidate, t.round, t.resource, *(kinds[name][1](t.params[name]) for name in names), t.metric)
+            for t in self._trials
         ]
-        kinds = {int: "bigint", float: "double", bool: "boolean"}
-        schema = ", ".join(
-            f"`{name}` {'bigint' if name == 'resource' else kinds.get(type(value), 'string')}"
-            for name, value in rows[0].items()
-        )
-        return SparkSession.active().createDataFrame([tuple(row.values()) for row in rows], schema)
+        middle = "".join(f", `{name}` {kind}" for name, (kind, _) in kinds.items())
+        schema = f"candidate bigint, round bigint, resource bigint{middle}, metric double"
+        return SparkSession.active().createDataFrame(rows, schema)
 
     def plot(self) -> Figure:
         """The metric of every fit over each parameter that is a number. Needs matplotlib."""
@@ -247,12 +262,12 @@ class SearchModel(Model):
             from matplotlib.figure import Figure
         except ImportError as error:
             raise ImportError("plot() needs matplotlib: python -m pip install matplotlib") from error
-        names = [p for p, value in self._trials[0].params.items() if isinstance(value, (int, float))] or [None]
+        names = [name for name, value in self._trials[0].params.items() if isinstance(value, (int, float))] or [None]
         figure = Figure(figsize=(4 * len(names), 4), layout="constrained")
         for panel, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names):
             places = [t.candidate if name is None else t.params[name] for t in self._trials]
             dots = panel.scatter(places, [t.metric for t in self._trials], c=[t.round for t in self._trials])
-            panel.set_xlabel("candidate" if name is None else name.name)
+            panel.set_xlabel("candidate" if name is None else name)
             panel.set_ylabel("metric")
             if name is not None and min(places) > 0 and max(places) > 20 * min(places):
                 panel.set_xscale("log")
@@ -260,10 +275,34 @@ class SearchModel(Model):
             figure.colorbar(dots, label="round")
         return figure
 
+    def copy(self, extra: ParamMap | None = None) -> SearchModel:
+        """A copy; the parameters go to the best model."""
+        same = super().copy(extra)
+        same.bestModel = self.bestModel.copy(extra)
+        return same
+
+    def write(self) -> MLWriter:
+        """The writer: the best model (which must be writable) and all trials."""
+        return saved.ModelWriter(self)
+
+    @classmethod
+    def read(cls) -> MLReader[SearchModel]:
+        """The reader of saved models."""
+        return saved.ModelReader(cls)
+
     def _transform(self, dataset: DataFrame) -> DataFrame:
         return self.bestModel.transform(dataset)
 
 
 def _plain(value: Any) -> Any:
-    """A parameter's value as a table can hold it."""
+    """A parameter's value as a table and JSON can hold it."""
+    value = value.item() if hasattr(value, "item") else value  # NumPy's numbers
     return value if isinstance(value, (bool, int, float)) else str(value)
+
+
+def _kind(values: Sequence[Any]) -> tuple[str, Callable[[Any], Any]]:
+    """The type of a column with these values, and how a value becomes one of it."""
+    for types, name, convert in (((bool,), "boolean", bool), ((int,), "bigint", int), ((int, float), "double", float)):
+        if all(type(value) in types for value in values):
+            return name, convert
+    return "string", str
