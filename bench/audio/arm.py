@@ -44,11 +44,17 @@ def read(content: bytes) -> np.ndarray:
 
 
 def same_network(name: str) -> Callable[[list[np.ndarray]], np.ndarray]:
-    """The recipe's network in eager PyTorch: clips to `[n, features]`."""
+    """The recipe's network in eager PyTorch: clips to `[n, features]`.
+
+    `nn.LSTM` gets the windows of the padded batch in one call (256 at the most), as is usual; the recipe's smaller passes are
+    Flambeau's own choice. README.md tells what they would give this arm.
+    """
     import sources
     import torch
 
     network = sources.model(name).load_network()
+    if name == "resemblyzer":
+        network.windows_at_once = 256
 
     def of_batch(clips: list[np.ndarray]) -> np.ndarray:
         lengths = torch.tensor([len(clip) for clip in clips])
