@@ -8,9 +8,11 @@ and without. `cosines` compares results before anybody looks at speed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -47,13 +49,26 @@ def describe() -> dict[str, object]:
     }
 
 
-def run_arm(command: list[str | Path], **environment: str) -> dict[str, Any]:
-    """Runs `command` to its end and returns the last line of its output, which is JSON; ends the program if it fails."""
+def run_arm(command: list[str | Path], limit_s: float | None = None, **environment: str) -> dict[str, Any]:
+    """Runs `command` to its end and returns the last line of its output, which is JSON; ends the program if it fails.
+
+    After `limit_s` seconds it is ended with all that it started, and TimeoutError raised.
+    """
     env = {**os.environ, "PYTHONPATH": str(ROOT / "python"), "PYSPARK_PYTHON": sys.executable, **environment}
-    done = subprocess.run([str(part) for part in command], env=env, capture_output=True, text=True, check=False)
-    lines = done.stdout.strip().splitlines()
-    if done.returncode != 0 or not lines:
-        sys.exit(f"bench: {' '.join(map(str, command))} failed\n{done.stderr[-4000:]}")
+    words = [str(part) for part in command]
+    process = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        output, errors = process.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        # By id, since Spark's Python workers and torchrun leave the process group.
+        for started in family(process.pid, parents()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(started, signal.SIGKILL)
+        process.communicate()
+        raise TimeoutError(f"{' '.join(words)} did not end within {limit_s} s") from None
+    lines = output.strip().splitlines()
+    if process.returncode != 0 or not lines:
+        sys.exit(f"bench: {' '.join(words)} failed\n{errors[-4000:]}")
     print(f"    {lines[-1]}", flush=True)
     return json.loads(lines[-1])
 
@@ -119,24 +134,37 @@ def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a * b).sum(1) / lengths
 
 
+def stats() -> dict[int, list[str]]:
+    """Of every process, the fields of its `stat` from the third on."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        # The second field is the program's name in parentheses, and may hold blanks. A process may end meanwhile.
+        with contextlib.suppress(OSError):
+            found[int(stat.parent.name)] = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    return found
+
+
+def parents() -> dict[int, int]:
+    """Process -> its parent."""
+    return {process: int(fields[1]) for process, fields in stats().items()}
+
+
+def family(root: int, parent_of: Mapping[int, int]) -> set[int]:
+    """`root` and all processes below it."""
+    found = {root}
+    while more := {process for process, parent in parent_of.items() if parent in found} - found:
+        found |= more
+    return found
+
+
 def cpu_seconds() -> float:
     """Processor time, so far, of this process and of all below it (the JVM, Python workers), ended ones that were waited for included.
 
     On a machine that does other things too, rows a processor second say more than rows a second.
     """
-    parent_of, ticks = {}, {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            # The second field is the program's name in parentheses, and may hold blanks.
-            fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        except OSError:
-            continue
-        process = int(stat.parent.name)
-        parent_of[process] = int(fields[1])
-        ticks[process] = sum(map(int, fields[11:15]))
-    ours = {os.getpid()}
-    while more := {process for process, parent in parent_of.items() if parent in ours} - ours:
-        ours |= more
+    all_processes = stats()
+    ours = family(os.getpid(), {process: int(fields[1]) for process, fields in all_processes.items()})
+    ticks = {process: sum(map(int, fields[11:15])) for process, fields in all_processes.items()}
     return sum(ticks.get(process, 0) for process in ours) / os.sysconf("SC_CLK_TCK")
 
 

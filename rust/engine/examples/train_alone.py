@@ -10,7 +10,7 @@ import time
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 torch.set_num_threads(1)
 
@@ -19,10 +19,12 @@ def values(count):
     return torch.from_numpy(((np.arange(count, dtype=np.uint64) * 2654435761 % 2**32) / 2**32 - 0.5).astype(np.float32))
 
 
-def train(model, x, y, optimizer, batch, epochs):
-    loader = DataLoader(TensorDataset(x, y), batch_size=batch, shuffle=True)
-    loss_of, results = nn.CrossEntropyLoss(), []
-    for _ in range(epochs):
+def train(model, loader, optimizer, epochs):
+    """(mean loss, rows a second) of each epoch. bench/train/loop.py runs this one in several processes too."""
+    loss_of, results, rows = nn.CrossEntropyLoss(), [], len(loader.sampler)
+    for epoch in range(epochs):
+        if isinstance(loader.sampler, DistributedSampler):
+            loader.sampler.set_epoch(epoch)
         started, total = time.perf_counter(), 0.0
         for xb, yb in loader:
             optimizer.zero_grad()
@@ -30,7 +32,7 @@ def train(model, x, y, optimizer, batch, epochs):
             loss.backward()
             optimizer.step()
             total += loss.item() * len(yb)
-        results.append((total / len(x), len(x) / (time.perf_counter() - started)))
+        results.append((total / rows, rows / (time.perf_counter() - started)))
     return results
 
 
@@ -71,19 +73,41 @@ def package(folder, model):
         f'[[variant]]\nfile = "model.pt"\nengine = "torchscript"\nprecision = "f32"\nsha256 = "{sha256}"\n')
 
 
-kind = sys.argv[1]
-batch, epochs = int(sys.argv[-2]), int(sys.argv[-1])
-if kind == "net":
-    model, rows = net(), 512
-    package(pathlib.Path(sys.argv[2]), model)
-    x, y = values(rows * 3 * 64 * 64).view(rows, 3, 64, 64), torch.arange(rows) % 10
-    print("DataLoader", train(model, x, y, torch.optim.SGD(model.parameters(), 0.01, momentum=0.9), batch, epochs))
-    model = net().to(memory_format=torch.channels_last)
-    print("channels last", train_by_index(model, x.to(memory_format=torch.channels_last), y, torch.optim.SGD(model.parameters(), 0.01, momentum=0.9), batch, epochs))
-else:
-    rows, hidden = 20000, [64] if kind == "mlp" else []
-    x, y = values(rows * 1280).view(rows, 1280), torch.arange(rows) % 5
-    for name, loop in (("DataLoader", train), ("by index", train_by_index)):
-        torch.manual_seed(1)
-        model = nn.Sequential(nn.Linear(1280, 64), nn.ReLU(), nn.Linear(64, 5)) if hidden else nn.Linear(1280, 5)
-        print(name, loop(model, x, y, torch.optim.Adam(model.parameters(), 0.001), batch, epochs))
+def shuffled(x, y, batch):
+    return DataLoader(TensorDataset(x, y), batch_size=batch, shuffle=True)
+
+
+def head(hidden):
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Linear(1280, 64), nn.ReLU(), nn.Linear(64, 5)) if hidden else nn.Linear(1280, 5)
+
+
+def pictures(rows):
+    return values(rows * 3 * 64 * 64).view(rows, 3, 64, 64), torch.arange(rows) % 10
+
+
+def features(rows):
+    return values(rows * 1280).view(rows, 1280), torch.arange(rows) % 5
+
+
+def main():
+    kind = sys.argv[1]
+    batch, epochs = int(sys.argv[-2]), int(sys.argv[-1])
+    if kind == "net":
+        model = net()
+        package(pathlib.Path(sys.argv[2]), model)
+        x, y = pictures(512)
+        print("DataLoader", train(model, shuffled(x, y, batch), torch.optim.SGD(model.parameters(), 0.01, momentum=0.9), epochs))
+        model = net().to(memory_format=torch.channels_last)
+        x = x.to(memory_format=torch.channels_last)
+        print("channels last", train_by_index(model, x, y, torch.optim.SGD(model.parameters(), 0.01, momentum=0.9), batch, epochs))
+        return
+    x, y = features(20000)
+    model = head(kind == "mlp")
+    print("DataLoader", train(model, shuffled(x, y, batch), torch.optim.Adam(model.parameters(), 0.001), epochs))
+    model = head(kind == "mlp")
+    print("by index", train_by_index(model, x, y, torch.optim.Adam(model.parameters(), 0.001), batch, epochs))
+
+
+if __name__ == "__main__":
+    main()

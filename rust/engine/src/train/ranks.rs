@@ -124,7 +124,10 @@ impl Ranks {
     }
 
     /// Adds up dense 1-d tensors over all workers, in place. `phase` is for messages.
-    pub(super) fn sum(&self, tensors: &[&Tensor], phase: &str, cancelled: &AtomicBool) -> Result<(), EngineError> {
+    ///
+    /// # Errors
+    /// A peer that is gone or too late, a cancellation; the group is of no more use then.
+    pub fn sum(&self, tensors: &[&Tensor], phase: &str, cancelled: &AtomicBool) -> Result<(), EngineError> {
         if self.world == 1 {
             return Ok(());
         }

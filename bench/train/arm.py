@@ -1,0 +1,143 @@
+"""One arm of workers.py in a process of its own: `arm.py ARM KIND WORKERS ROWS EPOCHS FOLDER`; prints one JSON line.
+
+Arms: `torch` and `by_index`, the loops in one Python process; `ddp`, DistributedDataParallel over gloo in processes that this one
+starts; `distributor`, the same function under pyspark's TorchDistributor; `flambeau`, the estimators. The last two run in
+`local[2]`. One thread a worker in all of them. FOLDER holds what workers.py made for Spark: `net` (a package) and the rows as Parquet.
+
+`flambeau` tells more: seconds from the call of `fit` to the end of its first step, in the session's first fit, which loads libtorch,
+and in the second. The end of the step is read off its checkpoint's time (`checkpointSteps=1`), so that the writing of one
+checkpoint is part of it; so are the reading of the table, the feed of all rows, the group of workers, and the program's loading.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path[:0] = [str(HERE), str(ROOT / "python")]
+import loop
+
+
+def ddp(kind: str, workers: int, rows: int, epochs: int) -> dict[str, Any]:
+    """Starts the processes of one group and returns what rank 0 wrote."""
+    import torch.multiprocessing
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="flambeau-bench-") as folder:
+        out = Path(folder) / "rank0.json"
+        torch.multiprocessing.spawn(loop.spawned, (workers, port, kind, rows, epochs, str(out)), nprocs=workers)
+        return json.loads(out.read_text(encoding="utf-8"))
+
+
+def session(ours: bool) -> Any:
+    """`local[2]`; Flambeau's jars only where they are measured."""
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.master("local[2]").appName("bench-train").config("spark.ui.enabled", "false")
+    builder = builder.config("spark.driver.memory", "3g").config("spark.ui.showConsoleProgress", "false")
+    builder = builder.config("spark.sql.shuffle.partitions", "2")
+    if ours:
+        import flambeau
+
+        builder = flambeau.configure(builder)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
+def distributor(kind: str, workers: int, rows: int, epochs: int) -> dict[str, Any]:
+    """In Spark tasks if that works in `local[2]`, else in processes of the driver; says which."""
+    from pyspark.ml.torch.distributor import TorchDistributor
+
+    spark = session(False)
+    spark.range(2).repartition(2).count()
+    why = None
+    for local in (False, True):
+        started = time.perf_counter()
+        try:
+            found = TorchDistributor(num_processes=workers, local_mode=local, use_gpu=False).run(
+                loop.member, kind, rows, epochs
+            )
+        except Exception as error:
+            if local:
+                raise
+            why = str(error)[-300:]
+            continue
+        found["fit_s"] = round(time.perf_counter() - started, 2)
+        return {**found, "local_mode": local, **({"tasks_failed_with": why} if why else {})}
+    raise RuntimeError(why)
+
+
+def seconds_to_first_step(estimator: Any, table: Any, folder: Path) -> float:
+    """See the module."""
+    extra = {"maxEpochs": 1, "checkpointDir": str(folder), "checkpointSteps": 1, "keepCheckpoints": 1_000_000}
+    started = time.time()
+    estimator.copy({getattr(estimator, name): value for name, value in extra.items()}).fit(table)
+    return round(min(file.stat().st_mtime for file in folder.rglob("*") if file.is_file()) - started, 3)
+
+
+def flambeau(kind: str, workers: int, rows: int, epochs: int, folder: Path) -> dict[str, Any]:
+    """The estimator over the Parquet files."""
+    from flambeau.ml import TorchClassifier, TorchEstimator
+
+    spark = session(True)
+    table = spark.read.parquet(str(folder / kind))
+    assert table.count() == rows
+    training = loop.TRAININGS[kind]
+    given: Any = {
+        **training.optimizer,
+        "batchSize": training.batch,
+        "maxEpochs": epochs,
+        "numWorkers": workers,
+        "seed": 1,
+    }
+    if kind == "net":
+        estimator: Any = TorchEstimator(modelName=folder / "package", featuresCol="x", **given)
+    else:
+        estimator = TorchClassifier(featuresCol="x", **given)
+    with tempfile.TemporaryDirectory(prefix="flambeau-bench-") as checkpoints:
+        first_step = [seconds_to_first_step(estimator, table, Path(checkpoints) / part) for part in ("first", "second")]
+    one_batch = estimator.copy({estimator.batchSize: rows, estimator.maxEpochs: 1}).fit(table)
+    before = one_batch.summary.history.head()["trainLoss"]
+    started = time.perf_counter()
+    model = estimator.fit(table)
+    seconds = time.perf_counter() - started
+    history = model.summary.history.orderBy("epoch").collect()
+    found = loop.summed_up([(row.trainLoss, row.samplesPerSecond) for row in history], seconds)
+    return {
+        **found,
+        "loss_before": round(before, 6),
+        "first_step_s": dict(zip(("first_fit", "second_fit"), first_step)),
+    }
+
+
+def main() -> None:
+    arm, kind, folder = sys.argv[1], sys.argv[2], Path(sys.argv[6])
+    workers, rows, epochs = (int(number) for number in sys.argv[3:6])
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if arm == "ddp":
+        found = ddp(kind, workers, rows, epochs)
+    elif arm == "distributor":
+        found = distributor(kind, workers, rows, epochs)
+    elif arm == "flambeau":
+        found = flambeau(kind, workers, rows, epochs, folder)
+    else:
+        found = {
+            **loop.alone(kind, rows, epochs, arm == "by_index"),
+            "loss_before": round(loop.loss_before(kind, rows), 6),
+        }
+    print(json.dumps({"arm": arm, "kind": kind, "workers": workers, **found}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
