@@ -27,8 +27,8 @@ fn main() {
         println!("{port}");
     }
     let member = GroupSpec { rank: *rank, world: *world, host, port, own_host: None, timeout_ms: TIMEOUT_MS, store: None };
-    let ranks = Ranks::join(&member, store.as_ref(), &AtomicBool::new(false)).unwrap();
     let going = AtomicBool::new(false);
+    let ranks = Ranks::join(&member, store.as_ref(), &going).unwrap();
     let mut seconds: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     let one = Tensor::ones([1], (Kind::Float, Device::Cpu));
     for bytes in sizes {
