@@ -1,9 +1,9 @@
 """One arm of the audio benchmark in a process of its own: `arm.py ARM MODEL CLIPS OUT`.
 
-Models: `resemblyzer` (speaker embedding) and `silero_vad` (probability of speech). Arms: `flambeau`; `predict_batch_udf`: the
-recipe's eager network over clips padded to the longest of a batch; `published`: predict_batch_udf over the model's own Python
+Models: `resemblyzer` (speaker embedding) and `silero_vad` (probability of speech). Arms: `flambeau`; `flambeau-bf16`: the
+same asked for the package's bf16 variant; `predict_batch_udf`: the recipe's eager network over clips padded to the longest of a batch; `published`: predict_batch_udf over the model's own Python
 package, which takes a clip at a time. The Python arms read clips with soundfile and, at another rate, resample with librosa;
-torch has one thread a worker. All read the same cached rows in the same `local[2]`, in f32, and end in Spark's `noop` sink.
+torch has one thread a worker. All read the same cached rows in the same `local[2]`, in f32 unless told, and end in Spark's `noop` sink.
 Prints one JSON line: clips/s of every timed pass; writes all results to OUT, in the pass that warms up.
 """
 
@@ -72,7 +72,8 @@ def published(name: str) -> Callable[[list[np.ndarray]], np.ndarray]:
     import sources
 
     if name == "resemblyzer":
-        embed = make_audio_reference.speaker_encoder(Path(tempfile.gettempdir()) / "flambeau-bench-resemblyzer")
+        with tempfile.TemporaryDirectory(prefix="flambeau-bench-") as folder:  # of this worker alone
+            embed = make_audio_reference.speaker_encoder(Path(folder))
         return lambda clips: np.stack([embed(clip) for clip in clips])
     program = sources.model(name).load_published()
     return lambda clips: np.array(
@@ -101,7 +102,7 @@ def python_column(arm: str, name: str):
 
 def column(arm: str, name: str):
     """`array<float>` of every clip."""
-    if arm != "flambeau":
+    if not arm.startswith("flambeau"):
         return python_column(arm, name)
     from pyspark.sql import functions as S
 
@@ -119,9 +120,10 @@ def session(arm: str):
     builder = SparkSession.builder.master("local[2]").appName(f"bench-{arm}").config("spark.ui.enabled", "false")
     builder = builder.config("spark.driver.memory", "3g").config("spark.sql.shuffle.partitions", "2")
     builder = builder.config("spark.ui.showConsoleProgress", "false")
-    if arm == "flambeau":
+    if arm.startswith("flambeau"):
         import flambeau
 
+        builder = builder.config("spark.flambeau.precision", "bf16" if arm.endswith("bf16") else "f32")
         builder = flambeau.configure(builder.config("spark.flambeau.models.path", str(ROOT / "build" / "bench-models")))
     return builder.getOrCreate()
 

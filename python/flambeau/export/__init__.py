@@ -61,7 +61,7 @@ def package(
     method: str = "trace",
     batch_rows: int | None = None,
     layers: Mapping[str, str] | None = None,
-    precisions: Sequence[str] = (),
+    precisions: Sequence[str] | Mapping[str, nn.Module] = (),
     files: Mapping[str, bytes | str] | None = None,
     overwrite: bool = False,
     quiet: bool = False,
@@ -85,6 +85,7 @@ def package(
             further outputs with the role other, which `infer` gives. With method "trace" only.
         precisions: variants of reduced precision to put beside f32: "bf16", "f16". They run where
             `spark.flambeau.precision` asks for them, the machine can, and the cosine that is measured here suffices.
+            A mapping gives each its own module, with the same inputs and outputs in f32: for reducing only a part.
         files: further files for the package (notices and the like), name to content.
         overwrite: replace a package that is there already.
         quiet: do not print the report.
@@ -126,7 +127,12 @@ def package(
             f"(largest value {worst.magnitude:.3g}) on {worst.rows} rows; is something random left in eval mode?"
         )
 
-    variants = [reduced(program, precision, inputs, outputs, given) for precision in precisions]
+    modules: Mapping[str, nn.Module | None]
+    modules = precisions if isinstance(precisions, Mapping) else dict.fromkeys(precisions)
+    variants = []
+    for precision, own in modules.items():
+        compiled = None if own is None else compile_program(own.eval(), batch, outputs, method)[0]
+        variants.append(reduced(program, precision, inputs, outputs, given, compiled))
     with PackageWriter(Path(fspath(path)), overwrite) as writer:
         sha256 = writer.add(PROGRAM, program)
         for file, content in {**label_files, **_tokenizers(inputs), **(files or {})}.items():
@@ -295,7 +301,9 @@ def _check_lengths(output: Output, value: Tensor, outputs: Sequence[Output], res
     """The output that counts this one's items is there, whole numbers, one a row, none above what there is."""
     counts = next((result for other, result in zip(outputs, results) if other.name == output.lengths), None)
     if counts is None or counts.dim() != 1 or counts.dtype not in (torch.int64, torch.int32):
-        raise ExportError(f"output {output.name}: lengths={output.lengths!r} names no output with one whole number a row")
+        raise ExportError(
+            f"output {output.name}: lengths={output.lengths!r} names no output with one whole number a row"
+        )
     if value.dim() < 2 or int(counts.max()) > value.shape[1]:
         raise ExportError(f"output {output.name} has shape {list(value.shape)}, fewer items than {output.lengths} says")
 

@@ -54,9 +54,15 @@ class _Reduced(nn.Module):
 
 
 def reduced(
-    program: bytes, precision: str, inputs: Sequence[Input], outputs: Sequence[Output], example: Sequence[Tensor] | None
+    program: bytes,
+    precision: str,
+    inputs: Sequence[Input],
+    outputs: Sequence[Output],
+    example: Sequence[Tensor] | None,
+    own: bytes | None = None,
 ) -> Variant:
-    """The program in `precision`, measured on `example` and on random batches.
+    """The program in `precision`, measured on `example` and on random batches. `own`: the compiled program of that precision,
+    where it is not the whole of `program` cast.
 
     Raises:
         ExportError: no such precision, or the program cannot run in it.
@@ -70,17 +76,27 @@ def reduced(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         full = torch.jit.load(io.BytesIO(program)).eval()
-        wrapper = _Reduced(torch.jit.load(io.BytesIO(program)).eval(), outputs, dtype).eval()
-        with torch.no_grad():
-            try:
-                small = torch.jit.trace(wrapper, tuple(batches[-1]), check_trace=False)
-            except RuntimeError as error:
-                reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
-                raise ExportError(f"the program does not run in {precision}: {reason}") from error
-        buffer = io.BytesIO()
-        torch.jit.save(small, buffer)
+        if own is None:
+            own = _cast(program, precision, dtype, outputs, batches[-1])
+        small = torch.jit.load(io.BytesIO(own)).eval()
     cosine = min(_cosine(run(full, batch, outputs), run(small, batch, outputs)) for batch in batches)
-    return Variant(precision, buffer.getvalue(), requires, cosine)
+    return Variant(precision, own, requires, cosine)
+
+
+def _cast(
+    program: bytes, precision: str, dtype: torch.dtype, outputs: Sequence[Output], batch: Sequence[Tensor]
+) -> bytes:
+    """The whole program with all its numbers in `dtype`."""
+    wrapper = _Reduced(torch.jit.load(io.BytesIO(program)).eval(), outputs, dtype).eval()
+    with torch.no_grad():
+        try:
+            small = torch.jit.trace(wrapper, tuple(batch), check_trace=False)
+        except RuntimeError as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+            raise ExportError(f"the program does not run in {precision}: {reason}") from error
+    buffer = io.BytesIO()
+    torch.jit.save(small, buffer)
+    return buffer.getvalue()
 
 
 def _cosine(right: Sequence[Tensor], given: Sequence[Tensor]) -> float:
