@@ -291,6 +291,32 @@ def test_a_variant_of_reduced_precision_is_measured(net: nn.Module, tmp_path: Pa
     assert torch.allclose(given[0], net(image)[0], atol=0.05, rtol=0.05)
 
 
+class PartlyReduced(nn.Module):
+    """Its first layer is in the precision it is told, its second in f32."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.dtype = dtype
+        self.first, self.second = nn.Linear(8, 16).to(dtype), nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x.to(self.dtype)).float())
+
+
+def test_a_variant_may_reduce_a_part_of_the_program(tmp_path: Path) -> None:
+    full, part = PartlyReduced(torch.float32), PartlyReduced(torch.bfloat16)
+    shared = {"name": "net", "license": "MIT", "inputs": [export.TensorInput("x", [8])], "quiet": True}
+    outputs = [export.Output("features", "features")]
+    export.package(full, tmp_path / "net", outputs=outputs, precisions={"bf16": part}, **shared)
+    half, _ = manifest(tmp_path / "net")["variant"]
+    assert half["precision"] == "bf16" and 0.999 < half["cosine"] < 1
+    stored = torch.jit.load(str(tmp_path / "net" / "model-bf16.pt"))
+    assert [p.dtype for p in stored.parameters()] == [torch.bfloat16] * 2 + [torch.float32] * 2
+    x = torch.rand(5, 8)
+    assert torch.equal(stored(x), part(x)) and not torch.equal(part(x), full(x))
+
+
 class Trained(nn.Module):
     """Has a layer that training changes, and a loss of its own."""
 

@@ -15,8 +15,8 @@ use serde::de::DeserializeOwned;
 
 use crate::failure::{self, Failure, ThrowNative};
 use crate::training::{
-    cancel_trainer, feed, open_feed, open_group, open_store, open_trainer, restore_checkpoint, run_trainer, save_checkpoint, save_package,
-    seal_feed, store_port, train_groups,
+    cancel_trainer, feed, heard, open_feed, open_group, open_store, open_trainer, restore_checkpoint, run_trainer, save_checkpoint,
+    save_package, say, seal_feed, store_port, train_groups,
 };
 use crate::{arrow, handles, jlog};
 
@@ -44,6 +44,8 @@ methods! {
     "sealFeed" => { static fn seal_feed(feed: jlong) -> JString },
     "openStore" => { static fn open_store(spec: JString) -> jlong },
     "storePort" => { static fn store_port(store: jlong) -> jlong },
+    "say" => { static fn say(store: jlong, round: JString, message: JString) },
+    "heard" => { static fn heard(store: jlong, round: JString) -> JString },
     "openGroup" => { static fn open_group(feed: jlong, spec: JString) -> jlong },
     "openTrainer" => { static fn open_trainer(feed: jlong, group: jlong, spec: JString) -> jlong },
     "runTrainer" => { static fn run_trainer(trainer: jlong, max_millis: jlong) -> JString },

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use flambeau_engine::train::spec::TrainingSpec;
-use flambeau_engine::train::{Feed, FeedSpec, GroupSpec, GroupsSpec, PublishSpec, Ranks, StoreSpec, Trainer};
+use flambeau_engine::train::{Feed, FeedSpec, GroupSpec, GroupsSpec, PublishSpec, Ranks, RoundSpec, StoreSpec, Trainer};
 use jni::Env;
 use jni::objects::{JClass, JString};
 use jni::sys::jlong;
@@ -37,6 +37,32 @@ pub(crate) fn seal_feed<'local>(env: &mut Env<'local>, _class: JClass<'local>, f
 pub(crate) fn open_store<'local>(env: &mut Env<'local>, _class: JClass<'local>, spec: JString<'local>) -> Answer<jlong> {
     let spec: StoreSpec = parsed(env, &spec)?;
     Ok(handles::add_store(spec.open()?))
+}
+
+pub(crate) fn say<'local>(
+    env: &mut Env<'local>,
+    _class: JClass<'local>,
+    store: jlong,
+    round: JString<'local>,
+    message: JString<'local>,
+) -> Answer<()> {
+    let round: RoundSpec = parsed(env, &round)?;
+    let message = message.try_to_string(env)?;
+    Ok(round.say(handles::store(store)?.as_ref(), &message)?)
+}
+
+/// Null while somebody has not said anything.
+pub(crate) fn heard<'local>(
+    env: &mut Env<'local>,
+    _class: JClass<'local>,
+    store: jlong,
+    round: JString<'local>,
+) -> Answer<JString<'local>> {
+    let round: RoundSpec = parsed(env, &round)?;
+    match round.heard(handles::store(store)?.as_ref())? {
+        Some(all) => Ok(env.new_string(serde_json::to_string(&all)?)?),
+        None => Ok(JString::null()),
+    }
 }
 
 pub(crate) fn store_port<'local>(_env: &mut Env<'local>, _class: JClass<'local>, store: jlong) -> Answer<jlong> {

@@ -21,7 +21,7 @@ fn main() {
     let numbers: Vec<usize> = std::env::args().skip(1).map(|n| n.parse().expect("a number")).collect();
     let [rank, world, port, times, sizes @ ..] = numbers.as_slice() else { panic!("RANK WORLD PORT TIMES BYTES…") };
     let host = String::from("127.0.0.1");
-    let store = (*rank == 0).then(|| StoreSpec { host: host.clone(), timeout_ms: TIMEOUT_MS }.open().unwrap());
+    let store = (*rank == 0).then(|| StoreSpec { host: host.clone(), port: 0, timeout_ms: TIMEOUT_MS }.open().unwrap());
     let port = store.as_ref().map_or(u16::try_from(*port).unwrap(), |store| store.port());
     if store.is_some() {
         println!("{port}");

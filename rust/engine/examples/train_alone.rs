@@ -95,7 +95,7 @@ fn main() {
         println!("{:?}", run(&feed(HEAD_ROWS, FEATURES, &json!([FEATURES]), 5, 0, 1), &Arc::new(Ranks::alone()), spec));
         return;
     }
-    let store = StoreSpec { host: "127.0.0.1".into(), timeout_ms: 60_000 }.open().unwrap();
+    let store = StoreSpec { host: "127.0.0.1".into(), port: 0, timeout_ms: 60_000 }.open().unwrap();
     let port = store.port();
     std::thread::scope(|scope| {
         for rank in 0..world {

@@ -6,7 +6,9 @@
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <thread>
@@ -29,8 +31,6 @@ struct Pending {
   c10::intrusive_ptr<c10d::Work> work;
 };
 
-std::string arrived(int32_t rank) { return "flambeau/arrived/" + std::to_string(rank); }
-
 }  // namespace
 
 extern "C" {
@@ -50,20 +50,32 @@ void* flb_store_open(const char* host, int32_t port, bool serve, int64_t timeout
   });
 }
 
-// Says that this rank is here.
-void flb_store_arrive(void* store, int32_t rank, FlbError* error) {
+void flb_store_put(void* store, const char* key, const uint8_t* bytes, int64_t length, FlbError* error) {
   flambeau::guarded<int>(error, 0, [&] {
-    static_cast<Store*>(store)->tcp->set(arrived(rank), std::vector<uint8_t>{1});
+    static_cast<Store*>(store)->tcp->set(std::string(key), std::vector<uint8_t>(bytes, bytes + length));
     return 0;
   });
 }
 
-// Whether all ranks have said that they are here. Does not wait for them.
-bool flb_store_all_arrived(void* store, int32_t world, FlbError* error) {
-  return flambeau::guarded<bool>(error, false, [&] {
+// The values of prefix0 … prefix(world - 1) one after another, `lengths[i]` bytes each, malloc'ed (flb_free_bytes); null while one
+// is missing. Does not wait for it.
+uint8_t* flb_store_all(void* store, const char* prefix, int32_t world, int64_t* lengths, FlbError* error) {
+  return flambeau::guarded<uint8_t*>(error, nullptr, [&]() -> uint8_t* {
+    auto& tcp = static_cast<Store*>(store)->tcp;
     std::vector<std::string> keys;
-    for (int32_t rank = 0; rank < world; rank++) keys.push_back(arrived(rank));
-    return static_cast<Store*>(store)->tcp->check(keys);
+    for (int32_t rank = 0; rank < world; rank++) keys.push_back(prefix + std::to_string(rank));
+    if (!tcp->check(keys)) return nullptr;
+    const auto values = tcp->multiGet(keys);
+    size_t total = 0;
+    for (const auto& value : values) total += value.size();
+    auto* bytes = static_cast<uint8_t*>(malloc(std::max<size_t>(total, 1)));
+    if (bytes == nullptr) throw std::bad_alloc();
+    auto* at = bytes;
+    for (size_t i = 0; i < values.size(); i++) {
+      lengths[i] = static_cast<int64_t>(values[i].size());
+      at = std::copy(values[i].begin(), values[i].end(), at);
+    }
+    return bytes;
   });
 }
 

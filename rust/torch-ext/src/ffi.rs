@@ -89,8 +89,8 @@ unsafe extern "C" {
     pub(crate) fn flb_optimizer_load(optimizer: *mut c_void, bytes: *const u8, length: i64, error: *mut FlbError);
     pub(crate) fn flb_free_bytes(bytes: *mut u8);
     pub(crate) fn flb_store_open(host: *const c_char, port: i32, serve: bool, timeout_ms: i64, error: *mut FlbError) -> *mut c_void;
-    pub(crate) fn flb_store_arrive(store: *mut c_void, rank: i32, error: *mut FlbError);
-    pub(crate) fn flb_store_all_arrived(store: *mut c_void, world: i32, error: *mut FlbError) -> bool;
+    pub(crate) fn flb_store_put(store: *mut c_void, key: *const c_char, bytes: *const u8, length: i64, error: *mut FlbError);
+    pub(crate) fn flb_store_all(store: *mut c_void, prefix: *const c_char, world: i32, lengths: *mut i64, error: *mut FlbError) -> *mut u8;
     pub(crate) fn flb_store_port(store: *const c_void) -> i32;
     pub(crate) fn flb_store_free(store: *mut c_void);
     pub(crate) fn flb_group_open(

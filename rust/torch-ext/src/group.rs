@@ -39,27 +39,46 @@ impl Store {
         Self::open(host, port, false, deadline)
     }
 
-    /// Says that `rank` is here.
+    /// Puts a value under a key.
     ///
     /// # Errors
     /// The store is gone.
-    pub fn arrive(&self, rank: usize) -> Result<(), TorchError> {
+    pub fn put(&self, key: &str, value: &[u8]) -> Result<(), TorchError> {
+        let key = text(key)?;
+        let length = i64::try_from(value.len()).unwrap_or(i64::MAX);
         let mut failure = ffi::FlbError::none();
-        // SAFETY: the store is live and `failure` writable.
-        unsafe { ffi::flb_store_arrive(self.raw.as_ptr(), number(rank), &raw mut failure) };
+        // SAFETY: the store is live, `key` NUL-terminated, `value` has `length` bytes, `failure` is writable.
+        unsafe { ffi::flb_store_put(self.raw.as_ptr(), key.as_ptr(), value.as_ptr(), length, &raw mut failure) };
         error::take(failure)
     }
 
-    /// Whether all ranks of `world` have said that they are here; does not wait for them.
+    /// The values under `prefix`0 … `prefix`(world - 1), once all are there; does not wait for them.
     ///
     /// # Errors
     /// The store is gone.
-    pub fn all_arrived(&self, world: usize) -> Result<bool, TorchError> {
+    pub fn all(&self, prefix: &str, world: usize) -> Result<Option<Vec<Vec<u8>>>, TorchError> {
+        let prefix = text(prefix)?;
+        let mut lengths = vec![0_i64; world];
         let mut failure = ffi::FlbError::none();
-        // SAFETY: the store is live and `failure` writable.
-        let all = unsafe { ffi::flb_store_all_arrived(self.raw.as_ptr(), number(world), &raw mut failure) };
+        let (raw, to) = (self.raw.as_ptr(), lengths.as_mut_ptr());
+        // SAFETY: the store is live, `prefix` NUL-terminated, `lengths` has room for `world` numbers, `failure` is writable.
+        let bytes = unsafe { ffi::flb_store_all(raw, prefix.as_ptr(), number(world), to, &raw mut failure) };
         error::take(failure)?;
-        Ok(all)
+        if bytes.is_null() {
+            return Ok(None);
+        }
+        let lengths: Vec<usize> = lengths.into_iter().map(|n| usize::try_from(n).unwrap_or(0)).collect();
+        // SAFETY: without a failure the call returned as many bytes as `lengths` adds up to, and they are ours.
+        let mut rest = unsafe { std::slice::from_raw_parts(bytes, lengths.iter().sum()) };
+        let mut values = Vec::with_capacity(world);
+        for length in lengths {
+            let (value, after) = rest.split_at(length);
+            values.push(value.to_vec());
+            rest = after;
+        }
+        // SAFETY: the same bytes, freed once, not used after.
+        unsafe { ffi::flb_free_bytes(bytes) };
+        Ok(Some(values))
     }
 
     fn open(host: &str, port: u16, serve: bool, deadline: Duration) -> Result<Self, TorchError> {
@@ -172,6 +191,6 @@ fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn text(host: &str) -> Result<CString, TorchError> {
-    CString::new(host).map_err(|_| TorchError::Failed(format!("{host:?} is not a host name")))
+fn text(text: &str) -> Result<CString, TorchError> {
+    CString::new(text).map_err(|_| TorchError::Failed(format!("{text:?} has a NUL in it")))
 }

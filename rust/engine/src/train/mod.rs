@@ -44,5 +44,5 @@ mod trainer;
 pub use feed::{Feed, FeedSpec, FeedSummary};
 pub use groups::{GroupsSpec, train_groups};
 pub use publish::PublishSpec;
-pub use ranks::{GroupSpec, Ranks, StoreSpec};
+pub use ranks::{GroupSpec, Ranks, RoundSpec, StoreSpec};
 pub use trainer::{EpochRow, Event, Progress, Trainer};

@@ -17,29 +17,78 @@ use crate::EngineError;
 /// Elements of one sum: 25 MB of f32, as PyTorch's buckets are.
 const BUCKET_ELEMENTS: i64 = 25 * 1024 * 1024 / 4;
 
+/// Key, less the rank, by which a rank tells that it is there.
+const ARRIVED: &str = "flambeau/arrived/";
+
 /// Pause between two looks whether all have come.
 const MEET: Duration = Duration::from_millis(5);
 
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Rank 0's store.
+/// Rank 0's store, as one of the ranks opens it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoreSpec {
-    /// An address of this machine.
+    /// An address of rank 0's machine.
     pub host: String,
+    /// Where it listens already; 0: it is opened here, on a free port.
+    #[serde(default)]
+    pub port: u16,
     /// Deadline of its answers.
     pub timeout_ms: u64,
 }
 
 impl StoreSpec {
-    /// Listens on a free port.
+    /// Listens on a free port, or connects to the one that listens.
     ///
     /// # Errors
-    /// An address that is not of this machine.
+    /// An address that is not of this machine, or where nobody answers.
     pub fn open(&self) -> Result<Store, EngineError> {
-        let store = Store::serve(&self.host, Duration::from_millis(self.timeout_ms));
+        let deadline = Duration::from_millis(self.timeout_ms);
+        let store = match self.port {
+            0 => Store::serve(&self.host, deadline),
+            port => Store::connect(&self.host, port, deadline),
+        };
         store.map_err(|error| peer(0, 0, format!("opening the rendezvous at {}", self.host), &error))
+    }
+}
+
+/// One round of messages, in which every rank says something and hears all others.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoundSpec {
+    /// From 0.
+    pub rank: usize,
+    /// How many there are.
+    pub world: usize,
+    /// Counts the rounds of a store; the same for all ranks.
+    pub number: u64,
+}
+
+impl RoundSpec {
+    fn prefix(&self) -> String {
+        format!("flambeau/round/{}/", self.number)
+    }
+
+    /// Says this rank's message.
+    ///
+    /// # Errors
+    /// Rank 0 is gone.
+    pub fn say(&self, store: &Store, message: &str) -> Result<(), EngineError> {
+        store.put(&format!("{}{}", self.prefix(), self.rank), message.as_bytes()).map_err(|error| self.lost(&error))
+    }
+
+    /// What all ranks said, by rank, once they have; does not wait for them.
+    ///
+    /// # Errors
+    /// Rank 0 is gone.
+    pub fn heard(&self, store: &Store) -> Result<Option<Vec<String>>, EngineError> {
+        let all = store.all(&self.prefix(), self.world).map_err(|error| self.lost(&error))?;
+        Ok(all.map(|values| values.iter().map(|value| String::from_utf8_lossy(value).into_owned()).collect()))
+    }
+
+    fn lost(&self, error: &TorchError) -> EngineError {
+        peer(self.rank, self.world, "agreeing with the other workers".into(), error)
     }
 }
 
@@ -63,7 +112,7 @@ pub struct GroupSpec {
     /// Deadline of joining and of every wait for a peer.
     #[serde(default)]
     pub timeout_ms: u64,
-    /// For the bridge: the handle of rank 0's own store.
+    /// For the bridge: the handle of the store, where it is open already.
     #[serde(default)]
     pub store: Option<i64>,
 }
@@ -84,7 +133,7 @@ impl Ranks {
         Self { rank: 0, world: 1, group: Mutex::new(None) }
     }
 
-    /// Joins, and waits for all others. `store`: rank 0's own.
+    /// Joins, and waits for all others. `store`: where it is open already, as on rank 0.
     ///
     /// # Errors
     /// Workers that do not come before the deadline; a cancellation.
@@ -107,9 +156,9 @@ impl Ranks {
             }
         };
         // Gloo's own joining cannot be cancelled, so it begins when nobody is missing any more.
-        store.arrive(spec.rank).map_err(fail)?;
+        store.put(&format!("{ARRIVED}{}", spec.rank), b"1").map_err(fail)?;
         let since = Instant::now();
-        while !store.all_arrived(spec.world).map_err(fail)? {
+        while store.all(ARRIVED, spec.world).map_err(fail)?.is_none() {
             if cancelled.load(Ordering::Relaxed) {
                 return Err(EngineError::Cancelled);
             }
@@ -229,9 +278,28 @@ mod tests {
     }
 
     #[test]
+    fn every_rank_hears_what_all_said_once_all_have() {
+        let mut spec = StoreSpec { host: "127.0.0.1".into(), port: 0, timeout_ms: 60_000 };
+        let served = spec.open().unwrap();
+        spec.port = served.port();
+        let client = spec.open().unwrap();
+        let round = |rank, number| RoundSpec { rank, world: 2, number };
+        round(0, 1).say(&served, "né le 1er").unwrap();
+        assert_eq!(round(1, 1).heard(&client).unwrap(), None);
+        round(1, 1).say(&client, "").unwrap();
+        for store in [&served, &client] {
+            assert_eq!(round(0, 1).heard(store).unwrap(), Some(vec!["né le 1er".to_owned(), String::new()]));
+            assert_eq!(round(0, 2).heard(store).unwrap(), None);
+        }
+        drop(served);
+        let lost = round(1, 2).say(&client, "late").and_then(|()| round(1, 2).heard(&client)).err();
+        assert_eq!(lost.map(|error| error.kind()), Some("peer"));
+    }
+
+    #[test]
     fn waiting_for_a_rank_that_does_not_come_can_be_cancelled_and_has_a_deadline() {
         let spec = |timeout_ms| GroupSpec { rank: 0, world: 2, host: "127.0.0.1".into(), port: 0, own_host: None, timeout_ms, store: None };
-        let store = StoreSpec { host: "127.0.0.1".into(), timeout_ms: 600_000 }.open().unwrap();
+        let store = StoreSpec { host: "127.0.0.1".into(), port: 0, timeout_ms: 600_000 }.open().unwrap();
         let cancelled = Arc::new(AtomicBool::new(false));
         let for_thread = cancelled.clone();
         let canceller = std::thread::spawn(move || {

@@ -48,7 +48,7 @@ time.sleep(3600)
 #[test]
 fn a_peer_that_is_killed_is_an_error_at_once() {
     use std::io::{BufRead, BufReader};
-    let store = flambeau_engine::train::StoreSpec { host: "127.0.0.1".into(), timeout_ms: LONG_MS }.open().unwrap();
+    let store = flambeau_engine::train::StoreSpec { host: "127.0.0.1".into(), port: 0, timeout_ms: LONG_MS }.open().unwrap();
     let python = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/bin/python");
     let mut command = std::process::Command::new(python);
     let mut peer = command.args(["-c", PYTHON_RANK, &store.port().to_string()]).stdout(std::process::Stdio::piped()).spawn().unwrap();
@@ -72,7 +72,7 @@ fn a_peer_that_is_killed_is_an_error_at_once() {
 
 #[test]
 fn a_peer_that_never_comes_is_an_error_at_the_deadline() {
-    let spec = flambeau_engine::train::StoreSpec { host: "127.0.0.1".into(), timeout_ms: 300 };
+    let spec = flambeau_engine::train::StoreSpec { host: "127.0.0.1".into(), port: 0, timeout_ms: 300 };
     let store = spec.open().unwrap();
     let member = json!({"rank": 0, "world": 2, "host": "127.0.0.1", "port": store.port(), "timeout_ms": 300});
     let error = Ranks::join(&serde_json::from_value(member).unwrap(), Some(&store), &AtomicBool::new(false)).err().unwrap();

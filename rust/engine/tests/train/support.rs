@@ -157,7 +157,7 @@ pub fn parameters(trainer: &Trainer) -> Parameters {
 
 /// Runs `body` once for each rank, on threads, in one group.
 pub fn group<T: Send>(world: usize, timeout_ms: u64, body: impl Fn(Arc<Ranks>) -> T + Sync) -> Vec<T> {
-    let store = StoreSpec { host: "127.0.0.1".into(), timeout_ms }.open().unwrap();
+    let store = StoreSpec { host: "127.0.0.1".into(), port: 0, timeout_ms }.open().unwrap();
     let port = store.port();
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..world)

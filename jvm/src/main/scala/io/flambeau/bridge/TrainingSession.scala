@@ -74,18 +74,34 @@ object TrainingFeed {
   }
 }
 
-/** The rendezvous of a group, held by rank 0's process while the group lives. */
-final class TrainingStore private (val handle: AtomicLong) extends AutoCloseable {
+/** The rendezvous of a job's workers: rank 0's process holds it, the others are connected. Used by the task thread only. */
+final class TrainingStore private (val handle: AtomicLong, rank: Int, world: Int) extends AutoCloseable {
   def port: Int = NativeBridge.storePort(handle.get).toInt
+
+  /** Says this rank's message of round `number`. */
+  def say(number: Long, message: String): Unit = NativeBridge.say(handle.get, round(number), message)
+
+  /** What all ranks said in that round, by rank, once they have. Does not wait. */
+  def heard(number: Long): Option[Seq[String]] =
+    Option(NativeBridge.heard(handle.get, round(number))).map(all => Json.read(all).elements.asScala.map(_.asText).toSeq)
+
+  private def round(number: Long): String = Json.write(Map[String, Any]("rank" -> rank, "world" -> world, "number" -> number))
+
   override def close(): Unit = NativeBridge.close(handle.getAndSet(0))
 }
 
 object TrainingStore {
 
-  /** Listens on a free port of `host`, an address of this machine that all workers reach. */
-  def open(host: String, timeoutMillis: Long): TrainingStore = {
+  /** Rank 0's: listens on a free port of `host`, an address of this machine that all workers reach. */
+  def open(host: String, world: Int, timeoutMillis: Long): TrainingStore = at(host, 0, 0, world, timeoutMillis)
+
+  /** Another rank's: connects to rank 0's. */
+  def connect(host: String, port: Int, rank: Int, world: Int, timeoutMillis: Long): TrainingStore = at(host, port, rank, world, timeoutMillis)
+
+  private def at(host: String, port: Int, rank: Int, world: Int, timeoutMillis: Long): TrainingStore = {
     NativeLibrary.ensureLoaded()
-    new TrainingStore(new AtomicLong(NativeBridge.openStore(Json.write(Map[String, Any]("host" -> host, "timeout_ms" -> timeoutMillis)))))
+    val spec = Map[String, Any]("host" -> host, "port" -> port, "timeout_ms" -> timeoutMillis)
+    new TrainingStore(new AtomicLong(NativeBridge.openStore(Json.write(spec))), rank, world)
   }
 }
 
@@ -111,7 +127,7 @@ object TrainingGroup {
    * @param timeoutMillis
    *   deadline of joining and of every wait for a peer
    * @param store
-   *   rank 0's own store
+   *   what this rank has open of rank 0's store
    */
   def open(
       feed: TrainingFeed, rank: Int, world: Int, host: String, port: Int, ownHost: String, timeoutMillis: Long, store: Option[TrainingStore]): TrainingGroup = {

@@ -2,21 +2,25 @@ package io.flambeau.train
 
 import org.apache.spark.{BarrierTaskContext, TaskContext}
 
-import io.flambeau.bridge.{Json, TrainingFeed, TrainingGroup, TrainingStore}
+import io.flambeau.bridge.{TrainingFeed, TrainingGroup, TrainingStore}
 
 /**
  * How the workers of one job find each other and agree: all of them make the same calls in the same order, on their task
  * threads. One worker by itself asks nobody.
+ *
+ * Spark's `allGather` looks for its answer once a second, so it is asked once, for the address of rank 0's store; everything
+ * else goes through that store, and takes milliseconds. It has no deadline of its own, since rows of one worker may take long:
+ * where a peer fails, Spark kills the stage's other tasks, and waiting looks for that.
  */
-private[train] sealed trait Rendezvous {
+private[train] sealed trait Rendezvous extends AutoCloseable {
   def rank: Int
   def world: Int
 
   /** What all workers say, by rank. */
   def gather(message: String): Seq[String]
 
-  /** The group for the gradients; the caller closes it. Owns nothing afterwards. Cancelling `feed` ends the wait for the others. */
-  def join(feed: TrainingFeed, timeoutMillis: Long): Joined
+  /** The group for the gradients; the caller closes it, before this. Cancelling `feed` ends the wait for the others. */
+  def join(feed: TrainingFeed): TrainingGroup
 
   /** What all workers know together. */
   final def agree(facts: Facts): Facts = gather(facts.json).map(Facts.parse).reduce(_ merge _)
@@ -25,45 +29,75 @@ private[train] sealed trait Rendezvous {
   final def fromRankZero(message: => String): String = gather(if (rank == 0) message else "").head
 }
 
-/** A group and, on rank 0, the store that it met at. Closes both. */
-private[train] final class Joined(val group: TrainingGroup, store: Option[TrainingStore]) extends AutoCloseable {
-  override def close(): Unit =
-    try group.close()
-    finally store.foreach(_.close())
-}
-
 private[train] object Rendezvous {
+  private val ShortestPauseMillis = 1L
+  private val LongestPauseMillis = 100L
 
-  def of(task: TaskContext, workers: Int): Rendezvous =
-    if (workers == 1) new Alone else new Barrier(BarrierTaskContext.get(), workers)
+  /** The caller closes it. `timeoutMillis`: deadline of joining a group and of each answer of the store. */
+  def of(task: TaskContext, workers: Int, timeoutMillis: Long): Rendezvous =
+    if (workers == 1) new Alone else new Barrier(BarrierTaskContext.get(), workers, timeoutMillis)
 
   private final class Alone extends Rendezvous {
     override def rank: Int = 0
     override def world: Int = 1
     override def gather(message: String): Seq[String] = Seq(message)
-    override def join(feed: TrainingFeed, timeoutMillis: Long): Joined = new Joined(TrainingGroup.alone(feed), None)
+    override def join(feed: TrainingFeed): TrainingGroup = TrainingGroup.alone(feed)
+    override def close(): Unit = ()
   }
 
-  private final class Barrier(context: BarrierTaskContext, override val world: Int) extends Rendezvous {
+  private final class Barrier(context: BarrierTaskContext, override val world: Int, timeoutMillis: Long) extends Rendezvous {
     override val rank: Int = context.partitionId()
+    private val own = host(rank)
+    private val zero = host(0)
+    private val store = meet()
+    private var rounds = 0L
 
-    override def gather(message: String): Seq[String] = context.allGather(message).toSeq
-
-    override def join(feed: TrainingFeed, timeoutMillis: Long): Joined = {
-      val own = host(rank)
-      val store = Option.when(rank == 0)(TrainingStore.open(own, timeoutMillis))
+    private def meet(): TrainingStore = {
+      val served = Option.when(rank == 0)(TrainingStore.open(own, world, timeoutMillis))
       try {
-        val where = Json.read(fromRankZero(Json.write(Map[String, Any]("host" -> own, "port" -> store.fold(0)(_.port)))))
-        val group = TrainingGroup.open(feed, rank, world, where.get("host").asText, where.get("port").asInt, own, timeoutMillis, store)
-        new Joined(group, store)
+        val port = context.allGather(served.fold("")(_.port.toString)).head.toInt
+        served.getOrElse(TrainingStore.connect(zero, port, rank, world, timeoutMillis))
       } catch {
         case cause: Throwable =>
-          store.foreach(_.close())
+          served.foreach(_.close())
           throw cause
       }
     }
 
-    /** The executor's host, without its port. */
+    /** Rank 0 goes on when all have heard: they could not, if it closed the store meanwhile. */
+    override def gather(message: String): Seq[String] = {
+      val all = say(message).hear()
+      val read = say("")
+      if (rank == 0) read.hear()
+      all
+    }
+
+    private def say(message: String): Round = {
+      rounds += 1
+      store.say(rounds, message)
+      new Round(rounds)
+    }
+
+    private final class Round(number: Long) {
+      def hear(): Seq[String] = {
+        var pauseMillis = ShortestPauseMillis
+        var heard = store.heard(number)
+        while (heard.isEmpty) {
+          SparkAccess.stopIfKilled(context)
+          Thread.sleep(pauseMillis)
+          pauseMillis = math.min(2 * pauseMillis, LongestPauseMillis)
+          heard = store.heard(number)
+        }
+        heard.get
+      }
+    }
+
+    override def join(feed: TrainingFeed): TrainingGroup =
+      TrainingGroup.open(feed, rank, world, zero, store.port, own, timeoutMillis, Some(store))
+
+    override def close(): Unit = store.close()
+
+    /** A worker's host, without its executor's port. */
     private def host(of: Int): String = {
       val address = context.getTaskInfos()(of).address
       address.take(address.lastIndexOf(':')).stripPrefix("[").stripSuffix("]")

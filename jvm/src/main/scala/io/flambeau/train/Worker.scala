@@ -19,7 +19,7 @@ import io.flambeau.models.ModelStore
  * One worker: one Spark task, all on its thread. It writes its rows into a feed on local disk, agrees with the others on what
  * the data are, and runs the job's trainings one after another over that feed.
  *
- * It owns, in this order: a scratch folder, an Arrow allocator, the rows' vectors, the feed, the group and, while one runs, a
+ * It owns, in this order: the rendezvous, a scratch folder, an Arrow allocator, the rows' vectors, the feed, the group and, while one runs, a
  * trainer and the thread that watches for kills. All are released, the newest first, when the task ends in whatever way.
  *
  * A failure that would come again is a value ([[Outcome.failure]]) that all workers agree on where they can; what another
@@ -30,12 +30,17 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics) extend
   def run(task: TaskContext, rows: Iterator[InternalRow]): Outcome = {
     val releases = new Releases
     task.addTaskCompletionListener[Unit](_ => releases.close())
-    try train(task, rows, releases)
-    finally releases.close()
+    try {
+      val meeting = releases.own(Rendezvous.of(task, job.workers, job.timeoutMillis))(_.close())
+      train(task, meeting, rows, releases)
+    } catch {
+      // A peer that is gone before training begins; what else may fail there is a value already.
+      case cause: NativeException =>
+        Failures.rethrow(task, Failures.translated(job.owner, task.partitionId(), job.workers, cause))
+    } finally releases.close()
   }
 
-  private def train(task: TaskContext, rows: Iterator[InternalRow], releases: Releases): Outcome = {
-    val meeting = Rendezvous.of(task, job.workers)
+  private def train(task: TaskContext, meeting: Rendezvous, rows: Iterator[InternalRow], releases: Releases): Outcome = {
     val scratch = releases.own(Files.createTempDirectory(Paths.get(SparkAccess.localDirectory()), "flambeau-training-"))(Unpacker.deleteFolder)
     val allocator = releases.own(
       ArrowAccess.rootAllocator().newChildAllocator(s"flambeau ${job.owner}, task ${task.taskAttemptId()}", 0, Long.MaxValue))(_.close())
@@ -69,10 +74,10 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics) extend
       task: TaskContext, meeting: Rendezvous, feed: TrainingFeed, facts: Facts, scratch: Path, releases: Releases): Outcome = {
     val watch = releases.own(new KillWatch(task))(_.close())
     try {
-      val joined = releases.own(watch.over(() => feed.cancel())(meeting.join(feed, job.timeoutMillis)))(_.close())
+      val group = releases.own(watch.over(() => feed.cancel())(meeting.join(feed)))(_.close())
       val trained = job.runs.zipWithIndex.flatMap { case (run, index) =>
         val spec = NativeSpec.of(job.owner, run, job.feed, facts)
-        Using.resource(Trainer.open(feed, joined.group, spec)) { trainer =>
+        Using.resource(Trainer.open(feed, group, spec)) { trainer =>
           watch.over(() => trainer.cancel())(new RunLoop(task, meeting, run, index, trainer, scratch).go())
         }
       }
