@@ -1,0 +1,87 @@
+"""`.venv/bin/python bench/train/maps.py`: eight parameter maps of a head in one `fit`, beside one map.
+
+Photos (the tiles of bench/images) with a pretrained network in front, and rows of 1,280 features without one: `fit(rows, maps)` reads
+and featurizes once, so eight maps must take at most 1.3 times as long as one. The eight models must be the eight that single fits
+give. Each time is the best of `--rounds` warm fits. Writes bench/results/<version>/train_maps.json.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path[:0] = [str(HERE.parent / "images"), str(HERE.parent), str(ROOT / "python")]
+import data
+import machine
+
+from flambeau.version import __version__
+
+MOST = 1.3
+RATES = [10.0**-power for power in (1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5)]
+PARTITIONS = 4
+FEATURES = 1280
+
+
+def tables(spark: Any) -> dict[str, Any]:
+    """Name -> rows with `label`, and `content` or `features`, in memory."""
+    tiles = spark.read.format("binaryFile").load(str(data.provide(ROOT / "build" / "bench-images")))
+    photos = tiles.selectExpr("content", "double(pmod(int(regexp_extract(path, '([0-9]+)[.]jpg', 1)), 4)) AS label")
+    numbers = spark.range(0, 20_000).selectExpr(
+        f"transform(sequence(1, {FEATURES}), i -> float(sin(id * i))) AS features", "double(pmod(id, 4)) AS label"
+    )
+    made = {"photos": photos.limit(512), "features": numbers}
+    return {name: table.repartition(PARTITIONS).cache() for name, table in made.items()}
+
+
+def seconds(fit: Any, rounds: int) -> tuple[float, Any]:
+    """The quickest of `rounds` fits after one that warms up, and what it gave."""
+    fit()
+    best = float("inf")
+    for _ in range(rounds):
+        started = time.perf_counter()
+        given = fit()
+        best = min(best, time.perf_counter() - started)
+    return best, given
+
+
+def main() -> None:
+    from pyspark.sql import SparkSession
+
+    import flambeau
+    from flambeau.ml import TorchClassifier
+
+    rounds = machine.rounds(__doc__)
+    about = machine.describe()
+    builder = (
+        SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").config("spark.driver.memory", "3g")
+    )
+    spark = flambeau.configure(builder.config("spark.ui.showConsoleProgress", "false")).getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    results: dict[str, object] = {}
+    for name, rows in tables(spark).items():
+        count = rows.count()
+        column = {"featuresCol": "content", "modelName": "efficientnet_lite0"} if name == "photos" else {}
+        head = TorchClassifier(maxEpochs=5, batchSize=64, seed=1, **column)
+        maps = [{head.learningRate: rate} for rate in RATES]
+        one, single = seconds(lambda: head.fit(rows, maps[3:4]), rounds)
+        eight, models = seconds(lambda: head.fit(rows, maps), rounds)
+        losses = [model.summary.history.orderBy("epoch").tail(1)[0].trainLoss for model in (single[0], models[3])]
+        if abs(losses[0] - losses[1]) > 1e-6 * abs(losses[0]):
+            sys.exit(f"bench: {name}: the same parameters gave the losses {losses}: no time is worth comparing")
+        times = eight / one
+        print(
+            f"{name}: {count} rows, one map {one:.2f} s, eight {eight:.2f} s: {times:.2f}x{'' if times <= MOST else ': MISSED'}"
+        )
+        results[name] = {"rows": count, "one_s": round(one, 3), "eight_s": round(eight, 3), "times": round(times, 3)}
+    spark.stop()
+    kept = {"machine": {**about, "load_after": os.getloadavg()[0]}, "most": MOST, "maps": results}
+    print(machine.keep("train_maps", __version__, kept))
+
+
+if __name__ == "__main__":
+    main()
