@@ -90,7 +90,7 @@ def flambeau(kind: str, workers: int, rows: int, epochs: int, folder: Path) -> d
         "numWorkers": workers,
         "seed": 1,
     }
-    if kind == "net":
+    if training.module == "net":
         estimator: Any = TorchEstimator(modelName=folder / "package", featuresCol="x", **given)
     else:
         estimator = TorchClassifier(featuresCol="x", **given)

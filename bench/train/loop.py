@@ -20,29 +20,32 @@ import train_alone
 
 @dataclass(frozen=True)
 class Training:
-    """Rows of a step over all workers, optimiser, and shape and classes of the rows."""
+    """Module, rows of a step over all workers, optimiser, and shape and classes of the rows."""
 
+    module: str
     batch: int
     optimizer: dict[str, Any]
     shape: tuple[int, ...]
     classes: int
 
 
+NET: tuple[Any, ...] = ({"optimizer": "sgd", "learningRate": 0.01, "momentum": 0.9}, (3, 64, 64), 10)
 TRAININGS = {
-    "net": Training(32, {"optimizer": "sgd", "learningRate": 0.01, "momentum": 0.9}, (3, 64, 64), 10),
-    "head": Training(64, {"optimizer": "adam", "learningRate": 0.001}, (1280,), 5),
+    "net": Training("net", 32, *NET),
+    "net_128": Training("net", 128, *NET),
+    "head": Training("head", 64, {"optimizer": "adam", "learningRate": 0.001}, (1280,), 5),
 }
-"""A small convolutional net over pictures, and a linear layer over features."""
+"""A small convolutional net over pictures, in steps of 32 and of 128 rows, and a linear layer over features."""
 
 
 def rows_of(kind: str, rows: int) -> tuple[Any, Any]:
     """Values and labels."""
-    return train_alone.pictures(rows) if kind == "net" else train_alone.features(rows)
+    return train_alone.pictures(rows) if TRAININGS[kind].module == "net" else train_alone.features(rows)
 
 
 def fresh(kind: str) -> Any:
     """The module with its first parameters."""
-    return train_alone.net() if kind == "net" else train_alone.head(False)
+    return train_alone.net() if TRAININGS[kind].module == "net" else train_alone.head(False)
 
 
 def optimizer_of(kind: str, model: Any) -> Any:
@@ -73,7 +76,7 @@ def alone(kind: str, rows: int, epochs: int, by_index: bool) -> dict[str, Any]:
     if not by_index:
         found = train_alone.train(model, train_alone.shuffled(x, y, batch), optimizer_of(kind, model), epochs)
     else:
-        if kind == "net":
+        if TRAININGS[kind].module == "net":
             model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
         found = train_alone.train_by_index(model, x, y, optimizer_of(kind, model), batch, epochs)
     return summed_up(found, time.perf_counter() - started)

@@ -1,7 +1,7 @@
 """`.venv/bin/python bench/train/workers.py`: samples a second of fits in Spark, beside Python torch, DDP and TorchDistributor.
 
-A convolutional net over 512 pictures and a linear head over 20,000 rows of features, as in run.py, with one worker and with two, one
-thread each. Every arm (arm.py) is a fresh process and all take turns. Losses first: the net begins with the same parameters
+A convolutional net over 512 pictures, in steps of 32 and of 128 rows, and a linear head over 20,000 rows of features, as in run.py, with
+one worker and with two, one thread each. Every arm (arm.py) is a fresh process and all take turns. Losses first: the net begins with the same parameters
 everywhere, so that its loss over all rows, before any step, must be equal; the last losses must be near each other (orders of rows
 differ, and so do the first parameters of the head). Samples a second are medians of the epochs after the first, of all rounds.
 Then seconds to the first step, and sums over ranks (all_reduce.py). Writes bench/results/<version>/train_workers.json and
@@ -28,8 +28,8 @@ import machine
 from flambeau.version import __version__
 
 ARMS = [("torch", 1), ("by_index", 1)] + [(arm, n) for n in (1, 2) for arm in ("ddp", "distributor", "flambeau")]
-ROWS = {"net": 512, "head": 20_000}
-EPOCHS = {"net": 5, "head": 6}
+ROWS = {"net": 512, "net_128": 512, "head": 20_000}
+EPOCHS = {"net": 5, "net_128": 5, "head": 6}
 NEAR = 0.25
 """Largest difference of the last epochs' losses, as a share of the larger one."""
 EQUAL = {1: 1e-4, 2: 0.05}
@@ -101,7 +101,7 @@ def compare_losses(kind: str, arms: dict[str, dict[str, Any]]) -> None:
     wanted = arms["torch x1"]["loss_before"]
     for workers, tolerance in EQUAL.items():
         ours = arms[f"flambeau x{workers}"]["loss_before"]
-        if kind == "net" and abs(ours - wanted) > tolerance * wanted:
+        if loop.TRAININGS[kind].module == "net" and abs(ours - wanted) > tolerance * wanted:
             sys.exit(f"bench: {kind}: with {workers} workers the loss before any step is {ours}, not {wanted}")
 
 
@@ -109,7 +109,7 @@ def goals(kind: str, arms: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any
     """What was wanted and what came of it."""
     rate = {name: arm["steady_samples_per_s"] for name, arm in arms.items()}
     ours = {n: rate[f"flambeau x{n}"] for n in (1, 2)}
-    ratios = {"of Python torch, 1 worker": (ours[1] / rate["torch x1"], LEAST[kind])}
+    ratios = {"of Python torch, 1 worker": (ours[1] / rate["torch x1"], LEAST[loop.TRAININGS[kind].module])}
     for workers in (1, 2):
         ratios[f"of DDP, {workers} workers"] = (ours[workers] / rate[f"ddp x{workers}"], LEAST_OF_DDP)
     ratios["2 workers of 1"] = (ours[2] / ours[1], LEAST_OF_ONE)
@@ -140,8 +140,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1, help="how often every arm has its turn (default: 1)")
     parser.add_argument("--tiny", action="store_true", help="only to see whether it runs; nothing is kept")
     given = parser.parse_args()
-    rows = {"net": 64, "head": 1280} if given.tiny else ROWS
-    epochs = {"net": 2, "head": 2} if given.tiny else EPOCHS
+    rows = {"net": 64, "net_128": 128, "head": 1280} if given.tiny else ROWS
+    epochs = dict.fromkeys(ROWS, 2) if given.tiny else EPOCHS
     about = machine.describe()
     trainings = {}
     with tempfile.TemporaryDirectory(prefix="flambeau-bench-") as temporary:

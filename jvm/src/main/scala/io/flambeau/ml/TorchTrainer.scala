@@ -91,7 +91,7 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
       val frame = rows.frame(dataset, first.getBatchSize, first.getNumWorkers)
       val job = JobSpec(
         uid, rows.spec(frame, first.getBatchSize, first.skipsInvalid), together.zipWithIndex.map { case ((one, _), run) => one.runSpec(dataset.schema, conf, fitName, run) },
-        first.getNumWorkers, first.getPeerTimeout * 1000L, HadoopSettings.of(conf), None)
+        first.getNumWorkers, first.getPeerTimeout * 1000L, HadoopSettings.of(conf))
       val results = TrainingJob.run(frame, job)
       together.zip(results).map { case ((one, index), result) =>
         val fitted = one.copyValues(newModel().setParent(one))

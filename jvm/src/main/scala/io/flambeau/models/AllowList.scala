@@ -1,5 +1,8 @@
 package io.flambeau.models
 
+import java.nio.file.Path
+import java.util.concurrent.ConcurrentHashMap
+
 import org.apache.spark.sql.internal.SQLConf
 
 import io.flambeau.conf.FlambeauConf
@@ -7,10 +10,15 @@ import io.flambeau.conf.FlambeauConf
 /**
  * `spark.flambeau.models.allow`: a model is a program, and this bounds where programs come from. Driver only.
  *
- * Two lists hold at once: the application's, which no session can widen, and the session's own.
+ * Two lists hold at once: the application's, which no session can widen, and the session's own. What this driver trained is not
+ * bound by them: its program is ours, or comes from a package that was allowed when training began.
  */
-private[models] object AllowList {
+private[flambeau] object AllowList {
   private val Embedded = "embedded"
+  private val trained = ConcurrentHashMap.newKeySet[Path]()
+
+  /** Takes the package that a fit of this driver wrote, which lies there until the process ends. */
+  def addTrained(folder: Path): Unit = trained.add(folder.toAbsolutePath.normalize)
 
   /** Why a package from this place (None: embedded in a jar) may not be used, or None if it may. */
   def refusal(place: Option[Place], session: SQLConf, hadoop: => HadoopSettings): Option[String] = {
@@ -23,6 +31,7 @@ private[models] object AllowList {
 
   private def allows(list: Seq[String], place: Option[Place], hadoop: => HadoopSettings): Boolean = place match {
     case None => list.contains(Embedded)
+    case Some(LocalPlace(folder)) if trained.contains(folder) => true
     case Some(here) => list.filter(_ != Embedded).exists(folder => here.isIn(Place(folder, hadoop)))
   }
 }

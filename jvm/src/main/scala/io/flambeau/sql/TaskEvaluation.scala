@@ -14,7 +14,7 @@ import org.apache.spark.sql.types.{DataType, StructType}
 import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnarBatch}
 
 import io.flambeau.FlambeauException
-import io.flambeau.bridge.{ArrowAccess, ModelSession, NativeException}
+import io.flambeau.bridge.{ArrowAccess, ModelSession, NativeException, Releases}
 import io.flambeau.models.{ModelRef, ModelStore}
 
 /**
@@ -49,17 +49,18 @@ private[sql] final class TaskEvaluation(
   private var result: Option[ColumnarBatch] = None
 
   // State before resources: should an acquire below fail, close() finds everything in place.
-  private val releases = ArrayBuffer.empty[() => Unit]
+  private val releases = new Releases
   task.addTaskCompletionListener[Unit](_ => close())
 
-  private val reservation = owned(BatchReservation.of(task))(_.release())
-  private val allocator: BufferAllocator = owned(
+  private val reservation = releases.own(BatchReservation.of(task))(_.release())
+  private val allocator: BufferAllocator = releases.own(
     ArrowAccess.rootAllocator().newChildAllocator(
       s"flambeau ${model.name}, stage ${task.stageId()} partition ${task.partitionId()} task ${task.taskAttemptId()}", 0, Long.MaxValue))(
     _.close())
-  private val root = owned(VectorSchemaRoot.create(ArrowAccess.toArrowSchema(inputSchema), allocator))(_.close())
+  private val root = releases.own(VectorSchemaRoot.create(ArrowAccess.toArrowSchema(inputSchema), allocator))(_.close())
   private val writer = ArrowWriter.create(root)
-  private val session = owned(open())(_.close())
+  private val session = releases.own(open())(_.close())
+  releases.own(())(_ => finishBatch())
 
   /** Whether a row that did not fit the last batch waits for the next. */
   def hasCarried: Boolean = carried.isDefined
@@ -128,30 +129,8 @@ private[sql] final class TaskEvaluation(
     waitingBytes = 0
   }
 
-  /** Releases everything, the newest first; the first failure is thrown when all were tried. Once. */
-  def close(): Unit = {
-    val all = releaseResult _ +: releases.reverse.toSeq
-    releases.clear()
-    val failures = all.flatMap { release =>
-      try { release(); None }
-      catch { case cause: Throwable => Some(cause) }
-    }
-    failures.headOption.foreach { first =>
-      failures.tail.foreach(first.addSuppressed)
-      throw first
-    }
-  }
-
-  private def releaseResult(): Unit = {
-    val open = result
-    result = None
-    open.foreach(_.close())
-  }
-
-  private def owned[T](resource: T)(release: T => Unit): T = {
-    releases += (() => release(resource))
-    resource
-  }
+  /** Releases everything, the newest first. */
+  def close(): Unit = releases.close()
 
   private def open(): ModelSession =
     try ModelSession.open(model, ModelStore.localDirectory(model), inputSchema, requests.map(_.toOutputRequest), settings, allocator)

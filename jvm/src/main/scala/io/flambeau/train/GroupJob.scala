@@ -8,7 +8,7 @@ import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.execution.SQLExecution
 
 import io.flambeau.FlambeauException
-import io.flambeau.bridge.{ArrowAccess, GroupHead, GroupHeads, NativeException, Unpacker}
+import io.flambeau.bridge.{ArrowAccess, GroupHead, GroupHeads, NativeException, Releases, Unpacker}
 
 /**
  * Many small heads in one Spark job: each task gets all rows of its groups and trains their heads in one native call. Tasks

@@ -6,7 +6,7 @@ import io.flambeau.FlambeauException
 import io.flambeau.bridge.Json
 
 /*
- * What workers tell each other through BarrierTaskContext.allGather, as JSON. Values only.
+ * What workers tell each other through rank 0's store, as JSON. Values only.
  */
 
 /** A failure that repeating the stage would not mend: it travels to the driver as a value, so that Spark does not try again. */

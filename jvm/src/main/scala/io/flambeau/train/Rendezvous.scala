@@ -8,9 +8,9 @@ import io.flambeau.bridge.{TrainingFeed, TrainingGroup, TrainingStore}
  * How the workers of one job find each other and agree: all of them make the same calls in the same order, on their task
  * threads. One worker by itself asks nobody.
  *
- * Spark's `allGather` looks for its answer once a second, so it is asked once, for the address of rank 0's store; everything
- * else goes through that store, and takes milliseconds. It has no deadline of its own, since rows of one worker may take long:
- * where a peer fails, Spark kills the stage's other tasks, and waiting looks for that.
+ * Rank 0 opens a store and tells the driver its port, where the others ask for it ([[MeetingPoint]]); everything else goes through
+ * that store. Each takes milliseconds, where Spark's `allGather` takes a second. Waiting for what others say has no deadline of its
+ * own, since rows of one worker may take long: where a peer fails, Spark kills the stage's other tasks, and waiting looks for that.
  */
 private[train] sealed trait Rendezvous extends AutoCloseable {
   def rank: Int
@@ -33,9 +33,16 @@ private[train] object Rendezvous {
   private val ShortestPauseMillis = 1L
   private val LongestPauseMillis = 100L
 
-  /** The caller closes it. `timeoutMillis`: deadline of joining a group and of each answer of the store. */
-  def of(task: TaskContext, workers: Int, timeoutMillis: Long): Rendezvous =
-    if (workers == 1) new Alone else new Barrier(BarrierTaskContext.get(), workers, timeoutMillis)
+  /**
+   * The caller closes it.
+   *
+   * @param channel
+   *   name of the job's [[DriverChannel]]
+   * @param timeoutMillis
+   *   deadline of joining a group and of each answer of the store
+   */
+  def of(task: TaskContext, workers: Int, channel: String, timeoutMillis: Long): Rendezvous =
+    if (workers == 1) new Alone else new Barrier(BarrierTaskContext.get(), workers, DriverChannel.caller(channel), timeoutMillis)
 
   private final class Alone extends Rendezvous {
     override def rank: Int = 0
@@ -45,24 +52,26 @@ private[train] object Rendezvous {
     override def close(): Unit = ()
   }
 
-  private final class Barrier(context: BarrierTaskContext, override val world: Int, timeoutMillis: Long) extends Rendezvous {
+  private final class Barrier(context: BarrierTaskContext, override val world: Int, driver: DriverChannel.Caller, timeoutMillis: Long)
+      extends Rendezvous {
     override val rank: Int = context.partitionId()
     private val own = host(rank)
     private val zero = host(0)
-    private val store = meet()
+    private val store = if (rank == 0) serve() else TrainingStore.connect(zero, port(), rank, world, timeoutMillis)
     private var rounds = 0L
 
-    private def meet(): TrainingStore = {
-      val served = Option.when(rank == 0)(TrainingStore.open(own, world, timeoutMillis))
-      try {
-        val port = context.allGather(served.fold("")(_.port.toString)).head.toInt
-        served.getOrElse(TrainingStore.connect(zero, port, rank, world, timeoutMillis))
-      } catch {
+    private def serve(): TrainingStore = {
+      val served = TrainingStore.open(own, world, timeoutMillis)
+      try MeetingPoint.tell(driver, context.stageAttemptNumber(), served.port)
+      catch {
         case cause: Throwable =>
-          served.foreach(_.close())
+          served.close()
           throw cause
       }
+      served
     }
+
+    private def port(): Int = await(MeetingPoint.ask(driver, context.stageAttemptNumber()))
 
     /** Rank 0 goes on when all have heard: they could not, if it closed the store meanwhile. */
     override def gather(message: String): Seq[String] = {
@@ -79,17 +88,20 @@ private[train] object Rendezvous {
     }
 
     private final class Round(number: Long) {
-      def hear(): Seq[String] = {
-        var pauseMillis = ShortestPauseMillis
-        var heard = store.heard(number)
-        while (heard.isEmpty) {
-          SparkAccess.stopIfKilled(context)
-          Thread.sleep(pauseMillis)
-          pauseMillis = math.min(2 * pauseMillis, LongestPauseMillis)
-          heard = store.heard(number)
-        }
-        heard.get
+      def hear(): Seq[String] = await(store.heard(number))
+    }
+
+    /** Asks until there is an answer, ever less often, or until the task is killed. */
+    private def await[T](look: => Option[T]): T = {
+      var pauseMillis = ShortestPauseMillis
+      var found = look
+      while (found.isEmpty) {
+        SparkAccess.stopIfKilled(context)
+        Thread.sleep(pauseMillis)
+        pauseMillis = math.min(2 * pauseMillis, LongestPauseMillis)
+        found = look
       }
+      found.get
     }
 
     override def join(feed: TrainingFeed): TrainingGroup =

@@ -103,11 +103,9 @@ private[flambeau] final case class RunSpec(
  *
  * @param owner
  *   the estimator's uid, for messages
- * @param channel
- *   where rank 0 reports progress to; None: nobody listens
  */
 private[flambeau] final case class JobSpec(
-    owner: String, feed: FeedSpec, runs: Seq[RunSpec], workers: Int, timeoutMillis: Long, hadoop: HadoopSettings, channel: Option[String])
+    owner: String, feed: FeedSpec, runs: Seq[RunSpec], workers: Int, timeoutMillis: Long, hadoop: HadoopSettings)
 
 /** One file of a package. */
 private[flambeau] final case class PackageFile(name: String, bytes: Array[Byte])

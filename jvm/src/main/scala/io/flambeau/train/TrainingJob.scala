@@ -35,8 +35,8 @@ private[flambeau] object TrainingJob extends Logging {
     val context = dataset.sparkSession.sparkContext
     if (job.workers > 1) requireSlots(context, job)
     val metrics = TrainingMetrics.register(context)
-    val outcomes = withProgress(context, job) { reporting =>
-      val worker = new Worker(reporting, metrics)
+    val outcomes = withChannel(context, job.owner) { channel =>
+      val worker = new Worker(job, metrics, channel)
       SQLExecution.withNewExecutionId(dataset.queryExecution, Some(s"${job.owner}: training")) {
         unwrapped(tasks(dataset.queryExecution.toRdd, worker, job.workers).collect())
       }
@@ -59,18 +59,18 @@ private[flambeau] object TrainingJob extends Logging {
     else rows.barrier().mapPartitions(work).map(outcome => (0, outcome)).partitionBy(new HashPartitioner(1)).values
   }
 
-  /** Runs `body` with a progress bar on the console, where the user has those. */
-  private def withProgress[T](context: SparkContext, job: JobSpec)(body: JobSpec => T): T =
-    if (!context.getConf.getBoolean("spark.ui.showConsoleProgress", defaultValue = false)) body(job)
-    else {
-      val name = s"flambeau-training-${UUID.randomUUID()}"
-      val bar = ProgressBar.onConsole(job.owner)
-      try {
-        val channel = new ProgressChannel(name, message => bar.report(Report.parse(message)))
-        try body(job.copy(channel = Some(name)))
-        finally channel.close()
-      } finally bar.close()
-    }
+  /** Runs `body` with the name of the workers' way to the driver: their meeting point, and a progress bar where the user has those. */
+  private def withChannel[T](context: SparkContext, owner: String)(body: String => T): T = {
+    val name = s"flambeau-training-${UUID.randomUUID()}"
+    val shown = context.getConf.getBoolean("spark.ui.showConsoleProgress", defaultValue = false)
+    val bar = Option.when(shown)(ProgressBar.onConsole(owner))
+    val meeting = new MeetingPoint
+    try {
+      val channel = new DriverChannel(name, message => bar.foreach(_.report(Report.parse(message))), meeting.answer(_))
+      try body(name)
+      finally channel.close()
+    } finally bar.foreach(_.close())
+  }
 
   /** Our own failure in place of the SparkException around it, which stays its companion. */
   private def unwrapped[T](body: => T): T =

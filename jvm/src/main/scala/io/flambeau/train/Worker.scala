@@ -3,7 +3,6 @@ package io.flambeau.train
 import java.io.IOException
 import java.nio.file.{Files, Path, Paths}
 
-import scala.collection.mutable.ArrayBuffer
 import scala.jdk.CollectionConverters._
 import scala.util.Using
 
@@ -12,7 +11,7 @@ import org.apache.spark.internal.Logging
 import org.apache.spark.sql.catalyst.InternalRow
 
 import io.flambeau.FlambeauException
-import io.flambeau.bridge.{ArrowAccess, NativeException, Progress, Trainer, TrainingFeed, Unpacker}
+import io.flambeau.bridge.{ArrowAccess, NativeException, Progress, Releases, Trainer, TrainingFeed, Unpacker}
 import io.flambeau.models.ModelStore
 
 /**
@@ -24,14 +23,17 @@ import io.flambeau.models.ModelStore
  *
  * A failure that would come again is a value ([[Outcome.failure]]) that all workers agree on where they can; what another
  * attempt may mend (a lost peer) is thrown, and the stage's retry resumes from the last checkpoint.
+ *
+ * @param channel
+ *   name of the job's [[DriverChannel]]
  */
-private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics) extends Serializable with Logging {
+private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics, channel: String) extends Serializable with Logging {
 
   def run(task: TaskContext, rows: Iterator[InternalRow]): Outcome = {
     val releases = new Releases
     task.addTaskCompletionListener[Unit](_ => releases.close())
     try {
-      val meeting = releases.own(Rendezvous.of(task, job.workers, job.timeoutMillis))(_.close())
+      val meeting = releases.own(Rendezvous.of(task, job.workers, channel, job.timeoutMillis))(_.close())
       train(task, meeting, rows, releases)
     } catch {
       // A peer that is gone before training begins; what else may fail there is a value already.
@@ -94,7 +96,7 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics) extend
   private final class RunLoop(task: TaskContext, meeting: Rendezvous, run: RunSpec, index: Int, trainer: Trainer, scratch: Path) {
     private val checkpoints = new Checkpoints(run.checkpoints, job.hadoop, scratch)
     private val leads = meeting.rank == 0
-    private val sender = job.channel.filter(_ => leads).map(ProgressChannel.sender)
+    private val driver = Option.when(leads)(DriverChannel.caller(channel))
     private val log = run.logDir.filter(_ => leads).map(new TensorBoardLog(_, job.hadoop))
 
     /** The result, on rank 0. */
@@ -133,7 +135,7 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics) extend
         if (progress.event == "checkpoint") checkpoints.save(progress.step)(trainer.saveCheckpoint)
         metrics.show(progress)
         log.foreach(_.write(progress))
-        sender.foreach(_.send(Report.of(index, job.runs.length, progress).json))
+        driver.foreach(_.tell(Report.of(index, job.runs.length, progress).json))
       }
       progress
     }
@@ -156,27 +158,4 @@ private[train] object Worker {
     Using.resource(Files.list(folder)) { paths =>
       paths.iterator.asScala.toList.map(file => PackageFile(file.getFileName.toString, Files.readAllBytes(file)))
     }
-}
-
-/** What a task acquired, released newest first, once; the first failure is thrown when all were tried. */
-private[train] final class Releases extends AutoCloseable {
-  private val all = ArrayBuffer.empty[() => Unit]
-
-  def own[T](resource: T)(release: T => Unit): T = {
-    all += (() => release(resource))
-    resource
-  }
-
-  override def close(): Unit = {
-    val now = all.reverse.toList
-    all.clear()
-    val failures = now.flatMap { release =>
-      try { release(); None }
-      catch { case cause: Throwable => Some(cause) }
-    }
-    failures.headOption.foreach { first =>
-      failures.tail.foreach(first.addSuppressed)
-      throw first
-    }
-  }
 }

@@ -10,6 +10,7 @@ import org.apache.spark.ml.tuning.{CrossValidator, CrossValidatorModel, ParamGri
 import org.apache.spark.sql.functions.{col, expr, lit, when}
 
 import io.flambeau.Flambeau
+import io.flambeau.conf.FlambeauConf
 import io.flambeau.ml._
 
 /** Heads as Spark ML's estimators: what they learn, how they sit in pipelines and searches, saving and loading. */
@@ -50,6 +51,18 @@ class HeadsSuite extends TrainingSuite {
     withFolder { folder =>
       model.setThresholds(Array(0.1, 0.8, 0.5)).save(s"$folder/model")
       assert(TorchClassificationModel.load(s"$folder/model").getThresholds.toSeq == Seq(0.1, 0.8, 0.5))
+    }
+  }
+
+  test("what this driver trained is usable whatever models.allow says; a copy elsewhere is bound by it") {
+    val rows = points(300)
+    withFolder { folder =>
+      withConf(FlambeauConf.ModelsAllow.key -> s"$folder/nothing-here") {
+        val model = classifier.fit(rows)
+        assert(accuracy(model.transform(rows)) > 0.95)
+        model.savePackage(s"$folder/copy")
+        assertFails("FLAMBEAU_UNKNOWN_MODEL", FlambeauConf.ModelsAllow.key)(spark.sql(s"SELECT classify(array(1, 2), '$folder/copy')").collect())
+      }
     }
   }
 
