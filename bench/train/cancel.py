@@ -44,14 +44,14 @@ def cancelled(spark: Any, rows: Any, workers: int, folder: Path) -> float:
     time.sleep(TRAINS_SECONDS)
     alive = spark._jvm.io.flambeau.bridge.NativeStats.liveHandles
 
-    def left() -> bool:
-        return int(alive()) > 0 or any(folder.rglob("flambeau-training-*"))
+    def left() -> tuple[bool, bool]:
+        return int(alive()) > 0, any(folder.rglob("flambeau-training-*"))
 
-    if not left():
+    if not all(left()):
         sys.exit("bench: nothing trains")
     started = time.perf_counter()
     spark.sparkContext.cancelAllJobs()
-    while left():
+    while any(left()):
         time.sleep(0.005)
     seconds = time.perf_counter() - started
     thread.join()
