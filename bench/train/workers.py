@@ -1,8 +1,8 @@
 """`.venv/bin/python bench/train/workers.py`: samples a second of fits in Spark, beside Python torch, DDP and TorchDistributor.
 
 A convolutional net over 512 pictures, in steps of 32 and of 128 rows, and a linear head over 20,000 rows of features, as in run.py, with
-one worker and with two, one thread each. Every arm (arm.py) is a fresh process and all take turns. Losses first: the net begins with the same parameters
-everywhere, so that its loss over all rows, before any step, must be equal; the last losses must be near each other (orders of rows
+one worker and with two, one thread each. Every arm (arm.py) is a fresh process and all take turns. Losses first: the net begins with
+the same parameters everywhere, so that its loss over all rows, before any step, must be equal; the last losses must be near each other (orders of rows
 differ, and so do the first parameters of the head). Samples a second are medians of the epochs after the first, of all rounds.
 Then seconds to the first step, and sums over ranks (all_reduce.py). Writes bench/results/<version>/train_workers.json and
 train_all_reduce.json, from which scaling.py goes on. `--tiny` shows in two minutes whether it runs, and keeps nothing.
