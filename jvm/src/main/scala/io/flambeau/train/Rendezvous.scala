@@ -36,13 +36,13 @@ private[train] object Rendezvous {
   /**
    * The caller closes it.
    *
-   * @param channel
-   *   name of the job's [[DriverChannel]]
+   * @param driver
+   *   asked where there are several workers
    * @param timeoutMillis
    *   deadline of joining a group and of each answer of the store
    */
-  def of(task: TaskContext, workers: Int, channel: String, timeoutMillis: Long): Rendezvous =
-    if (workers == 1) new Alone else new Barrier(BarrierTaskContext.get(), workers, DriverChannel.caller(channel), timeoutMillis)
+  def of(task: TaskContext, workers: Int, driver: => DriverChannel.Caller, timeoutMillis: Long): Rendezvous =
+    if (workers == 1) new Alone else new Barrier(BarrierTaskContext.get(), workers, driver, timeoutMillis)
 
   private final class Alone extends Rendezvous {
     override def rank: Int = 0

@@ -28,12 +28,13 @@ import io.flambeau.models.ModelStore
  *   name of the job's [[DriverChannel]]
  */
 private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics, channel: String) extends Serializable with Logging {
+  @transient private lazy val driver = DriverChannel.caller(channel)
 
   def run(task: TaskContext, rows: Iterator[InternalRow]): Outcome = {
     val releases = new Releases
     task.addTaskCompletionListener[Unit](_ => releases.close())
     try {
-      val meeting = releases.own(Rendezvous.of(task, job.workers, channel, job.timeoutMillis))(_.close())
+      val meeting = releases.own(Rendezvous.of(task, job.workers, driver, job.timeoutMillis))(_.close())
       train(task, meeting, rows, releases)
     } catch {
       // A peer that is gone before training begins; what else may fail there is a value already.
@@ -96,7 +97,6 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics, channe
   private final class RunLoop(task: TaskContext, meeting: Rendezvous, run: RunSpec, index: Int, trainer: Trainer, scratch: Path) {
     private val checkpoints = new Checkpoints(run.checkpoints, job.hadoop, scratch)
     private val leads = meeting.rank == 0
-    private val driver = Option.when(leads)(DriverChannel.caller(channel))
     private val log = run.logDir.filter(_ => leads).map(new TensorBoardLog(_, job.hadoop))
 
     /** The result, on rank 0. */
@@ -135,7 +135,7 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics, channe
         if (progress.event == "checkpoint") checkpoints.save(progress.step)(trainer.saveCheckpoint)
         metrics.show(progress)
         log.foreach(_.write(progress))
-        driver.foreach(_.tell(Report.of(index, job.runs.length, progress).json))
+        driver.tell(Report.of(index, job.runs.length, progress).json)
       }
       progress
     }
