@@ -39,13 +39,15 @@ def ddp(kind: str, workers: int, rows: int, epochs: int) -> dict[str, Any]:
         return json.loads(out.read_text(encoding="utf-8"))
 
 
-def session(ours: bool) -> Any:
-    """`local[2]`; Flambeau's jars only where they are measured."""
+def session(ours: bool, **more: str) -> Any:
+    """`local[2]`; Flambeau's jars only where they are measured. `more`: settings, with `_` for the dots."""
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.master("local[2]").appName("bench-train").config("spark.ui.enabled", "false")
     builder = builder.config("spark.driver.memory", "3g").config("spark.ui.showConsoleProgress", "false")
     builder = builder.config("spark.sql.shuffle.partitions", "2")
+    for name, value in more.items():
+        builder = builder.config(name.replace("_", "."), value)
     if ours:
         import flambeau
 

@@ -17,7 +17,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path[:0] = [str(HERE.parent), str(ROOT / "python")]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT / "python")]
+import arm
 import machine
 
 from flambeau.version import __version__
@@ -61,16 +62,10 @@ def cancelled(spark: Any, rows: Any, workers: int, folder: Path) -> float:
 
 
 def main() -> None:
-    from pyspark.sql import SparkSession
-
-    import flambeau
-
     rounds = machine.rounds(__doc__)
     about = machine.describe()
     with tempfile.TemporaryDirectory(prefix="flambeau-bench-") as folder:
-        builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
-        builder = builder.config("spark.ui.showConsoleProgress", "false").config("spark.local.dir", folder)
-        spark = flambeau.configure(builder).getOrCreate()
+        spark = arm.session(True, spark_local_dir=folder)
         spark.sparkContext.setLogLevel("OFF")
         rows = spark.range(0, 2000, 1, 4).selectExpr(
             "array(float(sin(id)), float(cos(id))) AS features", "double(pmod(id, 3)) AS label"

@@ -1,8 +1,8 @@
 """`.venv/bin/python bench/train/maps.py`: eight parameter maps of a head in one `fit`, beside one map.
 
 Photos (the tiles of bench/images) with a pretrained network in front, and rows of 1,280 features without one: `fit(rows, maps)` reads
-and featurizes once, so eight maps must take at most 1.3 times as long as one. The eight models must be the eight that single fits
-give. Each time is the best of `--rounds` warm fits. Writes bench/results/<version>/train_maps.json.
+and featurizes once, so eight maps must take at most 1.3 times as long as one. The map that is fitted by itself too must end with the
+same loss both times. Each time is the best of `--rounds` warm fits. Writes bench/results/<version>/train_maps.json.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path[:0] = [str(HERE.parent / "images"), str(HERE.parent), str(ROOT / "python")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "images"), str(HERE.parent), str(ROOT / "python")]
+import arm
 import data
 import machine
 
@@ -50,18 +51,11 @@ def seconds(head: Any, rows: Any, maps: list[Any], rounds: int) -> tuple[float, 
 
 
 def main() -> None:
-    from pyspark.sql import SparkSession
-
-    import flambeau
     from flambeau.ml import TorchClassifier
 
     rounds = machine.rounds(__doc__)
     about = machine.describe()
-    builder = (
-        SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").config("spark.driver.memory", "3g")
-    )
-    spark = flambeau.configure(builder.config("spark.ui.showConsoleProgress", "false")).getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
+    spark = arm.session(True)
     results: dict[str, object] = {}
     for name, rows in tables(spark).items():
         count = rows.count()
