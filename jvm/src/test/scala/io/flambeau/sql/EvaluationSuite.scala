@@ -1,6 +1,5 @@
 package io.flambeau.sql
 
-import org.apache.spark.TaskContext
 import org.apache.spark.sql.{classic, Row}
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.catalyst.expressions.{AttributeReference, UnsafeProjection}
@@ -11,7 +10,7 @@ import org.apache.spark.sql.types._
 import io.flambeau.FlambeauSuite
 import io.flambeau.bridge.NativeStats
 import io.flambeau.conf.FlambeauConf
-import io.flambeau.models.{ModelRef, ModelStore}
+import io.flambeau.models.ModelStore
 
 /** How the operator runs: batches, order, other columns, metrics, memory, cancellation. */
 class EvaluationSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
@@ -105,38 +104,22 @@ class EvaluationSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
   }
 
   test("rows are few where Spark grants little memory, and refused where it grants none") {
-    val tiny = ModelStore.resolve("tiny", spark.asInstanceOf[classic.SparkSession].sessionState.conf)
     // 64 rows in one batch where memory is free.
-    assert(EvaluationSuite.forwardsWithFree(spark.asInstanceOf[classic.SparkSession], tiny, freeBytes = Long.MaxValue) == 1)
-    assert(EvaluationSuite.forwardsWithFree(spark.asInstanceOf[classic.SparkSession], tiny, freeBytes = 3 << 10) > 1)
-    assertFails("FLAMBEAU_OUT_OF_MEMORY", "spark.executor.memory") {
-      EvaluationSuite.forwardsWithFree(spark.asInstanceOf[classic.SparkSession], tiny, freeBytes = 8)
-    }
+    assert(forwardsWithin(1L << 30) == 1)
+    assert(forwardsWithin(3L << 10) > 1)
+    assertFails("FLAMBEAU_OUT_OF_MEMORY", "spark.executor.memory")(forwardsWithin(8))
   }
-}
 
-object EvaluationSuite {
-
-  /** Forward passes for 64 rows in a task whose memory is taken but for `freeBytes`. */
-  def forwardsWithFree(spark: classic.SparkSession, model: ModelRef, freeBytes: Long): Long = {
+  /** Forward passes for 64 rows in a task that has `memoryBytes`. */
+  private def forwardsWithin(memoryBytes: Long): Long = {
     val attribute = AttributeReference("v", ArrayType(FloatType))()
     val result = AttributeReference("f", ArrayType(FloatType, containsNull = false))()
     val factory = new EvalModelEvaluatorFactory(
-      Seq(attribute), model, Seq(ModelRequest(ModelTask.Featurize, tolerant = false)), Nil, Seq(result), Seq(attribute),
+      Seq(attribute), ModelStore.resolve("tiny", spark.asInstanceOf[classic.SparkSession].sessionState.conf),
+      Seq(ModelRequest(ModelTask.Featurize, tolerant = false)), Nil, Seq(result), Seq(attribute),
       BatchLimits(64, 1 << 20), Map.empty, EvalModelMetrics.create(spark.sparkContext))
-    val before = NativeStats.forwards
-    spark.sparkContext.parallelize(0 until 1, 1).mapPartitions { _ =>
-      val hog = BatchReservation.of(TaskContext.get())
-      TaskContext.get().addTaskCompletionListener[Unit](_ => hog.release())
-      if (freeBytes < Long.MaxValue) {
-        var step = 1L << 40
-        while (step > 0) { while (hog.ensure(hog.getUsed + step)) {}; step /= 2 }
-        hog.freeMemory(freeBytes)
-      }
-      val toUnsafe = UnsafeProjection.create(StructType(Seq(StructField("v", ArrayType(FloatType)))))
-      val rows = (0 until 64).iterator.map(i => toUnsafe(InternalRow(new GenericArrayData(Array.fill(4)(i.toFloat)))))
-      Iterator(factory.createEvaluator().eval(0, rows).map(_ => 1).sum)
-    }.collect()
-    NativeStats.forwards - before
+    val toUnsafe = UnsafeProjection.create(StructType(Seq(StructField("v", ArrayType(FloatType)))))
+    val rows = (0 until 64).iterator.map(i => toUnsafe(InternalRow(new GenericArrayData(Array.fill(4)(i.toFloat)))))
+    forwards(assert(SmallTask.run(memoryBytes, () => factory.createEvaluator().eval(0, rows).size) == 64))
   }
 }
