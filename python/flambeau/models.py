@@ -76,7 +76,9 @@ class Package:
         """File name -> SHA-256, of every file that the manifest names."""
         manifest = self.manifest()
         try:
-            named = {variant["file"]: variant["sha256"] for variant in manifest.get("variant", [])}
+            variants = manifest.get("variant", [])
+            programs = [*variants, *(variant["head"] for variant in variants if "head" in variant)]
+            named = {program["file"]: program["sha256"] for program in programs}
         except (KeyError, TypeError, AttributeError) as error:
             raise FlambeauError(f"{self.location}: a [[variant]] lacks {error}") from error
         return {**named, **manifest.get("files", {})}
@@ -184,7 +186,8 @@ def describe(package: Package) -> str:
             lines.append(f"  {title:<8} {lead} {details}".rstrip())
     for variant in manifest.get("variant", []):
         needs = f", needs {' '.join(variant['requires'])}" if variant.get("requires") else ""
-        lines.append(f"  program  {variant.get('file')}: {variant.get('engine')}, {variant.get('precision')}{needs}")
+        behind = f", {variant['head'].get('file')} behind it" if variant.get("head") else ""
+        lines.append(f"  program  {variant.get('file')}: {variant.get('engine')}, {variant.get('precision')}{needs}{behind}")
     for name, sha256 in package.hashes().items():
         lines.append(f"  sha256   {sha256}  {name}")
     return "\n".join(lines)

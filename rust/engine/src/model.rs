@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use flambeau_torch_ext::{Outputs, ScriptModule};
+use flambeau_torch_ext::{Behind, Outputs, ScriptModule};
 use serde::Deserialize;
 use tch::Tensor;
 
@@ -51,8 +51,10 @@ impl Model {
         let name = package.descriptor.name.clone();
         let variant = package.choose_variant(options.precision(), options.min_cosine()?)?;
         let path = package.program(variant)?;
-        let module = ScriptModule::load(&path, None)
-            .map_err(|error| EngineError::model(&name, format!("{} cannot be loaded as TorchScript: {error}", variant.file)))?;
+        let head = variant.head.as_ref().map(|head| Ok((package.head(head)?, head))).transpose()?;
+        let behind = head.as_ref().map(|(path, head)| Behind { head: path, index: head.index, key: &head.reads });
+        let module = ScriptModule::load(&path, behind.as_ref(), None)
+            .map_err(|error| EngineError::model(&name, format!("{} cannot be loaded as TorchScript: {error}", variant.programs())))?;
         let preparers = package.descriptor.inputs.iter().map(|i| Preparer::new(&package, i)).collect::<Result<Vec<_>, _>>()?;
         let given: usize = preparers.iter().map(Preparer::tensors).sum();
         if module.inputs() != given {

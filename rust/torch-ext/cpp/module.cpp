@@ -10,6 +10,8 @@
 #include <torch/csrc/jit/passes/frozen_graph_optimizations.h>
 #include <torch/script.h>
 
+#include <sstream>
+#include <string>
 #include <vector>
 
 namespace {
@@ -38,20 +40,50 @@ void to_channels_last(torch::jit::Module& module) {
   }
 }
 
+// `head` behind `front`: the front's output `index` (`key`, where it returns a dict), flattened to rows, becomes the head's
+// only input.
+torch::jit::Module joined(const torch::jit::Module& front, const torch::jit::Module& head, int32_t index, const std::string& key) {
+  const auto& schema = front.get_method("forward").function().getSchema();
+  torch::jit::Module whole("__torch__.flambeau.FeaturizerAndHead");
+  whole.register_attribute("training", c10::BoolType::get(), false);
+  whole.register_module("featurizer", front);
+  whole.register_module("head", head);
+  std::ostringstream arguments;
+  for (size_t i = 1; i < schema.arguments().size(); i++) arguments << (i > 1 ? ", " : "") << "x" << i;
+  std::string chosen = "y";
+  const auto& given = schema.returns().at(0).type();
+  if (given->kind() == c10::TypeKind::DictType) {
+    chosen = "y[\"" + key + "\"]";
+  } else if (given->kind() != c10::TypeKind::TensorType) {
+    chosen = "y[" + std::to_string(index) + "]";
+  }
+  std::ostringstream source;
+  source << "def forward(self, " << arguments.str() << "):\n"
+         << "    y = self.featurizer.forward(" << arguments.str() << ")\n"
+         << "    return self.head.forward(torch.flatten(" << chosen << ", 1))\n";
+  whole.define(source.str());
+  return whole;
+}
+
 }  // namespace
 
 extern "C" {
 
 void flb_free_message(char* message) { free(message); }
 
-// device_index < 0: CPU.
-void* flb_module_load(const char* path, int32_t device_index, FlbError* error) {
+// The program at `path`; with the one at `head` behind it, unless that is null. device_index < 0: CPU.
+void* flb_module_load(const char* path, const char* head, int32_t index, const char* key, int32_t device_index, FlbError* error) {
   return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
     torch::NoGradGuard guard;
     auto device = device_index < 0 ? c10::Device(c10::kCPU) : c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(device_index));
     auto loaded = std::make_unique<Module>();
     auto script = torch::jit::load(path, device, /*load_debug_files=*/false);
     script.eval();
+    if (head != nullptr) {
+      auto behind = torch::jit::load(head, device, /*load_debug_files=*/false);
+      behind.eval();
+      script = joined(script, behind, index, key);
+    }
     loaded->parameter_bytes = bytes_of(script);
     loaded->inputs = static_cast<int32_t>(script.get_method("forward").function().getSchema().arguments().size()) - 1;
     if (device_index < 0) to_channels_last(script);

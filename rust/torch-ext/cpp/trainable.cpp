@@ -12,7 +12,6 @@
 
 #include <memory>
 #include <optional>
-#include <sstream>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -84,12 +83,6 @@ torch::jit::Module standalone(const Trainable& module) {
     p.set_requires_grad(learnable[i++]);
   }
   return copy;
-}
-
-std::string first_output(const c10::TypePtr& type, const std::string& key, int32_t index) {
-  if (type->kind() == c10::TypeKind::TensorType) return "y";
-  if (type->kind() == c10::TypeKind::DictType) return "y[\"" + key + "\"]";
-  return "y[" + std::to_string(index) + "]";
 }
 
 }  // namespace
@@ -248,32 +241,6 @@ void flb_generator_uniform(void* generator, const at::Tensor* tensor, double bou
 void flb_trainable_save(const void* module, const char* path, FlbError* error) {
   flambeau::guarded<int>(error, 0, [&] {
     standalone(*static_cast<const Trainable*>(module)).save(path);
-    return 0;
-  });
-}
-
-// Writes one program: the program at `featurizer` in front of the module. Its output `index` (`key` where it returns a
-// dict) becomes, flattened to rows, the module's only input.
-void flb_trainable_save_behind(
-    const void* module, const char* featurizer, int32_t index, const char* key, const char* path, FlbError* error) {
-  flambeau::guarded<int>(error, 0, [&] {
-    torch::NoGradGuard no_grad;
-    auto front = torch::jit::load(featurizer, c10::kCPU, /*load_debug_files=*/false);
-    front.eval();
-    const auto& schema = front.get_method("forward").function().getSchema();
-    torch::jit::Module whole("__torch__.flambeau.FeaturizerAndHead");
-    whole.register_attribute("training", c10::BoolType::get(), false);
-    whole.register_module("featurizer", front);
-    whole.register_module("head", standalone(*static_cast<const Trainable*>(module)));
-    std::ostringstream arguments;
-    for (size_t i = 1; i < schema.arguments().size(); i++) arguments << (i > 1 ? ", " : "") << "x" << i;
-    const std::string chosen = first_output(schema.returns().at(0).type(), key, index);
-    std::ostringstream source;
-    source << "def forward(self, " << arguments.str() << "):\n"
-           << "    y = self.featurizer.forward(" << arguments.str() << ")\n"
-           << "    return self.head.forward(torch.flatten(" << chosen << ", 1))\n";
-    whole.define(source.str());
-    whole.save(path);
     return 0;
   });
 }

@@ -58,14 +58,6 @@ unsafe extern "C" {
     ) -> *mut c_void;
     pub(crate) fn flb_outputs_attached(outputs: *const c_void, i: i32, error: *mut FlbError) -> *mut C_tensor;
     pub(crate) fn flb_trainable_save(module: *const c_void, path: *const c_char, error: *mut FlbError);
-    pub(crate) fn flb_trainable_save_behind(
-        module: *const c_void,
-        featurizer: *const c_char,
-        index: i32,
-        key: *const c_char,
-        path: *const c_char,
-        error: *mut FlbError,
-    );
     pub(crate) fn flb_generator_new(seed: u64, error: *mut FlbError) -> *mut c_void;
     pub(crate) fn flb_generator_free(generator: *mut c_void);
     pub(crate) fn flb_generator_uniform(generator: *mut c_void, tensor: *const C_tensor, bound: f64, error: *mut FlbError);
@@ -107,7 +99,14 @@ unsafe extern "C" {
     pub(crate) fn flb_pending_free(pending: *mut c_void);
     pub(crate) fn flb_apply_threads();
     pub(crate) fn flb_free_message(message: *mut c_char);
-    pub(crate) fn flb_module_load(path: *const c_char, device_index: i32, error: *mut FlbError) -> *mut c_void;
+    pub(crate) fn flb_module_load(
+        path: *const c_char,
+        head: *const c_char,
+        index: i32,
+        key: *const c_char,
+        device_index: i32,
+        error: *mut FlbError,
+    ) -> *mut c_void;
     pub(crate) fn flb_module_free(module: *mut c_void);
     pub(crate) fn flb_module_parameter_bytes(module: *const c_void) -> i64;
     pub(crate) fn flb_module_inputs(module: *const c_void) -> i32;

@@ -8,6 +8,7 @@
 //! Ownership: a `ScriptModule` owns its C++ module and is shared between threads by reference (`forward` takes `&self`);
 //! `Outputs` owns tensors; what trains belongs to one thread at a time. No C++ exception crosses into Rust: each C function catches all and fills an error struct.
 
+mod cstring;
 mod error;
 mod ffi;
 mod generator;
@@ -20,6 +21,6 @@ mod trainable;
 pub use error::TorchError;
 pub use generator::Generator;
 pub use group::{Group, Pending, Store};
-pub use module::{Outputs, ScriptModule};
+pub use module::{Behind, Outputs, ScriptModule};
 pub use optimizer::{Optimizer, OptimizerKind, OptimizerOptions};
 pub use trainable::{Flat, Trainable, flatten};

@@ -1,11 +1,12 @@
 //! A TorchScript program, ready to run.
 
-use std::ffi::{CStr, CString, c_void};
+use std::ffi::{CStr, c_void};
 use std::path::Path;
 use std::ptr::NonNull;
 
 use tch::Tensor;
 
+use crate::cstring::{of_path, of_text};
 use crate::{TorchError, error, ffi};
 
 /// A TorchScript module: loaded onto one device, in eval mode, frozen, optimised for inference.
@@ -20,18 +21,31 @@ unsafe impl Send for ScriptModule {}
 // `forward` from many threads at once and compares the results.
 unsafe impl Sync for ScriptModule {}
 
+/// A program that takes one output of the program before it, flattened to rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Behind<'a> {
+    /// A TorchScript file.
+    pub head: &'a Path,
+    /// The output's place, where the program before it returns several.
+    pub index: usize,
+    /// The output's name, where it returns a dict.
+    pub key: &'a str,
+}
+
 impl ScriptModule {
-    /// Loads `path` onto the CPU, or onto a CUDA device.
+    /// Loads `path`, and what goes behind it, as one program onto the CPU, or onto a CUDA device.
     ///
     /// # Errors
-    /// The file is not TorchScript, or libtorch cannot run it on this machine.
-    pub fn load(path: &Path, cuda_device: Option<usize>) -> Result<Self, TorchError> {
-        let text = path.to_str().and_then(|p| CString::new(p).ok());
-        let text = text.ok_or_else(|| TorchError::BadPath(path.display().to_string()))?;
+    /// A file is not TorchScript, the programs do not fit, or libtorch cannot run them on this machine.
+    pub fn load(path: &Path, behind: Option<&Behind>, cuda_device: Option<usize>) -> Result<Self, TorchError> {
+        let path = of_path(path)?;
+        let (head, key) = (behind.map(|b| of_path(b.head)).transpose()?, behind.map(|b| of_text(b.key)).transpose()?);
+        let pointer = |text: &Option<std::ffi::CString>| text.as_ref().map_or(std::ptr::null(), |text| text.as_ptr());
+        let index = behind.map_or(0, |b| i32::try_from(b.index).unwrap_or(i32::MAX));
         let device = cuda_device.map_or(-1, |index| i32::try_from(index).unwrap_or(i32::MAX));
         let mut failure = ffi::FlbError::none();
-        // SAFETY: `text` is NUL-terminated and `failure` writable; both outlive the call.
-        let raw = unsafe { ffi::flb_module_load(text.as_ptr(), device, &raw mut failure) };
+        // SAFETY: the texts are NUL-terminated or, both, null, and `failure` is writable; all outlive the call.
+        let raw = unsafe { ffi::flb_module_load(path.as_ptr(), pointer(&head), index, pointer(&key), device, &raw mut failure) };
         error::take(failure)?;
         NonNull::new(raw).map(|raw| Self { raw }).ok_or_else(|| TorchError::Failed("no module was loaded".into()))
     }

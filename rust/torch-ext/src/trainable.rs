@@ -6,6 +6,7 @@ use std::ptr::NonNull;
 
 use tch::Tensor;
 
+use crate::cstring::{of_path, of_text};
 use crate::{Outputs, TorchError, error, ffi};
 
 /// A module with its parameters, on the CPU. Tensors handed out are the module's own: changing them changes it.
@@ -23,7 +24,7 @@ impl Trainable {
     /// # Errors
     /// The file is not TorchScript, or is frozen.
     pub fn load(path: &Path) -> Result<Self, TorchError> {
-        let path = c_path(path)?;
+        let path = of_path(path)?;
         let mut failure = ffi::FlbError::none();
         // SAFETY: `path` is NUL-terminated and `failure` writable; both outlive the call.
         let raw = unsafe { ffi::flb_trainable_load(path.as_ptr(), &raw mut failure) };
@@ -35,8 +36,8 @@ impl Trainable {
     /// # Errors
     /// Source that does not compile.
     pub fn define(source: &str, parameters: &[(String, Tensor)]) -> Result<Self, TorchError> {
-        let source = c_text(source)?;
-        let names: Vec<CString> = parameters.iter().map(|(name, _)| c_text(name)).collect::<Result<_, _>>()?;
+        let source = of_text(source)?;
+        let names: Vec<CString> = parameters.iter().map(|(name, _)| of_text(name)).collect::<Result<_, _>>()?;
         let names: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
         let tensors: Vec<_> = parameters.iter().map(|(_, tensor)| tensor.as_ptr()).collect();
         let count = i32::try_from(tensors.len()).unwrap_or(i32::MAX);
@@ -120,7 +121,7 @@ impl Trainable {
     /// # Errors
     /// Whatever the program or an operator raises.
     pub fn run(&mut self, method: &str, inputs: &[Tensor], autograd: bool, bf16: bool) -> Result<Outputs, TorchError> {
-        let method = c_text(method)?;
+        let method = of_text(method)?;
         let pointers: Vec<_> = inputs.iter().map(|tensor| tensor.as_ptr()).collect();
         let count = i32::try_from(pointers.len()).unwrap_or(i32::MAX);
         let mut failure = ffi::FlbError::none();
@@ -136,25 +137,10 @@ impl Trainable {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), TorchError> {
-        let path = c_path(path)?;
+        let path = of_path(path)?;
         let mut failure = ffi::FlbError::none();
         // SAFETY: `raw` is live, `path` NUL-terminated, `failure` writable.
         unsafe { ffi::flb_trainable_save(self.raw.as_ptr(), path.as_ptr(), &raw mut failure) };
-        error::take(failure)
-    }
-
-    /// Writes one program: the program in the file `featurizer`, then this module over its output `index` (or `key`, where
-    /// it returns a dict), flattened to rows.
-    ///
-    /// # Errors
-    /// A featurizer that does not load, or a file that cannot be written.
-    pub fn save_behind(&self, featurizer: &Path, index: usize, key: &str, path: &Path) -> Result<(), TorchError> {
-        let (featurizer, path, key) = (c_path(featurizer)?, c_path(path)?, c_text(key)?);
-        let index = i32::try_from(index).unwrap_or(i32::MAX);
-        let mut failure = ffi::FlbError::none();
-        let raw = self.raw.as_ptr();
-        // SAFETY: `raw` is live, the texts are NUL-terminated, `failure` writable.
-        unsafe { ffi::flb_trainable_save_behind(raw, featurizer.as_ptr(), index, key.as_ptr(), path.as_ptr(), &raw mut failure) };
         error::take(failure)
     }
 }
@@ -193,13 +179,4 @@ pub fn flatten(parameters: &[Tensor], extra: usize) -> Result<Flat, TorchError> 
     // SAFETY: as above.
     let gradients = unsafe { Tensor::from_ptr(gradients) };
     Ok(Flat { values, gradients })
-}
-
-fn c_text(text: &str) -> Result<CString, TorchError> {
-    CString::new(text).map_err(|_| TorchError::Failed(format!("{text:?} holds a NUL byte")))
-}
-
-fn c_path(path: &Path) -> Result<CString, TorchError> {
-    let text = path.to_str().and_then(|p| CString::new(p).ok());
-    text.ok_or_else(|| TorchError::BadPath(path.display().to_string()))
 }

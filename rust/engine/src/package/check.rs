@@ -26,7 +26,11 @@ pub(super) fn structure(descriptor: &Descriptor) -> Result<(), String> {
     for output in &descriptor.outputs {
         of_output(descriptor, output).map_err(|cause| format!("output '{}': {cause}", output.name))?;
     }
-    let names = descriptor.files.keys().chain(descriptor.variants.iter().map(|v| &v.file));
+    let heads = || descriptor.variants.iter().filter_map(|v| v.head.as_ref());
+    if let Some(head) = heads().find(|head| head.reads.contains(['"', '\\', '\n'])) {
+        return Err(format!("head.reads is {:?}, which is not the name of an output", head.reads));
+    }
+    let names = descriptor.files.keys().chain(descriptor.variants.iter().map(|v| &v.file)).chain(heads().map(|head| &head.file));
     for name in names {
         if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
             return Err(format!("'{name}' is not the name of a file in the package's folder"));

@@ -192,4 +192,28 @@ pub struct Variant {
     pub requires: Vec<String>,
     /// Least cosine against the f32 variant, measured when it was made.
     pub cosine: Option<f64>,
+    /// A program behind this one: what a fit put behind its featurizer.
+    pub head: Option<HeadProgram>,
+}
+
+impl Variant {
+    /// Its files, for messages.
+    pub(crate) fn programs(&self) -> String {
+        self.head.as_ref().map_or(self.file.clone(), |head| format!("{} with {} behind it", self.file, head.file))
+    }
+}
+
+/// A TorchScript program that takes one output of the program before it, flattened to rows, and gives the package's outputs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadProgram {
+    /// Name in the package's folder.
+    pub file: String,
+    /// Of the file, in hexadecimal.
+    pub sha256: String,
+    /// Name of the output that it takes, for programs that return a dict.
+    pub reads: String,
+    /// Place of that output, for programs that return several.
+    #[serde(default)]
+    pub index: usize,
 }

@@ -23,10 +23,11 @@ pub fn list(place: &str, manifest: &str) -> Result<Value, EngineError> {
     let file = |name: &String, sha256: &String, program: bool| json!({"name": name, "sha256": sha256.to_lowercase(), "program": program});
     let small = descriptor.files.iter().map(|(name, sha256)| file(name, sha256, false));
     let programs = descriptor.variants.iter().map(|v| file(&v.file, &v.sha256, true));
+    let heads = descriptor.variants.iter().filter_map(|v| v.head.as_ref()).map(|head| file(&head.file, &head.sha256, true));
     Ok(json!({
         "name": descriptor.name,
         "hash": format!("{:x}", Sha256::digest(manifest.as_bytes())),
-        "files": small.chain(programs).collect::<Vec<_>>(),
+        "files": small.chain(programs).chain(heads).collect::<Vec<_>>(),
     }))
 }
 

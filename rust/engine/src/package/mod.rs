@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-pub use descriptor::{Activation, Descriptor, Dtype, EngineKind, Input, InputKind, Output, Role, Variant};
+pub use descriptor::{Activation, Descriptor, Dtype, EngineKind, HeadProgram, Input, InputKind, Output, Role, Variant};
 pub use manifest::{list, wrap};
 
 use crate::{EngineError, cpu};
@@ -54,7 +54,7 @@ impl Package {
 
     /// The f32 TorchScript program, which other programs can be built from.
     pub(crate) fn plain_variant(&self) -> Option<&Variant> {
-        self.descriptor.variants.iter().find(|v| v.engine == EngineKind::Torchscript && v.precision == "f32")
+        self.descriptor.variants.iter().find(|v| v.engine == EngineKind::Torchscript && v.precision == "f32" && v.head.is_none())
     }
 
     /// The first variant that this machine can run in the precision asked for: `f32`; `bf16` or `f16`, where one of that
@@ -104,5 +104,13 @@ impl Package {
     /// If it is missing or altered.
     pub fn program(&self, variant: &Variant) -> Result<PathBuf, EngineError> {
         check::file(&self.descriptor.name, &self.directory, &variant.file, &variant.sha256)
+    }
+
+    /// The file of the program behind the variant's, its hash checked.
+    ///
+    /// # Errors
+    /// If it is missing or altered.
+    pub fn head(&self, head: &HeadProgram) -> Result<PathBuf, EngineError> {
+        check::file(&self.descriptor.name, &self.directory, &head.file, &head.sha256)
     }
 }

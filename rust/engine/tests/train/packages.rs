@@ -62,7 +62,7 @@ fn a_head_becomes_a_package_that_classifies() {
 }
 
 #[test]
-fn a_head_goes_behind_its_featurizer_as_one_program() {
+fn a_head_goes_behind_its_featurizer_whose_program_stays_as_it_is() {
     let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../build/test-packages/tiny");
     let raw: Vec<Vec<f32>> = class_rows(false).x.iter().map(|row| row[..4].to_vec()).collect();
     // What tiny gives: the first three values, doubled.
@@ -76,6 +76,11 @@ fn a_head_goes_behind_its_featurizer_as_one_program() {
     trainer.save_package(&head, &publish("head", &["a", "b", "c"], None)).unwrap();
     let description = trainer.save_package(&whole, &publish("whole", &["a", "b", "c"], Some(&tiny))).unwrap();
     assert_eq!(description["inputs"][0]["shape"], json!([4]), "the featurizer's own input");
+    let same = |name: &str| std::fs::read(tiny.join(name)).unwrap() == std::fs::read(whole.join(name)).unwrap();
+    assert!(same("model.pt"));
+    // tiny's own labels are not these: the head's are under another name.
+    assert!(!whole.join("labels.txt").exists() && tiny.join("labels.txt").exists());
+    assert_eq!(std::fs::read_to_string(whole.join("fitted_labels.txt")).unwrap(), "a\nb\nc\n");
     let all: Vec<usize> = (0..raw.len()).collect();
     let raw = Rows { x: raw, ..rows.clone() };
     let by_whole = evaluate(&whole, raw.batch(&all).column(0).clone(), Task::Infer);
@@ -87,6 +92,13 @@ fn a_head_goes_behind_its_featurizer_as_one_program() {
     let (a, b) = (scores(&by_whole), scores(&by_head));
     assert_eq!(a.len(), 3 * 203);
     assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-5));
+    let listed = flambeau_engine::package::list("whole", &std::fs::read_to_string(whole.join("model.toml")).unwrap()).unwrap();
+    let mut names: Vec<&str> = listed["files"].as_array().unwrap().iter().map(|file| file["name"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["fitted_labels.txt", "head.pt", "model.pt"]);
+    std::fs::write(whole.join("head.pt"), "else").unwrap();
+    let error = registry::open(&whole, &ModelOptions { precision: Some("fastest".into()), ..ModelOptions::default() }).unwrap_err();
+    assert!(error.to_string().contains("head.pt was altered"), "{error}");
     let noop = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../build/test-packages/noop");
     let error = trainer.save_package(&folder("p"), &publish("whole", &[], Some(&noop))).unwrap_err();
     assert!(error.to_string().contains("gives 16 features, the head takes 3"), "{error}");

@@ -1,5 +1,7 @@
 package io.flambeau.bridge
 
+import java.nio.file.{Files, Path}
+
 import scala.jdk.CollectionConverters._
 
 /** What the native side, the only parser of `model.toml`, tells of a manifest's text alone. All on the caller's thread. */
@@ -10,6 +12,9 @@ private[flambeau] object PackageManifest {
 
   /** `hash`: SHA-256 of the manifest, the identity of the content. `files`: everything beside `model.toml`. */
   final case class Listing(name: String, hash: String, files: Seq[File])
+
+  /** Of the package in a local folder. */
+  def in(folder: Path): Listing = list(folder.toString, Files.readString(folder.resolve("model.toml")))
 
   /**
    * @param place

@@ -35,6 +35,11 @@ private[flambeau] object Unpacker extends Logging {
   private val BufferBytes = 1 << 20
   private val HashDigits = 32
 
+  /** The same file under another name, or a copy where the file system has no hard links or is another one. */
+  def link(from: Path, to: Path): Unit =
+    try { Files.createLink(to, from); () }
+    catch { case _: IOException | _: UnsupportedOperationException => Files.copy(from, to); () }
+
   /** The folder with the set's files, or None if the class path has no such index ("sha256 bytes name", a line a file). */
   def unpack(index: String, label: String): Option[Path] = resource(index).map { stream =>
     val text = Using.resource(stream)(in => new String(in.readAllBytes(), UTF_8))

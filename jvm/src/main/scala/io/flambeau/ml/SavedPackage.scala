@@ -1,6 +1,5 @@
 package io.flambeau.ml
 
-import java.io.IOException
 import java.net.URI
 import java.nio.file.{FileAlreadyExistsException, Files, Path => LocalPath, Paths}
 
@@ -14,6 +13,7 @@ import org.apache.spark.ml.param.ParamMap
 import org.apache.spark.ml.util.{MLReader, MLWriter}
 import org.apache.spark.sql.SparkSession
 
+import io.flambeau.bridge.Unpacker
 import io.flambeau.models.ModelStore
 
 /**
@@ -103,14 +103,10 @@ private[ml] object SavedPackage {
       val folder = Files.createTempDirectory("flambeau-package")
       filesOf(source).foreach { file =>
         Files.createDirectories(folder.resolve(file).getParent)
-        link(source.resolve(file), folder.resolve(file))
+        Unpacker.link(source.resolve(file), folder.resolve(file))
       }
       FileUtils.forceDeleteOnExit(folder.toFile)
       folders.put(location.toString, folder).foreach(before => FileUtils.deleteQuietly(before.toFile))
     }
-
-    private def link(from: LocalPath, to: LocalPath): Unit =
-      try { Files.createLink(to, from); () }
-      catch { case _: IOException | _: UnsupportedOperationException => Files.copy(from, to); () }
   }
 }

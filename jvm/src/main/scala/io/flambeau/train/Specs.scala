@@ -85,7 +85,7 @@ private[flambeau] final case class FeedSpec(
  */
 private[flambeau] final case class CheckpointSpec(directory: Option[String], keep: Int, resumeFrom: Option[String])
 
-/** What the package of the result says of itself. `featurizer`: the package in front of a head, which the result contains. */
+/** What the package of the result says of itself. `featurizer`: the package in front of a head, whose program the result contains. */
 private[flambeau] final case class PackageSpec(
     name: String, labels: Option[Seq[String]], license: String, description: String, featurizer: Option[ModelRef])
 
@@ -110,7 +110,7 @@ private[flambeau] final case class JobSpec(
 /** One file of a package. */
 private[flambeau] final case class PackageFile(name: String, bytes: Array[Byte])
 
-/** One training's result as rank 0 sends it to the driver. */
+/** One training's result as rank 0 sends it to the driver. `files`: those of its package that are not its featurizer's. */
 private[flambeau] final case class Trained(files: Seq[PackageFile], history: Seq[EpochRow], steps: Long, stoppedEarly: Boolean)
 
 /** What a worker ends with: rank 0 with a result for each run, the others with none, any with the failure if there is one. */

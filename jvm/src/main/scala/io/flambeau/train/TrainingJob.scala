@@ -44,8 +44,8 @@ private[flambeau] object TrainingJob extends Logging {
     outcomes.flatMap(_.failure).headOption.foreach(failure => throw failure.exception)
     val facts = outcomes.head.facts
     if (facts.skipped > 0) logWarning(s"${job.owner}: ${facts.skipped} rows were left out, since something of them is NULL or cannot be read")
-    outcomes.flatMap(_.trained).toSeq.map { trained =>
-      TrainingResult(TrainedFiles.keep(job.owner, trained.files), trained.history, trained.steps, trained.stoppedEarly, facts)
+    outcomes.flatMap(_.trained).toSeq.zip(job.runs).map { case (trained, run) =>
+      TrainingResult(TrainedFiles.keep(job.owner, trained.files, run.result.featurizer), trained.history, trained.steps, trained.stoppedEarly, facts)
     }
   }
 

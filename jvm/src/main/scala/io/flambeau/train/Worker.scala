@@ -11,7 +11,7 @@ import org.apache.spark.internal.Logging
 import org.apache.spark.sql.catalyst.InternalRow
 
 import io.flambeau.FlambeauException
-import io.flambeau.bridge.{ArrowAccess, NativeException, Progress, Releases, Trainer, TrainingFeed, Unpacker}
+import io.flambeau.bridge.{ArrowAccess, NativeException, PackageManifest, Progress, Releases, Trainer, TrainingFeed, Unpacker}
 import io.flambeau.models.ModelStore
 
 /**
@@ -142,10 +142,11 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics, channe
 
     private def result(progress: Progress): Trained = {
       val folder = scratch.resolve(s"package-$index")
-      trainer.savePackage(
-        folder, run.result.name, run.result.labels, run.result.license, run.result.description,
-        run.result.featurizer.map(ref => Paths.get(ModelStore.localDirectory(ref))))
-      try Trained(Worker.filesIn(folder), progress.history, progress.step, progress.event == "stopped_early")
+      val featurizer = run.result.featurizer.map(ref => Paths.get(ModelStore.localDirectory(ref)))
+      trainer.savePackage(folder, run.result.name, run.result.labels, run.result.license, run.result.description, featurizer)
+      // The driver has the featurizer's own files.
+      val theirs = featurizer.fold(Set.empty[String])(PackageManifest.in(_).files.map(_.name).toSet)
+      try Trained(Worker.filesIn(folder, theirs), progress.history, progress.step, progress.event == "stopped_early")
       finally Unpacker.deleteFolder(folder)
     }
   }
@@ -154,8 +155,9 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics, channe
 private[train] object Worker {
   private val SliceMillis = 200L
 
-  private def filesIn(folder: Path): Seq[PackageFile] =
+  private def filesIn(folder: Path, but: Set[String]): Seq[PackageFile] =
     Using.resource(Files.list(folder)) { paths =>
-      paths.iterator.asScala.toList.map(file => PackageFile(file.getFileName.toString, Files.readAllBytes(file)))
+      paths.iterator.asScala.filterNot(file => but(file.getFileName.toString)).toList
+        .map(file => PackageFile(file.getFileName.toString, Files.readAllBytes(file)))
     }
 }
