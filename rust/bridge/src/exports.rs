@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::failure::{self, Failure, ThrowNative};
 use crate::training::{
-    cancel_trainer, feed, heard, open_feed, open_group, open_store, open_trainer, restore_checkpoint, run_trainer, save_checkpoint,
+    cancel_trainers, feed, heard, open_feed, open_group, open_store, open_trainers, restore_checkpoint, run_trainers, save_checkpoint,
     save_package, say, seal_feed, store_port, train_groups,
 };
 use crate::{arrow, handles, jlog};
@@ -47,13 +47,13 @@ methods! {
     "say" => { static fn say(store: jlong, round: JString, message: JString) },
     "heard" => { static fn heard(store: jlong, round: JString) -> JString },
     "openGroup" => { static fn open_group(feed: jlong, spec: JString) -> jlong },
-    "openTrainer" => { static fn open_trainer(feed: jlong, group: jlong, spec: JString) -> jlong },
-    "runTrainer" => { static fn run_trainer(trainer: jlong, max_millis: jlong) -> JString },
-    "saveCheckpoint" => { static fn save_checkpoint(trainer: jlong, file: JString) },
-    "restoreCheckpoint" => { static fn restore_checkpoint(trainer: jlong, file: JString) },
-    "savePackage" => { static fn save_package(trainer: jlong, directory: JString, spec: JString) -> JString },
+    "openTrainers" => { static fn open_trainers(feed: jlong, group: jlong, specs: JString) -> jlong },
+    "runTrainers" => { static fn run_trainers(trainers: jlong, max_millis: jlong) -> JString },
+    "saveCheckpoint" => { static fn save_checkpoint(trainers: jlong, place: jlong, file: JString) },
+    "restoreCheckpoint" => { static fn restore_checkpoint(trainers: jlong, place: jlong, file: JString) },
+    "savePackage" => { static fn save_package(trainers: jlong, place: jlong, directory: JString, spec: JString) -> JString },
     "trainGroups" => { static fn train_groups(feed: jlong, spec: JString, array: jlong, schema: jlong) },
-    "cancelTrainer" => { static fn cancel_trainer(trainer: jlong) },
+    "cancelTrainers" => { static fn cancel_trainers(trainers: jlong) },
     "close" => { static fn close(handle: jlong) },
     "stats" => { static fn stats() -> JString },
 }

@@ -4,22 +4,22 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use flambeau_engine::train::{Feed, Ranks, Trainer};
+use flambeau_engine::train::{Feed, Ranks, Stack};
 use flambeau_engine::{Model, Session};
 use flambeau_torch_ext::Store;
 use once_cell::sync::Lazy;
 
 use crate::failure::Failure;
 
-/// A trainer: locked by the thread that uses it, and stopped without the lock.
-pub(crate) struct HeldTrainer {
-    trainer: Mutex<Trainer>,
+/// Trainers: locked by the thread that uses them, and stopped without the lock.
+pub(crate) struct HeldTrainers {
+    stack: Mutex<Stack>,
     pub(crate) cancelled: Arc<AtomicBool>,
 }
 
-impl HeldTrainer {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Trainer> {
-        self.trainer.lock().unwrap_or_else(PoisonError::into_inner)
+impl HeldTrainers {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Stack> {
+        self.stack.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -30,7 +30,7 @@ enum Held {
     Feed(Arc<Feed>),
     Store(Arc<Store>),
     Group(Arc<Ranks>),
-    Trainer(Arc<HeldTrainer>),
+    Trainers(Arc<HeldTrainers>),
 }
 
 #[derive(Default)]
@@ -71,7 +71,7 @@ kinds! {
     Feed(Arc<Feed>): feed, "feed";
     Store(Arc<Store>): store, "store";
     Group(Arc<Ranks>): group, "group";
-    Trainer(Arc<HeldTrainer>): trainer, "trainer";
+    Trainers(Arc<HeldTrainers>): trainers, "trainer";
 }
 
 pub(crate) fn add_model(model: Arc<Model>) -> i64 {
@@ -94,8 +94,8 @@ pub(crate) fn add_group(group: Ranks) -> i64 {
     add(Held::Group(Arc::new(group)))
 }
 
-pub(crate) fn add_trainer(trainer: Trainer, cancelled: Arc<AtomicBool>) -> i64 {
-    add(Held::Trainer(Arc::new(HeldTrainer { trainer: Mutex::new(trainer), cancelled })))
+pub(crate) fn add_trainers(stack: Stack, cancelled: Arc<AtomicBool>) -> i64 {
+    add(Held::Trainers(Arc::new(HeldTrainers { stack: Mutex::new(stack), cancelled })))
 }
 
 /// Forgets a handle; its object goes when the last call that uses it returns. Unknown handles are left alone.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use flambeau_engine::train::spec::TrainingSpec;
-use flambeau_engine::train::{Feed, FeedSpec, GroupSpec, GroupsSpec, PublishSpec, Ranks, RoundSpec, StoreSpec, Trainer};
+use flambeau_engine::train::{Feed, FeedSpec, GroupSpec, GroupsSpec, PublishSpec, Ranks, RoundSpec, Stack, StoreSpec};
 use jni::Env;
 use jni::objects::{JClass, JString};
 use jni::sys::jlong;
@@ -77,55 +77,67 @@ pub(crate) fn open_group<'local>(env: &mut Env<'local>, _class: JClass<'local>, 
     Ok(handles::add_group(Ranks::join(&spec, store.as_deref(), feed.cancelled())?))
 }
 
-pub(crate) fn open_trainer<'local>(
+pub(crate) fn open_trainers<'local>(
     env: &mut Env<'local>,
     _class: JClass<'local>,
     feed: jlong,
     group: jlong,
-    spec: JString<'local>,
+    specs: JString<'local>,
 ) -> Answer<jlong> {
-    let spec: TrainingSpec = parsed(env, &spec)?;
+    let specs: Vec<TrainingSpec> = parsed(env, &specs)?;
     let cancelled = Arc::new(AtomicBool::new(false));
-    let trainer = Trainer::open(&handles::feed(feed)?, &handles::group(group)?, spec, cancelled.clone())?;
-    Ok(handles::add_trainer(trainer, cancelled))
+    let stack = Stack::open(&handles::feed(feed)?, &handles::group(group)?, specs, cancelled.clone())?;
+    Ok(handles::add_trainers(stack, cancelled))
 }
 
-pub(crate) fn run_trainer<'local>(
+pub(crate) fn run_trainers<'local>(
     env: &mut Env<'local>,
     _class: JClass<'local>,
-    trainer: jlong,
+    trainers: jlong,
     max_millis: jlong,
 ) -> Answer<JString<'local>> {
     let limit = Duration::from_millis(u64::try_from(max_millis).unwrap_or(0));
-    let progress = handles::trainer(trainer)?.lock().run(limit)?;
+    let progress = handles::trainers(trainers)?.lock().run(limit)?;
     Ok(env.new_string(serde_json::to_string(&progress)?)?)
 }
 
-pub(crate) fn save_checkpoint<'local>(env: &mut Env<'local>, _class: JClass<'local>, trainer: jlong, file: JString<'local>) -> Answer<()> {
+fn at(place: jlong) -> usize {
+    usize::try_from(place).unwrap_or(usize::MAX)
+}
+
+pub(crate) fn save_checkpoint<'local>(
+    env: &mut Env<'local>,
+    _class: JClass<'local>,
+    trainers: jlong,
+    place: jlong,
+    file: JString<'local>,
+) -> Answer<()> {
     let file = file.try_to_string(env)?;
-    Ok(handles::trainer(trainer)?.lock().save_checkpoint(Path::new(&file))?)
+    Ok(handles::trainers(trainers)?.lock().trainer(at(place))?.save_checkpoint(Path::new(&file))?)
 }
 
 pub(crate) fn restore_checkpoint<'local>(
     env: &mut Env<'local>,
     _class: JClass<'local>,
-    trainer: jlong,
+    trainers: jlong,
+    place: jlong,
     file: JString<'local>,
 ) -> Answer<()> {
     let file = file.try_to_string(env)?;
-    Ok(handles::trainer(trainer)?.lock().restore_checkpoint(Path::new(&file))?)
+    Ok(handles::trainers(trainers)?.lock().trainer(at(place))?.restore_checkpoint(Path::new(&file))?)
 }
 
 pub(crate) fn save_package<'local>(
     env: &mut Env<'local>,
     _class: JClass<'local>,
-    trainer: jlong,
+    trainers: jlong,
+    place: jlong,
     directory: JString<'local>,
     spec: JString<'local>,
 ) -> Answer<JString<'local>> {
     let directory = directory.try_to_string(env)?;
     let spec: PublishSpec = parsed(env, &spec)?;
-    let described = handles::trainer(trainer)?.lock().save_package(Path::new(&directory), &spec)?;
+    let described = handles::trainers(trainers)?.lock().trainer(at(place))?.save_package(Path::new(&directory), &spec)?;
     Ok(env.new_string(described.to_string())?)
 }
 
@@ -143,13 +155,13 @@ pub(crate) fn train_groups<'local>(
 }
 
 /// A feed's number stops what works on the feed without a trainer.
-pub(crate) fn cancel_trainer<'local>(_env: &mut Env<'local>, _class: JClass<'local>, trainer: jlong) -> Answer<()> {
-    if let Ok(feed) = handles::feed(trainer) {
+pub(crate) fn cancel_trainers<'local>(_env: &mut Env<'local>, _class: JClass<'local>, trainers: jlong) -> Answer<()> {
+    if let Ok(feed) = handles::feed(trainers) {
         feed.cancelled().store(true, Ordering::Relaxed);
         return Ok(());
     }
-    match handles::trainer(trainer) {
-        Ok(trainer) => trainer.cancelled.store(true, Ordering::Relaxed),
+    match handles::trainers(trainers) {
+        Ok(stack) => stack.cancelled.store(true, Ordering::Relaxed),
         // It may have closed a moment ago: there is nothing left to stop.
         Err(Failure::StaleHandle(..)) => {}
         Err(other) => return Err(other),

@@ -157,31 +157,22 @@ void flb_trainable_set_training(void* module, bool on, FlbError* error) {
 }
 
 // Puts the tensors into two flat vectors: `values` holds them one after another and they become views of it, their
-// gradients are views of `gradients`, which has `extra` elements more. Dense strides (channels last) are kept.
-void flb_flatten(
-    const at::Tensor* const* tensors, int32_t count, int64_t extra, at::Tensor** values, at::Tensor** gradients, FlbError* error) {
+// gradients are views of `gradients`. Either may be longer. Dense strides (channels last) are kept.
+void flb_flatten(const at::Tensor* const* tensors, int32_t count, const at::Tensor* values, const at::Tensor* gradients, FlbError* error) {
   flambeau::guarded<int>(error, 0, [&] {
     torch::NoGradGuard no_grad;
-    int64_t total = 0;
-    for (int32_t i = 0; i < count; i++) {
-      TORCH_CHECK(tensors[i]->scalar_type() == at::kFloat, "trainable parameters must be f32, not ", tensors[i]->scalar_type());
-      total += tensors[i]->numel();
-    }
-    auto flat = at::empty({total}, at::kFloat);
-    auto grads = at::zeros({total + extra}, at::kFloat);
     int64_t offset = 0;
     for (int32_t i = 0; i < count; i++) {
       at::Tensor p = *tensors[i];
+      TORCH_CHECK(p.scalar_type() == at::kFloat, "trainable parameters must be f32, not ", p.scalar_type());
       if (!p.is_non_overlapping_and_dense()) p.set_data(p.contiguous());
       const auto strides = p.strides().vec();
-      auto view = flat.as_strided(p.sizes(), strides, offset);
+      auto view = values->narrow(0, offset, p.numel()).as_strided(p.sizes(), strides);
       view.copy_(p);
       p.set_data(view);
-      p.mutable_grad() = grads.as_strided(p.sizes(), strides, offset);
+      p.mutable_grad() = gradients->narrow(0, offset, p.numel()).as_strided(p.sizes(), strides);
       offset += p.numel();
     }
-    *values = new at::Tensor(flat);
-    *gradients = new at::Tensor(grads);
     return 0;
   });
 }

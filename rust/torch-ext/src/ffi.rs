@@ -64,9 +64,8 @@ unsafe extern "C" {
     pub(crate) fn flb_flatten(
         tensors: *const *const C_tensor,
         count: i32,
-        extra: i64,
-        values: *mut *mut C_tensor,
-        gradients: *mut *mut C_tensor,
+        values: *const C_tensor,
+        gradients: *const C_tensor,
         error: *mut FlbError,
     );
     pub(crate) fn flb_optimizer_new(

@@ -23,4 +23,4 @@ pub use generator::Generator;
 pub use group::{Group, Pending, Store};
 pub use module::{Behind, Outputs, ScriptModule};
 pub use optimizer::{Optimizer, OptimizerKind, OptimizerOptions};
-pub use trainable::{Flat, Trainable, flatten};
+pub use trainable::{Flat, Trainable, flatten, flatten_into};

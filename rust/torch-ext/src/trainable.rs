@@ -157,26 +157,32 @@ impl Drop for Trainable {
 pub struct Flat {
     /// The parameters are views of this.
     pub values: Tensor,
-    /// Their gradients are views of this; `extra` elements follow.
+    /// Their gradients are views of this; more elements may follow.
     pub gradients: Tensor,
 }
 
-/// Moves the parameters into one vector; backward passes then add to one vector of gradients.
+/// Moves the parameters into one new vector; backward passes then add to one vector of gradients, which `extra` elements follow.
 ///
 /// # Errors
 /// A parameter that is not f32.
 pub fn flatten(parameters: &[Tensor], extra: usize) -> Result<Flat, TorchError> {
+    let count: usize = parameters.iter().map(Tensor::numel).sum();
+    let zeros = |length: usize| Tensor::f_zeros([length as i64], (tch::Kind::Float, tch::Device::Cpu));
+    let flat = Flat { values: zeros(count)?, gradients: zeros(count + extra)? };
+    flatten_into(parameters, &flat)?;
+    Ok(flat)
+}
+
+/// The same into vectors that are there, which may be longer.
+///
+/// # Errors
+/// A parameter that is not f32, or vectors that are too short.
+pub fn flatten_into(parameters: &[Tensor], flat: &Flat) -> Result<(), TorchError> {
     let pointers: Vec<_> = parameters.iter().map(|tensor| tensor.as_ptr()).collect();
     let count = i32::try_from(pointers.len()).unwrap_or(i32::MAX);
-    let extra = i64::try_from(extra).unwrap_or(i64::MAX);
-    let (mut values, mut gradients) = (std::ptr::null_mut(), std::ptr::null_mut());
     let mut failure = ffi::FlbError::none();
-    // SAFETY: `pointers` holds `count` live tensors; the two results and `failure` are writable.
-    unsafe { ffi::flb_flatten(pointers.as_ptr(), count, extra, &raw mut values, &raw mut gradients, &raw mut failure) };
-    error::take(failure)?;
-    // SAFETY: without a failure both are new tensors that are ours to free.
-    let values = unsafe { Tensor::from_ptr(values) };
-    // SAFETY: as above.
-    let gradients = unsafe { Tensor::from_ptr(gradients) };
-    Ok(Flat { values, gradients })
+    let (values, gradients) = (flat.values.as_ptr(), flat.gradients.as_ptr());
+    // SAFETY: `pointers` holds `count` live tensors; both vectors and `failure` live through the call.
+    unsafe { ffi::flb_flatten(pointers.as_ptr(), count, values, gradients, &raw mut failure) };
+    error::take(failure)
 }

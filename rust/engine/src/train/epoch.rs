@@ -13,10 +13,10 @@ use crate::EngineError;
 impl Trainer {
     pub(super) fn end_epoch(&mut self, since: Instant) -> Result<Event, EngineError> {
         self.average_statistics()?;
-        let found = if self.has_validation {
+        let found = if self.deal.has_validation {
             let evaluation =
                 Evaluation { feed: &self.feed, sources: &self.sources, loss: &self.loss, ranks: &self.ranks, cancelled: &self.cancelled };
-            evaluation.run(&mut self.program, &self.validation)?
+            evaluation.run(&mut self.program, &self.deal.validation)?
         } else {
             None
         };
@@ -77,7 +77,7 @@ impl Trainer {
     }
 
     pub(super) fn keeps_best(&self) -> bool {
-        self.has_validation && self.spec.validation.restore_best.unwrap_or(true)
+        self.deal.has_validation && self.spec.validation.restore_best.unwrap_or(true)
     }
 
     fn copy(&self) -> Result<Best, EngineError> {
@@ -115,7 +115,7 @@ impl Trainer {
         let flat = |t: &&Tensor| t.f_reshape([-1]);
         let mut parts = own.iter().map(flat).collect::<Result<Vec<_>, _>>().map_err(torch)?;
         parts.push(Tensor::from_slice(&[1.0_f32]));
-        let sums = Tensor::f_cat(&parts, 0).and_then(|t| t.f_mul_scalar(self.own_rows as f64)).map_err(torch)?;
+        let sums = Tensor::f_cat(&parts, 0).and_then(|t| t.f_mul_scalar(self.deal.own_rows as f64)).map_err(torch)?;
         self.ranks.sum(&[&sums], "averaging running statistics", &self.cancelled)?;
         tch::no_grad(|| {
             let total = sums.f_narrow(0, sums.size()[0] - 1, 1)?.f_double_value(&[0])?;

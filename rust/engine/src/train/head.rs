@@ -35,14 +35,18 @@ pub(super) struct Head {
     layers: Vec<(Tensor, Tensor)>,
 }
 
+/// Values that each layer takes, and gives.
+pub(super) fn widths(spec: &HeadSpec) -> Vec<(usize, usize)> {
+    let all: Vec<usize> = std::iter::once(spec.inputs).chain(spec.hidden.iter().copied()).chain([spec.outputs]).collect();
+    all.windows(2).map(|pair| (pair[0], pair[1])).collect()
+}
+
 /// Weight `[out, in]` and bias `[out]` of each layer of a fresh head.
 pub(super) fn first_layers(spec: &HeadSpec, seed: u64) -> Result<Vec<(Tensor, Tensor)>, EngineError> {
     let fail = |error: flambeau_torch_ext::TorchError| EngineError::torch(NAME, error);
     let mut generator = Generator::new(seed).map_err(fail)?;
-    let widths: Vec<usize> = std::iter::once(spec.inputs).chain(spec.hidden.iter().copied()).chain([spec.outputs]).collect();
     let mut layers = Vec::new();
-    for pair in widths.windows(2) {
-        let (fan_in, fan_out) = (pair[0], pair[1]);
+    for (fan_in, fan_out) in widths(spec) {
         let empty = |shape: &[i64]| Tensor::f_empty(shape, (tch::Kind::Float, tch::Device::Cpu)).map_err(|e| fail(e.into()));
         let weight = empty(&[fan_out as i64, fan_in as i64])?;
         let bias = empty(&[fan_out as i64])?;
@@ -103,6 +107,50 @@ impl Head {
             }
         }
         Ok(x)
+    }
+}
+
+/// Equal heads with parameters of their own, in training over the same rows.
+pub(super) struct StackedHead {
+    spec: HeadSpec,
+    /// Weights `[heads, out, in]` and biases `[heads, out]` of each layer.
+    layers: Vec<(Tensor, Tensor)>,
+}
+
+impl StackedHead {
+    /// There is at least one layer.
+    pub(super) fn new(spec: &HeadSpec, layers: Vec<(Tensor, Tensor)>) -> Self {
+        Self { spec: spec.clone(), layers }
+    }
+
+    /// Weight and bias of each layer.
+    pub(super) fn parameters(&self) -> Vec<&Tensor> {
+        self.layers.iter().flat_map(|(weight, bias)| [weight, bias]).collect()
+    }
+
+    /// `[n, inputs]` to `[heads × n, outputs]`, head by head; all heads drop the same units.
+    pub(super) fn forward(&self, input: &Tensor, noise: &Noise) -> Result<Tensor, TchError> {
+        let rows = input.size()[0];
+        let mut x = input.shallow_clone();
+        for (i, (weight, bias)) in self.layers.iter().enumerate() {
+            let size = weight.size();
+            let (heads, out) = (size[0], size[1]);
+            x = if i == 0 {
+                // All take the same rows: one product, `[n, heads × out]`.
+                let (weight, bias) = (weight.f_reshape([heads * out, size[2]])?, bias.f_reshape([heads * out])?);
+                x.f_linear(&weight, Some(&bias))?.f_view([rows, heads, out])?.f_transpose(0, 1)?
+            } else {
+                bias.f_unsqueeze(1)?.f_baddbmm(&x, &weight.f_transpose(1, 2)?, 1.0, 1.0)?
+            };
+            if i + 1 == self.layers.len() {
+                break;
+            }
+            x = activated(self.spec.activation, &x)?;
+            if self.spec.dropout > 0.0 {
+                x = x.f_mul(&mask(noise, i, self.spec.hidden[i], self.spec.dropout)?)?;
+            }
+        }
+        x.f_reshape([-1, self.spec.outputs as i64])
     }
 }
 

@@ -1,17 +1,18 @@
 //! Training: rows into a feed, a program changed step by step, a package out.
 //!
 //! - `spec`: what a training is told. `feed`: one worker's rows, in an Arrow IPC file that is mapped into memory.
-//! - `order`: which rows make which batch, in every epoch, whatever the number of workers. `batch`: a batch's tensors, and
-//!   those of the next one made ahead on the decode pool where rows must be decoded. `augment`: random changes of images.
+//! - `order`: which rows make which batch, in every epoch, whatever the number of workers; `deal`: which are a worker's, and
+//!   which validate. `batch`: a batch's tensors, and those of the next one made ahead on the decode pool where rows must be decoded. `augment`: random changes of images.
 //! - `program`: what is trained: a `head` made here, or the program of a package. `loss`, `schedule`: as PyTorch's.
-//! - `ranks`: the workers, and sums over all of them. `trainer`: the loop; `epoch`: its ends. `evaluate`, `metrics`: validation rows.
+//! - `ranks`: the workers, and sums over all of them. `trainer`: the loop; `epoch`: its ends; `stack`: several heads that
+//!   step together. `evaluate`, `metrics`: validation rows.
 //! - `checkpoint`: an exact continuation as a file. `publish`: the result as a package. `groups`: many small heads at once.
 //!
-//! Who owns what: the JVM holds a feed, a group and trainers; a trainer keeps its feed and group alive by `Arc`. The feed's
+//! Who owns what: the JVM holds a feed, a group and stacks of trainers; a trainer keeps its feed and group alive by `Arc`. The feed's
 //! file is deleted when the last of them goes. Parameters are views of one flat vector and their gradients of another, so
 //! that a sum over all workers, clipping and the optimiser each work on one tensor.
 //!
-//! Threads: everything runs on the task's thread, one trainer at a time for each feed and group, but for decoding ahead (on
+//! Threads: everything runs on the task's thread, one stack at a time for each feed and group, but for decoding ahead (on
 //! the decode pool, waited for before a trainer goes), Gloo's own threads (they end with the group), and `cancel`, which any
 //! thread may call.
 //!
@@ -23,6 +24,7 @@
 mod augment;
 mod batch;
 mod checkpoint;
+mod deal;
 mod epoch;
 mod evaluate;
 mod feed;
@@ -38,6 +40,7 @@ mod random;
 mod ranks;
 mod schedule;
 pub mod spec;
+mod stack;
 mod steps;
 mod trainer;
 
@@ -45,4 +48,5 @@ pub use feed::{Feed, FeedSpec, FeedSummary};
 pub use groups::{GroupsSpec, train_groups};
 pub use publish::PublishSpec;
 pub use ranks::{GroupSpec, Ranks, RoundSpec, StoreSpec};
+pub use stack::Stack;
 pub use trainer::{EpochRow, Event, Progress, Trainer};

@@ -9,16 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use flambeau_torch_ext::process;
+use flambeau_torch_ext::{Flat, process};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::batch::{self, Ahead, Batch, Sources};
+use super::deal::Deal;
 use super::evaluate::weighted_loss;
 use super::feed::{Feed, Sealed};
 use super::head::Noise;
 use super::loss::Loss;
-use super::order::{Order, by_slot};
 use super::program::Program;
 use super::ranks::Ranks;
 use super::schedule::Schedule;
@@ -105,6 +105,35 @@ pub(super) struct Best {
     pub(super) buffers: Vec<Tensor>,
 }
 
+/// What a trainer is made of that no other worker has a say in.
+pub(super) struct Parts {
+    pub(super) feed: Arc<Sealed>,
+    pub(super) program: Program,
+    loss: Loss,
+    pub(super) sources: Arc<Sources>,
+}
+
+impl Parts {
+    /// `sources`: those of a training over the same inputs.
+    pub(super) fn new(feed: &Feed, spec: &TrainingSpec, sources: Option<Arc<Sources>>) -> Result<Self, EngineError> {
+        spec.check()?;
+        let feed = feed.sealed()?;
+        let program = Program::new(spec)?;
+        if program.has_own_loss() && spec.class_weights.is_some() {
+            return Err(EngineError::BadRequest("classWeights do not go with a loss of the program's own".into()));
+        }
+        let loss = Loss::new(spec, program.outputs)?;
+        if !program.has_own_loss() {
+            loss.check(&feed.rows.labels)?;
+        }
+        let sources = match sources {
+            Some(sources) => sources,
+            None => Arc::new(Sources::new(spec, &program, feed.clone())?),
+        };
+        Ok(Self { feed, program, loss, sources })
+    }
+}
+
 /// See the module.
 pub struct Trainer {
     pub(super) spec: TrainingSpec,
@@ -117,12 +146,9 @@ pub struct Trainer {
     pub(super) parameters: Parameters,
     pub(super) loss: Loss,
     schedule: Schedule,
-    order: Order,
+    pub(super) deal: Arc<Deal>,
     pub(super) sources: Arc<Sources>,
     ahead: Option<Ahead>,
-    pub(super) validation: Vec<u32>,
-    pub(super) has_validation: bool,
-    pub(super) own_rows: usize,
     pub(super) position: Position,
     pub(super) best: Option<Best>,
 }
@@ -134,59 +160,40 @@ impl Trainer {
     /// A specification that does not fit the program or the rows, or a peer that is gone.
     pub fn open(feed: &Arc<Feed>, ranks: &Arc<Ranks>, spec: TrainingSpec, cancelled: Arc<AtomicBool>) -> Result<Self, EngineError> {
         process::keep_to_threads();
-        spec.check()?;
-        let sealed = feed.sealed()?;
-        let program = Program::new(&spec)?;
-        if program.has_own_loss() && spec.class_weights.is_some() {
-            return Err(EngineError::BadRequest("classWeights do not go with a loss of the program's own".into()));
-        }
-        let loss = Loss::new(&spec, program.outputs)?;
-        if !program.has_own_loss() {
-            loss.check(&sealed.rows.labels)?;
-        }
-        let sources = Arc::new(Sources::new(&spec, &program, sealed.clone())?);
-        let parameters = Parameters::new(&spec, &program)?;
-        let slots = if sealed.rows.slots.is_some() {
-            sealed.slots
-        } else {
-            u32::try_from(spec.batch_rows.min(sealed.rows.len()).max(1)).unwrap_or(u32::MAX)
-        };
-        if sealed.rows.slots.is_none() && ranks.world > 1 {
-            return Err(EngineError::BadRequest("several workers need the column __slot".into()));
-        }
-        let rows = &sealed.rows;
-        let training = (0..rows.len()).filter(|row| !rows.is_validation(*row));
-        let slot = |row: usize| rows.slots.as_ref().map_or((row % slots as usize) as u32, |s| s[row]);
-        let own = by_slot(slots, training.map(|row| (row as u32, slot(row), rows.id(row))));
-        let validation: Vec<u32> = (0..rows.len()).filter(|row| rows.is_validation(*row)).map(|row| row as u32).collect();
-        let mut counts: Vec<f64> = own.iter().map(|rows| rows.len() as f64).collect();
-        counts.push(validation.len() as f64);
-        ranks.sum_numbers(&mut counts, "counting rows", &cancelled)?;
-        let has_validation = counts.pop().unwrap_or(0.0) > 0.0;
-        if !has_validation && spec.validation.patience.is_some() {
+        let parts = Parts::new(feed, &spec, None)?;
+        let deal = Arc::new(Deal::new(&parts.feed, ranks, &spec, &cancelled)?);
+        Self::over(feed, ranks, spec, cancelled, parts, deal, None)
+    }
+
+    /// `room`: see [`Parameters::new`].
+    pub(super) fn over(
+        feed: &Arc<Feed>,
+        ranks: &Arc<Ranks>,
+        spec: TrainingSpec,
+        cancelled: Arc<AtomicBool>,
+        parts: Parts,
+        deal: Arc<Deal>,
+        room: Option<Flat>,
+    ) -> Result<Self, EngineError> {
+        if !deal.has_validation && spec.validation.patience.is_some() {
             return Err(EngineError::BadRequest("early stopping needs validation rows: set validationIndicatorCol".into()));
         }
-        let counts: Vec<u64> = counts.into_iter().map(|n| n as u64).collect();
-        let own_rows = own.iter().map(Vec::len).sum();
-        let order = Order::new(spec.seed, spec.batch_rows, own, &counts);
-        let schedule = Schedule::new(&spec.schedule, spec.optimizer.lr, order.batches(), spec.epochs);
+        let parameters = Parameters::new(&spec, &parts.program, room)?;
+        let schedule = Schedule::new(&spec.schedule, spec.optimizer.lr, deal.batches, spec.epochs);
         let position = Position { lr: schedule.at(0), ..Position::default() };
         Ok(Self {
             spec,
-            feed: sealed,
+            feed: parts.feed,
             _feed: feed.clone(),
             ranks: ranks.clone(),
             cancelled,
-            program,
+            program: parts.program,
             parameters,
-            loss,
+            loss: parts.loss,
             schedule,
-            order,
-            sources,
+            deal,
+            sources: parts.sources,
             ahead: None,
-            validation,
-            has_validation,
-            own_rows,
             position,
             best: None,
         })
@@ -201,17 +208,17 @@ impl Trainer {
         let started = Instant::now();
         loop {
             self.look()?;
-            if self.position.stopped || self.position.epoch >= self.spec.epochs {
-                return Ok(self.progress(if self.position.stopped { Event::StoppedEarly } else { Event::Done }));
+            if let Some(event) = self.ended() {
+                return Ok(self.progress(event));
             }
             let since = Instant::now();
-            if self.position.step_in_epoch >= self.order.batches() {
+            if self.position.step_in_epoch >= self.deal.batches {
                 let event = self.end_epoch(since)?;
                 return Ok(self.progress(event));
             }
             self.step()?;
             self.position.seconds += since.elapsed().as_secs_f64();
-            if self.spec.checkpoint_steps.is_some_and(|every| self.position.step.is_multiple_of(every)) {
+            if self.owes_checkpoint() {
                 return Ok(self.progress(Event::Checkpoint));
             }
             if started.elapsed() >= limit {
@@ -220,21 +227,38 @@ impl Trainer {
         }
     }
 
-    fn look(&self) -> Result<(), EngineError> {
+    /// How it ended, if it has.
+    pub(super) fn ended(&self) -> Option<Event> {
+        let done = self.position.epoch >= self.spec.epochs;
+        if self.position.stopped { Some(Event::StoppedEarly) } else { done.then_some(Event::Done) }
+    }
+
+    /// Whether the step that was made is one after which a checkpoint is due.
+    pub(super) fn owes_checkpoint(&self) -> bool {
+        self.spec.checkpoint_steps.is_some_and(|every| self.position.step.is_multiple_of(every))
+    }
+
+    pub(super) fn look(&self) -> Result<(), EngineError> {
         if self.cancelled.load(Ordering::Relaxed) { Err(EngineError::Cancelled) } else { Ok(()) }
     }
 
-    fn step(&mut self) -> Result<(), EngineError> {
+    pub(super) fn step(&mut self) -> Result<(), EngineError> {
         let batch = self.next_batch()?;
         self.parameters.begin()?;
         let (loss, weight) = self.learn(&batch)?;
         let (loss, weight) = self.parameters.sum(loss, weight, &self.ranks, &self.cancelled)?;
+        self.change(&batch, loss, weight, weight)
+    }
+
+    /// The second half of a step: with the gradients of all workers added up, and their sums of losses and of weights.
+    /// `divisor`: what makes means of the gradients.
+    pub(super) fn change(&mut self, batch: &Batch, loss: f64, weight: f64, divisor: f64) -> Result<(), EngineError> {
         let lr = self.schedule.at(self.position.step);
         if !loss.is_finite() {
-            return Err(self.diverged(loss, lr, &batch));
+            return Err(self.diverged(loss, lr, batch));
         }
         if weight > 0.0 {
-            self.parameters.step(weight, lr)?;
+            self.parameters.step(divisor, lr)?;
         }
         let position = &mut self.position;
         position.loss += loss;
@@ -276,17 +300,17 @@ impl Trainer {
     }
 
     /// The batch of this step, and the next one begun where rows are decoded.
-    fn next_batch(&mut self) -> Result<Batch, EngineError> {
+    pub(super) fn next_batch(&mut self) -> Result<Batch, EngineError> {
         let key = (self.position.epoch, self.position.step_in_epoch);
         let made = self.ahead.take().and_then(|ahead| ahead.take(key));
         let batch = match made {
             Some(made) => made?,
-            None => batch::make(&self.sources, self.order.part(key.0, key.1), key.0)?,
+            None => batch::make(&self.sources, self.deal.part(key.0, key.1), key.0)?,
         };
         if self.sources.decodes() {
-            let next = if key.1 + 1 < self.order.batches() { (key.0, key.1 + 1) } else { (key.0 + 1, 0) };
+            let next = if key.1 + 1 < self.deal.batches { (key.0, key.1 + 1) } else { (key.0 + 1, 0) };
             if next.0 < self.spec.epochs {
-                let part = self.order.part(next.0, next.1);
+                let part = self.deal.part(next.0, next.1);
                 self.ahead = Some(Ahead::start(&self.sources, part, next));
             }
         }
@@ -304,7 +328,7 @@ impl Trainer {
         ))
     }
 
-    fn progress(&self, event: Event) -> Progress {
+    pub(super) fn progress(&self, event: Event) -> Progress {
         let position = &self.position;
         let now = (position.weight > 0.0).then(|| position.loss / position.weight);
         let last = position.history.last();
@@ -316,7 +340,7 @@ impl Trainer {
             epoch: position.epoch,
             epochs: self.spec.epochs,
             step: position.step,
-            steps_per_epoch: self.order.batches(),
+            steps_per_epoch: self.deal.batches,
             loss: now.or_else(|| last.and_then(|row| row.train_loss)),
             lr: position.lr,
             samples_per_second: if seconds > 0.0 { samples as f64 / seconds } else { 0.0 },
@@ -331,7 +355,7 @@ impl Trainer {
         let optimizer = self.spec.optimizer.name;
         format!(
             "{} rows in batches of {}, seed {}, {optimizer:?}, {}",
-            self.order.total(),
+            self.deal.total,
             self.spec.batch_rows,
             self.spec.seed,
             names.join(" ")

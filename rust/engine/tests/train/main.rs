@@ -8,5 +8,6 @@ mod kinds;
 mod packages;
 mod ranks;
 mod resume;
+mod stack;
 mod support;
 mod validation;

@@ -98,28 +98,31 @@ final class NativeBridge {
    */
   static native long openGroup(long feed, String specJson);
 
-  /** A trainer over a sealed feed. Several may use one feed and group, one after another. Returns a handle. */
-  static native long openTrainer(long feed, long group, String specJson);
+  /**
+   * Trainers over a sealed feed, from a JSON array of their specifications: one, or heads that step together. Several such stacks
+   * may use one feed and group, one after another. Returns a handle; {@code place} is one's place in the array.
+   */
+  static native long openTrainers(long feed, long group, String specsJson);
 
-  /** Trains until about {@code maxMillis} have passed, or something happened. Returns progress as JSON. */
-  static native String runTrainer(long trainer, long maxMillis);
+  /** Trains until about {@code maxMillis} have passed, or something happened to one. Returns a JSON array of each one's progress. */
+  static native String runTrainers(long trainers, long maxMillis);
 
   /** Writes everything that an exact continuation needs to a local file, complete or not at all. */
-  static native void saveCheckpoint(long trainer, String localFile);
+  static native void saveCheckpoint(long trainers, long place, String localFile);
 
   /** Puts a trainer of the same specification where the checkpoint was made. */
-  static native void restoreCheckpoint(long trainer, String localFile);
+  static native void restoreCheckpoint(long trainers, long place, String localFile);
 
   /**
    * Writes an inference package of the best parameters (the last ones without validation) into a folder:
    * {@code {"name", "labels", "license", "description", "featurizer"}}. Returns the package's description.
    */
-  static native String savePackage(long trainer, String directory, String specJson);
+  static native String savePackage(long trainers, long place, String directory, String specJson);
 
   /**
-   * Stops a trainer within a second, also inside a collective; from any thread. A feed's handle stops {@link #trainGroups}.
+   * Stops trainers within a second, also inside a collective; from any thread. A feed's handle stops {@link #trainGroups}.
    */
-  static native void cancelTrainer(long trainer);
+  static native void cancelTrainers(long trainers);
 
   /**
    * One small head for every group of a feed's column {@code __group}, all trained in this call. Writes a struct array and its

@@ -44,7 +44,7 @@ final class TrainingFeed private (val handle: AtomicLong, allocator: BufferAlloc
   /** Ends joining a group, or training heads of groups, over this feed with a NativeException of kind `cancelled`; from any thread. */
   def cancel(): Unit = {
     val open = handle.get
-    if (open != 0) NativeBridge.cancelTrainer(open)
+    if (open != 0) NativeBridge.cancelTrainers(open)
   }
 
   override def close(): Unit = NativeBridge.close(handle.getAndSet(0))
@@ -163,20 +163,23 @@ final case class Progress(
   def finished: Boolean = event == "done" || event == "stopped_early"
 }
 
-/** One training on this worker. `cancel` may come from any thread; everything else is for the task thread. */
-final class Trainer private (handle: AtomicLong) extends AutoCloseable {
+/**
+ * The trainings of a stack on this worker: one, or several heads that step together; `place` is one's place among them. `cancel`
+ * may come from any thread; everything else is for the task thread.
+ */
+final class Trainers private (handle: AtomicLong) extends AutoCloseable {
 
-  /** Trains for about `maxMillis`, or until something happened that the caller may act on. */
-  def run(maxMillis: Long): Progress = Trainer.progress(Json.read(NativeBridge.runTrainer(handle.get, maxMillis)))
+  /** Trains for about `maxMillis`, or until something happened to one that the caller may act on. Where each stands, in their order. */
+  def run(maxMillis: Long): Seq[Progress] = Json.read(NativeBridge.runTrainers(handle.get, maxMillis)).elements.asScala.map(Trainers.progress).toSeq
 
   /** Everything that an exact continuation needs, into a local file. */
-  def saveCheckpoint(file: Path): Unit = NativeBridge.saveCheckpoint(handle.get, file.toString)
+  def saveCheckpoint(place: Int, file: Path): Unit = NativeBridge.saveCheckpoint(handle.get, place, file.toString)
 
   /** Continues where the checkpoint was made; the specification must be the same. */
-  def restoreCheckpoint(file: Path): Unit = NativeBridge.restoreCheckpoint(handle.get, file.toString)
+  def restoreCheckpoint(place: Int, file: Path): Unit = NativeBridge.restoreCheckpoint(handle.get, place, file.toString)
 
   /**
-   * Writes an inference package of the best parameters into `directory`, which must not exist or be empty.
+   * Writes an inference package of the best parameters of one into `directory`, which must not exist or be empty.
    *
    * @param labels
    *   names of the classes
@@ -186,25 +189,25 @@ final class Trainer private (handle: AtomicLong) extends AutoCloseable {
    *   its description, as `ModelSession.describe` gives it
    */
   def savePackage(
-      directory: Path, name: String, labels: Option[Seq[String]], license: String, description: String, featurizer: Option[Path]): String =
-    NativeBridge.savePackage(handle.get, directory.toString, Json.write(Map[String, Any](
+      place: Int, directory: Path, name: String, labels: Option[Seq[String]], license: String, description: String, featurizer: Option[Path]): String =
+    NativeBridge.savePackage(handle.get, place, directory.toString, Json.write(Map[String, Any](
       "name" -> name, "labels" -> labels, "license" -> license, "description" -> description,
       "featurizer" -> featurizer.map(_.toString))))
 
   /** Ends a running `run` with a NativeException of kind `cancelled`, within a second. */
   def cancel(): Unit = {
     val open = handle.get
-    if (open != 0) NativeBridge.cancelTrainer(open)
+    if (open != 0) NativeBridge.cancelTrainers(open)
   }
 
   override def close(): Unit = NativeBridge.close(handle.getAndSet(0))
 }
 
-object Trainer {
+object Trainers {
 
-  /** `spec` is the training specification (rust/engine/src/train/spec.rs) as nested maps and sequences. */
-  def open(feed: TrainingFeed, group: TrainingGroup, spec: Map[String, Any]): Trainer =
-    new Trainer(new AtomicLong(NativeBridge.openTrainer(feed.handle.get, group.handle.get, Json.write(spec))))
+  /** `specs` are training specifications (rust/engine/src/train/spec.rs) as nested maps and sequences. */
+  def open(feed: TrainingFeed, group: TrainingGroup, specs: Seq[Map[String, Any]]): Trainers =
+    new Trainers(new AtomicLong(NativeBridge.openTrainers(feed.handle.get, group.handle.get, Json.write(specs))))
 
   private def progress(node: JsonNode): Progress = Progress(
     node.get("epoch").asInt, node.get("epochs").asInt, node.get("step").asLong, node.get("steps_per_epoch").asLong,

@@ -43,6 +43,34 @@ private[train] object NativeSpec {
       (classes, given.orElse(Option.when(balance)(balanced(facts, classes))))
   }
 
+  /**
+   * Which of a fit's trainings step together, as places in `specs`: heads that differ only in how they are optimised, as many as
+   * have [[StackParameters]] in all. A training of another kind is by itself.
+   */
+  def stacks(specs: Seq[Map[String, Any]]): Seq[Seq[Int]] =
+    specs.indices.groupBy(place => shared(specs(place)).toLeft(place)).toSeq.flatMap {
+      case (Left(_), places) => places.grouped(math.max(1, StackParameters / parameters(specs(places.head))))
+      case (Right(_), alone) => Seq(alone)
+    }.sortBy(_.head)
+
+  /** What trainings of a stack have in common; None for one that steps by itself. */
+  private def shared(spec: Map[String, Any]): Option[Map[String, Any]] =
+    head(spec).filter(_ => spec("precision") == "f32" && spec("micro_batch_rows") == None).map(_ => spec.removedAll(OwnKeys))
+
+  private def head(spec: Map[String, Any]): Option[Map[String, Any]] = spec("program").asInstanceOf[Map[String, Any]].get("head").map(_.asInstanceOf[Map[String, Any]])
+
+  /** Parameters of its head. */
+  private def parameters(spec: Map[String, Any]): Int = {
+    val of = head(spec).getOrElse(Map.empty)
+    val widths = of("inputs").asInstanceOf[Int] +: of("hidden").asInstanceOf[Seq[Int]] :+ of("outputs").asInstanceOf[Int]
+    widths.zip(widths.tail).map { case (in, out) => (in + 1L) * out }.sum.min(Int.MaxValue).toInt
+  }
+
+  private val OwnKeys = Seq("optimizer", "schedule", "clip_norm", "epochs", "validation", "checkpoint_steps", "checkpoint_epochs")
+
+  /** 16 MB of them, and about 80 MB with their gradients, an optimiser's state and copies of the best. */
+  private val StackParameters = 4 << 20
+
   private def refuse(owner: String, why: String): Nothing =
     throw new FlambeauException("FLAMBEAU_BAD_INPUT", s"$owner: $why", Map("model" -> owner, "cause" -> why), null)
 

@@ -42,7 +42,9 @@ private[train] final class ProgressBar(title: String, out: PrintStream, width: I
 
   /** `[uid 2/8: epoch 3/20 =====>      120/400, loss 0.1234, 5300 samples/s, 12 s]` */
   private def line(report: Report, millis: Long): String = {
-    val which = if (report.runs > 1) s" ${report.run + 1}/${report.runs}" else ""
+    val which = if (report.together > 1) s" ${report.together} of ${report.runs} at once"
+    else if (report.runs > 1) s" ${report.run + 1}/${report.runs}"
+    else ""
     val inEpoch = if (report.epoch >= report.epochs) report.stepsPerEpoch else math.max(0, report.step - report.epoch.toLong * report.stepsPerEpoch)
     val head = s"[$title$which: epoch ${math.min(report.epoch + 1, report.epochs)}/${report.epochs} "
     val tail = f" $inEpoch/${report.stepsPerEpoch}, loss ${report.loss}%.4g, ${report.samplesPerSecond}%.0f samples/s${eta(report, millis)}]"

@@ -1,9 +1,7 @@
 package io.flambeau.train
 
-import java.io.IOException
 import java.nio.file.{Files, Path, Paths}
 
-import scala.jdk.CollectionConverters._
 import scala.util.Using
 
 import org.apache.spark.TaskContext
@@ -11,15 +9,14 @@ import org.apache.spark.internal.Logging
 import org.apache.spark.sql.catalyst.InternalRow
 
 import io.flambeau.FlambeauException
-import io.flambeau.bridge.{ArrowAccess, NativeException, PackageManifest, Progress, Releases, Trainer, TrainingFeed, Unpacker}
-import io.flambeau.models.ModelStore
+import io.flambeau.bridge.{ArrowAccess, NativeException, Releases, Trainers, TrainingFeed, Unpacker}
 
 /**
  * One worker: one Spark task, all on its thread. It writes its rows into a feed on local disk, agrees with the others on what
- * the data are, and runs the job's trainings one after another over that feed.
+ * the data are, and runs the job's trainings over that feed, stack after stack.
  *
- * It owns, in this order: the rendezvous, a scratch folder, an Arrow allocator, the rows' vectors, the feed, the group and, while one runs, a
- * trainer and the thread that watches for kills. All are released, the newest first, when the task ends in whatever way.
+ * It owns, in this order: the rendezvous, a scratch folder, an Arrow allocator, the rows' vectors, the feed, the group and, while they run, a stack's
+ * trainers and the thread that watches for kills. All are released, the newest first, when the task ends in whatever way.
  *
  * A failure that would come again is a value ([[Outcome.failure]]) that all workers agree on where they can; what another
  * attempt may mend (a lost peer) is thrown, and the stage's retry resumes from the last checkpoint.
@@ -78,13 +75,14 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics, channe
     val watch = releases.own(new KillWatch(task))(_.close())
     try {
       val group = releases.own(watch.over(() => feed.cancel())(meeting.join(feed)))(_.close())
-      val trained = job.runs.zipWithIndex.flatMap { case (run, index) =>
-        val spec = NativeSpec.of(job.owner, run, job.feed, facts)
-        Using.resource(Trainer.open(feed, group, spec)) { trainer =>
-          watch.over(() => trainer.cancel())(new RunLoop(task, meeting, run, index, trainer, scratch).go())
+      val specs = job.runs.map(NativeSpec.of(job.owner, _, job.feed, facts))
+      val trained = NativeSpec.stacks(specs).flatMap { runs =>
+        Using.resource(Trainers.open(feed, group, runs.map(specs))) { trainers =>
+          val loop = new StackLoop(task, job, meeting, runs, trainers, scratch, metrics, report => driver.tell(report.json))
+          watch.over(() => trainers.cancel())(loop.go())
         }
       }
-      Outcome(facts, trained, None)
+      Outcome(facts, trained.sortBy { case (run, _) => run }.map { case (_, result) => result }, None)
     } catch {
       case cause: NativeException =>
         val failure = Failures.translated(job.owner, meeting.rank, meeting.world, cause)
@@ -92,72 +90,4 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics, channe
       case cause: FlambeauException => Outcome(facts, Nil, Some(Failure.of(cause)))
     }
   }
-
-  /** One training, from its checkpoint if there is one to its end. */
-  private final class RunLoop(task: TaskContext, meeting: Rendezvous, run: RunSpec, index: Int, trainer: Trainer, scratch: Path) {
-    private val checkpoints = new Checkpoints(run.checkpoints, job.hadoop, scratch)
-    private val leads = meeting.rank == 0
-    private val log = run.logDir.filter(_ => leads).map(new TensorBoardLog(_, job.hadoop))
-
-    /** The result, on rank 0. */
-    def go(): Option[Trained] =
-      try {
-        resume()
-        var progress = step()
-        while (!progress.finished) progress = step()
-        Option.when(leads)(result(progress))
-      } finally log.foreach(_.close())
-
-    /** Rank 0 looks, and tells the others even if that failed: they wait for it. */
-    private def resume(): Unit = {
-      val found = meeting.fromRankZero(latest())
-      Facts.parse(found.takeWhile(_ != '\n')).failure.foreach(failure => throw failure.exception)
-      val from = found.dropWhile(_ != '\n').drop(1)
-      if (from.nonEmpty) {
-        logInfo(s"worker ${meeting.rank} of ${meeting.world} goes on from $from")
-        checkpoints.load(from)(trainer.restoreCheckpoint)
-      }
-    }
-
-    /** A line of facts, which may hold a failure, and the checkpoint's path, empty if there is none. */
-    private def latest(): String =
-      try s"${Facts.none.json}\n${checkpoints.latest().getOrElse("")}"
-      catch {
-        case cause: IOException =>
-          val why = Option(cause.getMessage).getOrElse(cause.toString)
-          Facts.failed(Failure("FLAMBEAU_BAD_ARGUMENT", s"${job.owner}: $why", Map("model" -> job.owner, "cause" -> why))).json
-      }
-
-    private def step(): Progress = {
-      SparkAccess.stopIfKilled(task)
-      val progress = trainer.run(Worker.SliceMillis)
-      if (leads) {
-        if (progress.event == "checkpoint") checkpoints.save(progress.step)(trainer.saveCheckpoint)
-        metrics.show(progress)
-        log.foreach(_.write(progress))
-        driver.tell(Report.of(index, job.runs.length, progress).json)
-      }
-      progress
-    }
-
-    private def result(progress: Progress): Trained = {
-      val folder = scratch.resolve(s"package-$index")
-      val featurizer = run.result.featurizer.map(ref => Paths.get(ModelStore.localDirectory(ref)))
-      trainer.savePackage(folder, run.result.name, run.result.labels, run.result.license, run.result.description, featurizer)
-      // The driver has the featurizer's own files.
-      val theirs = featurizer.fold(Set.empty[String])(PackageManifest.in(_).files.map(_.name).toSet)
-      try Trained(Worker.filesIn(folder, theirs), progress.history, progress.step, progress.event == "stopped_early")
-      finally Unpacker.deleteFolder(folder)
-    }
-  }
-}
-
-private[train] object Worker {
-  private val SliceMillis = 200L
-
-  private def filesIn(folder: Path, but: Set[String]): Seq[PackageFile] =
-    Using.resource(Files.list(folder)) { paths =>
-      paths.iterator.asScala.filterNot(file => but(file.getFileName.toString)).toList
-        .map(file => PackageFile(file.getFileName.toString, Files.readAllBytes(file)))
-    }
 }

@@ -8,7 +8,7 @@ import org.scalatest.funsuite.AnyFunSuite
 class ProgressSuite extends AnyFunSuite {
 
   private def report(step: Long, epoch: Int = 0, run: Int = 0, finished: Boolean = false) =
-    Report(run, 2, epoch, 3, step, 100, 0.5, 1234.0, finished)
+    Report(run, 1, 2, epoch, 3, step, 100, 0.5, 1234.0, finished)
 
   test("one line, written over, at the most five times a second, gone at the end") {
     val bytes = new ByteArrayOutputStream
@@ -21,14 +21,17 @@ class ProgressSuite extends AnyFunSuite {
     bar.report(report(10))
     millis = 2000
     bar.report(report(150, epoch = 1))
+    millis = 3000
+    bar.report(report(200, epoch = 2).copy(together = 2))
     bar.close()
     bar.report(report(160, epoch = 1))
     val lines = bytes.toString.split('\r').filter(_.nonEmpty)
-    assert(lines.length == 4 && lines.forall(_.length <= 80) && !bytes.toString.contains("\n"))
+    assert(lines.length == 5 && lines.forall(_.length <= 80) && !bytes.toString.contains("\n"))
     assert(lines(0).startsWith("[uid 1/2: epoch 1/3 ") && lines(0).contains("0/100, loss 0.5000, 1234 samples/s]"))
     assert(lines(1).contains(" 10/100, ") && lines(1).contains(", 29 s]"))
     assert(lines(2).contains("epoch 2/3 ") && lines(2).contains(" 50/100, "))
-    assert(lines(3).trim.isEmpty)
+    assert(lines(3).startsWith("[uid 2 of 2 at once: epoch 3/3 "))
+    assert(lines(4).trim.isEmpty)
   }
 
   test("reports survive the way to the driver") {

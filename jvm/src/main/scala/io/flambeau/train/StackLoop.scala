@@ -1,0 +1,110 @@
+package io.flambeau.train
+
+import java.io.IOException
+import java.nio.file.{Files, Path, Paths}
+
+import scala.jdk.CollectionConverters._
+import scala.util.Using
+
+import org.apache.spark.TaskContext
+import org.apache.spark.internal.Logging
+
+import io.flambeau.bridge.{PackageManifest, Progress, Trainers, Unpacker}
+import io.flambeau.models.ModelStore
+
+/**
+ * The trainings of one stack on one worker, from their checkpoints if there are some to their ends. On the task's thread.
+ *
+ * @param runs
+ *   which of the job's runs they are, in the trainers' order
+ * @param tell
+ *   takes a report to the driver
+ */
+private[train] final class StackLoop(
+    task: TaskContext, job: JobSpec, meeting: Rendezvous, runs: Seq[Int], trainers: Trainers, scratch: Path, metrics: TrainingMetrics,
+    tell: Report => Unit)
+    extends Logging {
+
+  private val leads = meeting.rank == 0
+  private val members = runs.zipWithIndex.map { case (run, place) => new Member(run, place) }
+
+  /** The results by run, on rank 0. */
+  def go(): Seq[(Int, Trained)] =
+    try {
+      members.foreach(_.resume())
+      var progress = step()
+      while (!progress.forall(_.finished)) progress = step()
+      if (leads) members.zip(progress).map { case (member, end) => member.run -> member.result(end) } else Nil
+    } finally members.foreach(_.close())
+
+  private def step(): Seq[Progress] = {
+    SparkAccess.stopIfKilled(task)
+    val progress = trainers.run(StackLoop.SliceMillis)
+    if (leads) {
+      members.zip(progress).foreach { case (member, now) => member.note(now) }
+      // The one that is furthest behind speaks for all.
+      val (member, now) = members.zip(progress).minBy { case (_, now) => (now.finished, now.step) }
+      metrics.show(now)
+      tell(Report.of(member.run, runs.length, job.runs.length, now))
+    }
+    progress
+  }
+
+  /** One of the trainings: its checkpoints, its log, its package. */
+  private final class Member(val run: Int, place: Int) {
+    private val spec = job.runs(run)
+    private val checkpoints = new Checkpoints(spec.checkpoints, job.hadoop, scratch)
+    private val log = spec.logDir.filter(_ => leads).map(new TensorBoardLog(_, job.hadoop))
+    private var finished = false
+
+    /** Rank 0 looks, and tells the others even if that failed: they wait for it. */
+    def resume(): Unit = {
+      val found = meeting.fromRankZero(latest())
+      Facts.parse(found.takeWhile(_ != '\n')).failure.foreach(failure => throw failure.exception)
+      val from = found.dropWhile(_ != '\n').drop(1)
+      if (from.nonEmpty) {
+        logInfo(s"worker ${meeting.rank} of ${meeting.world} goes on from $from")
+        checkpoints.load(from)(trainers.restoreCheckpoint(place, _))
+      }
+    }
+
+    /** A line of facts, which may hold a failure, and the checkpoint's path, empty if there is none. */
+    private def latest(): String =
+      try s"${Facts.none.json}\n${checkpoints.latest().getOrElse("")}"
+      catch {
+        case cause: IOException =>
+          val why = Option(cause.getMessage).getOrElse(cause.toString)
+          Facts.failed(Failure("FLAMBEAU_BAD_ARGUMENT", s"${job.owner}: $why", Map("model" -> job.owner, "cause" -> why))).json
+      }
+
+    /** Writes down where it stands, once more at its end and never after it. */
+    def note(progress: Progress): Unit = if (!finished) {
+      finished = progress.finished
+      if (progress.event == "checkpoint") checkpoints.save(progress.step)(trainers.saveCheckpoint(place, _))
+      log.foreach(_.write(progress))
+    }
+
+    def result(progress: Progress): Trained = {
+      val about = spec.result
+      val folder = scratch.resolve(s"package-$run")
+      val featurizer = about.featurizer.map(ref => Paths.get(ModelStore.localDirectory(ref)))
+      trainers.savePackage(place, folder, about.name, about.labels, about.license, about.description, featurizer)
+      // The driver has the featurizer's own files.
+      val theirs = featurizer.fold(Set.empty[String])(PackageManifest.in(_).files.map(_.name).toSet)
+      try Trained(StackLoop.filesIn(folder, theirs), progress.history, progress.step, progress.event == "stopped_early")
+      finally Unpacker.deleteFolder(folder)
+    }
+
+    def close(): Unit = log.foreach(_.close())
+  }
+}
+
+private[train] object StackLoop {
+  private val SliceMillis = 200L
+
+  private def filesIn(folder: Path, but: Set[String]): Seq[PackageFile] =
+    Using.resource(Files.list(folder)) { paths =>
+      paths.iterator.asScala.filterNot(file => but(file.getFileName.toString)).toList
+        .map(file => PackageFile(file.getFileName.toString, Files.readAllBytes(file)))
+    }
+}
