@@ -19,8 +19,9 @@ from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.evaluation import MulticlassClassificationEvaluator
 from pyspark.ml.functions import array_to_vector, vector_to_array
 from pyspark.ml.tuning import CrossValidator, ParamGridBuilder, TrainValidationSplit
-from pyspark.sql.functions import col
+from pyspark.sql.functions import col, concat
 from support import (
+    PACKAGES,
     PROGRAMS,
     ROOT,
     SPARK,
@@ -51,6 +52,7 @@ from flambeau.ml import (
     choice,
     log_uniform,
 )
+from flambeau.models import open_package
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,6 +102,28 @@ def test_fit_transform_save_load_and_sql(spark: SparkSession, points: DataFrame,
     assert sum(row.label == row.guess for row in best) > 228
     classifier.save(str(tmp_path / "estimator"))
     assert TorchClassifier.load(str(tmp_path / "estimator")).getHiddenLayers() == [8]
+
+
+def test_a_head_behind_its_featurizer_is_two_programs(points: DataFrame, tmp_path: Path) -> None:
+    wide = points.select("*", concat("x", "x").alias("v"))
+    head = TorchClassifier(modelName=str(PACKAGES / "tiny"), featuresCol="v", maxEpochs=8, batchSize=32)
+    models = head.fit(wide, [{head.learningRate: rate} for rate in (0.001, 0.05)])
+    folder = tmp_path / "package"
+    models[1].savePackage(folder)
+    package = open_package(folder)
+    assert package.problems() == []
+    (variant,) = package.manifest()["variant"]
+    assert set(variant["head"]) == {"file", "sha256", "reads", "index"}
+    assert variant["sha256"] == open_package(PACKAGES / "tiny").manifest()["variant"][0]["sha256"]
+    front, behind = (torch.jit.load(str(folder / name)) for name in (variant["file"], variant["head"]["file"]))
+    rows = torch.tensor([row.v for row in wide.orderBy("id").collect()])
+    given = front(rows)
+    features = given[variant["head"]["reads"] if isinstance(given, dict) else variant["head"]["index"]]
+    expected = torch.softmax(behind(features.flatten(1)), 1).detach().numpy()
+    assert np.abs(probabilities(models[1], wide) - expected).max() < 1e-5
+    alone = head.copy({head.learningRate: 0.05}).fit(wide)
+    assert np.abs(probabilities(models[1], wide) - probabilities(alone, wide)).max() < 1e-4
+    assert np.abs(probabilities(models[0], wide) - expected).max() > 0.01
 
 
 def test_the_history_as_a_table_and_as_a_plot(points: DataFrame, tmp_path: Path) -> None:

@@ -96,7 +96,8 @@ class Package:
             if actual != expected:
                 found.append(f"{self.location}: {name} has SHA-256 {actual}, the manifest says {expected}")
         for entry in self.root.iterdir() if self.program is None else []:
-            if entry.name not in hashes and entry.name not in (MANIFEST, INDEX):
+            # Hadoop keeps its checksums in hidden files.
+            if entry.name not in hashes and entry.name not in (MANIFEST, INDEX) and not entry.name.startswith("."):
                 found.append(f"{self.location}: {entry.name} is not named in the manifest")
         return found
 
