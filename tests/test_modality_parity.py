@@ -8,6 +8,7 @@ recipe's network in Python torch gets the tokenizer's ids, and SQL the text.
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +109,28 @@ def test_half_precision_only_when_asked(spark: SparkSession) -> None:
     finally:
         spark.conf.unset("spark.flambeau.precision")
         spark.conf.unset("spark.flambeau.precision.minCosine")
+
+
+def test_speakers_in_half_precision(
+    spark: SparkSession, clips: dict[str, dict[str, Any]], heard: dict[str, Any]
+) -> None:
+    """Two layers of resemblyzer in bf16 where the processor has it: as near as the package must say, and the same speakers."""
+    manifest = tomllib.loads((MODELS / "resemblyzer" / "model.toml").read_text(encoding="utf-8"))
+    (recorded,) = (variant["cosine"] for variant in manifest["variant"] if variant["precision"] == "bf16")
+    try:
+        spark.conf.set("spark.flambeau.precision", "bf16")
+        rows = spark.sql(f"SELECT path, featurize(content, '{MODELS}/resemblyzer') AS speaker FROM clips").collect()
+    finally:
+        spark.conf.unset("spark.flambeau.precision")
+    cosines, equal = [], []
+    for row in rows:
+        file = "/".join(Path(row.path).parts[-2:])
+        if clips[file]["embedding"]:
+            cosines.append(float(np.array(row.speaker) @ np.array(clips[file]["embedding"])))
+            equal.append(list(row.speaker) == list(heard[file].speaker))
+    print(f"least cosine with Resemblyzer's Python in bf16: {min(cosines):.7f}, recorded {recorded}")
+    assert min(cosines) >= 0.999 and recorded >= 0.999
+    assert any(equal) == ("avx512_bf16" not in Path("/proc/cpuinfo").read_text(encoding="utf-8"))
 
 
 def test_a_classifier_over_text(spark: SparkSession, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ use arrow_array::{Array, Int64Array, StructArray};
 use flambeau_engine::train::{Feed, FeedSpec, GroupsSpec, train_groups};
 use serde_json::{Value, json};
 
-use crate::support::{Rows, alone, finish, folder, parameters, reference, rows, struct_of};
+use crate::support::{Rows, alone, class_rows, finish, folder, parameters, reference, rows, struct_of};
 
 fn group_of(row: usize) -> i64 {
     // Groups of very different sizes: 1, 2, 4, … rows.
@@ -50,15 +50,29 @@ fn regression() -> Rows {
 
 #[test]
 fn a_groups_head_is_what_it_would_be_alone() {
-    let rows = regression();
-    let found = train(&rows, &spec(None));
+    each_is_as_if_alone(&regression(), &spec(None));
+}
+
+#[test]
+fn a_groups_classes_may_weigh_differently() {
+    let mut spec = spec(None);
+    spec["head"]["outputs"] = json!(3);
+    spec["loss"] = json!("cross_entropy");
+    each_is_as_if_alone(&class_rows(true), &spec);
+    spec["class_weights"] = json!([1.0, 0.25, 3.0]);
+    spec["label_smoothing"] = json!(0.1);
+    each_is_as_if_alone(&class_rows(false), &spec);
+}
+
+fn each_is_as_if_alone(rows: &Rows, spec: &Value) {
+    let found = train(rows, spec);
     assert_eq!(found.column(0).as_primitive::<Int64Type>().values().to_vec(), [0, 10, 20, 30, 40, 50, 60, 70]);
     for i in 0..found.len() {
         let group = found.column(0).as_primitive::<Int64Type>().value(i);
         let own: Vec<usize> = (0..rows.x.len()).filter(|row| group_of(*row) == group).collect();
         assert_eq!(found.column(1).as_primitive::<Int64Type>().value(i), own.len() as i64);
         let take = |values: &Vec<f64>| own.iter().map(|row| values[*row]).collect::<Vec<f64>>();
-        let weights = take(rows.weights.as_ref().unwrap());
+        let weights = rows.weights.as_ref().map_or(vec![1.0; own.len()], take);
         if weights.iter().sum::<f64>() <= 0.0 {
             assert!(found.column(2).as_primitive::<Float64Type>().value(i).is_nan());
             continue;
@@ -69,7 +83,7 @@ fn a_groups_head_is_what_it_would_be_alone() {
             weights: Some(weights),
             validation: None,
         };
-        let mut of_one = spec(None);
+        let mut of_one = spec.clone();
         of_one["program"] = json!({"head": of_one["head"]});
         of_one["inputs"] = json!(["x"]);
         of_one["batch_rows"] = json!(own.len());

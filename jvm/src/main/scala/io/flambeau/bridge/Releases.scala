@@ -8,9 +8,12 @@ private[flambeau] final class Releases extends AutoCloseable {
 
   /** `resource`, which `release` will free. */
   def own[T](resource: T)(release: T => Unit): T = {
-    all += (() => release(resource))
+    atEnd(release(resource))
     resource
   }
+
+  /** Runs `body` when all is released, before what was acquired until now. */
+  def atEnd(body: => Unit): Unit = all += (() => body)
 
   override def close(): Unit = {
     val now = all.reverse.toList

@@ -60,7 +60,7 @@ private[sql] final class TaskEvaluation(
   private val root = releases.own(VectorSchemaRoot.create(ArrowAccess.toArrowSchema(inputSchema), allocator))(_.close())
   private val writer = ArrowWriter.create(root)
   private val session = releases.own(open())(_.close())
-  releases.own(())(_ => finishBatch())
+  releases.atEnd(finishBatch())
 
   /** Whether a row that did not fit the last batch waits for the next. */
   def hasCarried: Boolean = carried.isDefined
