@@ -122,6 +122,9 @@ impl Stack {
     }
 
     /// One of them, for what is kept of it.
+    ///
+    /// # Errors
+    /// There is none at this place.
     pub fn trainer(&mut self, place: usize) -> Result<&mut Trainer, EngineError> {
         self.trainers.get_mut(place).ok_or_else(|| EngineError::BadRequest(format!("there is no training {place}")))
     }
@@ -207,7 +210,8 @@ fn due(trainers: &[Trainer]) -> Vec<usize> {
 fn stackable(specs: &[TrainingSpec]) -> Option<&HeadSpec> {
     let first = specs.first()?;
     let plain = |spec: &TrainingSpec| {
-        spec.precision == Precision::F32 && spec.micro_batch_rows.is_none() && spec.augment.is_none() && spec.program.frozen.is_empty()
+        let as_it_is = spec.program.frozen.is_empty() && spec.program.loss_method.is_none();
+        as_it_is && spec.precision == Precision::F32 && spec.micro_batch_rows.is_none() && spec.augment.is_none()
     };
     let like = |spec: &TrainingSpec| {
         spec.program.head == first.program.head

@@ -21,7 +21,8 @@ trait TrainingParams extends HasTrainingColumns with HasTrainingLoss with HasOpt
  * What the estimators share: from parameters and columns to a job, and from its results to models.
  *
  * `fit` with several parameter maps reads and featurizes the rows once for all maps that do not differ in what rows are fed
- * (columns, featurizer, batch size, workers), and trains them one after another over that one feed.
+ * (columns, featurizer, batch size, workers), and trains them over that one feed: heads that differ only in how they are optimised
+ * step together, others one after another.
  */
 abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M] with TrainingParams with DefaultParamsWritable {
 

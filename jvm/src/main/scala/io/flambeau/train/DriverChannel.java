@@ -3,8 +3,8 @@ package io.flambeau.train;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import org.apache.spark.SparkEnv;
+import org.apache.spark.rpc.IsolatedThreadSafeRpcEndpoint;
 import org.apache.spark.rpc.RpcCallContext;
-import org.apache.spark.rpc.RpcEndpoint;
 import org.apache.spark.rpc.RpcEndpointRef;
 import org.apache.spark.rpc.RpcEnv;
 import org.apache.spark.util.RpcUtils;
@@ -16,16 +16,16 @@ import scala.runtime.BoxedUnit;
 /**
  * The way from workers to the driver during one job, over Spark's own RPC (its ports, its authentication), in milliseconds:
  * accumulators arrive with the heartbeat, every ten seconds, and {@code BarrierTaskContext.allGather} looks for its answer once a
- * second. Messages and answers are text. Java because the RPC is open to Spark's own Scala packages only.
+ * second. Messages and answers are text, but for parts of files. Java because the RPC is open to Spark's own Scala packages only.
  */
 final class DriverChannel implements AutoCloseable {
   private final RpcEnv environment;
   private final RpcEndpointRef endpoint;
 
-  /** Listens under {@code name} until closed; both functions are called on threads of Spark's RPC, one at a time. */
-  DriverChannel(String name, Consumer<String> told, Function<String, String> asked) {
+  /** Listens under {@code name} until closed, on a thread of its own, which calls all three functions. */
+  DriverChannel(String name, Consumer<String> told, Function<String, String> asked, Consumer<FilePart> given) {
     environment = SparkEnv.get().rpcEnv();
-    endpoint = environment.setupEndpoint(name, new Endpoint(environment, told, asked));
+    endpoint = environment.setupEndpoint(name, new Endpoint(environment, told, asked, given));
   }
 
   @Override
@@ -56,35 +56,52 @@ final class DriverChannel implements AutoCloseable {
     String ask(String message) {
       return driver.<String>askSync(message, ClassTag$.MODULE$.apply(String.class));
     }
+
+    /** Waits until the driver has taken it, {@code spark.rpc.askTimeout} at most. */
+    void give(FilePart part) {
+      driver.<String>askSync(part, ClassTag$.MODULE$.apply(String.class));
+    }
   }
 
-  private record Endpoint(RpcEnv rpcEnv, Consumer<String> told, Function<String, String> asked) implements RpcEndpoint {
+  private record Endpoint(RpcEnv rpcEnv, Consumer<String> told, Function<String, String> asked, Consumer<FilePart> given)
+      implements IsolatedThreadSafeRpcEndpoint {
     @Override
     public PartialFunction<Object, BoxedUnit> receive() {
-      return new Texts(told);
+      return new Messages(message -> {
+        if (message instanceof String text) {
+          told.accept(text);
+        }
+      });
     }
 
     @Override
     public PartialFunction<Object, BoxedUnit> receiveAndReply(RpcCallContext context) {
-      return new Texts(question -> context.reply(asked.apply(question)));
+      return new Messages(message -> {
+        if (message instanceof FilePart part) {
+          given.accept(part);
+          context.reply("");
+        } else {
+          context.reply(asked.apply((String) message));
+        }
+      });
     }
   }
 
-  private static final class Texts extends AbstractPartialFunction<Object, BoxedUnit> {
-    private final Consumer<String> take;
+  private static final class Messages extends AbstractPartialFunction<Object, BoxedUnit> {
+    private final Consumer<Object> take;
 
-    Texts(Consumer<String> take) {
+    Messages(Consumer<Object> take) {
       this.take = take;
     }
 
     @Override
     public boolean isDefinedAt(Object message) {
-      return message instanceof String;
+      return message instanceof String || message instanceof FilePart;
     }
 
     @Override
     public BoxedUnit apply(Object message) {
-      take.accept((String) message);
+      take.accept(message);
       return BoxedUnit.UNIT;
     }
   }

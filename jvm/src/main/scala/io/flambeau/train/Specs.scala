@@ -107,11 +107,15 @@ private[flambeau] final case class RunSpec(
 private[flambeau] final case class JobSpec(
     owner: String, feed: FeedSpec, runs: Seq[RunSpec], workers: Int, timeoutMillis: Long, hadoop: HadoopSettings)
 
-/** One file of a package. */
-private[flambeau] final case class PackageFile(name: String, bytes: Array[Byte])
-
-/** One training's result as rank 0 sends it to the driver. `files`: those of its package that are not its featurizer's. */
-private[flambeau] final case class Trained(files: Seq[PackageFile], history: Seq[EpochRow], steps: Long, stoppedEarly: Boolean)
+/**
+ * One training's result as rank 0 tells it. The files of its package that are not its featurizer's went before ([[Arrivals]]).
+ *
+ * @param attempt
+ *   of the task that sent them
+ * @param run
+ *   which of the job's trainings it is
+ */
+private[flambeau] final case class Trained(attempt: Long, run: Int, history: Seq[EpochRow], steps: Long, stoppedEarly: Boolean)
 
 /** What a worker ends with: rank 0 with a result for each run, the others with none, any with the failure if there is one. */
 private[flambeau] final case class Outcome(facts: Facts, trained: Seq[Trained], failure: Option[Failure])

@@ -17,24 +17,24 @@ import io.flambeau.models.ModelStore
  *
  * @param runs
  *   which of the job's runs they are, in the trainers' order
- * @param tell
- *   takes a report to the driver
+ * @param driver
+ *   takes rank 0's reports, and the files of its models
  */
 private[train] final class StackLoop(
     task: TaskContext, job: JobSpec, meeting: Rendezvous, runs: Seq[Int], trainers: Trainers, scratch: Path, metrics: TrainingMetrics,
-    tell: Report => Unit)
+    driver: DriverChannel.Caller)
     extends Logging {
 
   private val leads = meeting.rank == 0
   private val members = runs.zipWithIndex.map { case (run, place) => new Member(run, place) }
 
-  /** The results by run, on rank 0. */
-  def go(): Seq[(Int, Trained)] =
+  /** The results, on rank 0. */
+  def go(): Seq[Trained] =
     try {
       members.foreach(_.resume())
       var progress = step()
       while (!progress.forall(_.finished)) progress = step()
-      if (leads) members.zip(progress).map { case (member, end) => member.run -> member.result(end) } else Nil
+      if (leads) members.zip(progress).map { case (member, end) => member.result(end) } else Nil
     } finally members.foreach(_.close())
 
   private def step(): Seq[Progress] = {
@@ -45,7 +45,7 @@ private[train] final class StackLoop(
       // The one that is furthest behind speaks for all.
       val (member, now) = members.zip(progress).minBy { case (_, now) => (now.finished, now.step) }
       metrics.show(now)
-      tell(Report.of(member.run, runs.length, job.runs.length, now))
+      driver.tell(Report.of(member.run, runs.length, job.runs.length, now).json)
     }
     progress
   }
@@ -91,8 +91,9 @@ private[train] final class StackLoop(
       trainers.savePackage(place, folder, about.name, about.labels, about.license, about.description, featurizer)
       // The driver has the featurizer's own files.
       val theirs = featurizer.fold(Set.empty[String])(PackageManifest.in(_).files.map(_.name).toSet)
-      try Trained(StackLoop.filesIn(folder, theirs), progress.history, progress.step, progress.event == "stopped_early")
+      try StackLoop.filesIn(folder).filterNot(file => theirs(file.getFileName.toString)).foreach(Arrivals.send(driver, task.taskAttemptId(), run, _))
       finally Unpacker.deleteFolder(folder)
+      Trained(task.taskAttemptId(), run, progress.history, progress.step, progress.event == "stopped_early")
     }
 
     def close(): Unit = log.foreach(_.close())
@@ -102,9 +103,5 @@ private[train] final class StackLoop(
 private[train] object StackLoop {
   private val SliceMillis = 200L
 
-  private def filesIn(folder: Path, but: Set[String]): Seq[PackageFile] =
-    Using.resource(Files.list(folder)) { paths =>
-      paths.iterator.asScala.filterNot(file => but(file.getFileName.toString)).toList
-        .map(file => PackageFile(file.getFileName.toString, Files.readAllBytes(file)))
-    }
+  private def filesIn(folder: Path): Seq[Path] = Using.resource(Files.list(folder))(_.iterator.asScala.toList)
 }

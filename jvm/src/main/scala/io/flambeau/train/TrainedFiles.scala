@@ -11,20 +11,18 @@ import io.flambeau.models.{AllowList, ModelRef, ModelStore}
 private[train] object TrainedFiles {
 
   /**
-   * @param files
-   *   what the fit made
+   * @param folder
+   *   with what the fit made
    * @param featurizer
    *   the package in front of a head: the other files that the new manifest names are that one's, and are not written again
    */
-  def keep(name: String, files: Seq[PackageFile], featurizer: Option[ModelRef]): Path = {
-    val folder = Files.createTempDirectory(s"flambeau-$name-")
-    FileUtils.forceDeleteOnExit(folder.toFile)
-    files.foreach(file => Files.write(folder.resolve(file.name), file.bytes))
+  def keep(folder: Path, featurizer: Option[ModelRef]): Path = {
     featurizer.map(ref => Paths.get(ModelStore.localDirectory(ref))).foreach { source =>
-      PackageManifest.in(folder).files.map(_.name).filterNot(files.map(_.name).contains).foreach { file =>
+      PackageManifest.in(folder).files.map(_.name).filterNot(name => Files.exists(folder.resolve(name))).foreach { file =>
         Unpacker.link(source.resolve(file), folder.resolve(file))
       }
     }
+    FileUtils.forceDeleteOnExit(folder.toFile)
     AllowList.addTrained(folder)
     folder
   }

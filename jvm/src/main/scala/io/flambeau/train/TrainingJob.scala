@@ -3,10 +3,12 @@ package io.flambeau.train
 import java.nio.file.Path
 import java.util.UUID
 
+import scala.util.Using
+
 import org.apache.spark.{HashPartitioner, SparkContext, TaskContext}
 import org.apache.spark.internal.Logging
 import org.apache.spark.rdd.RDD
-import org.apache.spark.sql.DataFrame
+import org.apache.spark.sql.{classic, DataFrame}
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.execution.SQLExecution
 
@@ -35,7 +37,11 @@ private[flambeau] object TrainingJob extends Logging {
     val context = dataset.sparkSession.sparkContext
     if (job.workers > 1) requireSlots(context, job)
     val metrics = TrainingMetrics.register(context)
-    val outcomes = withChannel(context, job.owner) { channel =>
+    Using.resource(new Arrivals(job.owner))(results(dataset, job, metrics, _))
+  }
+
+  private def results(dataset: classic.Dataset[_], job: JobSpec, metrics: TrainingMetrics, arrivals: Arrivals): Seq[TrainingResult] = {
+    val outcomes = withChannel(dataset.sparkSession.sparkContext, job.owner, arrivals) { channel =>
       val worker = new Worker(job, metrics, channel)
       SQLExecution.withNewExecutionId(dataset.queryExecution, Some(s"${job.owner}: training")) {
         unwrapped(tasks(dataset.queryExecution.toRdd, worker, job.workers).collect())
@@ -44,8 +50,9 @@ private[flambeau] object TrainingJob extends Logging {
     outcomes.flatMap(_.failure).headOption.foreach(failure => throw failure.exception)
     val facts = outcomes.head.facts
     if (facts.skipped > 0) logWarning(s"${job.owner}: ${facts.skipped} rows were left out, since something of them is NULL or cannot be read")
-    outcomes.flatMap(_.trained).toSeq.zip(job.runs).map { case (trained, run) =>
-      TrainingResult(TrainedFiles.keep(job.owner, trained.files, run.result.featurizer), trained.history, trained.steps, trained.stoppedEarly, facts)
+    outcomes.flatMap(_.trained).toSeq.map { trained =>
+      val folder = arrivals.claim(trained.attempt, trained.run)
+      TrainingResult(TrainedFiles.keep(folder, job.runs(trained.run).result.featurizer), trained.history, trained.steps, trained.stoppedEarly, facts)
     }
   }
 
@@ -59,14 +66,14 @@ private[flambeau] object TrainingJob extends Logging {
     else rows.barrier().mapPartitions(work).map(outcome => (0, outcome)).partitionBy(new HashPartitioner(1)).values
   }
 
-  /** Runs `body` with the name of the workers' way to the driver: their meeting point, and a progress bar where the user has those. */
-  private def withChannel[T](context: SparkContext, owner: String)(body: String => T): T = {
+  /** Runs `body` with the name of the workers' way to the driver: their meeting point, their models, a progress bar where the user has those. */
+  private def withChannel[T](context: SparkContext, owner: String, arrivals: Arrivals)(body: String => T): T = {
     val name = s"flambeau-training-${UUID.randomUUID()}"
     val shown = context.getConf.getBoolean("spark.ui.showConsoleProgress", defaultValue = false)
     val bar = Option.when(shown)(ProgressBar.onConsole(owner))
     val meeting = new MeetingPoint
     try {
-      val channel = new DriverChannel(name, message => bar.foreach(_.report(Report.parse(message))), meeting.answer(_))
+      val channel = new DriverChannel(name, message => bar.foreach(_.report(Report.parse(message))), meeting.answer(_), arrivals.take(_))
       try body(name)
       finally channel.close()
     } finally bar.foreach(_.close())

@@ -78,11 +78,11 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics, channe
       val specs = job.runs.map(NativeSpec.of(job.owner, _, job.feed, facts))
       val trained = NativeSpec.stacks(specs).flatMap { runs =>
         Using.resource(Trainers.open(feed, group, runs.map(specs))) { trainers =>
-          val loop = new StackLoop(task, job, meeting, runs, trainers, scratch, metrics, report => driver.tell(report.json))
+          val loop = new StackLoop(task, job, meeting, runs, trainers, scratch, metrics, driver)
           watch.over(() => trainers.cancel())(loop.go())
         }
       }
-      Outcome(facts, trained.sortBy { case (run, _) => run }.map { case (_, result) => result }, None)
+      Outcome(facts, trained.sortBy(_.run), None)
     } catch {
       case cause: NativeException =>
         val failure = Failures.translated(job.owner, meeting.rank, meeting.world, cause)

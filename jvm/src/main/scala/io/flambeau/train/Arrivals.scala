@@ -1,0 +1,68 @@
+package io.flambeau.train
+
+import java.nio.ByteBuffer
+import java.nio.channels.FileChannel
+import java.nio.file.{Files, Path, Paths, StandardOpenOption}
+
+import scala.collection.mutable
+import scala.util.Using
+
+import io.flambeau.bridge.Unpacker
+
+/**
+ * A part of a file of a trained model.
+ *
+ * @param attempt
+ *   of the task that sends it
+ * @param run
+ *   which of the job's trainings it is of
+ * @param offset
+ *   where in the file it begins, in bytes
+ */
+private[train] final case class FilePart(attempt: Long, run: Int, name: String, offset: Long, bytes: Array[Byte])
+
+/**
+ * The files of trained models on their way from rank 0 to folders of the driver, part by part over the job's [[DriverChannel]]:
+ * models of any size, and neither a task's result nor the driver's heap ever holds more of one than a part.
+ *
+ * On the driver, parts come on the channel's thread and folders are claimed on the one that called `fit`; what was not claimed is
+ * deleted by `close`.
+ */
+private[train] final class Arrivals(owner: String) extends AutoCloseable {
+  private val folders = mutable.Map.empty[(Long, Int), Path]
+
+  def take(part: FilePart): Unit = synchronized {
+    require(Paths.get(part.name).getFileName.toString == part.name, s"'${part.name}' is not a file's name")
+    val folder = folders.getOrElseUpdate((part.attempt, part.run), Files.createTempDirectory(s"flambeau-$owner-"))
+    Using.resource(FileChannel.open(folder.resolve(part.name), StandardOpenOption.CREATE, StandardOpenOption.WRITE)) { file =>
+      val bytes = ByteBuffer.wrap(part.bytes)
+      while (bytes.hasRemaining) file.write(bytes, part.offset + bytes.position())
+    }
+  }
+
+  /** The folder with a training's files, the caller's from here on. */
+  def claim(attempt: Long, run: Int): Path = synchronized {
+    folders.remove((attempt, run)).getOrElse(throw new IllegalStateException(s"$owner: the files of training $run never came"))
+  }
+
+  override def close(): Unit = synchronized {
+    folders.values.foreach(Unpacker.deleteFolder)
+    folders.clear()
+  }
+}
+
+private[train] object Arrivals {
+  private val PartBytes = 4 << 20
+
+  /** Sends a file; returns when the driver has written it. */
+  def send(driver: DriverChannel.Caller, attempt: Long, run: Int, file: Path): Unit =
+    Using.resource(Files.newInputStream(file)) { in =>
+      var offset = 0L
+      var bytes = in.readNBytes(PartBytes)
+      do {
+        driver.give(FilePart(attempt, run, file.getFileName.toString, offset, bytes))
+        offset += bytes.length
+        bytes = in.readNBytes(PartBytes)
+      } while (bytes.nonEmpty)
+    }
+}
