@@ -14,7 +14,9 @@ def example(
 ) -> dict[str, object]:
     """The figures that an example prints."""
     command = [sys.executable, ROOT / "examples" / f"{name}.py", *arguments]
-    printed = run(command, folder, environment(PYTHONPATH=str(ROOT / "python"), **variables), seconds).stdout.splitlines()
+    printed = run(
+        command, folder, environment(PYTHONPATH=str(ROOT / "python"), **variables), seconds
+    ).stdout.splitlines()
     return json.loads(next(line for line in printed if line.startswith("{")))
 
 

@@ -188,7 +188,9 @@ def describe(package: Package) -> str:
     for variant in manifest.get("variant", []):
         needs = f", needs {' '.join(variant['requires'])}" if variant.get("requires") else ""
         behind = f", {variant['head'].get('file')} behind it" if variant.get("head") else ""
-        lines.append(f"  program  {variant.get('file')}: {variant.get('engine')}, {variant.get('precision')}{needs}{behind}")
+        lines.append(
+            f"  program  {variant.get('file')}: {variant.get('engine')}, {variant.get('precision')}{needs}{behind}"
+        )
     for name, sha256 in package.hashes().items():
         lines.append(f"  sha256   {sha256}  {name}")
     return "\n".join(lines)

@@ -261,7 +261,12 @@ def test_rows_of_different_length_say_their_number(tmp_path: Path) -> None:
     doubled, count = manifest(tmp_path / "clips")["output"]
     assert (doubled["shape"], doubled["lengths"], count["shape"]) == ([], "count", [])
     with pytest.raises(export.ExportError, match="names no output"):
-        write(Clips(), tmp_path / "bad", inputs=[export.AudioInput()], outputs=[export.Output("a", lengths="b"), export.Output("c")])
+        write(
+            Clips(),
+            tmp_path / "bad",
+            inputs=[export.AudioInput()],
+            outputs=[export.Output("a", lengths="b"), export.Output("c")],
+        )
 
 
 def test_inner_layers_become_outputs(net: nn.Module, tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ import scala.runtime.BoxedUnit;
 /**
  * The way from workers to the driver during one job, over Spark's own RPC (its ports, its authentication), in milliseconds:
  * accumulators arrive with the heartbeat, every ten seconds, and {@code BarrierTaskContext.allGather} looks for its answer once a
- * second. Messages and answers are text, but for parts of files. Java because the RPC is open to Spark's own Scala packages only.
+ * second. What travels is of Java's own types, which any class loader knows: texts, and a part of a file as its fields. Java
+ * because the RPC is open to Spark's own Scala packages only.
  */
 final class DriverChannel implements AutoCloseable {
   private final RpcEnv environment;
@@ -59,7 +60,8 @@ final class DriverChannel implements AutoCloseable {
 
     /** Waits until the driver has taken it, {@code spark.rpc.askTimeout} at most. */
     void give(FilePart part) {
-      driver.<String>askSync(part, ClassTag$.MODULE$.apply(String.class));
+      Object[] fields = {part.attempt(), part.run(), part.name(), part.offset(), part.bytes()};
+      driver.<String>askSync(fields, ClassTag$.MODULE$.apply(String.class));
     }
   }
 
@@ -77,8 +79,8 @@ final class DriverChannel implements AutoCloseable {
     @Override
     public PartialFunction<Object, BoxedUnit> receiveAndReply(RpcCallContext context) {
       return new Messages(message -> {
-        if (message instanceof FilePart part) {
-          given.accept(part);
+        if (message instanceof Object[] part) {
+          given.accept(new FilePart((Long) part[0], (Integer) part[1], (String) part[2], (Long) part[3], (byte[]) part[4]));
           context.reply("");
         } else {
           context.reply(asked.apply((String) message));
@@ -96,7 +98,7 @@ final class DriverChannel implements AutoCloseable {
 
     @Override
     public boolean isDefinedAt(Object message) {
-      return message instanceof String || message instanceof FilePart;
+      return message instanceof String || message instanceof Object[];
     }
 
     @Override
