@@ -2,10 +2,11 @@
 //!
 //! - `spec`: what a training is told. `feed`: one worker's rows, in an Arrow IPC file that is mapped into memory.
 //! - `order`: which rows make which batch, in every epoch, whatever the number of workers; `deal`: which are a worker's, and
-//!   which validate. `batch`: a batch's tensors, and those of the next one made ahead on the decode pool where rows must be decoded. `augment`: random changes of images.
+//!   which validate. `batch`: a batch's tensors, and those of the next one made ahead on the decode pool where rows must be
+//!   decoded. `augment`: random changes of images.
 //! - `program`: what is trained: a `head` made here, or the program of a package. `loss`, `schedule`: as PyTorch's.
-//! - `ranks`: the workers, and sums over all of them. `trainer`: the loop; `epoch`: its ends; `stack`: several heads that
-//!   step together. `evaluate`, `metrics`: validation rows.
+//! - `ranks`: the workers, and sums over all of them. `trainer`: a training; `epoch`: its ends; `stack`: the loop, and
+//!   several heads that step together. `evaluate`, `metrics`: validation rows.
 //! - `checkpoint`: an exact continuation as a file. `publish`: the result as a package. `groups`: many small heads at once.
 //!
 //! Who owns what: the JVM holds a feed, a group and stacks of trainers; a trainer keeps its feed and group alive by `Arc`. The feed's

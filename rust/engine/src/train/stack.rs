@@ -35,7 +35,7 @@ pub struct Stack {
 }
 
 /// The heads of all trainings as one.
-struct Together {
+pub(super) struct Together {
     trainings: usize,
     head: StackedHead,
     /// Of all parameters and what follows them, training by training.
@@ -87,38 +87,8 @@ impl Stack {
     /// # Errors
     /// As [`Trainer::run`]: the first failure of one ends all.
     pub fn run(&mut self, limit: Duration) -> Result<Vec<Progress>, EngineError> {
-        let Some(together) = &self.together else {
-            return self.trainers.iter_mut().map(|only| only.run(limit)).collect();
-        };
-        process::keep_to_threads();
-        let started = Instant::now();
-        loop {
-            self.trainers[0].look()?;
-            let due = due(&self.trainers);
-            let mut events = vec![None; self.trainers.len()];
-            let since = Instant::now();
-            match due.first() {
-                None => return Ok(self.progress(&events)),
-                Some(&first) if self.trainers[first].position.step_in_epoch >= self.trainers[first].deal.batches => {
-                    for &one in &due {
-                        events[one] = Some(self.trainers[one].end_epoch(Instant::now())?);
-                    }
-                }
-                Some(_) if due.len() * 2 <= self.trainers.len() => {
-                    for &one in &due {
-                        self.trainers[one].step()?;
-                    }
-                    stepped(&mut self.trainers, &due, since, &mut events);
-                }
-                Some(_) => {
-                    together.step(&mut self.trainers, &due)?;
-                    stepped(&mut self.trainers, &due, since, &mut events);
-                }
-            }
-            if events.iter().any(Option::is_some) || started.elapsed() >= limit {
-                return Ok(self.progress(&events));
-            }
-        }
+        let events = advance(&mut self.trainers, self.together.as_ref(), limit)?;
+        Ok(self.trainers.iter().zip(events).map(|(trainer, event)| trainer.progress(event)).collect())
     }
 
     /// One of them, for what is kept of it.
@@ -128,11 +98,47 @@ impl Stack {
     pub fn trainer(&mut self, place: usize) -> Result<&mut Trainer, EngineError> {
         self.trainers.get_mut(place).ok_or_else(|| EngineError::BadRequest(format!("there is no training {place}")))
     }
+}
 
-    fn progress(&self, events: &[Option<Event>]) -> Vec<Progress> {
-        let told = |(trainer, event): (&Trainer, &Option<Event>)| trainer.progress(event.or(trainer.ended()).unwrap_or(Event::Running));
-        self.trainers.iter().zip(events).map(told).collect()
+/// The loop of one training and of several: steps, ends of epochs, until about `limit` has passed or something happened to one.
+/// Gives what happened to each.
+pub(super) fn advance(trainers: &mut [Trainer], together: Option<&Together>, limit: Duration) -> Result<Vec<Event>, EngineError> {
+    process::keep_to_threads();
+    let started = Instant::now();
+    loop {
+        trainers[0].look()?;
+        let due = due(trainers);
+        let mut events = vec![None; trainers.len()];
+        let at_end = due.first().is_some_and(|one| trainers[*one].position.step_in_epoch >= trainers[*one].deal.batches);
+        if at_end {
+            for &one in &due {
+                events[one] = Some(trainers[one].end_epoch(Instant::now())?);
+            }
+        } else {
+            step(trainers, together, &due, &mut events)?;
+        }
+        if due.is_empty() || events.iter().any(Option::is_some) || started.elapsed() >= limit {
+            let told = |(trainer, event): (&Trainer, Option<Event>)| event.or(trainer.ended()).unwrap_or(Event::Running);
+            return Ok(trainers.iter().zip(events).map(told).collect());
+        }
     }
+}
+
+/// One step of those that are due, together where they are more than half.
+fn step(trainers: &mut [Trainer], together: Option<&Together>, due: &[usize], events: &mut [Option<Event>]) -> Result<(), EngineError> {
+    let since = Instant::now();
+    match together.filter(|_| due.len() * 2 > trainers.len()) {
+        Some(together) => together.step(trainers, due)?,
+        None => due.iter().try_for_each(|one| trainers[*one].step())?,
+    }
+    for &one in due {
+        let trainer = &mut trainers[one];
+        trainer.position.seconds += since.elapsed().as_secs_f64();
+        if trainer.owes_checkpoint() {
+            events[one] = Some(Event::Checkpoint);
+        }
+    }
+    Ok(())
 }
 
 impl Together {
@@ -184,17 +190,6 @@ impl Together {
         }
         let losses = Vec::<f32>::try_from(losses.f_detach()?)?;
         Ok((losses.into_iter().map(f64::from).collect(), target.weight_sum))
-    }
-}
-
-/// Notes a step of those that were due.
-fn stepped(trainers: &mut [Trainer], due: &[usize], since: Instant, events: &mut [Option<Event>]) {
-    for &one in due {
-        let trainer = &mut trainers[one];
-        trainer.position.seconds += since.elapsed().as_secs_f64();
-        if trainer.owes_checkpoint() {
-            events[one] = Some(Event::Checkpoint);
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The loop: batches, steps, epochs, and what is kept of them.
+//! A training: batches, steps, and what is kept of them. `stack` has the loop, of one or of several.
 //!
 //! A trainer makes one step after another until its time is up or something happened that the caller may act on. All workers
 //! make the same steps, since each step waits for the sums of all; so all see the same end of an epoch, the same due
@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flambeau_torch_ext::{Flat, process};
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,7 @@ use super::program::Program;
 use super::ranks::Ranks;
 use super::schedule::Schedule;
 use super::spec::TrainingSpec;
+use super::stack;
 use super::steps::Parameters;
 use crate::EngineError;
 
@@ -204,27 +205,8 @@ impl Trainer {
     /// # Errors
     /// See [`EngineError`]; a peer that is gone, a loss that is no number, a cancellation.
     pub fn run(&mut self, limit: Duration) -> Result<Progress, EngineError> {
-        process::keep_to_threads();
-        let started = Instant::now();
-        loop {
-            self.look()?;
-            if let Some(event) = self.ended() {
-                return Ok(self.progress(event));
-            }
-            let since = Instant::now();
-            if self.position.step_in_epoch >= self.deal.batches {
-                let event = self.end_epoch(since)?;
-                return Ok(self.progress(event));
-            }
-            self.step()?;
-            self.position.seconds += since.elapsed().as_secs_f64();
-            if self.owes_checkpoint() {
-                return Ok(self.progress(Event::Checkpoint));
-            }
-            if started.elapsed() >= limit {
-                return Ok(self.progress(Event::Running));
-            }
-        }
+        let events = stack::advance(std::slice::from_mut(self), None, limit)?;
+        Ok(self.progress(events.first().copied().unwrap_or(Event::Running)))
     }
 
     /// How it ended, if it has.

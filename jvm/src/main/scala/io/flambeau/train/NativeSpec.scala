@@ -44,26 +44,23 @@ private[train] object NativeSpec {
   }
 
   /**
-   * Which of a fit's trainings step together, as places in `specs`: heads that differ only in how they are optimised, as many as
-   * have [[StackParameters]] in all. A training of another kind is by itself.
+   * Which of a job's trainings step together, by their places: heads that differ only in how they are optimised, as many as have
+   * [[StackParameters]] in all. A training of another kind is by itself. There is at least one row.
    */
-  def stacks(specs: Seq[Map[String, Any]]): Seq[Seq[Int]] =
-    specs.indices.groupBy(place => shared(specs(place)).toLeft(place)).toSeq.flatMap {
-      case (Left(_), places) => places.grouped(math.max(1, StackParameters / parameters(specs(places.head))))
+  def stacks(job: JobSpec, facts: Facts): Seq[Seq[Int]] =
+    job.runs.indices.groupBy(place => shared(job.runs(place)).toLeft(place)).toSeq.flatMap {
+      case (Left((head, learning, _)), places) =>
+        val widths = facts.features +: head.hidden :+ outputsOf(job.owner, learning, facts)._1
+        val parameters = widths.zip(widths.tail).map { case (in, out) => (in + 1L) * out }.sum
+        places.grouped(math.max(1L, StackParameters / parameters).toInt)
       case (Right(_), alone) => Seq(alone)
     }.sortBy(_.head)
 
   /** What trainings of a stack have in common; None for one that steps by itself. */
-  private def shared(spec: Map[String, Any]): Option[Map[String, Any]] =
-    head(spec).filter(_ => spec("precision") == "f32" && spec("micro_batch_rows") == None).map(_ => spec.removedAll(OwnKeys))
-
-  private def head(spec: Map[String, Any]): Option[Map[String, Any]] = spec("program").asInstanceOf[Map[String, Any]].get("head").map(_.asInstanceOf[Map[String, Any]])
-
-  /** Parameters of its head. */
-  private def parameters(spec: Map[String, Any]): Int = {
-    val of = head(spec).getOrElse(Map.empty)
-    val widths = of("inputs").asInstanceOf[Int] +: of("hidden").asInstanceOf[Seq[Int]] :+ of("outputs").asInstanceOf[Int]
-    widths.zip(widths.tail).map { case (in, out) => (in + 1L) * out }.sum.min(Int.MaxValue).toInt
+  private def shared(run: RunSpec): Option[(Program.Head, Learning, Map[String, Any])] = run.program match {
+    case head: Program.Head if run.settings("precision") == "f32" && run.settings("micro_batch_rows") == None =>
+      Some((head, run.learning, run.settings.removedAll(OwnKeys)))
+    case _ => None
   }
 
   private val OwnKeys = Seq("optimizer", "schedule", "clip_norm", "epochs", "validation", "checkpoint_steps", "checkpoint_epochs")

@@ -76,7 +76,7 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics, channe
     try {
       val group = releases.own(watch.over(() => feed.cancel())(meeting.join(feed)))(_.close())
       val specs = job.runs.map(NativeSpec.of(job.owner, _, job.feed, facts))
-      val trained = NativeSpec.stacks(specs).flatMap { runs =>
+      val trained = NativeSpec.stacks(job, facts).flatMap { runs =>
         Using.resource(Trainers.open(feed, group, runs.map(specs))) { trainers =>
           val loop = new StackLoop(task, job, meeting, runs, trainers, scratch, metrics, driver)
           watch.over(() => trainers.cancel())(loop.go())
