@@ -22,6 +22,9 @@ pub enum RowFault {
     /// A row that cannot be trained on.
     #[error("{0}")]
     Training(String),
+    /// A decoder or tokenizer that broke on this row: a bug of that library, harmless to other rows.
+    #[error("the library that reads it failed on this row: {0}")]
+    Panicked(String),
     /// An array that is not a tensor of the declared shape and dtype.
     #[error(transparent)]
     Dense(#[from] DenseFault),

@@ -1,6 +1,9 @@
 //! The decode pool: one per process, shared by all tasks. Work is handed over and waited for by the task that asked
 //! for it (within one call, or, ahead of a training step, by the time its trainer closes), and nothing there touches the JVM.
 
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
 use once_cell::sync::OnceCell;
 use rayon::ThreadPool;
 
@@ -19,6 +22,27 @@ pub(crate) fn install<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     }
 }
 
+/// How often a task that waits for the pool looks whether it is still wanted.
+const ASK_EVERY: Duration = Duration::from_millis(100);
+
+/// Runs `work` on the pool and waits; meanwhile the calling thread asks `stop`, and calls `stopped` at its first yes, by which
+/// `work` is to end early. `None` where `work` gave nothing.
+pub(crate) fn watched<R: Send>(stop: &mut dyn FnMut() -> bool, stopped: impl Fn(), work: impl FnOnce() -> R + Send) -> Option<R> {
+    let Some(pool) = POOL.get_or_init(|| build(0)) else { return Some(work()) };
+    let (done, result) = sync_channel(1);
+    pool.in_place_scope(|scope| {
+        scope.spawn(move |_| drop(done.send(work())));
+        loop {
+            match result.recv_timeout(ASK_EVERY) {
+                Ok(result) => return Some(result),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) if stop() => stopped(),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    })
+}
+
 /// Starts `work` on the pool; on the calling thread where no pool could be made. Whoever starts it waits for its end before
 /// its own task ends.
 pub(crate) fn spawn(work: impl FnOnce() + Send + 'static) {
@@ -31,4 +55,32 @@ pub(crate) fn spawn(work: impl FnOnce() + Send + 'static) {
 fn build(threads: usize) -> Option<ThreadPool> {
     let builder = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("flambeau-decode-{i}"));
     builder.build().inspect_err(|error| log::warn!("no decode pool, rows are prepared on the task's thread: {error}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn work_that_is_watched_can_be_told_to_end() {
+        let told = AtomicBool::new(false);
+        let mut asked = 0;
+        let stop = &mut || {
+            asked += 1;
+            asked == 2
+        };
+        let ended = watched(
+            stop,
+            || told.store(true, Ordering::SeqCst),
+            || {
+                while !told.load(Ordering::SeqCst) {
+                    std::thread::yield_now();
+                }
+            },
+        );
+        assert_eq!((ended, asked >= 2), (Some(()), true));
+        assert_eq!(watched(&mut || true, || {}, || 7), Some(7));
+    }
 }

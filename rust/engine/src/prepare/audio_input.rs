@@ -7,8 +7,9 @@ use rayon::prelude::*;
 use tch::{TchError, Tensor};
 
 use super::audio::{AudioInput, AudioPreparer, AudioSpec, fill};
+use super::guard::{self, StopFlag};
 use super::{Staged, StagedRows};
-use crate::{EngineError, RowFault, pool};
+use crate::{EngineError, pool};
 
 #[derive(Debug)]
 pub(crate) struct AudioInputPreparer {
@@ -30,16 +31,17 @@ impl AudioInputPreparer {
         u64::from(self.audio.spec().sample_rate) * 30 * 8
     }
 
-    pub(super) fn stage(&self, column: &ArrayRef, rows: &[usize]) -> Result<Staged, EngineError> {
+    pub(super) fn stage(&self, column: &ArrayRef, rows: &[usize], stop: &StopFlag) -> Result<Staged, EngineError> {
         let bytes = BytesColumn::try_new(column).map_err(|error| EngineError::Internal(error.to_string()))?;
-        let decoded: Vec<_> = pool::install(|| rows.par_iter().map(|&row| self.audio.prepare(bytes.value(row))).collect());
+        let prepare = |row: usize| guard::row(stop, || self.audio.prepare(bytes.value(row)));
+        let decoded: Vec<_> = pool::install(|| rows.par_iter().map(|&row| prepare(row)).collect());
         let spec = self.audio.spec();
         let (mut clips, mut units, mut faults) = (Vec::new(), Vec::with_capacity(rows.len()), Vec::new());
         for (i, clip) in decoded.into_iter().enumerate() {
             let first = clips.len();
             match clip {
                 Ok(samples) => clips.extend(spec.windows(samples.len()).into_iter().map(|window| samples[window].to_vec())),
-                Err(error) => faults.push((i, RowFault::Audio(error))),
+                Err(fault) => faults.push((i, fault)),
             }
             units.push(first..clips.len());
         }

@@ -5,9 +5,10 @@ use arrow_array::ArrayRef;
 use flambeau_columns::ImageColumn;
 use rayon::prelude::*;
 
+use super::guard;
 use super::image::{ImageError, ImageLimits, ImageSpec, PixelView, prepare_encoded, prepare_pixels};
 use super::{Limits, Staged, StagedRows};
-use crate::{EngineError, RowFault, memory, pool};
+use crate::{EngineError, memory, pool};
 
 #[derive(Debug)]
 pub(crate) struct ImagePreparer {
@@ -36,18 +37,19 @@ impl ImagePreparer {
 
     pub(super) fn stage(&self, model: &str, column: &ArrayRef, rows: &[usize], limits: &Limits) -> Result<Staged, EngineError> {
         let images = ImageColumn::try_new(column).map_err(|error| EngineError::Internal(error.to_string()))?;
+        let stop = &limits.stop;
         let limits = ImageLimits { max_pixels: limits.max_pixels };
         let (height, width, channels) = self.block();
         let shape = [rows.len(), height, width, channels].map(|n| n as i64);
         let fill = |out: &mut [f32]| {
             let blocks = out.par_chunks_mut(height * width * channels).zip(rows).enumerate();
-            let failed = blocks.filter_map(|(i, (block, &row))| self.prepare(&images, row, &limits, block).err().map(|e| (i, e)));
+            let prepare = |row: usize, block: &mut [f32]| guard::row(stop, || self.prepare(&images, row, &limits, block));
+            let failed = blocks.filter_map(|(i, (block, &row))| prepare(row, block).err().map(|fault| (i, fault)));
             pool::install(|| failed.collect::<Vec<_>>())
         };
-        let (tensor, mut failed) = memory::filled(&shape, fill).map_err(|error| EngineError::torch(model, error))?;
-        failed.sort_by_key(|(i, _)| *i);
+        let (tensor, mut faults) = memory::filled(&shape, fill).map_err(|error| EngineError::torch(model, error))?;
+        faults.sort_by_key(|(i, _)| *i);
         let nchw = tensor.f_permute([0, 3, 1, 2]).map_err(|error| EngineError::torch(model, error))?;
-        let faults = failed.into_iter().map(|(i, error)| (i, RowFault::Image(error))).collect();
         Ok(Staged { rows: StagedRows::Dense(nchw), faults })
     }
 

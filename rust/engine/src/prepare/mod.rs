@@ -10,6 +10,7 @@
 
 pub mod audio;
 mod audio_input;
+mod guard;
 pub mod image;
 mod image_input;
 mod staged;
@@ -21,16 +22,19 @@ use arrow_array::ArrayRef;
 use arrow_schema::DataType;
 use flambeau_columns::ColumnError;
 
+pub use guard::StopFlag;
 pub(crate) use staged::{Staged, StagedRows};
 
 use crate::package::{Input, InputKind};
 use crate::{EngineError, Package};
 
 /// Limits that a session sets on what a row may cost.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// Pixels of one image, by its header.
     pub max_pixels: u64,
+    /// Set when rows are not wanted any more.
+    pub stop: StopFlag,
 }
 
 /// How one input's rows become tensors. Immutable; belongs to the model.
@@ -96,8 +100,8 @@ impl Preparer {
     pub(crate) fn stage(&self, model: &str, column: &ArrayRef, rows: &[usize], limits: &Limits) -> Result<Staged, EngineError> {
         match self {
             Self::Image(image) => image.stage(model, column, rows, limits),
-            Self::Text(text) => text.stage(column, rows),
-            Self::Audio(audio) => audio.stage(column, rows),
+            Self::Text(text) => text.stage(column, rows, &limits.stop),
+            Self::Audio(audio) => audio.stage(column, rows, &limits.stop),
             Self::Tensor(tensor) => tensor.stage(model, column, rows),
         }
     }

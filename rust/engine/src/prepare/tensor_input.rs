@@ -1,9 +1,10 @@
 //! Columns of numbers into one tensor of the declared dtype and shape.
 
 use arrow_array::ArrayRef;
-use flambeau_columns::{bf16, dense, f16};
+use flambeau_columns::{DenseFault, bf16, dense, f16};
 use tch::Tensor;
 
+use super::guard::{self, StopFlag};
 use super::{Staged, StagedRows};
 use crate::memory::{self, TensorElement};
 use crate::package::Dtype;
@@ -61,8 +62,24 @@ impl TensorPreparer {
         rows: &[usize],
     ) -> Result<(Tensor, Vec<(usize, RowFault)>), EngineError> {
         let shape: Vec<i64> = std::iter::once(rows.len()).chain(self.shape.iter().copied()).map(|n| n as i64).collect();
-        let fill = |out: &mut [T]| dense::gather(column, &self.shape, rows, out);
+        let fill = |out: &mut [T]| self.gather_guarded(column, rows, out);
         let (tensor, faults) = memory::filled(&shape, fill).map_err(|error| EngineError::torch(model, error))?;
-        Ok((tensor, faults.into_iter().map(|(i, fault)| (i, RowFault::Dense(fault))).collect()))
+        Ok((tensor, faults))
+    }
+
+    /// All rows at once, which costs nothing a row; one by one only where that panicked, to know which row it was.
+    fn gather_guarded<T: TensorElement>(&self, column: &ArrayRef, rows: &[usize], out: &mut [T]) -> Vec<(usize, RowFault)> {
+        let stop = StopFlag::default();
+        let faults = |found: Vec<(usize, DenseFault)>| found.into_iter().map(|(i, fault)| (i, RowFault::Dense(fault))).collect();
+        if let Ok(found) = guard::row(&stop, || Ok::<_, RowFault>(dense::gather(column, &self.shape, rows, out))) {
+            return faults(found);
+        }
+        let size: usize = self.shape.iter().product();
+        let one = |i: usize, out: &mut [T]| match dense::gather(column, &self.shape, &rows[i..=i], &mut out[i * size..(i + 1) * size]).pop()
+        {
+            Some((_, fault)) => Err(fault),
+            None => Ok(()),
+        };
+        (0..rows.len()).filter_map(|i| guard::row(&stop, || one(i, out)).err().map(|fault| (i, fault))).collect()
     }
 }

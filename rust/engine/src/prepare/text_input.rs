@@ -5,9 +5,10 @@ use flambeau_columns::TextColumn;
 use rayon::prelude::*;
 use tch::{TchError, Tensor};
 
+use super::guard::{self, StopFlag};
 use super::text::{Bucket, TextPreparer, TextSpec, TokenRow};
 use super::{Staged, StagedRows};
-use crate::{EngineError, Package, RowFault, pool};
+use crate::{EngineError, Package, pool};
 
 #[derive(Debug)]
 pub(crate) struct TextInputPreparer {
@@ -33,16 +34,17 @@ impl TextInputPreparer {
         (self.text.max_length().unwrap_or(512) * (8 * self.tensors() + 8)) as u64
     }
 
-    pub(super) fn stage(&self, column: &ArrayRef, rows: &[usize]) -> Result<Staged, EngineError> {
+    pub(super) fn stage(&self, column: &ArrayRef, rows: &[usize], stop: &StopFlag) -> Result<Staged, EngineError> {
         let texts = TextColumn::try_new(column).map_err(|error| EngineError::Internal(error.to_string()))?;
-        let encoded: Vec<_> = pool::install(|| rows.par_iter().map(|&row| self.text.encode_bytes(texts.value(row))).collect());
+        let encode = |row: usize| guard::row(stop, || self.text.encode_bytes(texts.value(row)));
+        let encoded: Vec<_> = pool::install(|| rows.par_iter().map(|&row| encode(row)).collect());
         let mut faults = Vec::new();
         let tokens = encoded
             .into_iter()
             .enumerate()
             .map(|(i, row)| {
-                row.unwrap_or_else(|error| {
-                    faults.push((i, RowFault::Text(error)));
+                row.unwrap_or_else(|fault| {
+                    faults.push((i, fault));
                     TokenRow::default()
                 })
             })

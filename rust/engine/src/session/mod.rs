@@ -23,8 +23,8 @@ pub use counters::Counters;
 pub use request::{Request, Task};
 
 use crate::package::InputKind;
-use crate::prepare::{Limits, Staged};
-use crate::{EngineError, Model, RowFault};
+use crate::prepare::{Limits, Preparer, Staged, StopFlag};
+use crate::{EngineError, Model, RowFault, pool};
 use counters::elapsed_ns;
 
 /// See the module.
@@ -63,7 +63,7 @@ impl Session {
             preparer.check_type(column.data_type()).map_err(|error| EngineError::Column { input: input.name.clone(), error })?;
         }
         request.check(&model.package)?;
-        let limits = Limits { max_pixels: request.settings.max_pixels()? };
+        let limits = Limits { max_pixels: request.settings.max_pixels()?, stop: StopFlag::default() };
         Ok(Self { model, columns, request, limits })
     }
 
@@ -110,7 +110,7 @@ impl Session {
         let rows = batch.len();
         counters.rows += rows as u64;
         let started = Instant::now();
-        let admitted = self.admit(batch)?;
+        let admitted = self.admit(batch, stop)?;
         counters.prepare_ns += elapsed_ns(started);
         counters.bad_rows += admitted.faults.len() as u64;
         if let Some((position, input, fault)) = self.intolerable(&admitted) {
@@ -138,8 +138,8 @@ impl Session {
         Ok(())
     }
 
-    /// Sets NULL rows aside and stages the others.
-    fn admit(&self, batch: &StructArray) -> Result<Admitted, EngineError> {
+    /// Sets NULL rows aside and stages the others, until `stop` says that nobody waits for them.
+    fn admit(&self, batch: &StructArray, stop: &mut dyn FnMut() -> bool) -> Result<Admitted, EngineError> {
         let preparers = &self.model.preparers;
         let is_null = |row: usize| {
             batch.is_null(row)
@@ -149,7 +149,7 @@ impl Session {
         let mut staged = Vec::with_capacity(preparers.len());
         let mut fault_of: Vec<Option<(String, RowFault)>> = std::iter::repeat_with(|| None).take(present.len()).collect();
         for ((preparer, column), input) in preparers.iter().zip(batch.columns()).zip(&self.model.package.descriptor.inputs) {
-            let mut one = preparer.stage(self.model(), column, &present, &self.limits)?;
+            let mut one = self.stage(preparer, column, &present, stop)?;
             for (position, fault) in one.faults.drain(..) {
                 fault_of[position].get_or_insert_with(|| (input.name.clone(), fault));
             }
@@ -158,6 +158,19 @@ impl Session {
         let sound = fault_of.iter().enumerate().filter(|(_, fault)| fault.is_none()).map(|(i, _)| i).collect();
         let faults = fault_of.into_iter().enumerate().filter_map(|(i, fault)| fault.map(|(input, fault)| (i, input, fault))).collect();
         Ok(Admitted { present, sound, faults, staged })
+    }
+
+    /// Numbers are copied at once; what must be decoded or tokenized may take long, so there the task stays stoppable.
+    fn stage(&self, preparer: &Preparer, column: &ArrayRef, rows: &[usize], stop: &mut dyn FnMut() -> bool) -> Result<Staged, EngineError> {
+        if matches!(preparer, Preparer::Tensor(_)) {
+            return preparer.stage(self.model(), column, rows, &self.limits);
+        }
+        let flag = &self.limits.stop;
+        let staged = pool::watched(stop, || flag.set(), || preparer.stage(self.model(), column, rows, &self.limits));
+        if flag.is_set() {
+            return Err(EngineError::Cancelled);
+        }
+        staged.unwrap_or_else(|| Err(EngineError::Internal("rows were not prepared".into())))
     }
 
     /// The first fault, if some request does not tolerate faults.

@@ -15,7 +15,7 @@ use super::order::Part;
 use super::program::{PICTURE_RANK, Program};
 use super::spec::{AugmentSpec, TrainingSpec};
 use crate::package::InputKind;
-use crate::prepare::{Limits, Preparer, StagedRows};
+use crate::prepare::{Limits, Preparer, StagedRows, StopFlag};
 use crate::{EngineError, RowFault, pool};
 
 /// Where a tensor of the program comes from.
@@ -117,7 +117,7 @@ impl Sources {
         if let Some(position) = all.iter().find(|row| preparer.is_null_mark(&array, **row)) {
             return Err(bad(*position, "an image that Spark's reader could not decode".into()));
         }
-        let limits = Limits { max_pixels: crate::prepare::image::ImageLimits::default().max_pixels };
+        let limits = Limits { max_pixels: crate::prepare::image::ImageLimits::default().max_pixels, stop: StopFlag::default() };
         let staged = preparer.stage(&self.model, &array, &all, &limits)?;
         match staged.faults.into_iter().next() {
             Some((position, fault)) => Err(bad(position, fault.to_string())),
