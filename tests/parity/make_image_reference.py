@@ -2,7 +2,8 @@
 
     python tests/parity/make_image_reference.py build/image-reference [--photos DIR ...]
 
-In it: images of every format and mode, written with Pillow (and real photos from the DIRs); for each the values a model gets from
+In it: images of every format and mode, written with Pillow (and real photos from the DIRs), and the odd files of `pictures` beside this
+script; for each the values a model gets from
 Pillow plus torchvision's arithmetic (written here with numpy); broken files with what their error must say; and cases.toml, the list
 of all. Needs Pillow and numpy. Everything is seeded: two runs with the same Pillow give the same bytes.
 """
@@ -311,6 +312,9 @@ def main():
         writer.case(name, data, whole(data))
         writer.case(name, data, whole(data, {"background": [255, 0, 90]}))
         writer.case(name, data, SMALL)
+    for file in sorted((pathlib.Path(__file__).parent / "pictures").iterdir()):
+        writer.file(file.name, file.read_bytes())
+        writer.case(file.name, file.read_bytes(), whole(file.read_bytes()))
     for name, data, levels in lossy_images():
         writer.file(name, data)
         writer.case(name, data, whole(data), levels)

@@ -1,6 +1,6 @@
-//! From encoded bytes to an upright RGBA8 picture: picks the decoder and checks the declared size before it runs.
+//! From encoded bytes to an upright RGBA8 picture: runs the decoder and checks the declared size before it runs.
 
-use super::sniff::{Format, sniff};
+use super::sniff::Format;
 use super::{ImageError, ImageLimits, bmp, gif, jpeg, orient, png, tiff, webp};
 
 /// Bytes of one decoded pixel: red, green, blue, alpha.
@@ -23,9 +23,8 @@ pub(super) struct Picture {
     pub has_alpha: bool,
 }
 
-/// Decodes `bytes`; `upright` applies the EXIF orientation (a TIFF's is always applied, as Pillow does).
-pub(super) fn decode(bytes: &[u8], upright: bool, limits: &ImageLimits) -> Result<Picture, ImageError> {
-    let format = sniff(bytes)?;
+/// Decodes `bytes` of `format`; `upright` applies the EXIF orientation (a TIFF's is always applied, as Pillow does).
+pub(super) fn decode(format: Format, bytes: &[u8], upright: bool, limits: &ImageLimits) -> Result<Picture, ImageError> {
     let picture = match format {
         Format::Jpeg => jpeg::decode(bytes, limits),
         Format::Png => png::decode(bytes, limits),

@@ -14,6 +14,12 @@ pub enum ImageError {
         /// The first bytes, printable.
         begins_with: String,
     },
+    /// An image of a format that is not read at all.
+    #[error("{format} images are not read: convert it to one of JPEG, PNG, WebP, GIF, BMP and TIFF first")]
+    NotRead {
+        /// Name of the format.
+        format: &'static str,
+    },
     /// A known format in a flavour that is not read.
     #[error("{format} with {what} is not supported")]
     Unsupported {
@@ -28,6 +34,14 @@ pub enum ImageError {
         /// Name of the format.
         format: &'static str,
         /// What the decoder stumbled over.
+        cause: String,
+    },
+    /// The decoder itself failed on these bytes. The process, the task and the other rows are well.
+    #[error("the decoder failed on this {format} file, which is probably damaged ({cause})")]
+    Panicked {
+        /// Name of the format, as far as it was known.
+        format: &'static str,
+        /// The decoder's own words, shortened.
         cause: String,
     },
     /// More pixels than allowed.

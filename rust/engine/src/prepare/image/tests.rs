@@ -148,6 +148,50 @@ fn what_is_no_image_is_named() {
 }
 
 #[test]
+fn other_formats_are_named() {
+    let spec = spec("crop = 1");
+    for (bytes, name) in [
+        (&b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf"[..], "AVIF"),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", "AVIF"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"\xff\x4f\xff\x51\0\x2f", "JPEG 2000"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"8BPS\0\x01", "Photoshop"),
+        (b"\0\0\x01\0\x01\0\x10\x10", "icon (ICO)"),
+        (b"P6 3 3 255\n", "Netpbm"),
+        (b"%PDF-1.7", "PDF"),
+        (b"<?xml version='1.0'?>\n<svg width='3'/>", "SVG"),
+    ] {
+        let error = prepared(bytes, &spec).expect_err(name);
+        assert!(matches!(error, ImageError::NotRead { format } if format == name), "{name}: {error}");
+    }
+    let message = prepared(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", &spec).expect_err("HEIC").to_string();
+    assert_eq!(message, "HEIC images are not read: convert it to one of JPEG, PNG, WebP, GIF, BMP and TIFF first");
+    // A film is an ISO media file too, and XML need not be a picture.
+    for other in [&b"\0\0\0\x18ftypisom\0\0\0\0isommp42"[..], b"<?xml version='1.0'?><html/>"] {
+        assert!(matches!(prepared(other, &spec), Err(ImageError::NotAnImage { .. })));
+    }
+}
+
+#[test]
+fn a_panic_of_a_decoder_is_the_pictures_error() {
+    let panicking = [
+        super::guarded("TIFF", || panic!("index out of bounds")),
+        super::guarded("TIFF", || panic!("{}", "index out of bounds")),
+        super::guarded("TIFF", || std::panic::panic_any("index out of bounds".to_owned())),
+    ];
+    for result in panicking {
+        let message = result.expect_err("a panic").to_string();
+        assert_eq!(message, "the decoder failed on this TIFF file, which is probably damaged (index out of bounds)");
+    }
+    let wordless = super::guarded("GIF", || std::panic::panic_any(7)).expect_err("a panic").to_string();
+    assert!(wordless.contains("no cause given"), "{wordless}");
+    assert_eq!(super::guarded("GIF", || Ok(())), Ok(()));
+}
+
+#[test]
 fn cut_files_are_errors_in_every_format() {
     let spec = spec("resize = 8\ncrop = 8");
     for (format, name) in FORMATS {
