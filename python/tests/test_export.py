@@ -128,7 +128,8 @@ def test_text_and_audio_inputs_write_their_sections(tmp_path: Path) -> None:
             return samples.square().sum(1, keepdim=True) / lengths.unsqueeze(1)
 
     tokenizer = tmp_path / "tokenizer.json"
-    tokenizer.write_text(json.dumps({"model": {"type": "WordLevel", "vocab": {"[UNK]": 0, "a": 1, "b": 2, "c": 3}}}))
+    words = {"type": "WordLevel", "unk_token": "[UNK]", "vocab": {"[UNK]": 0, "a": 1, "b": 2, "c": 3}}
+    tokenizer.write_text(json.dumps({"model": words}))
     features = [export.Output("features", "features")]
     write(Bag(), tmp_path / "bag", name="bag", inputs=[export.TextInput(tokenizer, max_length=64)], outputs=features)
     written = manifest(tmp_path / "bag")

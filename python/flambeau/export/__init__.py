@@ -3,13 +3,13 @@
     from flambeau import export
 
     export.package(
-        net, "packages/flowers", name="flowers",
+        net, "packages/flowers", name="flowers", license="MIT",
         inputs=[export.ImageInput(resize=256, crop=224, mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])],
         outputs=[export.Output("features", "features"), export.Output("logits", "scores", labels="flowers.txt")],
     )
 
 What lives here: `package` and `trainable` (for `flambeau.ml.TorchEstimator`). `package` compiles the module to TorchScript, proves that the program gives what the module
-gives, and writes the folder that `featurize`, `classify` and `infer` take by name or path. This machine needs PyTorch;
+gives (`proof` says how, at every length and in a process with libtorch alone), and writes the folder that `featurize`, `classify` and `infer` take by name or path. This machine needs PyTorch;
 executors never do. Nothing is written unless everything held.
 
 A TorchScript file is a program that runs in the executors: package only models that you trust.
@@ -26,11 +26,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .errors import ExportError
 from .layers import WithLayers
+from .limits import settle
 from .manifest import PACKAGE_NAME, PROGRAM, PackageWriter, manifest_text
-from .program import TRACE_ROWS, Parity, compare, compile_program, example_batch, run
-from .report import ExportReport
-from .specs import DTYPES, AudioInput, ExportError, ImageInput, Input, Output, StrPath, TensorInput, TextInput
+from .program import TRACE_ROWS, Parity, compile_program, example_batch, run
+from .proof import Proof
+from .report import ExportReport, Progress
+from .sequences import AudioInput, TextInput
+from .specs import DTYPES, ImageInput, Input, Output, StrPath, TensorInput
+from .subject import as_module
 from .variants import reduced
 
 __all__ = [
@@ -98,6 +103,8 @@ def package(
         raise ExportError(f"package name {name!r}: use letters, digits, '_', '-' and '.'")
     if method not in ("trace", "script"):
         raise ExportError(f"method {method!r} is neither trace nor script")
+    _check_license(license)
+    module = as_module(module)
     if layers:
         if method != "trace" or isinstance(module, torch.jit.ScriptModule):
             raise ExportError("layers need a module in Python and method='trace'")
@@ -111,28 +118,25 @@ def package(
         finally:
             watched.close()
     _check_declared(inputs, outputs)
-    module.eval()
+    progress = Progress(quiet)
     given = [example] if isinstance(example, Tensor) else (list(example) if example is not None else None)
+    if given is not None:
+        _check_example(inputs, given)
+    inputs, spans = settle(module, inputs, outputs, progress)
     batch = given if given is not None else example_batch(inputs, TRACE_ROWS)
-    results = run(module, batch, outputs)
+    results = run(module, [tensor.clone() for tensor in batch], outputs)
     output_tables, label_files = _describe(outputs, results)
 
-    program, warnings = compile_program(module, batch, outputs, method)
-    parity = compare(module, program, inputs, outputs, given)
-    broken = [item for item in parity if not item.holds]
-    if broken:
-        worst = max(broken, key=lambda item: item.difference)
-        raise ExportError(
-            f"the program does not give what the module gives: output {worst.output} differs by {worst.difference:.3g} "
-            f"(largest value {worst.magnitude:.3g}) on {worst.rows} rows; is something random left in eval mode?"
-        )
+    program, messages = compile_program(module, batch, outputs, method)
+    proof = Proof(module, inputs, spans, outputs, given, messages, progress)
+    parity = proof.hold(program)
 
     modules: Mapping[str, nn.Module | None]
     modules = precisions if isinstance(precisions, Mapping) else dict.fromkeys(precisions)
     variants = []
     for precision, own in modules.items():
-        compiled = None if own is None else compile_program(own.eval(), batch, outputs, method)[0]
-        variants.append(reduced(program, precision, inputs, outputs, given, compiled))
+        compiled = None if own is None else compile_program(as_module(own), batch, outputs, method)[0]
+        variants.append(reduced(program, precision, outputs, proof, compiled))
     with PackageWriter(Path(fspath(path)), overwrite) as writer:
         sha256 = writer.add(PROGRAM, program)
         for file, content in {**label_files, **_tokenizers(inputs), **(files or {})}.items():
@@ -176,11 +180,12 @@ def package(
         inputs=[_line(item.table(), batch_rows) for item in inputs],
         outputs=[_line(table, None) for table in output_tables],
         parity=parity,
-        warnings=warnings,
+        warnings=[*proof.warnings, *messages],
         variants=[
             f"{item.precision}, {len(item.program) / 1e6:.1f} MB, cosine {item.cosine:.7f} against f32, needs {', '.join(item.requires)}"
             for item in variants
         ],
+        seconds=progress.seconds,
     )
     if not quiet:
         print(report)
@@ -219,6 +224,7 @@ def trainable(
     Raises:
         ExportError: something does not fit; nothing was written.
     """
+    module = as_module(module)
     if not any(True for _ in module.parameters()):
         raise ExportError("the module has no parameters, so there is nothing to train")
     if method == "trace" and not isinstance(module, torch.jit.ScriptModule):
@@ -248,6 +254,31 @@ CHANGES_IN_TRAINING = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._Batc
 """Layers that do something else in training than in inference."""
 
 
+def _check_license(license: object) -> None:
+    """Somebody has to be told what may be done with the weights."""
+    if not isinstance(license, str) or not license.strip() or "\n" in license:
+        raise ExportError(
+            f"license={license!r}: give the licence of the weights as an SPDX expression, such as 'Apache-2.0' or 'MIT' "
+            "('LicenseRef-Proprietary' for your own)"
+        )
+
+
+def _check_example(inputs: Sequence[Input], example: Sequence[Tensor]) -> None:
+    """The tensors that the program takes, of the right type, with the same rows, at least one."""
+    wanted = example_batch(inputs, 1)
+    if len(example) != len(wanted):
+        raise ExportError(f"example holds {len(example)} tensors, but the program takes {len(wanted)}")
+    for index, (given, right) in enumerate(zip(example, wanted)):
+        what = f"tensor {index} of example"
+        if not isinstance(given, Tensor):
+            raise ExportError(f"{what} is a {type(given).__name__}, not a tensor")
+        if given.dtype != right.dtype or given.dim() != right.dim():
+            shape = ", ".join(["rows", *map(str, right.shape[1:])])
+            raise ExportError(f"{what} is {given.dtype} {list(given.shape)}; the input is {right.dtype} [{shape}]")
+        if given.shape[0] == 0 or given.shape[0] != example[0].shape[0]:
+            raise ExportError(f"{what} has {given.shape[0]} rows: all tensors need the same number of rows, at least 1")
+
+
 def _check_declared(inputs: Sequence[Input], outputs: Sequence[Output]) -> None:
     """At least one of each, names told apart, and at most one output that each SQL function would take."""
     for what, items in (("input", inputs), ("output", outputs)):
@@ -270,7 +301,14 @@ def _describe(outputs: Sequence[Output], results: Sequence[Tensor]) -> tuple[lis
     files: dict[str, str] = {}
     for output, value in zip(outputs, results):
         if value.dtype not in names_of:
-            raise ExportError(f"output {output.name} is of {value.dtype}; a package can give {', '.join(DTYPES)}")
+            advice = (
+                "give its real and imaginary parts, torch.view_as_real(x)"
+                if value.is_complex()
+                else "convert it in forward"
+            )
+            raise ExportError(
+                f"output {output.name} is of {value.dtype}; a package can give {', '.join(DTYPES)}: {advice}"
+            )
         shape = list(value.shape[1 if output.lengths is None else 2 :])
         table: dict[str, Any] = {
             "name": output.name,
@@ -309,7 +347,7 @@ def _check_lengths(output: Output, value: Tensor, outputs: Sequence[Output], res
 
 
 def _tokenizers(inputs: Sequence[Input]) -> dict[str, bytes]:
-    return {item.file: Path(fspath(item.tokenizer)).read_bytes() for item in inputs if isinstance(item, TextInput)}
+    return {item.file: item.loaded.content for item in inputs if isinstance(item, TextInput)}
 
 
 def _line(table: Mapping[str, Any], batch_rows: int | None) -> str:

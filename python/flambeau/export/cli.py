@@ -181,6 +181,8 @@ def load_module(name: str, state_dict: Path | None) -> nn.Module:
         if not hasattr(target, part):
             raise ExportError(f"--module: {module_name} has no {attribute!r}")
         target = getattr(target, part)
+    if not callable(target):
+        raise ExportError(f"--module: {name} is a {type(target).__name__}, not a module or a function that returns one")
     built = target if isinstance(target, nn.Module) else target()
     if not isinstance(built, nn.Module):
         raise ExportError(f"--module: {name} gave a {type(built).__name__}, not a torch.nn.Module")

@@ -1,8 +1,7 @@
-"""From an eager module to a TorchScript program, and the proof that both give the same.
+"""From an eager module to a TorchScript program, and how near the results of two programs are.
 
 What lives here: `compile_program` (trace or script), `run` (call, and bring the outputs into the declared order), and
-`compare`, which runs the eager module, the program and the frozen program (what an executor runs: it freezes at load)
-on random batches of several sizes. Sizes matter: a trace that baked the batch size in is right only for one of them.
+`parity`, which compares what two of them gave. `proof` says on which batches.
 
 Programs are saved unfrozen, because a frozen one can no longer be converted to another precision.
 """
@@ -15,22 +14,27 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from .specs import ExportError, Input, Output
+from .errors import ExportError
+from .specs import Input, Output
+from .subject import hint
 
 TRACE_ROWS = 2
-"""Rows of the batch that is traced; unlike every size that is compared."""
-PARITY_ROWS = (1, 3)
+"""Rows of the batch that is traced; unlike every size that is compared (`proof.ROWS`)."""
 RELATIVE_TOLERANCE = 1e-4
 """Allowed difference, as a share of the largest magnitude in the output."""
 
 
 @dataclass(frozen=True)
 class Parity:
-    """Eager module against program on one batch: one output's greatest difference, and the least cosine of its rows."""
+    """Eager module against program on one batch: one output's greatest difference, and the least cosine of its rows.
+
+    `batch` tells rows and lengths for people; `frozen`: as executors run it, in a process with libtorch alone.
+    """
 
     output: str
     rows: int
@@ -38,6 +42,7 @@ class Parity:
     difference: float
     magnitude: float
     cosine: float
+    batch: str = ""
 
     @property
     def holds(self) -> bool:
@@ -87,7 +92,9 @@ def run(module: nn.Module, batch: Sequence[Tensor], outputs: Sequence[Output]) -
         except Exception as error:
             shapes = ", ".join(f"{list(tensor.shape)} {tensor.dtype}" for tensor in batch)
             reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
-            raise ExportError(f"the module fails on inputs {shapes}: {reason}") from error
+            raise ExportError(
+                f"the module fails on inputs {shapes}: {reason}{hint(module, list(batch), str(error))}"
+            ) from error
         results = in_order(result, [output.name for output in outputs])
     rows = batch[0].shape[0]
     for output, value in zip(outputs, results):
@@ -106,14 +113,28 @@ def example_batch(inputs: Sequence[Input], rows: int, seed: int = 0) -> list[Ten
 
 @contextmanager
 def _collected(messages: list[str]) -> Iterator[None]:
-    """Collects warnings as single lines; torch's notice that TorchScript is an old road is left out."""
+    """Collects warnings as single lines; torch's notice that TorchScript is an old road is left out.
+
+    The tracer's are preceded by the line of the user's code that they are about.
+    """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
     for warning in caught:
         line = " ".join(str(warning.message).split())
+        if issubclass(warning.category, torch.jit.TracerWarning):
+            line = f"{Path(warning.filename).name}:{warning.lineno}: {line}"
         if "torch.jit" not in line.split("`")[1:2] and "deprecated" not in line and line not in messages:
             messages.append(line[:300])
+
+
+def branches(messages: Sequence[str]) -> list[str]:
+    """Those of the tracer's warnings that are about a value that the trace took for a constant (a branch, a size, a loop)."""
+    return [
+        line
+        for line in messages
+        if "Converting a tensor to a Python" in line or "results are registered as constants" in line
+    ]
 
 
 def compile_program(
@@ -141,49 +162,28 @@ def compile_program(
     return buffer.getvalue(), messages
 
 
-def compare(
-    module: nn.Module,
-    program: bytes,
-    inputs: Sequence[Input],
-    outputs: Sequence[Output],
-    example: Sequence[Tensor] | None,
-) -> list[Parity]:
-    """Parity on random batches of `PARITY_ROWS` rows, and on `example` when there is one."""
-    batches = [example_batch(inputs, rows, seed=rows) for rows in PARITY_ROWS]
-    if example is not None:
-        batches.append(list(example))
-    results: list[Parity] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        loaded = torch.jit.load(io.BytesIO(program)).eval()
-        frozen = torch.jit.freeze(torch.jit.load(io.BytesIO(program)).eval())
-    for batch in batches:
-        expected = run(module, batch, outputs)
-        for candidate, is_frozen in ((loaded, False), (frozen, True)):
-            try:
-                actual = run(candidate, batch, outputs)
-            except ExportError as error:
-                raise ExportError(
-                    f"the program fails where the module does not, on a batch of {batch[0].shape[0]} rows: {error} "
-                    "(a trace keeps the sizes it saw; try method='script')"
-                ) from error
-            for output, right, given in zip(outputs, expected, actual):
-                results.append(_parity(output.name, is_frozen, right, given))
-    return results
+def parity(name: str, frozen: bool, right: Tensor, given: Tensor, label: str = "") -> Parity:
+    """How near `given` is to `right`. Whole numbers are compared as such; NaN and infinity equal themselves.
 
-
-def _parity(name: str, frozen: bool, right: Tensor, given: Tensor) -> Parity:
+    Raises:
+        ExportError: shape or type differ.
+    """
     rows = right.shape[0]
     if right.shape != given.shape or right.dtype != given.dtype:
         raise ExportError(
-            f"output {name}: the module gives {list(right.shape)} {right.dtype}, the program {list(given.shape)} {given.dtype}"
+            f"output {name}: the module gives {list(right.shape)} {right.dtype}, the program {list(given.shape)} {given.dtype} "
+            f"(on {label}; a trace keeps the sizes it saw; try method='script')"
         )
-    a, b = right.reshape(rows, -1).double(), given.reshape(rows, -1).double()
+    a, b = right.reshape(rows, -1), given.reshape(rows, -1)
     if a.numel() == 0:
-        return Parity(name, rows, frozen, 0.0, 0.0, 1.0)
-    difference = float((a - b).abs().max())
-    same_rows = (a == b).all(dim=1)
-    cosines = torch.where(same_rows, 1.0, nn.functional.cosine_similarity(a, b, dim=1, eps=1e-30))
+        return Parity(name, rows, frozen, 0.0, 0.0, 1.0, label)
+    same = (a == b) | ((a != a) & (b != b))
+    # A whole number above 2^53 loses its end as f64: where they differ, they differ by 1 at the least.
+    apart = (a.double() - b.double()).abs()
+    apart = torch.where(same, 0.0, apart if a.is_floating_point() else apart.clamp(min=1.0))
+    difference = float(apart.max())
+    a, b = (value.double().nan_to_num(0.0, 0.0, 0.0) for value in (a, b))
+    cosines = torch.where(same.all(dim=1), 1.0, nn.functional.cosine_similarity(a, b, dim=1, eps=1e-30))
     return Parity(
         name,
         rows,
@@ -191,4 +191,5 @@ def _parity(name: str, frozen: bool, right: Tensor, given: Tensor) -> Parity:
         difference=math.inf if math.isnan(difference) else difference,
         magnitude=float(a.abs().max()),
         cosine=min(1.0, float(cosines.min())),
+        batch=label,
     )

@@ -1,15 +1,39 @@
 """What an export did, as an object and as a page of text.
 
-What lives here: `ExportReport`, which `flambeau.export.package` returns and prints. It holds plain values only.
+What lives here: `ExportReport`, which `flambeau.export.package` returns and prints (it holds plain values only), and `Progress`,
+which tells on stderr what a long export is doing.
 """
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .program import Parity
+
+SILENT_S = 5.0
+"""An export shorter than this says nothing before its report."""
+
+
+class Progress:
+    """Knows since when the export runs. Owned by one thread."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._start = time.monotonic()
+
+    def say(self, what: str) -> None:
+        """A line on stderr, once the export has taken a while."""
+        if not self._quiet and self.seconds > SILENT_S:
+            print(f"flambeau.export: {self.seconds:.0f} s: {what}", file=sys.stderr, flush=True)
+
+    @property
+    def seconds(self) -> float:
+        """How long the export has run."""
+        return time.monotonic() - self._start
 
 
 @dataclass(frozen=True)
@@ -17,7 +41,8 @@ class ExportReport:
     """One package, as it was written.
 
     `inputs` and `outputs` are lines for people; `parity` holds every comparison with the eager module; `warnings` are
-    what torch had to say while it traced or scripted; `variants` are lines about programs of reduced precision.
+    what the checks found that is not an error, and what torch had to say while it traced or scripted; `variants` are lines about
+    programs of reduced precision; `seconds` is how long it all took.
     """
 
     path: Path
@@ -31,6 +56,7 @@ class ExportReport:
     parity: Sequence[Parity]
     warnings: Sequence[str] = field(default=())
     variants: Sequence[str] = field(default=())
+    seconds: float = 0.0
 
     @property
     def cosine(self) -> float:
@@ -48,11 +74,15 @@ class ExportReport:
             for entry in entries:
                 lines.append(f"  {title:<11} {entry}")
         lines += [f"  variant     {variant}" for variant in self.variants]
-        lines.append("  parity with the eager module (largest difference / largest value, least cosine):")
+        lines.append(
+            f"  parity with the eager module ({self.seconds:.1f} s; largest difference / largest value, least cosine; "
+            "frozen: in a process with libtorch alone):"
+        )
+        width = max((len(item.batch) for item in self.parity), default=0)
         for item in self.parity:
             how = "frozen" if item.frozen else "as saved"
             lines.append(
-                f"    {item.output:<16} {item.rows} row{' ' if item.rows == 1 else 's'} {how:<9}"
+                f"    {item.output:<16} {item.batch:<{width}} {how:<9}"
                 f" {item.difference:.2e} / {item.magnitude:.3g}, {item.cosine:.7f}"
             )
         for warning in self.warnings:

@@ -1,8 +1,8 @@
 """What a model takes and gives: the vocabulary of `flambeau.export`.
 
-What lives here: one frozen dataclass for each kind of input (`ImageInput`, `TextInput`, `AudioInput`, `TensorInput`)
-and `Output`. Each checks itself when it is made, so that a mistake is reported where it was written, and knows two
-things: the tables it contributes to `model.toml` (`table()`), and what a batch for its program looks like
+What lives here: one frozen dataclass for each kind of input (`ImageInput`, `TensorInput`; `TextInput` and `AudioInput`, whose
+rows differ in length, are in `sequences`) and `Output`. Each checks itself when it is made, so that a mistake is reported where
+it was written, and knows two things: the tables it contributes to `model.toml` (`table()`), and what a batch for its program looks like
 (`example(rows, torch.Generator)`), which tracing and the parity check use. `Output` is completed by the export: its
 shape and type are those that the program really gives.
 
@@ -12,13 +12,14 @@ a package tells its whole preparation by itself.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Union
+
+from .errors import ExportError, check_name, check_positive
+from .sequences import AudioInput, TextInput
 
 if TYPE_CHECKING:
     import torch
@@ -42,33 +43,17 @@ DTYPES = {
 
 INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 CHANNELS = {"RGB": 3, "BGR": 3, "L": 1}
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-class ExportError(ValueError):
-    """The model cannot be packaged as asked; the message says what to change."""
-
-
-def check_name(kind: str, name: str) -> None:
-    """Names become fields of SQL structs: letters, digits and underscores, no digit first."""
-    if not NAME.fullmatch(name):
-        raise ExportError(f"{kind} name {name!r}: use letters, digits and underscores, and no digit first")
-
-
-def _positive(what: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-        raise ExportError(f"{what} must be a positive whole number, not {value!r}")
 
 
 def _size(what: str, size: Size | None) -> int | list[int] | None:
     if size is None or isinstance(size, int):
         if size is not None:
-            _positive(what, size)
+            check_positive(what, size)
         return size
     if len(size) != 2:
         raise ExportError(f"{what} must be one number or [height, width], not {size!r}")
     for side in size:
-        _positive(what, side)
+        check_positive(what, side)
     return list(size)
 
 
@@ -164,131 +149,6 @@ class ImageInput:
 
 
 @dataclass(frozen=True)
-class TextInput:
-    """A string in SQL; token tensors i64 `[n, length]` in the program, padded to the longest of the batch.
-
-    Args:
-        tokenizer: path of a `tokenizer.json` of Hugging Face's `tokenizers`; copied into the package.
-        max_length: tokens kept of a text, special ones included; None: as the tokenizer itself says.
-        inputs: the tensors the program takes, in order, of `input_ids`, `attention_mask`, `token_type_ids`.
-    """
-
-    tokenizer: StrPath
-    name: str = "text"
-    max_length: int | None = None
-    inputs: Sequence[str] = ("input_ids", "attention_mask")
-    kind: ClassVar[str] = "text"
-    file: ClassVar[str] = "tokenizer.json"
-
-    def __post_init__(self) -> None:
-        check_name("input", self.name)
-        if self.max_length is not None:
-            _positive("max_length", self.max_length)
-        known = {"input_ids", "attention_mask", "token_type_ids"}
-        if "input_ids" not in self.inputs or not set(self.inputs) <= known or len(set(self.inputs)) != len(self.inputs):
-            raise ExportError(
-                f"a text input's inputs are input_ids, and more of {', '.join(sorted(known))}, not {list(self.inputs)}"
-            )
-        if not Path(fspath(self.tokenizer)).is_file():
-            raise ExportError(f"there is no tokenizer at {fspath(self.tokenizer)}")
-
-    def table(self) -> dict[str, Any]:
-        """The `[[input]]` table."""
-        settings = {"tokenizer": self.file, "max_length": self.max_length, "inputs": list(self.inputs)}
-        return {"name": self.name, "kind": self.kind, self.kind: settings}
-
-    def example(self, rows: int, generator: torch.Generator) -> list[torch.Tensor]:
-        """Random tokens, one tensor for each of `inputs`; rows differ in length, and so do batches of different size."""
-        import torch
-
-        length = min(self.max_length or 512, 8 + 3 * rows)
-        mask = torch.ones([rows, length], dtype=torch.int64)
-        for row in range(1, rows):
-            mask[row, max(1, length - 2 * row) :] = 0
-        ids = torch.randint(0, self._vocabulary_size(), [rows, length], generator=generator) * mask
-        tensors = {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(mask)}
-        return [tensors[name] for name in self.inputs]
-
-    def _vocabulary_size(self) -> int:
-        try:
-            model = json.loads(Path(fspath(self.tokenizer)).read_text(encoding="utf-8"))["model"]
-            return max(1, len(model["vocab"]))
-        except (ValueError, KeyError, TypeError) as error:
-            raise ExportError(f"{fspath(self.tokenizer)} is no tokenizer.json: {error!r}") from error
-
-
-@dataclass(frozen=True)
-class AudioInput:
-    """Encoded audio in SQL; mono, resampled, about -1..1 in the program.
-
-    The program takes `samples`, f32 `[n, longest]`, zero padded at the end, and `lengths`, i64 `[n]`: how many samples of
-    each row are real. A clip longer than the window is cut into windows, each a row of the program.
-
-    Args:
-        sample_rate: in Hz.
-        window_samples: samples of one window; None: the program sees whole clips.
-        hop_samples: from the start of one window to the next; default: the window.
-        pool: how a clip's outputs are made of its windows': "mean" (default), "max" or "first".
-        inputs: the tensors the program takes, in order. `("samples",)` alone pads every row to the window.
-        max_seconds: longest clip; a longer one is a bad row.
-    """
-
-    sample_rate: int = 16_000
-    name: str = "audio"
-    window_samples: int | None = None
-    hop_samples: int | None = None
-    pool: str | None = None
-    inputs: Sequence[str] = ("samples", "lengths")
-    max_seconds: float = 600.0
-    kind: ClassVar[str] = "audio"
-
-    def __post_init__(self) -> None:
-        check_name("input", self.name)
-        _positive("sample_rate", self.sample_rate)
-        for what, value in (("window_samples", self.window_samples), ("hop_samples", self.hop_samples)):
-            if value is not None:
-                _positive(what, value)
-        if self.window_samples is None and (self.hop_samples is not None or self.pool is not None):
-            raise ExportError("hop_samples and pool need window_samples")
-        if self.window_samples and self.hop_samples and self.hop_samples > self.window_samples:
-            raise ExportError("hop_samples must not be larger than window_samples: samples between would be skipped")
-        if self.pool not in (None, "mean", "max", "first"):
-            raise ExportError(f"pool {self.pool!r} is none of mean, max, first")
-        if sorted(self.inputs) not in (["lengths", "samples"], ["samples"]):
-            raise ExportError(
-                f"an audio input's inputs are samples and lengths, or samples alone, not {list(self.inputs)}"
-            )
-        if "lengths" not in self.inputs and self.window_samples is None:
-            raise ExportError("an audio input without lengths needs window_samples, so that every row is equally long")
-
-    def table(self) -> dict[str, Any]:
-        """The `[[input]]` table."""
-        settings = {
-            "sample_rate": self.sample_rate,
-            "max_seconds": float(self.max_seconds),
-            "window_samples": self.window_samples,
-            "hop_samples": self.hop_samples,
-            "pool": self.pool,
-            "inputs": list(self.inputs),
-        }
-        return {"name": self.name, "kind": self.kind, self.kind: settings}
-
-    def example(self, rows: int, generator: torch.Generator) -> list[torch.Tensor]:
-        """Quiet noise, one tensor for each of `inputs`; with lengths, rows and batches differ in length."""
-        import torch
-
-        longest = self.window_samples or self.sample_rate
-        lengths = torch.full([rows], longest, dtype=torch.int64)
-        if "lengths" in self.inputs:
-            longest -= longest // 8 * (rows - 1)
-            lengths = torch.linspace(longest, max(1, longest // 2), rows).long()
-        samples = torch.randn([rows, longest], generator=generator) * 0.1
-        samples *= torch.arange(longest).unsqueeze(0) < lengths.unsqueeze(1)
-        tensors = {"samples": samples, "lengths": lengths}
-        return [tensors[name] for name in self.inputs]
-
-
-@dataclass(frozen=True)
 class TensorInput:
     """Numbers: a scalar column for shape `()`, else an array (nested by shape); `[n, *shape]` in the program.
 
@@ -307,7 +167,7 @@ class TensorInput:
         if self.dtype not in DTYPES:
             raise ExportError(f"dtype {self.dtype!r} is none of {', '.join(DTYPES)}")
         for side in self.shape:
-            _positive("a side of the shape", side)
+            check_positive("a side of the shape", side)
 
     def table(self) -> dict[str, Any]:
         """The `[[input]]` table."""

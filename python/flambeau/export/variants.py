@@ -15,8 +15,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .program import PARITY_ROWS, example_batch, in_order, run
-from .specs import ExportError, Input, Output
+from .errors import ExportError
+from .program import in_order, run
+from .proof import Proof
+from .specs import Output
 
 PRECISIONS = {"bf16": (torch.bfloat16, ["avx512_bf16"]), "f16": (torch.float16, ["avx512_fp16"])}
 """Precision: element type, and the processor features (Linux' names) without which it is slower than f32."""
@@ -54,15 +56,10 @@ class _Reduced(nn.Module):
 
 
 def reduced(
-    program: bytes,
-    precision: str,
-    inputs: Sequence[Input],
-    outputs: Sequence[Output],
-    example: Sequence[Tensor] | None,
-    own: bytes | None = None,
+    program: bytes, precision: str, outputs: Sequence[Output], proof: Proof, own: bytes | None = None
 ) -> Variant:
-    """The program in `precision`, measured on `example` and on random batches. `own`: the compiled program of that precision,
-    where it is not the whole of `program` cast.
+    """The program in `precision`, measured on the batches of `proof` (the extreme ones left out) in a process with libtorch
+    alone. `own`: the compiled program of that precision, where it is not the whole of `program` cast.
 
     Raises:
         ExportError: no such precision, or the program cannot run in it.
@@ -70,16 +67,14 @@ def reduced(
     if precision not in PRECISIONS:
         raise ExportError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
     dtype, requires = PRECISIONS[precision]
-    batches = [example_batch(inputs, rows, seed=rows) for rows in PARITY_ROWS]
-    if example is not None:
-        batches.append(list(example))
+    batches = proof.batches[: proof.ordinary]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         full = torch.jit.load(io.BytesIO(program)).eval()
         if own is None:
-            own = _cast(program, precision, dtype, outputs, batches[-1])
-        small = torch.jit.load(io.BytesIO(own)).eval()
-    cosine = min(_cosine(run(full, batch, outputs), run(small, batch, outputs)) for batch in batches)
+            own = _cast(program, precision, dtype, outputs, batches[0].copy())
+    small = proof.bare(own, f"the program in {precision}")
+    cosine = min(_cosine(run(full, batch.copy(), outputs), given) for batch, given in zip(batches, small))
     return Variant(precision, own, requires, cosine)
 
 

@@ -1,0 +1,44 @@
+"""Loads and runs programs in a process that has libtorch and nothing else, as an executor does.
+
+What lives here: a script, not a module. `executor` starts it, and it imports torch and nothing of ours. For each line on its
+standard input (a folder), it loads the folder's `program.pt`, freezes it, runs it on the batches in `batches.pt`, and writes
+`results.pt`, or `failed.json`. A line with the mark on its standard output says that it is done; what the program
+itself prints there means nothing.
+"""
+
+import json
+import sys
+
+sys.path.pop(0)  # This script's folder, whose files are named like other people's modules.
+
+import warnings
+from pathlib import Path
+
+import torch
+
+MARK = "flambeau-done"
+PROBLEM_CHARACTERS = 20_000
+
+
+def evaluate(folder: Path) -> None:
+    """One program over its batches."""
+    step, batch = "load", -1
+    try:
+        program = torch.jit.load(str(folder / "program.pt"), map_location="cpu").eval()
+        step = "freeze"
+        program = torch.jit.freeze(program)
+        step = "run"
+        results = []
+        for batch, tensors in enumerate(torch.load(folder / "batches.pt", weights_only=True)):
+            with torch.inference_mode():
+                results.append(program(*tensors))
+        torch.save(results, folder / "results.pt")
+    except Exception as error:
+        problem = {"step": step, "batch": batch, "problem": str(error)[:PROBLEM_CHARACTERS] or type(error).__name__}
+        (folder / "failed.json").write_text(json.dumps(problem), encoding="utf-8")
+
+
+warnings.simplefilter("ignore")
+for line in sys.stdin:
+    evaluate(Path(line.rstrip("\n")))
+    print(f"\n{MARK}", flush=True)

@@ -1,0 +1,116 @@
+"""The batches on which a program is held against its module.
+
+What lives here: `draw`, which makes random rows of given lengths, `Rows`, which puts any of them together as the executors would
+(padded to the longest), and `extremes`, the inputs that random ones never are: black and white pictures, silence, zeros and
+large numbers. A branch that depends on the data shows there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .sequences import AudioInput, TextInput
+from .specs import ImageInput, Input, TensorInput
+
+Lengths = Mapping[str, int]
+"""For each input whose rows differ in length, by name: tokens or samples."""
+LARGE = 100.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tensors in the order in which the program takes them, and a line for people about their rows."""
+
+    tensors: Sequence[Tensor]
+    label: str
+    rows: int
+
+    def copy(self) -> list[Tensor]:
+        """Tensors that whoever gets them may change."""
+        return [tensor.clone(memory_format=torch.preserve_format) for tensor in self.tensors]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Random rows of all inputs, each with its lengths."""
+
+    inputs: Sequence[Input]
+    lengths: Sequence[Lengths]
+    values: Sequence[Sequence[Tensor]]
+
+    def batch(self, chosen: Sequence[int] | None = None) -> Batch:
+        """The rows `chosen` (default: all) in one batch."""
+        rows = list(range(len(self.values)) if chosen is None else chosen)
+        tensors: list[Tensor] = []
+        for index, item in enumerate(self.inputs):
+            own = [self.values[row][index] for row in rows]
+            tensors += item.batch(own) if isinstance(item, (TextInput, AudioInput)) else [torch.cat(own)]
+        return Batch(tensors, describe(self.inputs, [self.lengths[row] for row in rows]), len(rows))
+
+
+def draw(inputs: Sequence[Input], lengths: Sequence[Lengths], seed: int) -> Rows:
+    """One random row for each of `lengths`."""
+    generator = torch.Generator().manual_seed(seed)
+    values = [
+        [
+            item.draw(own[item.name], generator)
+            if isinstance(item, (TextInput, AudioInput))
+            else item.example(1, generator)[0]
+            for item in inputs
+        ]
+        for own in lengths
+    ]
+    return Rows(inputs, lengths, values)
+
+
+def extremes(inputs: Sequence[Input], lengths: Lengths) -> Batch | None:
+    """Three rows: the least, the greatest and large numbers of mixed sign; None if no input has numbers to vary."""
+    if all(isinstance(item, TextInput) for item in inputs):
+        return None
+    rows = draw(inputs, [lengths] * 3, seed=11)
+    values = [list(row) for row in rows.values]
+    for index, item in enumerate(inputs):
+        for row, replaced in enumerate(_extreme(item, [row[index] for row in rows.values])):
+            values[row][index] = replaced
+    batch = Rows(inputs, rows.lengths, values).batch()
+    return Batch(batch.tensors, f"{batch.label}, extreme", batch.rows)
+
+
+def _extreme(item: Input, drawn: Sequence[Tensor]) -> list[Tensor]:
+    one = drawn[0]
+    if isinstance(item, AudioInput):
+        return [torch.zeros_like(one), torch.ones_like(one), (drawn[2] * LARGE).clamp(-1, 1)]
+    if isinstance(item, ImageInput):
+        channels = one.shape[1]
+        mean = torch.tensor(item.mean or [0.0] * channels).view(1, channels, 1, 1)
+        std = torch.tensor(item.std or [1.0] * channels).view(1, channels, 1, 1)
+        black, white = (torch.full_like(one, level * item.scale) for level in (0.0, 255.0))
+        return [(black - mean) / std, (white - mean) / std, drawn[2]]
+    if isinstance(item, TensorInput) and one.is_floating_point():
+        return [torch.zeros_like(one), one.abs() * LARGE, drawn[2] * -LARGE]
+    return list(drawn)
+
+
+def describe(inputs: Sequence[Input], lengths: Sequence[Lengths]) -> str:
+    """Rows and their lengths for people: `3 rows of 2 to 400 tokens`."""
+    parts = []
+    for item in inputs:
+        if isinstance(item, (TextInput, AudioInput)):
+            own = sorted(row[item.name] for row in lengths)
+            parts.append(length_text(item, own[0], own[-1]))
+    count = f"{len(lengths)} row{'' if len(lengths) == 1 else 's'}"
+    return f"{count} of {' and '.join(parts)}" if parts else count
+
+
+def length_text(item: Input, least: int, most: int | None = None) -> str:
+    """`400 tokens`, `2 to 400 tokens`, `0.5 s`."""
+    if isinstance(item, AudioInput):
+        shown = [f"{value / item.sample_rate:.4g}" for value in (least, least if most is None else most)]
+        unit = "s"
+    else:
+        shown, unit = [str(value) for value in (least, least if most is None else most)], "tokens"
+    return f"{shown[0] if shown[0] == shown[1] else ' to '.join(shown)} {unit}"

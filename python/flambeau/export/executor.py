@@ -1,0 +1,145 @@
+"""A process with libtorch alone, in which programs are tried before they are packaged.
+
+What lives here: `run_bare`. The process that exports has imported whatever the model needed (torchvision, custom operators);
+an executor has not. So the program is loaded, frozen and run by `bare.py` in a child process, and only what comes out of
+there is believed.
+
+Ownership: one child for each exporting process, started at the first call, kept because importing torch takes longer than most
+programs run, and ended at exit. A lock hands it to one thread at a time. A child that dies takes its program with it, not us.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+from torch import Tensor
+
+from .errors import ExportError
+
+SCRIPT = Path(__file__).with_name("bare.py")
+MARK = "flambeau-done"
+UNKNOWN_OPERATOR = re.compile(
+    r"Unknown builtin op: (\w+)::(\w+)|Could not find (?:any )?(?:schema|operator)\S* for (\w+)::(\w+)"
+)
+LAST_WORDS = 2_000
+
+
+class _Child:
+    """The process and its log. Made under the lock."""
+
+    def __init__(self) -> None:
+        folder = str(Path(torch.__file__).parents[1])
+        path = os.pathsep.join(part for part in (os.environ.get("PYTHONPATH"), folder) if part)
+        environment = {**os.environ, "PYTHONPATH": path, "TORCH_DEVICE_BACKEND_AUTOLOAD": "0"}
+        self.owner = os.getpid()
+        self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        self.process = subprocess.Popen(
+            [sys.executable, str(SCRIPT)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            env=environment,
+            text=True,
+        )
+
+    def usable(self) -> bool:
+        """Whether it is ours (not a fork's parent's) and lives."""
+        return self.owner == os.getpid() and self.process.poll() is None
+
+    def do(self, folder: Path) -> bool:
+        """Hands over one folder and waits; False if the process died on it."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        try:
+            self.process.stdin.write(f"{folder}\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            return False
+        return any(line.rstrip("\n") == MARK for line in self.process.stdout)
+
+    def last_words(self) -> str:
+        """How it ended, and the end of what it wrote on stderr."""
+        code = self.process.wait()
+        self.log.seek(0)
+        said = self.log.read().decode("utf-8", "replace").strip()[-LAST_WORDS:]
+        return f"exit code {code}{': ' if said else ''}{said}"
+
+    def close(self) -> None:
+        """Ends it; a fork leaves its parent's alone."""
+        if self.owner == os.getpid():
+            self.process.kill()
+            self.process.wait()
+            self.log.close()
+
+
+_lock = threading.Lock()
+_child: _Child | None = None
+
+
+@atexit.register
+def _end() -> None:
+    if _child is not None:
+        _child.close()
+
+
+def run_bare(program: bytes, batches: Sequence[Sequence[Tensor]], what: str = "the program") -> list[Any]:
+    """What the frozen program returns for each batch, from a process with libtorch alone.
+
+    Raises:
+        ExportError: it cannot be loaded there, or fails there; the message says on which batch and what to do.
+    """
+    global _child
+    with _lock, tempfile.TemporaryDirectory(prefix="flambeau-export-") as temporary:
+        folder = Path(temporary)
+        (folder / "program.pt").write_bytes(program)
+        torch.save([list(batch) for batch in batches], folder / "batches.pt")
+        if _child is None or not _child.usable():
+            _child = _Child()
+        if not _child.do(folder):
+            words = _child.last_words()
+            _child.close()
+            _child = None
+            raise ExportError(
+                f"{what} ended the process that ran it ({words}). It would end executors too: find the part that does it by "
+                "exporting the module without it"
+            )
+        if (folder / "failed.json").is_file():
+            failed = json.loads((folder / "failed.json").read_text(encoding="utf-8"))
+            raise ExportError(_explained(what, failed, batches))
+        results: list[Any] = torch.load(folder / "results.pt", weights_only=True)
+    return results
+
+
+def _explained(what: str, failed: dict[str, Any], batches: Sequence[Sequence[Tensor]]) -> str:
+    lines = [line.strip() for line in failed["problem"].strip().splitlines() if line.strip()]
+    unknown = UNKNOWN_OPERATOR.search(failed["problem"])
+    if failed["step"] == "run":
+        shapes = ", ".join(f"{list(tensor.shape)} {tensor.dtype}" for tensor in batches[failed["batch"]])
+        return (
+            f"{what} fails where the module does not, in a process with libtorch alone, on inputs {shapes}: {lines[-1]} "
+            "(a trace keeps the sizes it saw; try method='script')"
+        )
+    if unknown:
+        space, name = unknown[1] or unknown[3], unknown[2] or unknown[4]
+        return (
+            f"no executor can load {what}: it calls {space}::{name}, an operator that libtorch does not have (a package "
+            f"named {space} or your own code brought it into this process, and executors have libtorch alone). Write that part "
+            f"in plain torch operations{NMS if name == 'nms' else ''}, or leave it out of the module and do it in the query"
+        )
+    return (
+        f"no executor can load {what}: in a process with libtorch alone, torch.jit.{failed['step']} says: {lines[0]}. Leave out "
+        "what is not plain PyTorch (custom operators, custom C++ classes)"
+    )
+
+
+NMS = " (for nms: a loop over the boxes in falling order of score, with method='script')"

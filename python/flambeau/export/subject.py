@@ -1,0 +1,95 @@
+"""What is to be exported: a module, in eval mode, on the CPU; or a refusal that says what to hand over instead.
+
+What lives here: `as_module`, which looks at what `package` was given before anything is run, and `hint`, which adds what to do
+to a module's own error message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+
+import torch
+from torch import Tensor, nn
+
+from .errors import ExportError
+
+
+def as_module(given: object) -> nn.Module:
+    """The module itself, in eval mode. What `torch.compile` made is unwrapped.
+
+    Raises:
+        ExportError: it is no module, or its weights are missing or on another device.
+    """
+    module = getattr(given, "_orig_mod", given)
+    if not isinstance(module, nn.Module):
+        raise ExportError(f"the model is {_kind(given)}")
+    if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        raise ExportError(
+            f"the model is wrapped in {type(module).__name__}: hand over model.module, the network inside"
+        )
+    for name, value in [*module.named_parameters(), *module.named_buffers()]:
+        if isinstance(value, nn.parameter.UninitializedTensorMixin):
+            raise ExportError(f"{name} has no shape yet: run the lazy module once on a batch before the export")
+        if value.device.type == "meta":
+            raise ExportError(f"{name} has no values (device meta): load the weights before the export")
+        if value.device.type != "cpu":
+            raise ExportError(f"{name} is on {value.device}: the export runs on the CPU, so hand over model.cpu()")
+    try:
+        return module.eval()
+    except NotImplementedError as error:
+        raise ExportError(
+            f"the model is what torch.export made, which {str(error).rstrip('.')}: hand over the nn.Module that it was made from"
+        ) from error
+
+
+def _kind(given: object) -> str:
+    """What was handed over, and what to hand over."""
+    load = "build the network, load the weights with network.load_state_dict(…) and hand over the network"
+    if isinstance(given, Mapping):
+        return f"a {type(given).__name__} of weights (a state dict) and no module: {load}"
+    if isinstance(given, (str, PathLike, bytes)):
+        return (
+            f"a file name ({given!r}) and no module: of a TorchScript file hand over torch.jit.load(file); "
+            f"of a file of weights, {load}"
+        )
+    if isinstance(given, type) and issubclass(given, nn.Module):
+        return f"the class {given.__name__} and no module: hand over an instance, {given.__name__}(…)"
+    if isinstance(given, torch.export.ExportedProgram):
+        return "a program of torch.export and no module: hand over the nn.Module that it was made from"
+    if isinstance(getattr(given, "model", None), nn.Module):
+        return (
+            f"a {type(given).__name__} and no module: hand over its .model, and describe what it does before "
+            "(tokenizer, picture size) by the inputs"
+        )
+    if callable(given):
+        return f"a {type(given).__name__} and no module: put it into the forward method of a torch.nn.Module"
+    return f"a {type(given).__name__} and no torch.nn.Module"
+
+
+def hint(module: nn.Module, batch: list[Tensor], reason: str) -> str:
+    """What to do about the module's own error, where that can be told; else nothing."""
+    low = {value.dtype for value in module.parameters() if value.dtype in (torch.float16, torch.bfloat16)}
+    if low and "dtype" in reason and any(value.dtype == torch.float32 for value in batch):
+        return (
+            f" (its weights are {', '.join(sorted(map(str, low)))}, its inputs f32: hand over model.float(), and let "
+            "precisions=['bf16'] make a variant of reduced precision)"
+        )
+    if "device" in reason and ("cuda" in reason or "meta" in reason):
+        return " (the export runs on the CPU: make no tensors on another device in forward)"
+    return ""
+
+
+def changed_buffers(module: nn.Module, before: Mapping[str, object]) -> list[str]:
+    """Names of the buffers and parameters that are not as `buffers` saw them."""
+    now = buffers(module)
+    return sorted(name for name in now if before.get(name) != now[name])
+
+
+def buffers(module: nn.Module) -> dict[str, object]:
+    """For each buffer and parameter where its numbers lie and how often they were changed."""
+
+    def state(value: Tensor) -> object:
+        return None if value.is_inference() else (value.data_ptr() if value.numel() else 0, value._version)
+
+    return {name: state(value) for name, value in [*module.named_parameters(), *module.named_buffers()]}
