@@ -4,7 +4,8 @@
     df.withColumn("f", F.featurize("content", "efficientnet_lite0"))
 
 What lives here: one thin function for each SQL function, built on `call_function`, so that the same code runs in classic
-PySpark and over Spark Connect. Nothing is computed here, and no name of a model is looked up here: analysis does it.
+PySpark and over Spark Connect. Nothing is computed here, and no name of a model is looked up here: analysis does it. A session
+without Flambeau's extension is refused here, by a FlambeauError that says what it lacks.
 
 `input` is the name of a column or a Column. For an image model it holds encoded bytes (JPEG, PNG, WebP, GIF, BMP, TIFF)
 or Spark's `image` struct; for a text model a string; for an audio model encoded bytes; for a tensor model a number or an
@@ -21,6 +22,8 @@ from typing import TYPE_CHECKING, Union
 
 from pyspark.sql.functions import call_function, col, lit
 
+from . import _setup
+
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
@@ -32,12 +35,12 @@ __all__ = ["classify", "featurize", "infer", "try_classify", "try_featurize", "t
 
 def featurize(input: ColumnOrName, model: Model) -> Column:
     """The model's features of each row: `array<float>`, as long as the model's output with the role features."""
-    return call_function("featurize", _column(input), _model(model))
+    return _call("featurize", _column(input), _model(model))
 
 
 def try_featurize(input: ColumnOrName, model: Model) -> Column:
     """`featurize`, with NULL for a row that cannot be read."""
-    return call_function("try_featurize", _column(input), _model(model))
+    return _call("try_featurize", _column(input), _model(model))
 
 
 def classify(input: ColumnOrName, model: Model, k: int = 5) -> Column:
@@ -46,12 +49,12 @@ def classify(input: ColumnOrName, model: Model, k: int = 5) -> Column:
     `array<struct<label: string, index: int, probability: float>>` with `k` elements, fewer if the model has fewer
     classes. `label` is the index as text when the model has no labels.
     """
-    return call_function("classify", _column(input), _model(model), lit(_k(k)))
+    return _call("classify", _column(input), _model(model), lit(_k(k)))
 
 
 def try_classify(input: ColumnOrName, model: Model, k: int = 5) -> Column:
     """`classify`, with NULL for a row that cannot be read."""
-    return call_function("try_classify", _column(input), _model(model), lit(_k(k)))
+    return _call("try_classify", _column(input), _model(model), lit(_k(k)))
 
 
 def infer(model: Model, *inputs: ColumnOrName) -> Column:
@@ -59,21 +62,34 @@ def infer(model: Model, *inputs: ColumnOrName) -> Column:
 
     One column for each input of the model, in its order.
     """
-    return call_function("infer", _model(model), *_columns(inputs))
+    return _call("infer", _model(model), *_columns(inputs))
 
 
 def try_infer(model: Model, *inputs: ColumnOrName) -> Column:
     """`infer`, with NULL for a row that cannot be read."""
-    return call_function("try_infer", _model(model), *_columns(inputs))
+    return _call("try_infer", _model(model), *_columns(inputs))
+
+
+def _call(function: str, *arguments: Column) -> Column:
+    _setup.require_active(function)
+    return call_function(function, *arguments)
 
 
 def _column(input: ColumnOrName) -> Column:
-    return col(input) if isinstance(input, str) else input
+    from pyspark.sql import Column
+
+    if isinstance(input, str):
+        return col(input)
+    if not isinstance(input, Column):
+        raise TypeError(
+            f"an input must be a Column or the name of one, not {type(input).__name__}; lit(value) makes a Column"
+        )
+    return input
 
 
 def _columns(inputs: tuple[ColumnOrName, ...]) -> list[Column]:
     if not inputs:
-        raise TypeError("infer needs the model's inputs: infer(model, column, ...)")
+        raise TypeError("infer needs the model's inputs after its name: infer(model, column, ...)")
     return [_column(input) for input in inputs]
 
 
@@ -82,10 +98,13 @@ def _model(model: Model) -> Column:
         raise TypeError(
             f"the model must be a name, path or URI (a string), not {type(model).__name__}: it is one constant for all rows"
         )
-    return lit(os.fspath(model))
+    text = os.fspath(model)
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(f"the model must be a name, path or URI, not {text!r}")
+    return lit(text)
 
 
 def _k(k: int) -> int:
-    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-        raise ValueError(f"k must be a whole number of at least 1, not {k!r}")
+    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k < 2**31:
+        raise ValueError(f"k must be a whole number of at least 1 and below 2**31, not {k!r}")
     return k

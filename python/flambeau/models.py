@@ -10,6 +10,7 @@ what the manifest says.
 from __future__ import annotations
 
 import argparse
+import difflib
 import hashlib
 import json
 import os
@@ -170,7 +171,11 @@ def find(name: str, path: Sequence[str | os.PathLike[str]] | None = None) -> Pac
         if folder == name:
             return package
         seen.append(folder)
-    raise FlambeauError(f"no model {name!r}; known: {', '.join(seen) or 'none'} (see --path and {PATH_VARIABLE})")
+    near = difflib.get_close_matches(name, seen, 1)
+    meant = f"did you mean {near[0]!r}? " if near else ""
+    raise FlambeauError(
+        f"no model {name!r}; known: {', '.join(seen) or 'none'}; {meant}(see --path and {PATH_VARIABLE})"
+    )
 
 
 def describe(package: Package) -> str:

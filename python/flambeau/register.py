@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from . import _setup
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -31,8 +33,10 @@ def register(spark: SparkSession, name: str, model: str | os.PathLike[str]) -> s
         The type of the result, as SQL writes it.
 
     Raises:
+        FlambeauError: the session has no Flambeau.
         pyspark.errors.AnalysisException: there is no such model, it cannot be used, or the name cannot.
     """
+    _setup.require(spark, "register")
     statement = "SELECT result FROM flambeau_register(:name, :model)"
     row = spark.sql(statement, args={"name": name, "model": os.fspath(model)}).first()
     assert row is not None

@@ -26,8 +26,24 @@ MAIN_JAR = "flambeau_2.13-"
 """How the name of the jar with the extension begins."""
 
 
+SPARK_LINE = "4.1"
+"""The line of Spark that the jars are made for."""
+
+
 class FlambeauError(RuntimeError):
     """Flambeau is not set up as asked; the message says what to do."""
+
+
+def check_spark_version(version: str) -> None:
+    """Refuses another Spark than the jars are made for.
+
+    Raises:
+        FlambeauError: it is another.
+    """
+    if version.split(".")[:2] != SPARK_LINE.split("."):
+        raise FlambeauError(
+            f"this version of Flambeau is made for Spark {SPARK_LINE}, and this is Spark {version}: install pyspark=={SPARK_LINE}.*"
+        )
 
 
 def find_jars() -> list[str]:
@@ -67,8 +83,12 @@ def configure(builder: Builder, jars: Sequence[str | os.PathLike[str]] | None = 
         jars: paths or URIs; default: `find_jars()`.
 
     Raises:
-        FlambeauError: the jars are not there, or the builder points to a Connect server that runs already.
+        FlambeauError: the jars are not there, the builder points to a Connect server that runs already, or this is a Spark that
+            the jars are not made for.
     """
+    import pyspark
+
+    check_spark_version(pyspark.__version__)
     options: dict[str, Any] = dict(getattr(builder, "_options", {}))
     remote = str(options.get("spark.remote") or os.environ.get("SPARK_REMOTE", ""))
     if remote.startswith("sc://"):

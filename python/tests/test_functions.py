@@ -1,7 +1,7 @@
 """`flambeau.functions` builds the calls that it promises, in classic PySpark and over Connect.
 
-Columns are built and read as text, before any analysis: no jar and no model is needed. What the calls do is tested end
-to end under `tests/`.
+Columns are built and read as text, before any analysis: no model is needed. What the calls do is tested end to end under
+`tests/`; what a session without Flambeau is told, in `tests/test_setup.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import col
 
+import flambeau
 from flambeau import functions as F
 
 CALLS = [
@@ -30,9 +31,11 @@ CALLS = [
 
 @pytest.fixture(scope="module")
 def spark() -> Iterator[SparkSession]:
-    """A plain classic session; Flambeau is not in it."""
-    builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
-    session = builder.config("spark.driver.bindAddress", "127.0.0.1").getOrCreate()
+    """A classic session."""
+    builder = flambeau.configure(SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false"))
+    session = (
+        builder.config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1").getOrCreate()
+    )
     yield session
     session.stop()
 
@@ -53,8 +56,8 @@ def test_connect_calls(monkeypatch: pytest.MonkeyPatch, make: object, text: str)
     assert len(expression._args) == rest.count(",") + 1
 
 
-def test_a_plan_has_the_call_before_analysis(spark: SparkSession) -> None:
-    with pytest.raises(AnalysisException, match=r"UNRESOLVED_ROUTINE.*featurize"):
+def test_analysis_looks_the_model_up(spark: SparkSession) -> None:
+    with pytest.raises(AnalysisException, match=r"FLAMBEAU_UNKNOWN_MODEL.*there is no model 'net'"):
         spark.range(1).select(F.featurize("id", "net"))
 
 
@@ -63,8 +66,14 @@ def test_a_plan_has_the_call_before_analysis(spark: SparkSession) -> None:
     [
         (lambda: F.featurize("content", None), TypeError, "must be a name, path or URI"),
         (lambda: F.featurize("content", 3), TypeError, "not int"),
+        (lambda: F.featurize("content", " "), ValueError, "must be a name, path or URI"),
+        (lambda: F.featurize("content", b"net"), TypeError, "not bytes"),
+        (lambda: F.featurize(3, "net"), TypeError, "Column or the name of one, not int"),
         (lambda: F.classify("content", "net", 0), ValueError, "at least 1"),
         (lambda: F.classify("content", "net", True), ValueError, "at least 1"),
+        (lambda: F.classify("content", "net", 2**31), ValueError, "below 2"),
+        (lambda: F.classify("content", "net", "3"), ValueError, "whole number"),
+        (lambda: F.try_infer("net", None), TypeError, "not NoneType"),
         (lambda: F.infer("net"), TypeError, "needs the model's inputs"),
     ],
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from pyspark.ml.param import Param, TypeConverters
 from pyspark.ml.wrapper import JavaTransformer
 
+from .. import _setup
 from .._java_package import JAVA_PACKAGE
 from ._params import Keywords, Model, Saved, model, param
 
@@ -49,6 +50,7 @@ class ModelStage(HasInvalid, JavaTransformer, Saved):
 
     def __init__(self, **given: Any) -> None:
         super().__init__()
+        _setup.require_active(type(self).__name__)
         self._java_obj = self._new_java_obj(f"{JAVA_PACKAGE}.{type(self).__name__}", self.uid)
         self._setDefault(handleInvalid="error", savePackage=True)
         self._setDefault(**self._defaults())

@@ -133,7 +133,7 @@ class _Search(Keywords, Estimator, HasSeed, HasParallelism, MLWritable, MLReadab
         return [(model, metric) for _, model, metric in found]
 
     def _ranked(self, metrics: Sequence[float]) -> list[int]:
-        """Positions, the best first; what is no number comes last."""
+        """Positions, the best first; NaN comes last."""
         sign = -1.0 if self.evaluator.isLargerBetter() else 1.0
         return sorted(range(len(metrics)), key=lambda at: math.inf if math.isnan(metrics[at]) else sign * metrics[at])
 

@@ -23,6 +23,7 @@ from pyspark.ml.wrapper import JavaEstimator, JavaModel
 from pyspark.sql import DataFrame as ClassicDataFrame
 from pyspark.sql import SparkSession
 
+from .. import _setup
 from .._java_package import JAVA_PACKAGE
 from ._params import Saved
 from ._training_params import (
@@ -79,6 +80,7 @@ class Trainer(TrainingParams, JavaEstimator, Saved):
 
     def __init__(self, **given: Any) -> None:
         super().__init__()
+        _setup.require_active(type(self).__name__)
         self._java_obj = self._new_java_obj(f"{JAVA_PACKAGE}.{type(self).__name__}", self.uid)
         self._setDefault(**self._defaults())
         self._given(given)

@@ -85,7 +85,7 @@ pub enum EngineError {
         /// What c10d said.
         cause: String,
     },
-    /// A loss that is no number.
+    /// A loss that is NaN or infinite.
     #[error("{0}")]
     Diverged(String),
     /// Stopped from outside.

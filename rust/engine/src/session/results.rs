@@ -72,6 +72,11 @@ fn copied<T: memory::TensorElement>(tensor: &Tensor, kind: Kind) -> Result<Optio
     Ok(memory::values::<T>(&dense).map(<[T]>::to_vec))
 }
 
+/// Arrow's offsets are 32 bits wide.
+fn too_many(what: &str) -> EngineError {
+    EngineError::BadRequest(format!("{what}: more than 2^31 values in one batch; lower spark.flambeau.batch.rows"))
+}
+
 fn internal(text: &str) -> EngineError {
     EngineError::Internal(text.to_owned())
 }
@@ -81,8 +86,7 @@ pub(super) fn features(context: &Context) -> Result<ArrayRef, EngineError> {
     let (index, output) = find(context.package, Role::Features, "featurize")?;
     let values = context.values::<f32>(index, Kind::Float)?;
     let array: ArrayRef = Arc::new(Float32Array::from(values));
-    nested::lists(array, &[output.row_len()], context.present)
-        .ok_or_else(|| internal("features exceed 2^31 values a batch; lower spark.flambeau.batch.rows"))
+    nested::lists(array, &[output.row_len()], context.present).ok_or_else(|| too_many("features"))
 }
 
 /// list of struct(label, index, probability), best first. Equal probabilities keep the order of classes; NaN comes last.
@@ -152,7 +156,7 @@ pub(super) fn everything(context: &Context) -> Result<ArrayRef, EngineError> {
     for (index, output) in outputs.iter().enumerate() {
         let lengths = context.lengths(index)?;
         let values = leaf(context, index, lengths.as_deref(), output.dtype)?;
-        let too_many = || internal("an output exceeds 2^31 values a batch; lower spark.flambeau.batch.rows");
+        let too_many = || too_many(&format!("output '{}'", outputs[index].name));
         let column = if let Some(lengths) = lengths {
             nested::ragged(values, &output.shape, &lengths, context.present).ok_or_else(too_many)?
         } else if output.shape.is_empty() {

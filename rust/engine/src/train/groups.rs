@@ -5,7 +5,7 @@
 //! gradient is that of its own weighted mean loss; places without a row have the weight 0. So a group's head is what it would
 //! be if it were trained alone, at a small part of the cost of a training.
 //!
-//! All heads begin with the same parameters, those of the seed. A group whose loss becomes no number has NaN in its result
+//! All heads begin with the same parameters, those of the seed. A group whose loss becomes NaN or infinite has NaN in its result
 //! and harms no other.
 
 use std::collections::HashMap;

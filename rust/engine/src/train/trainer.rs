@@ -203,7 +203,7 @@ impl Trainer {
     /// Trains for about `limit`, or until something happened.
     ///
     /// # Errors
-    /// See [`EngineError`]; a peer that is gone, a loss that is no number, a cancellation.
+    /// See [`EngineError`]; a peer that is gone, a loss that is NaN or infinite, a cancellation.
     pub fn run(&mut self, limit: Duration) -> Result<Progress, EngineError> {
         let events = stack::advance(std::slice::from_mut(self), None, limit)?;
         Ok(self.progress(events.first().copied().unwrap_or(Event::Running)))
@@ -299,6 +299,7 @@ impl Trainer {
         Ok(batch)
     }
 
+    /// Steps and epochs are counted from 1, as in the history that users see.
     fn diverged(&self, loss: f64, lr: f64, batch: &Batch) -> EngineError {
         let ids: Vec<i64> = batch.part.rows.iter().take(NAMED_IDS).map(|row| self.feed.rows.id(*row as usize)).collect();
         let more = if batch.part.rows.len() > NAMED_IDS { ", …" } else { "" };
@@ -306,7 +307,9 @@ impl Trainer {
         EngineError::Diverged(format!(
             "the loss is {loss} at step {} (epoch {}, learning rate {lr}) of '{}'; rows of this worker's part of the batch have the ids {ids}{more}. \
              Lower learningRate, set clipNorm, or look for extreme values in these rows",
-            self.position.step, self.position.epoch, self.program.name
+            self.position.step + 1,
+            self.position.epoch + 1,
+            self.program.name
         ))
     }
 

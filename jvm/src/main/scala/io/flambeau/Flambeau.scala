@@ -25,10 +25,12 @@ object Flambeau {
    * @return
    *   the model
    * @throws FlambeauAnalysisException
-   *   FLAMBEAU_UNKNOWN_MODEL, FLAMBEAU_BAD_MODEL, or FLAMBEAU_BAD_ARGUMENT for a name that cannot be used
+   *   FLAMBEAU_UNKNOWN_MODEL, FLAMBEAU_BAD_MODEL, FLAMBEAU_BAD_ARGUMENT for a name that cannot be used, or FLAMBEAU_SETUP for a
+   *   session without the extension
    */
   def register(session: SparkSession, name: String, model: String): ModelRef = session match {
     case classicSession: classic.SparkSession =>
+      SessionCheck.require(session, "register")
       if (!name.matches("[A-Za-z_][A-Za-z0-9_]*")) refuse(name, "it must be letters, digits and underscores, not beginning with a digit")
       val function = ModelFunctions.named(name, model)
       if (FunctionRegistry.builtin.functionExists(function.identifier)) {

@@ -12,8 +12,7 @@ import io.flambeau.bridge.NativeException
 /*
  * The two exceptions that users meet, and the one place where a native failure becomes either of their conditions.
  *
- * Conditions: FLAMBEAU_UNKNOWN_MODEL, FLAMBEAU_BAD_MODEL, FLAMBEAU_BAD_INPUT, FLAMBEAU_BAD_ARGUMENT, FLAMBEAU_NATIVE,
- * FLAMBEAU_OUT_OF_MEMORY; declared in resources/flambeau/error-conditions.json (see ErrorConditions.java).
+ * Conditions are declared in resources/flambeau/error-conditions.json (see ErrorConditions.java) and explained in docs/errors.md.
  */
 
 /**
@@ -36,8 +35,11 @@ final class FlambeauAnalysisException(condition: String, text: String, cause: Op
       sqlState = Some(ErrorConditions.sqlState(condition)),
       messageTemplate = Some(FlambeauException.MessageTemplate)) {
 
-  /** Line and position, without the query's context: PySpark logs an exception with context, stack trace and all, by itself. */
-  override def withPosition(at: Origin): AnalysisException = {
+  /**
+   * Line and position, where the call itself is to blame: beside line and column of a `model.toml` they would confuse. Without
+   * the query's context: PySpark logs an exception with context, stack trace and all, by itself.
+   */
+  override def withPosition(at: Origin): AnalysisException = if (!FlambeauException.OfTheCall(condition)) this else {
     val placed = new FlambeauAnalysisException(condition, text, cause, at)
     placed.setStackTrace(getStackTrace)
     placed
@@ -62,6 +64,31 @@ final class FlambeauException(condition: String, text: String, parameters: Map[S
 object FlambeauException {
   private[flambeau] val MessageTemplate = "<message>"
 
+  /** Conditions that a place in the query's text explains. */
+  private[flambeau] val OfTheCall = Set("FLAMBEAU_BAD_ARGUMENT", "FLAMBEAU_UNKNOWN_MODEL")
+
+  /** What happens to kinds that are a bug of ours, and to no others. */
+  private[flambeau] val Bug = "This is a bug of Flambeau; the executor goes on. Please report it with the executor's log."
+
+  /** This process cannot use Flambeau, whatever the model: libraries, folders, platform. */
+  private[flambeau] def setup(text: String, cause: Throwable): FlambeauException =
+    new FlambeauException("FLAMBEAU_SETUP", text, Map("cause" -> text), cause)
+
+  /** A cause in words: some exceptions of Java have a bare host or path as their message. */
+  private[flambeau] def describe(cause: Throwable): String =
+    Iterator.iterate(cause)(_.getCause).takeWhile(_ != null).collectFirst { case host: java.net.UnknownHostException => host } match {
+      case Some(host) => s"there is no host ${host.getMessage}, or this machine cannot resolve its name"
+      case None => describeOne(cause)
+    }
+
+  private def describeOne(cause: Throwable): String = cause match {
+    case _: java.nio.file.AccessDeniedException => s"no permission for ${cause.getMessage}"
+    case _: java.nio.file.NoSuchFileException | _: java.io.FileNotFoundException => s"not found: ${cause.getMessage}"
+    case _: java.nio.file.FileAlreadyExistsException => s"${cause.getMessage} is there already, and is not a folder"
+    case _ if cause.getMessage == null || !cause.getMessage.contains(" ") => s"${cause.getClass.getSimpleName} ${Option(cause.getMessage).mkString}".trim
+    case _ => cause.getMessage
+  }
+
   /**
    * The user's view of a native failure.
    *
@@ -81,17 +108,21 @@ object FlambeauException {
     val strict = functions.distinct.filterNot(_.startsWith("try_"))
     val (condition, advice) = cause.kind match {
       case "bad_input" =>
-        ("FLAMBEAU_BAD_INPUT", s"Use ${strict.map("try_" + _).mkString(" and ")} to get NULL for such rows instead.")
+        (
+          "FLAMBEAU_BAD_INPUT",
+          s"Use ${strict.map("try_" + _).mkString(" and ")} to get NULL for such rows instead (in a stage: set handleInvalid), or repair the row.")
+      case "bad_model" if cause.getMessage.contains("Unknown builtin op") =>
+        ("FLAMBEAU_BAD_MODEL", "Executors have the operators of PyTorch alone: write that one with torch functions before the export.")
       case "bad_model" =>
         ("FLAMBEAU_BAD_MODEL", "Make the package anew (python -m flambeau.export), or copy it again if it was damaged on the way.")
       case "bad_request" =>
-        ("FLAMBEAU_BAD_ARGUMENT", "Compare the call with the inputs and outputs that the package declares in model.toml.")
+        ("FLAMBEAU_BAD_ARGUMENT", "Compare the call with the inputs and outputs that the package declares in model.toml (python -m flambeau.models show).")
       case "out_of_memory" =>
         ("FLAMBEAU_OUT_OF_MEMORY", "Lower spark.flambeau.batch.rows or spark.flambeau.batch.bytes, or raise spark.executor.memoryOverhead.")
       case "torch" =>
         ("FLAMBEAU_NATIVE", "The model's program refused this batch: check that its inputs are what it was exported for.")
-      case _ =>
-        ("FLAMBEAU_NATIVE", "This is a bug of Flambeau; the executor goes on. Please report it with the executor's log.")
+      case "cancelled" => ("FLAMBEAU_NATIVE", "The task was cancelled.")
+      case _ => ("FLAMBEAU_NATIVE", Bug)
     }
     val row = if (cause.row >= 0) Map("row" -> (firstRow + cause.row).toString) else Map.empty[String, String]
     new FlambeauException(

@@ -10,27 +10,35 @@ import io.flambeau.sql.ModelTask
  * `spark.sql.extensions=io.flambeau.FlambeauExtensions` (on the server, for Spark Connect).
  *
  * In all of them NULL in gives NULL out, `model` is a path, a `file:` URI or a name (see `spark.flambeau.models.path`), and
- * bad input fails the query, where the `try_` variants give NULL.
+ * bad input fails the query, where the `try_` variants give NULL. A session without the extension is refused here
+ * (FLAMBEAU_SETUP); over Connect the server says that it knows no such routine.
  */
 object functions {
 
   /** The model's features of `input`: `array<float>`. */
-  def featurize(input: Column, model: String): Column = call_function("featurize", input, lit(model))
+  def featurize(input: Column, model: String): Column = call("featurize", input, lit(model))
 
   /** As [[featurize]], NULL for bad input. */
-  def try_featurize(input: Column, model: String): Column = call_function("try_featurize", input, lit(model))
+  def try_featurize(input: Column, model: String): Column = call("try_featurize", input, lit(model))
 
   /** The `k` most probable labels, best first: `array<struct<label: string, index: int, probability: float>>`. */
   def classify(input: Column, model: String, k: Int = ModelTask.DefaultK): Column =
-    call_function("classify", input, lit(model), lit(k))
+    call("classify", input, lit(model), lit(k))
 
   /** As [[classify]], NULL for bad input. */
   def try_classify(input: Column, model: String, k: Int = ModelTask.DefaultK): Column =
-    call_function("try_classify", input, lit(model), lit(k))
+    call("try_classify", input, lit(model), lit(k))
 
   /** Every output of the model, a struct with a field for each. `inputs` in the model's own order. */
-  def infer(model: String, inputs: Column*): Column = call_function("infer", lit(model) +: inputs: _*)
+  def infer(model: String, inputs: Column*): Column = call("infer", lit(model) +: inputs: _*)
 
   /** As [[infer]], NULL for bad input. */
-  def try_infer(model: String, inputs: Column*): Column = call_function("try_infer", lit(model) +: inputs: _*)
+  def try_infer(model: String, inputs: Column*): Column = call("try_infer", lit(model) +: inputs: _*)
+
+  /** Says at once what a session lacks, where the session is this process's own. */
+  private def call(function: String, arguments: Column*): Column = {
+    try SessionCheck.requireActive(function)
+    catch { case _: LinkageError => () } // a Connect client has no classic sessions to ask
+    call_function(function, arguments: _*)
+  }
 }

@@ -6,7 +6,7 @@ package io.flambeau.bridge
  * @param kind
  *   `bad_input` (a row's content), `bad_model` (a package or program), `bad_request` (arguments that do not fit the model),
  *   `torch` (libtorch refused), `out_of_memory` (libtorch could not allocate), `peer` (another rank of a group failed or is
- *   gone), `diverged` (a loss that is no number), `cancelled`, `panic` (a bug of ours), `internal`.
+ *   gone), `diverged` (a loss that is NaN or infinite), `cancelled`, `panic` (a bug of ours), `internal`.
  * @param row
  *   index of the row in the batch, or -1 where no single row is to blame.
  */

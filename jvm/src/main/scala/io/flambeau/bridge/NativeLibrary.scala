@@ -7,8 +7,8 @@ import scala.util.control.NonFatal
 import org.apache.spark.SparkEnv
 import org.apache.spark.internal.Logging
 
+import io.flambeau.FlambeauException
 import io.flambeau.conf.FlambeauConf
-import io.flambeau.conf.FlambeauConf.Setting
 
 /**
  * Finds libtorch and our own library, loads both, once per process (executor or driver).
@@ -22,6 +22,7 @@ import io.flambeau.conf.FlambeauConf.Setting
 object NativeLibrary extends Logging {
 
   private val TorchIndex = "flambeau/native/linux-x86_64/libtorch.index"
+  private val TorchVersion = "2.13.0"
   private val OwnIndex = "flambeau/native/linux-x86_64/flambeau.index"
 
   /** Those of libtorch's libraries that exist, in the order in which each can be loaded after those before it. */
@@ -32,11 +33,18 @@ object NativeLibrary extends Logging {
     try Right(load())
     catch { case cause: Throwable if NonFatal(cause) || cause.isInstanceOf[LinkageError] => Left(cause) }
 
-  /** Loads on first use; what the native side says of its versions and settings, as JSON. */
+  /**
+   * Loads on first use; what the native side says of its versions and settings, as JSON.
+   *
+   * @throws FlambeauException
+   *   FLAMBEAU_SETUP, if this process cannot use it
+   */
   def ensureLoaded(): String = loaded match {
     case Right(versions) => versions
     case Left(cause) =>
-      throw new IllegalStateException(s"Flambeau's native library cannot be used in this process: ${cause.getMessage}", cause)
+      throw FlambeauException.setup(
+        s"Flambeau's native library cannot be used in this process: ${FlambeauException.describe(cause)}. What is said of a setting or " +
+          "a jar holds for the driver and every executor; start the application anew when it is mended.", cause)
   }
 
   private def load(): String = {
@@ -63,7 +71,7 @@ object NativeLibrary extends Logging {
       val lib = Paths.get(folder, "lib")
       if (Files.exists(lib.resolve("libtorch_cpu.so"))) lib else Paths.get(folder)
     }
-    val configured = setting(FlambeauConf.Libtorch)
+    val configured = FlambeauConf.ofProcess(FlambeauConf.Libtorch)
     val environment = sys.env.getOrElse("LIBTORCH", "")
     val (folder, why) =
       if (configured.nonEmpty) (libraries(configured), s"${FlambeauConf.Libtorch.key}=$configured")
@@ -72,12 +80,13 @@ object NativeLibrary extends Logging {
         logInfo(s"${FlambeauConf.Libtorch.key} and LIBTORCH are not set; looking for the flambeau-libtorch jar")
         val unpacked = Unpacker.unpack(TorchIndex, "libtorch").getOrElse(throw new IllegalStateException(
           s"no libtorch: ${FlambeauConf.Libtorch.key} and the environment's LIBTORCH are not set, and the class path has no " +
-            "flambeau-libtorch jar. Add that jar to --jars, or set one of the two to a folder with libtorch 2.13.0"))
+            s"flambeau-libtorch jar. Add that jar to --jars, or set one of the two to a folder with libtorch $TorchVersion"))
         (unpacked, "flambeau-libtorch jar")
       }
     if (!Files.exists(folder.resolve("libtorch_cpu.so"))) {
-      throw new IllegalStateException(s"no libtorch_cpu.so in $folder (from $why)")
+      throw new IllegalStateException(s"no libtorch_cpu.so in $folder (from $why): it must be a folder with libtorch $TorchVersion on every machine")
     }
+    checkVersion(folder, why)
     logInfo(s"libtorch from $folder ($why)")
     folder
   }
@@ -86,27 +95,43 @@ object NativeLibrary extends Logging {
     try System.load(file.toRealPath().toString)
     catch {
       case cause: UnsatisfiedLinkError =>
-        throw new IllegalStateException(
-          s"$file cannot be loaded: ${cause.getMessage}. If its folder is mounted noexec, set ${FlambeauConf.NativeDirectory.key}", cause)
+        throw new IllegalStateException(s"$file cannot be loaded: ${cause.getMessage}. ${advice(file, cause.getMessage)}", cause)
     }
     logDebug(s"loaded $file")
   }
 
+  /** What the loader of libc means. */
+  private def advice(file: Path, said: String): String =
+    if (said.contains("failed to map segment")) {
+      s"${file.getParent} is mounted noexec: set ${FlambeauConf.NativeDirectory.key} to a folder that may hold programs"
+    } else if (said.contains("undefined symbol")) {
+      s"This is not the libtorch that Flambeau needs ($TorchVersion): set ${FlambeauConf.Libtorch.key} or LIBTORCH to that, or take the flambeau-libtorch jar"
+    } else if (said.contains("GLIBC")) "This machine's C or C++ library is older than the one that Flambeau needs (manylinux_2_28)"
+    else s"If it is damaged, remove its folder (${file.getParent}): it is unpacked anew"
+
+  /** The version that a folder of libtorch tells of itself (`build-version` of a download, `version.py` of a wheel), if it does. */
+  private def checkVersion(lib: Path, why: String): Unit = {
+    val told = Seq("build-version", "version.py").map(lib.resolveSibling(_)).filter(Files.isRegularFile(_)).flatMap { file =>
+      "\\d+\\.\\d+\\.\\d+".r.findFirstIn(Files.readString(file))
+    }
+    told.find(_ != TorchVersion).foreach { version =>
+      throw new IllegalStateException(s"libtorch in $lib (from $why) is version $version, but Flambeau needs $TorchVersion")
+    }
+  }
+
   private def startSettings(): String = {
-    val decode = setting(FlambeauConf.DecodeThreads).toInt
+    val decode = FlambeauConf.ofProcess(FlambeauConf.DecodeThreads)
     val intraOp = sparkConf("spark.task.cpus").map(_.toInt).getOrElse(1)
     Json.write(Map[String, Any](
       "intra_op_threads" -> intraOp,
-      "decode_threads" -> (if (decode > 0) decode else executorCores()),
-      "log_level" -> setting(FlambeauConf.LogLevel)))
+      "decode_threads" -> (if (decode > 0) decode.toInt else executorCores()),
+      "log_level" -> FlambeauConf.ofProcess(FlambeauConf.LogLevel)))
   }
 
   private def executorCores(): Int = {
     val local = sparkConf("spark.master").exists(_.startsWith("local["))
     sparkConf("spark.executor.cores").filterNot(_ => local).map(_.toInt).getOrElse(Runtime.getRuntime.availableProcessors)
   }
-
-  private[flambeau] def setting(setting: Setting): String = sparkConf(setting.key).getOrElse(setting.default).trim
 
   private def sparkConf(key: String): Option[String] = Option(SparkEnv.get).flatMap(_.conf.getOption(key))
 }

@@ -14,6 +14,7 @@ import scala.util.Using
 import org.apache.spark.{TaskContext, TaskKilledException}
 import org.apache.spark.internal.Logging
 
+import io.flambeau.FlambeauException
 import io.flambeau.conf.FlambeauConf
 
 /**
@@ -67,11 +68,13 @@ private[flambeau] object Unpacker extends Logging {
       if (!Files.isDirectory(target)) {
         val started = System.nanoTime()
         val staging = target.resolveSibling(s".${target.getFileName}.part")
-        deleteFolder(staging)
-        Files.createDirectory(staging)
+        writing {
+          deleteFolder(staging)
+          Files.createDirectory(staging)
+        }
         try {
           val bytes = entries.foldLeft(0L)((sofar, entry) => sofar + copy(entry, staging, maxBytes - sofar, from)(open))
-          Files.move(staging, target, StandardCopyOption.ATOMIC_MOVE)
+          writing(Files.move(staging, target, StandardCopyOption.ATOMIC_MOVE))
           val millis = (System.nanoTime() - started) / 1000000
           logInfo(s"brought ${entries.size} files ($bytes bytes) of $from to $target in $millis ms")
         } finally deleteFolder(staging)
@@ -84,11 +87,8 @@ private[flambeau] object Unpacker extends Logging {
   def folder(label: String, hash: String): Path = baseDirectory().resolve(s"$label-${hash.take(HashDigits)}")
 
   /** Where everything unpacked or fetched is kept: private to this user. */
-  def baseDirectory(): Path = {
-    val configured = NativeLibrary.setting(FlambeauConf.NativeDirectory)
-    val base =
-      if (configured.nonEmpty) Paths.get(configured)
-      else Paths.get(System.getProperty("java.io.tmpdir"), s"flambeau-${System.getProperty("user.name")}")
+  def baseDirectory(): Path = writing {
+    val base = directory
     if (!Files.isDirectory(base)) {
       Files.createDirectories(base.toAbsolutePath.getParent)
       try Files.createDirectory(base, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")))
@@ -100,6 +100,20 @@ private[flambeau] object Unpacker extends Logging {
     base
   }
 
+  private def directory: Path = {
+    val configured = FlambeauConf.ofProcess(FlambeauConf.NativeDirectory)
+    if (configured.nonEmpty) Paths.get(configured)
+    else Paths.get(System.getProperty("java.io.tmpdir"), s"flambeau-${System.getProperty("user.name")}")
+  }
+
+  /** What fails in here is the folder's fault, not that of the files which are brought. */
+  private def writing[T](body: => T): T =
+    try body
+    catch {
+      case cause: DirectoryException => throw cause
+      case cause: IOException => throw new DirectoryException(directory, cause)
+    }
+
   /** One lock for each target in this process; files are locked per process only. */
   private val threadLocks = new ConcurrentHashMap[Path, AnyRef]
 
@@ -107,7 +121,7 @@ private[flambeau] object Unpacker extends Logging {
   def locked[T](target: Path)(body: => T): T = {
     val lock = target.resolveSibling(s".${target.getFileName}.lock")
     threadLocks.computeIfAbsent(target, _ => new Object).synchronized {
-      Using.resource(FileChannel.open(lock, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) { channel =>
+      Using.resource(writing(FileChannel.open(lock, StandardOpenOption.CREATE, StandardOpenOption.WRITE))) { channel =>
         Using.resource(acquire(channel))(_ => body)
       }
     }
@@ -150,7 +164,7 @@ private[flambeau] object Unpacker extends Logging {
   private def copy(entry: Entry, staging: Path, maxBytes: Long, from: String)(open: String => InputStream): Long =
     Using.Manager { use =>
       val in = use(open(entry.name))
-      val out = use(Files.newOutputStream(staging.resolve(entry.name), StandardOpenOption.CREATE_NEW))
+      val out = use(writing(Files.newOutputStream(staging.resolve(entry.name), StandardOpenOption.CREATE_NEW)))
       val digest = MessageDigest.getInstance("SHA-256")
       var bytes = 0L
       chunks(in) { (buffer, n) =>
@@ -159,7 +173,7 @@ private[flambeau] object Unpacker extends Logging {
           throw new IOException(s"$from has more bytes than ${FlambeauConf.ModelsMaxBytes.key} allows")
         }
         digest.update(buffer, 0, n)
-        out.write(buffer, 0, n)
+        writing(out.write(buffer, 0, n))
       }
       val actual = hex(digest.digest())
       if (!actual.equalsIgnoreCase(entry.sha256)) {
@@ -189,3 +203,10 @@ private[flambeau] object Unpacker extends Logging {
     Option(getClass.getClassLoader.getResourceAsStream(name))
       .orElse(Option(Thread.currentThread.getContextClassLoader).flatMap(loader => Option(loader.getResourceAsStream(name))))
 }
+
+/** The folder for libraries and models cannot be made or written: it is to blame, not the model that was to go there. */
+private[flambeau] final class DirectoryException(folder: Path, cause: IOException)
+    extends IOException(
+      s"the folder for libraries and models, $folder, cannot be used: ${FlambeauException.describe(cause)}. " +
+        s"Set ${FlambeauConf.NativeDirectory.key} to a folder that this user can write, with room for libtorch (350 MB) and the models",
+      cause)

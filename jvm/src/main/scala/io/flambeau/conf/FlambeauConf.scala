@@ -1,71 +1,71 @@
 package io.flambeau.conf
 
-import org.apache.spark.network.util.{ByteUnit, JavaUtils}
+import org.apache.spark.SparkEnv
 import org.apache.spark.sql.internal.SQLConf
 
+import io.flambeau.conf.Values.{Bytes, Folders, LocalFolder, OneOf, Real, Whole}
+
 /**
- * Every setting of Flambeau, declared once: key, default, meaning. The README's table is printed from here
- * (`io.flambeau.conf.SettingsTable`) and a test compares the two.
+ * Every setting of Flambeau, declared once: key, default, type, unit and range, meaning. The README's table is printed from
+ * here (`io.flambeau.conf.SettingsTable`) and a test compares the two. [[SettingsCheck]] refuses what is not declared.
  *
  * Settings are read on the driver, from the session (`SET spark.flambeau…`) or, where a value must be known before a
- * session exists (`libtorch`, `decode.threads`, `log.level`, `udf.*`), from the Spark configuration of the process.
+ * session exists (`libtorch`, `decode.threads`, `log.level`, `udf.*`), from the Spark configuration of the process. What
+ * reaches the native side was checked here.
  */
 object FlambeauConf {
 
-  /** One setting. `perProcess`: fixed when the process starts, a session's `SET` comes too late. */
-  final case class Setting(key: String, default: String, doc: String, perProcess: Boolean = false)
-
   val Prefix = "spark.flambeau."
 
-  val BatchRows: Setting = Setting(
-    Prefix + "batch.rows", "0",
-    "Rows of one batch at the most. 0 takes the model package's own number (images 32, texts 1024, sounds 16, tensors 4096 unless it says otherwise).")
+  val BatchRows: Setting[Long] = Setting(
+    Prefix + "batch.rows", "0", Whole("rows", 0, 1000000),
+    "Maximum rows of one batch. 0 takes the model package's own number (images 32, texts 1024, sounds 16, tensors 4096 unless it says otherwise).")
 
-  val BatchBytes: Setting = Setting(
-    Prefix + "batch.bytes", "32m",
-    "Input bytes of one batch at the most: a batch ends when either this or the row limit is reached. One row larger than this is a batch of its own.")
+  val BatchBytes: Setting[Long] = Setting(
+    Prefix + "batch.bytes", "32m", Bytes("1", "1g"),
+    "Maximum input bytes of one batch: a batch ends when either this or the row limit is reached. One row larger than this is a batch of its own.")
 
-  val ModelsPath: Setting = Setting(
-    Prefix + "models.path", "",
+  val ModelsPath: Setting[Seq[String]] = Setting(
+    Prefix + "models.path", "", Folders,
     "Folders, comma-separated, in which a plain model name is looked up before the packages embedded in jars: paths or URIs of Hadoop file systems. A name stands for a folder, a `.zip` of one or a `.pt` file with its `.toml`.")
 
-  val ModelsAllow: Setting = Setting(
-    Prefix + "models.allow", "",
+  val ModelsAllow: Setting[Seq[String]] = Setting(
+    Prefix + "models.allow", "", Folders,
     "Where model packages may come from: comma-separated folders (paths or URIs), and `embedded` for those in jars. A model is a program: set this for the application where users are not trusted; a session can only narrow it. Empty allows all.")
 
-  val ModelsMaxBytes: Setting = Setting(
-    Prefix + "models.maxBytes", "16g",
-    "Bytes of all files of one model package at the most, when it is fetched or unpacked.", perProcess = true)
+  val ModelsMaxBytes: Setting[Long] = Setting(
+    Prefix + "models.maxBytes", "16g", Bytes("1", "1024t"),
+    "Maximum total size of the files of one model package, checked when it is fetched or unpacked.", perProcess = true)
 
-  val Libtorch: Setting = Setting(
-    Prefix + "libtorch", "",
+  val Libtorch: Setting[String] = Setting(
+    Prefix + "libtorch", "", LocalFolder,
     "Folder with libtorch's libraries (2.13.0) on every machine. Empty: the environment's LIBTORCH, then the flambeau-libtorch jar.", perProcess = true)
 
-  val NativeDirectory: Setting = Setting(
-    Prefix + "native.directory", "",
+  val NativeDirectory: Setting[String] = Setting(
+    Prefix + "native.directory", "", LocalFolder,
     "Where libraries and models are unpacked and fetched to, once per machine and content hash. Empty: a folder of the user's in java.io.tmpdir. Must not be mounted noexec.", perProcess = true)
 
-  val DecodeThreads: Setting = Setting(
-    Prefix + "decode.threads", "0",
+  val DecodeThreads: Setting[Long] = Setting(
+    Prefix + "decode.threads", "0", Whole("threads", 0, 1024),
     "Threads that prepare rows (decode, resize, tokenize), one pool per executor process. 0: as many as the executor has cores.", perProcess = true)
 
-  val ImageMaxPixels: Setting = Setting(
-    Prefix + "image.maxPixels", "178956970",
+  val ImageMaxPixels: Setting[Long] = Setting(
+    Prefix + "image.maxPixels", "178956970", Whole("pixels", 1, 4294836225L),
     "An image of more pixels than this (read from its header, before decoding) is bad input.")
 
-  val Precision: Setting = Setting(
-    Prefix + "precision", "f32",
+  val Precision: Setting[String] = Setting(
+    Prefix + "precision", "f32", OneOf("f32", "bf16", "f16", "fastest"),
     "Precision that models run in: `f32`; `bf16` or `f16`, for packages that hold such a variant (others stay in f32); `fastest`, the first variant of a package that the machine can run.")
 
-  val MinCosine: Setting = Setting(
-    Prefix + "precision.minCosine", "0.999",
+  val MinCosine: Setting[Double] = Setting(
+    Prefix + "precision.minCosine", "0.999", Real(0, 1),
     "A variant of reduced precision runs only if the cosine its package recorded against f32 is at least this. 1.0 allows f32 only.")
 
-  val LogLevel: Setting = Setting(
-    Prefix + "log.level", "info",
+  val LogLevel: Setting[String] = Setting(
+    Prefix + "log.level", "info", OneOf("error", "warn", "info", "debug", "trace"),
     "Level of the native side's messages (error, warn, info, debug, trace); they appear in Spark's log under io.flambeau.native.", perProcess = true)
 
-  val all: Seq[Setting] = Seq(
+  val all: Seq[Setting[_]] = Seq(
     BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, Precision, MinCosine, ModelsMaxBytes, Libtorch, NativeDirectory, DecodeThreads, LogLevel)
 
   /** Named functions: `spark.flambeau.udf.<name>=<model>`. */
@@ -74,28 +74,19 @@ object FlambeauConf {
   /** For tests only: makes the native side fail at a chosen place (`panic`, `torch`, `allocation`). */
   val InternalFault: String = Prefix + "internal.fault"
 
-  def string(conf: SQLConf, setting: Setting): String = conf.getConfString(setting.key, setting.default).trim
+  private[flambeau] val Fault: Setting[String] = Setting(
+    InternalFault, "none", OneOf("none", "panic", "torch", "allocation"), "Where the first forward pass of a session fails.")
 
-  def int(conf: SQLConf, setting: Setting): Int = number(setting, string(conf, setting))(_.toInt)
+  /** Those that no user needs: known, but not in the table. */
+  private[flambeau] val internal: Seq[Setting[_]] = Seq(Fault)
 
-  def long(conf: SQLConf, setting: Setting): Long = number(setting, string(conf, setting))(_.toLong)
+  /** What a session has, or the default. */
+  def get[T](conf: SQLConf, setting: Setting[T]): T = setting.parse(conf.getConfString(setting.key, setting.default))
 
-  def double(conf: SQLConf, setting: Setting): Double = number(setting, string(conf, setting))(_.toDouble)
-
-  /** Sizes take Spark's suffixes: `32m`, `1g`; a bare number is bytes. */
-  def bytes(conf: SQLConf, setting: Setting): Long =
-    number(setting, string(conf, setting))(JavaUtils.byteStringAs(_, ByteUnit.BYTE))
-
-  def strings(conf: SQLConf, setting: Setting): Seq[String] =
-    split(string(conf, setting))
+  /** What this process was started with, or the default. */
+  def ofProcess[T](setting: Setting[T]): T =
+    setting.parse(Option(SparkEnv.get).flatMap(_.conf.getOption(setting.key)).getOrElse(setting.default))
 
   /** The parts of a list with commas between. */
   def split(text: String): Seq[String] = text.split(',').iterator.map(_.trim).filter(_.nonEmpty).toSeq
-
-  private def number[T](setting: Setting, text: String)(parse: String => T): T =
-    try parse(text)
-    catch {
-      case cause: NumberFormatException =>
-        throw new IllegalArgumentException(s"${setting.key} is '$text', which is not a valid value (default ${setting.default})", cause)
-    }
 }

@@ -12,13 +12,13 @@ object SettingsTable {
 
   /** The table, without a line break at its end. */
   def markdown: String = {
-    val named = s"| `${FlambeauConf.UdfPrefix}<name>` | | Makes the model that it is set to a SQL function `<name>`. Read when a session starts. |"
+    val named = s"| `${FlambeauConf.UdfPrefix}<name>` | | a model: a path, a URI or a name | Makes the model that it is set to a SQL function `<name>`. Read when a session starts. |"
     val lines = FlambeauConf.all.map { setting =>
       val default = if (setting.default.isEmpty) "" else s"`${setting.default}`"
       val when = if (setting.perProcess) " Fixed when the process starts." else ""
-      s"| `${setting.key}` | $default | ${setting.doc}$when |"
+      s"| `${setting.key}` | $default | ${setting.values.described} | ${setting.doc}$when |"
     }
-    (Seq("| Setting | Default | Meaning |", "|---|---|---|") ++ lines :+ named).mkString("\n")
+    (Seq("| Setting | Default | Value | Meaning |", "|---|---|---|---|") ++ lines :+ named).mkString("\n")
   }
 
   /** What stands between the two marks of a page, without the line breaks around it; None if the marks are not there. */

@@ -20,7 +20,7 @@ trait HasHead extends Params {
 
   /** After each hidden layer; default `relu`. */
   final val activation: Param[String] = new Param[String](
-    this, "activation", "function after each hidden layer: relu, tanh, gelu or sigmoid", ParamValidators.inArray(HasHead.Activations))
+    this, "activation", "function after each hidden layer: relu, tanh, gelu or sigmoid", StageParams.oneOf("activation", HasHead.Activations))
 
   setDefault(hiddenLayers -> Array.empty[Int], dropout -> 0.0, activation -> "relu")
 

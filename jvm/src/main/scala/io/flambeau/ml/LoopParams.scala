@@ -39,7 +39,7 @@ trait HasTrainingLoop extends Params with HasSeed {
 
   /** `f32` (default) or `bf16`. */
   final val precision: Param[String] = new Param[String](
-    this, "precision", "numbers of the forward and backward pass: f32 or bf16 (parameters stay f32)", ParamValidators.inArray(Array("f32", "bf16")))
+    this, "precision", "numbers of the forward and backward pass: f32 or bf16 (parameters stay f32)", StageParams.oneOf("precision", Array("f32", "bf16")))
 
   /** Spark tasks that train together; default 1. */
   final val numWorkers: IntParam = new IntParam(

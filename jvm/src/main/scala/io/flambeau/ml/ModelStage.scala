@@ -11,9 +11,9 @@ import org.apache.spark.sql.functions.col
 import org.apache.spark.sql.internal.SQLConf
 import org.apache.spark.sql.types.{DataType, Metadata, StringType, StructField, StructType}
 
-import io.flambeau.{FlambeauAnalysisException, FlambeauExtensions}
+import io.flambeau.{DidYouMean, FlambeauAnalysisException, SessionCheck}
 import io.flambeau.models.{ModelRef, ModelStore}
-import io.flambeau.sql.{EvalModelStrategy, ModelCall, ModelInputs, ModelTask}
+import io.flambeau.sql.{ModelCall, ModelInputs, ModelTask}
 
 /**
  * What all stages are: a transformer that adds the results of one model as columns, lazily, by the same expression as the
@@ -41,7 +41,7 @@ trait ModelStage extends Transformer with HasInvalid with DefaultParamsWritable 
   /** Adds the stage's columns. Nothing is computed until the result is read. */
   override def transform(dataset: Dataset[_]): DataFrame = {
     val session = dataset.sparkSession
-    requireExtension(session)
+    SessionCheck.require(session, uid)
     val planned = checked(dataset.schema, ModelStage.confOf(session))
     val inputs = planned.columns.zip(planned.ref.spec.inputs).map { case (column, input) =>
       ModelInputs.adapt(toRichColumn(dataset.col(ModelStage.quoted(column))).expr, input)
@@ -86,12 +86,12 @@ trait ModelStage extends Transformer with HasInvalid with DefaultParamsWritable 
     val planned = evaluation(ModelStore.resolve(needed(modelParam), conf), schema)
     planned.columns.zip(planned.ref.spec.inputs).foreach { case (column, input) =>
       val field = schema.fields.find(_.name == column).getOrElse(
-        fail(s"there is no column '$column'; the columns are ${schema.fieldNames.mkString(", ")}"))
+        fail(s"there is no column '$column'; the columns are ${schema.fieldNames.mkString(", ")}${DidYouMean.hint(column, schema.fieldNames)}"))
       val adapted = ModelInputs.adapt(AttributeReference(column, field.dataType)(), input)
       ModelInputs.check(Seq(adapted), planned.ref.spec.copy(inputs = Seq(input))) match {
         case mismatch: DataTypeMismatch =>
           fail(s"input '${input.name}' of model '${planned.ref.name}' takes ${mismatch.messageParameters("requiredType")}, " +
-            s"column '$column' is ${field.dataType.sql}")
+            s"column '$column' is ${field.dataType.sql}${ModelInputs.pathHint(input, field.dataType)}")
         case _ => ()
       }
     }
@@ -112,13 +112,6 @@ trait ModelStage extends Transformer with HasInvalid with DefaultParamsWritable 
   private def reasonOf(call: ModelCall, planned: Evaluation): Expression = {
     val fault = call.copy(task = ModelTask.Error, tolerant = true)
     If(IsNotNull(call), Literal(null, StringType), Coalesce(Seq(fault, Literal(planned.nullReason))))
-  }
-
-  private def requireExtension(session: SparkSession): Unit = session match {
-    case classicSession: classic.SparkSession if classicSession.sessionState.planner.strategies.contains(EvalModelStrategy) => ()
-    case _ =>
-      fail(s"the session has no Flambeau: set spark.sql.extensions=${classOf[FlambeauExtensions].getName} when it is made " +
-        "(in Python, flambeau.configure does)")
   }
 }
 

@@ -7,7 +7,7 @@ trait HasOptimizer extends Params {
 
   /** `sgd`, `adam`, `adamw` (default) or `rmsprop`. */
   final val optimizer: Param[String] = new Param[String](
-    this, "optimizer", "how parameters follow their gradients: sgd, adam, adamw or rmsprop", ParamValidators.inArray(HasOptimizer.Optimizers))
+    this, "optimizer", "how parameters follow their gradients: sgd, adam, adamw or rmsprop", StageParams.oneOf("optimizer", HasOptimizer.Optimizers))
 
   /** Size of a step; default 0.001. With a schedule, the largest. */
   final val learningRate: DoubleParam = new DoubleParam(
@@ -31,7 +31,7 @@ trait HasOptimizer extends Params {
 
   /** `constant` (default), `step`, `cosine` or `one_cycle`. */
   final val schedule: Param[String] = new Param[String](
-    this, "schedule", "how the learning rate goes on: constant, step, cosine or one_cycle", ParamValidators.inArray(HasOptimizer.Schedules))
+    this, "schedule", "how the learning rate goes on: constant, step, cosine or one_cycle", StageParams.oneOf("schedule", HasOptimizer.Schedules))
 
   /** Steps in which the learning rate rises to its value at the start; default 0. */
   final val warmupSteps: IntParam = new IntParam(

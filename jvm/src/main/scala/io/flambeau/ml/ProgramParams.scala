@@ -6,6 +6,7 @@ import scala.util.control.NonFatal
 import org.apache.spark.ml.param.{DoubleParam, BooleanParam, IntParam, Param, Params, ParamValidators, StringArrayParam}
 import org.apache.spark.ml.param.shared.HasFeaturesCol
 
+import io.flambeau.DidYouMean
 import io.flambeau.bridge.Json
 
 /** A program that is trained whole: which, over which columns, which of its parameters, towards which output. */
@@ -48,7 +49,7 @@ trait HasProgram extends Params with HasFeaturesCol {
     else {
       val byColumn = getInputMapping
       byColumn.values.find(!inputs.contains(_)).foreach { name =>
-        fail(s"inputMapping names the input '$name'; the program has ${inputs.mkString(", ")}")
+        fail(s"inputMapping names the input '$name'; the program has ${inputs.mkString(", ")}${DidYouMean.hint(name, inputs)}")
       }
       inputs.map { input =>
         byColumn.collect { case (column, `input`) => column }.toSeq match {

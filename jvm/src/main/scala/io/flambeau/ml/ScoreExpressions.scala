@@ -83,7 +83,7 @@ private[ml] final case class LargestIndex(child: Expression) extends UnaryExpres
 
 /**
  * The class with the largest probability / threshold, the first of equals, as a double: Spark ML's rule for `thresholds`. The
- * one class whose threshold may be 0 wins unless its probability is 0 too (0 / 0 is no number, and never the largest).
+ * one class whose threshold may be 0 wins unless its probability is 0 too (0 / 0 is NaN, and never the largest).
  */
 private[ml] final case class LargestOverThreshold(child: Expression, thresholds: Seq[Double]) extends UnaryExpression with CodegenFallback {
 

@@ -115,7 +115,7 @@ abstract class Search[S <: Search[S]] private[ml] extends Estimator[SearchModel]
     } finally pool.shutdownNow()
   }
 
-  /** Positions, the best first; what is no number comes last. */
+  /** Positions, the best first; NaN comes last. */
   private[ml] final def ranked(metrics: Seq[Double]): Seq[Int] = {
     val sign = if ($(evaluator).isLargerBetter) -1 else 1
     metrics.indices.sortBy(at => if (metrics(at).isNaN) Double.PositiveInfinity else sign * metrics(at))

@@ -1,6 +1,9 @@
 package io.flambeau.ml
 
-import org.apache.spark.ml.param.{BooleanParam, Param, Params, ParamValidators}
+import org.apache.spark.ml.param.{BooleanParam, Param, Params}
+
+import io.flambeau.DidYouMean
+import io.flambeau.conf.Values
 
 /*
  * The parameters that the stages share. Names, defaults and documentation are the same in Python (flambeau.ml).
@@ -8,6 +11,12 @@ import org.apache.spark.ml.param.{BooleanParam, Param, Params, ParamValidators}
 
 private[ml] object StageParams {
   def notEmpty(value: String): Boolean = value.nonEmpty
+
+  /** Whether a value is one of these words. Another is refused here, since Spark's own message does not tell them. */
+  def oneOf(param: String, words: Array[String]): String => Boolean = value =>
+    words.contains(value) || {
+      throw new IllegalArgumentException(s"$param is '$value', but it must be ${Values.OneOf(words.toSeq: _*).described}${DidYouMean.hint(value, words)}")
+    }
 }
 
 /** The column with the model's input. */
@@ -53,7 +62,7 @@ trait HasInvalid extends Params {
     this,
     "handleInvalid",
     "what happens to a row whose input is NULL or cannot be read: error (the query fails), skip (the row is dropped), keep (the result is NULL)",
-    ParamValidators.inArray(HasInvalid.Options))
+    StageParams.oneOf("handleInvalid", HasInvalid.Options))
 
   /** Column for the reason, NULL for rows that have a result; only with handleInvalid = keep. Not set: no such column. */
   final val errorCol: Param[String] = new Param[String](
@@ -85,7 +94,7 @@ trait HasOutputType extends Params {
 
   /** `vector`: Spark ML's vector, what its estimators take; `array`: what SQL has. */
   final val outputType: Param[String] = new Param[String](
-    this, "outputType", "type of numbers in a row: vector (Spark ML's) or array", ParamValidators.inArray(HasOutputType.Options))
+    this, "outputType", "type of numbers in a row: vector (Spark ML's) or array", StageParams.oneOf("outputType", HasOutputType.Options))
 
   final def getOutputType: String = $(outputType)
 

@@ -6,6 +6,7 @@ import org.apache.spark.ml.util.{DefaultParamsReadable, Identifiable, MLReader}
 import org.apache.spark.sql.catalyst.expressions.{Expression, GetStructField}
 import org.apache.spark.sql.types.{ArrayType, StructField, StructType}
 
+import io.flambeau.DidYouMean
 import io.flambeau.bridge.Json
 import io.flambeau.models.{ModelRef, OutputSpec}
 import io.flambeau.sql.ModelTask
@@ -101,7 +102,7 @@ class TorchModelTransformer(override val uid: String) extends PretrainedStage wi
 
   private def known(param: String, what: String, ref: ModelRef, named: Seq[String], declared: Seq[String]): Unit =
     named.filterNot(declared.contains).headOption.foreach { name =>
-      fail(s"$param names the $what '$name'; model '${ref.name}' has ${declared.mkString(", ")}")
+      fail(s"$param names the $what '$name'; model '${ref.name}' has ${declared.mkString(", ")}${DidYouMean.hint(name, declared)}")
     }
 }
 

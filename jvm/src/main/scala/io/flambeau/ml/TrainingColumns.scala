@@ -8,6 +8,7 @@ import org.apache.spark.sql.classic.ColumnConversions.toRichColumn
 import org.apache.spark.sql.internal.SQLConf
 import org.apache.spark.sql.types._
 
+import io.flambeau.DidYouMean
 import io.flambeau.models.{ModelRef, ModelStore}
 import io.flambeau.sql.{ModelCall, ModelInputs, ModelTask}
 import io.flambeau.train.FeedInput
@@ -24,7 +25,8 @@ private[ml] final case class ClassLabels(names: Option[Seq[String]], count: Opti
 private[ml] final class TrainingColumns(schema: StructType, fail: String => Nothing) {
 
   def field(column: String): StructField =
-    schema.fields.find(_.name == column).getOrElse(fail(s"there is no column '$column'; the columns are ${schema.fieldNames.mkString(", ")}"))
+    schema.fields.find(_.name == column).getOrElse(
+      fail(s"there is no column '$column'; the columns are ${schema.fieldNames.mkString(", ")}${DidYouMean.hint(column, schema.fieldNames)}"))
 
   /** Numbers, as doubles. */
   def number(dataset: Dataset[_], column: String): Column = {

@@ -24,7 +24,7 @@ private[flambeau] object AllowList {
   def refusal(place: Option[Place], session: SQLConf, hadoop: => HadoopSettings): Option[String] = {
     val key = FlambeauConf.ModelsAllow.key
     val application = ClusterFiles.application().flatMap(_.getConf.getOption(key)).map(FlambeauConf.split(_)).getOrElse(Nil)
-    Seq(application, FlambeauConf.strings(session, FlambeauConf.ModelsAllow)).find(list => list.nonEmpty && !allows(list, place, hadoop)).map {
+    Seq(application, FlambeauConf.get(session, FlambeauConf.ModelsAllow)).find(list => list.nonEmpty && !allows(list, place, hadoop)).map {
       list => s"${place.fold("it is embedded in a jar, which")(_.uri)} is outside of $key (${list.mkString(", ")})"
     }
   }

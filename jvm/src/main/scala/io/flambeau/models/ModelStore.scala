@@ -5,12 +5,11 @@ import java.net.URI
 import java.nio.charset.StandardCharsets.UTF_8
 import java.nio.file.{Files, Path, Paths}
 
-import org.apache.spark.network.util.{ByteUnit, JavaUtils}
 import org.apache.spark.sql.internal.SQLConf
 
 import io.flambeau.{FlambeauAnalysisException, FlambeauException}
-import io.flambeau.bridge.{ModelSession, NativeException, NativeLibrary, PackageManifest, Unpacker}
-import io.flambeau.conf.FlambeauConf
+import io.flambeau.bridge.{DirectoryException, ModelSession, NativeException, PackageManifest, Unpacker}
+import io.flambeau.conf.{FlambeauConf, SettingsCheck}
 import io.flambeau.models.PackageSource.Descriptor
 
 /**
@@ -38,6 +37,7 @@ object ModelStore {
 
   /** @throws FlambeauAnalysisException FLAMBEAU_UNKNOWN_MODEL with what was searched, or FLAMBEAU_BAD_MODEL */
   def resolve(name: String, conf: SQLConf): ModelRef = {
+    SettingsCheck.session(conf)
     lazy val hadoop = HadoopSettings.of(conf)
     val found =
       try {
@@ -46,29 +46,36 @@ object ModelStore {
         source
       } catch {
         case cause @ (_: IOException | _: IllegalArgumentException | _: UnsupportedOperationException) =>
-          fail(name, Option(cause.getMessage).getOrElse(cause.toString), Some(cause))
+          fail(name, FlambeauException.describe(cause), Some(cause))
       }
     try found.fold(embedded(name, _), source => reference(name, source, hadoop))
     catch {
+      case cause: DirectoryException => throw FlambeauException.setup(s"model '$name': ${cause.getMessage}", cause)
       case cause @ (_: NativeException | _: IOException) =>
         val where = found.fold(Embedded + _, _.place.uri)
-        throw new FlambeauAnalysisException("FLAMBEAU_BAD_MODEL", s"model '$name' ($where) cannot be used: ${cause.getMessage}", Some(cause))
+        throw new FlambeauAnalysisException(
+          "FLAMBEAU_BAD_MODEL", s"model '$name' ($where) cannot be used: ${FlambeauException.describe(cause)}", Some(cause))
     }
   }
 
   /** The package's folder on this machine. */
-  def localDirectory(ref: ModelRef): String = ref.origin match {
+  def localDirectory(ref: ModelRef): String =
+    try directoryOf(ref)
+    catch {
+      case cause: DirectoryException => throw FlambeauException.setup(s"model '${ref.name}': ${cause.getMessage}", cause)
+      case cause: IOException => failTask(ref, FlambeauException.describe(cause), cause)
+    }
+
+  private def directoryOf(ref: ModelRef): String = ref.origin match {
     case Origin.InPlace if ref.location.startsWith(Embedded) =>
       val name = ref.location.stripPrefix(Embedded)
       Unpacker.unpack(embeddedIndex(name), s"model-$name").map(_.toString).getOrElse(
-        throw new IllegalStateException(s"model '${ref.name}' was found in a jar on the driver but not here: is the Flambeau jar the same on all machines?"))
+        throw FlambeauException.setup(s"model '${ref.name}' was found in a jar on the driver but not here: is the Flambeau jar the same on all machines?", null))
     case Origin.InPlace =>
       val folder = Paths.get(new URI(ref.location))
       if (!Files.isDirectory(folder)) failTask(ref, s"$folder is not there any more", null)
       folder.toString
-    case fetched: Origin.Fetched =>
-      try sharedFolder(ref).getOrElse(fetch(ref, fetched)).toString
-      catch { case cause: IOException => failTask(ref, Option(cause.getMessage).getOrElse(cause.toString), cause) }
+    case fetched: Origin.Fetched => sharedFolder(ref).getOrElse(fetch(ref, fetched)).toString
   }
 
   // ---- driver: what a name means
@@ -78,17 +85,17 @@ object ModelStore {
     if (name.isEmpty) fail(name, "the name is empty")
     else if (name.contains("/") || name.contains(":")) {
       val place = Place(name, hadoop)
-      Right(PackageSource.at(place).getOrElse(fail(name, whyNot(place))))
+      Right(PackageSource.at(place).getOrElse(fail(name, whyNot(place) + hints(Nil, conf, hadoop).forPlace(place))))
     } else if (name.startsWith(".")) fail(name, "a name does not begin with a dot; write ./ before a path")
     else {
-      val folders = FlambeauConf.strings(conf, FlambeauConf.ModelsPath)
+      val folders = FlambeauConf.get(conf, FlambeauConf.ModelsPath)
       folders.iterator.flatMap(folder => named(Place(folder, hadoop), name)).nextOption().map(Right(_))
         .orElse(Unpacker.resource(embeddedIndex(name)).map { stream => stream.close(); Left(name) })
-        .getOrElse(fail(name, {
-          val searched = folders.map(f => s"$f/$name") :+ "the packages embedded in jars"
-          s"looked in ${searched.mkString(", ")}. Give a path, or set ${FlambeauConf.ModelsPath.key}"
-        }))
+        .getOrElse(fail(name, hints(folders, conf, hadoop).forName(name)))
     }
+
+  private def hints(folders: Seq[String], conf: SQLConf, hadoop: => HadoopSettings) =
+    new NameHints(folders, hadoop, AllowList.refusal(_, conf, hadoop).isEmpty)
 
   private def named(folder: Place, name: String): Option[PackageSource] =
     Seq(name, s"$name.zip", s"$name.pt").iterator.flatMap(file => PackageSource.at(folder.child(file))).nextOption()
@@ -178,7 +185,7 @@ object ModelStore {
     }
   }
 
-  private def maxBytes: Long = JavaUtils.byteStringAs(NativeLibrary.setting(FlambeauConf.ModelsMaxBytes), ByteUnit.BYTE)
+  private def maxBytes: Long = FlambeauConf.ofProcess(FlambeauConf.ModelsMaxBytes)
 
   private def embeddedIndex(name: String) = s"flambeau/models/$name/package.index"
 

@@ -40,10 +40,10 @@ final case class EvalModelExec(
       new EvalModelEvaluatorFactory(inputs, model, requests, passThrough, results, child.output, limits, settings, metrics))
 
   private def limits: BatchLimits = {
-    val configured = FlambeauConf.int(conf, FlambeauConf.BatchRows)
+    val configured = FlambeauConf.get(conf, FlambeauConf.BatchRows)
     BatchLimits(
-      rows = if (configured > 0) configured else math.max(1, model.spec.batchRows),
-      bytes = FlambeauConf.bytes(conf, FlambeauConf.BatchBytes).max(1L).min(EvalModelExec.LargestBatchBytes))
+      rows = if (configured > 0) configured.toInt else math.max(1, model.spec.batchRows),
+      bytes = FlambeauConf.get(conf, FlambeauConf.BatchBytes))
   }
 
   private def settings: Map[String, String] = EvalModelExec.nativeSettings(conf) + ("batch_rows" -> limits.rows.toString)
@@ -69,16 +69,13 @@ final case class EvalModelExec(
 
 object EvalModelExec {
 
-  /** Arrow's offsets are 32 bits wide. */
-  private val LargestBatchBytes = 1L << 30
-
   /** The session's settings as the native side names them. */
   private[flambeau] def nativeSettings(conf: SQLConf): Map[String, String] = {
-    val fault = conf.getConfString(FlambeauConf.InternalFault, "")
+    val fault = FlambeauConf.get(conf, FlambeauConf.Fault)
     Map(
-      "max_pixels" -> FlambeauConf.long(conf, FlambeauConf.ImageMaxPixels).toString,
-      "precision" -> FlambeauConf.string(conf, FlambeauConf.Precision),
-      "min_cosine" -> FlambeauConf.double(conf, FlambeauConf.MinCosine).toString) ++
-      (if (fault.isEmpty) Map.empty else Map("fault" -> fault))
+      "max_pixels" -> FlambeauConf.get(conf, FlambeauConf.ImageMaxPixels).toString,
+      "precision" -> FlambeauConf.get(conf, FlambeauConf.Precision),
+      "min_cosine" -> FlambeauConf.get(conf, FlambeauConf.MinCosine).toString) ++
+      (if (fault == FlambeauConf.Fault.default) Map.empty else Map("fault" -> fault))
   }
 }

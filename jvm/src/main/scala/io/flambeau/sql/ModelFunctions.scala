@@ -11,7 +11,7 @@ import org.apache.spark.sql.internal.SQLConf
 import org.apache.spark.sql.types.{IntegerType, LongType, ShortType, ByteType, StringType}
 import org.apache.spark.unsafe.types.UTF8String
 
-import io.flambeau.FlambeauAnalysisException
+import io.flambeau.{DidYouMean, FlambeauAnalysisException, SessionCheck}
 import io.flambeau.conf.FlambeauConf
 import io.flambeau.models.{ModelRef, ModelSpec, ModelStore}
 
@@ -128,6 +128,7 @@ object ModelFunctions {
   }
 
   private def call(function: String, inputs: Seq[Expression], ref: ModelRef, request: ModelRequest): Expression = {
+    SparkSession.getActiveSession.foreach(SessionCheck.require(_, function))
     val spec = ref.spec
     def require(role: String, what: String): Unit =
       if (spec.output(role).isEmpty) {
@@ -186,7 +187,7 @@ private[sql] object Arguments {
     }
     val bound = rest.foldLeft(parameters.zip(positional).toMap) {
       case (sofar, NamedArgumentExpression(key, value)) =>
-        val parameter = parameters.find(_.equalsIgnoreCase(key)).getOrElse(fail(function, s"there is no parameter '$key' in $signature"))
+        val parameter = parameters.find(_.equalsIgnoreCase(key)).getOrElse(fail(function, s"there is no parameter '$key' in $signature${DidYouMean.hint(key, parameters)}"))
         if (sofar.contains(parameter)) fail(function, s"'$parameter' is given twice")
         sofar + (parameter -> value)
       case (_, _) => fail(function, "a positional argument follows a named one")

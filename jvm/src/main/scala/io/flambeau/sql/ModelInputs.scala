@@ -51,17 +51,17 @@ object ModelInputs {
     case _ => BinaryType
   }
 
-  /** Spark's usual mismatch error, with the position, for the first argument whose type the model does not take. */
+  /** Spark's usual mismatch error, with the position, for the first input of the model that does not take its argument's type. */
   def check(arguments: Seq[Expression], spec: ModelSpec): TypeCheckResult =
-    arguments.zip(spec.inputs).zipWithIndex.collectFirst {
-      case ((argument, input), index) if !accepts(input, argument.dataType) =>
+    arguments.zip(spec.inputs).collectFirst {
+      case (argument, input) if !accepts(input, argument.dataType) =>
         DataTypeMismatch(
           errorSubClass = "UNEXPECTED_INPUT_TYPE",
           messageParameters = Map(
-            "paramIndex" -> ordinal(index),
+            "paramIndex" -> s"'${input.name}' input",
             "requiredType" -> required(input),
             "inputSql" -> s"\"${argument.sql}\"",
-            "inputType" -> s"\"${argument.dataType.sql}\""))
+            "inputType" -> s"\"${argument.dataType.sql}\"${pathHint(input, argument.dataType)}"))
     }.getOrElse(TypeCheckSuccess)
 
   /** Whether a column of this type can feed this input. */
@@ -96,8 +96,11 @@ object ModelInputs {
       s"\"$numbers\" (shape [${input.shape.mkString(", ")}], ${input.dtype}${if (rank == 1) ", or an ML vector" else ""})"
   }
 
-  private def ordinal(index: Int): String =
-    Seq("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth").lift(index).getOrElse(s"${index + 1}th")
+  /** What to do with a column of paths, where the model wants what is in the files. */
+  private[flambeau] def pathHint(input: TensorSpec, actual: DataType): String =
+    if (actual.isInstanceOf[StringType] && Set("image", "audio").contains(input.kind)) {
+      " (if these are paths: read the files with spark.read.format('binaryFile'), and give its column content)"
+    } else ""
 }
 
 /** The values of a Spark ML vector, dense or sparse, as an array of doubles. */

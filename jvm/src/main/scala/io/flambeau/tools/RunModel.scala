@@ -18,7 +18,8 @@ import org.apache.spark.sql.internal.SQLConf
 import org.apache.spark.sql.types._
 import org.apache.spark.unsafe.types.UTF8String
 
-import io.flambeau.bridge.{ArrowAccess, Json, ModelSession, OutputRequest}
+import io.flambeau.FlambeauException
+import io.flambeau.bridge.{ArrowAccess, Json, ModelSession, NativeException, OutputRequest}
 import io.flambeau.conf.FlambeauConf
 import io.flambeau.models.{ModelRef, ModelStore, TensorSpec}
 
@@ -31,7 +32,7 @@ import io.flambeau.models.{ModelRef, ModelStore, TensorSpec}
  * A file is one row: the bytes of an image or a sound, a UTF-8 text, or, for tensors, JSON (an array; an object by input's
  * name where there are several). One line of JSON per file: `{"file", "outputs": {name: values}, "labels": [{"label", "index",
  * "probability"}]}`, without `labels` where the model has no scores, or `{"file", "error"}`. Ends with 1 if a file was bad;
- * with 2 and the line `{"failed": why}` if nothing could be run.
+ * with 2 and the line `{"failed": why}` if there is no such model, or it or this process cannot run it.
  */
 object RunModel {
 
@@ -65,7 +66,12 @@ object RunModel {
           try {
             val row = rowOf(Paths.get(file), ref)
             evaluate(ref, row, tasks.map(OutputRequest(_, options.k, tolerant = true)), allocator)
-          } catch { case NonFatal(cause) => ListMap("error" -> Option(cause.getMessage).getOrElse(cause.toString)) }
+          } catch {
+            // What a file's content is to blame for is in the column `error`; this is the model's or the process's.
+            case cause: NativeException => throw FlambeauException(cause, ref.name, tasks, partition = 0, firstRow = 0)
+            case cause: FlambeauException => throw cause
+            case NonFatal(cause) => ListMap("error" -> FlambeauException.describe(cause))
+          }
         out.println(Json.write(ListMap[String, Any]("file" -> file) ++ answer))
         if (answer.contains("error")) 1 else 0
       }.maxOption.getOrElse(0)

@@ -27,7 +27,7 @@ private[train] object Failures {
         ("FLAMBEAU_OUT_OF_MEMORY", "Lower microBatchSize or batchSize, or raise spark.executor.memoryOverhead.")
       case "torch" => ("FLAMBEAU_NATIVE", "The program refused this batch: check that labels and inputs are what it was made for.")
       case "cancelled" => ("FLAMBEAU_NATIVE", "The job was cancelled.")
-      case _ => ("FLAMBEAU_NATIVE", "This is a bug of Flambeau; the executor goes on. Please report it with the executor's log.")
+      case _ => ("FLAMBEAU_NATIVE", FlambeauException.Bug)
     }
     val who = if (world == 1) owner else s"$owner, worker $rank of $world"
     new FlambeauException(

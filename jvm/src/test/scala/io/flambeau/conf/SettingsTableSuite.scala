@@ -19,14 +19,15 @@ class SettingsTableSuite extends AnyFunSuite {
   test("every setting is declared once, documented, and in the list") {
     val keys = FlambeauConf.all.map(_.key)
     assert(keys.distinct == keys)
-    FlambeauConf.all.foreach { setting =>
+    (FlambeauConf.all ++ FlambeauConf.internal).foreach { setting =>
+      assert(setting.problem(setting.default).isEmpty, s"${setting.key}: its own default is refused")
       assert(setting.key.startsWith(FlambeauConf.Prefix))
       assert(setting.doc.endsWith("."), setting.key)
       assert(!setting.doc.contains("|") && !setting.doc.contains("\n"), s"${setting.key}: would break the table")
     }
-    val declared = FlambeauConf.getClass.getDeclaredMethods.filter(_.getReturnType == classOf[FlambeauConf.Setting])
-      .filter(_.getParameterCount == 0).map(_.invoke(FlambeauConf).asInstanceOf[FlambeauConf.Setting].key).toSet
-    assert(declared == keys.toSet)
+    val declared = FlambeauConf.getClass.getDeclaredMethods.filter(_.getReturnType == classOf[Setting[_]])
+      .filter(_.getParameterCount == 0).map(_.invoke(FlambeauConf).asInstanceOf[Setting[_]].key).toSet
+    assert(declared == keys.toSet ++ FlambeauConf.internal.map(_.key))
   }
 
   test("no key of ours is written out elsewhere in the code") {

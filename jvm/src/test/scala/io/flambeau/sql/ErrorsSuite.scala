@@ -27,7 +27,7 @@ class ErrorsSuite extends FlambeauSuite {
       ("no model", "SELECT featurize(v) FROM t", Seq("model missing", "featurize(input, model)")),
       ("no argument", "SELECT infer() FROM t", Seq("infer")),
       ("too many arguments", "SELECT featurize(v, 'tiny', 1) FROM t", Seq("too many", "featurize(input, model)")),
-      ("an unknown named argument", "SELECT featurize(v, modle => 'tiny') FROM t", Seq("no parameter 'modle'")),
+      ("an unknown named argument", "SELECT featurize(v, modle => 'tiny') FROM t", Seq("no parameter 'modle'", "did you mean 'model'?")),
       ("an argument given twice", "SELECT featurize(v, input => v, model => 'tiny') FROM t", Seq("'input' is given twice")),
       ("classify without scores", "SELECT classify(array_repeat(1, 16), 'noop') FROM t", Seq("no output of role scores", "features (features)")),
       ("too few inputs", "SELECT infer('tiny') FROM t", Seq("x missing")),
@@ -43,6 +43,8 @@ class ErrorsSuite extends FlambeauSuite {
 
   for ((name, sql, parts) <- Seq(
       ("text", "SELECT featurize(pad, 'tiny') FROM t", Seq("ARRAY<number>", "STRING")),
+      ("the model's own input is named", "SELECT infer('tiny', pad) FROM t", Seq("The 'x' input parameter requires", "STRING")),
+      ("a path for an image", "SELECT featurize(pad, 'image_tiny') FROM t", Seq("spark.read.format('binaryFile')", "content")),
       ("an array of arrays", "SELECT featurize(array(v), 'tiny') FROM t", Seq("ARRAY<number>")),
       ("a number", "SELECT try_featurize(id, 'tiny') FROM t", Seq("ARRAY<number>", "INT")),
       ("an array of text", "SELECT classify(array(pad), 'tiny') FROM t", Seq("ARRAY<STRING>")))) {
@@ -56,11 +58,29 @@ class ErrorsSuite extends FlambeauSuite {
   test("FLAMBEAU_UNKNOWN_MODEL lists where it looked") {
     assertFails("FLAMBEAU_UNKNOWN_MODEL", "'nope'", s"${FlambeauSuite.packages}/nope", FlambeauConf.ModelsPath.key)(
       analyze("SELECT featurize(v, 'nope') FROM t"))
+    assertFails("FLAMBEAU_UNKNOWN_MODEL", "did you mean 'efficientnet_lite0'?")(analyze("SELECT featurize(v, 'eficientnet_lite0') FROM t"))
+    assertFails("FLAMBEAU_UNKNOWN_MODEL", "did you mean 'image_tiny'?", "models there: ")(analyze("SELECT featurize(v, 'imagetiny') FROM t"))
+    assertFails("FLAMBEAU_UNKNOWN_MODEL", "did you mean 'tiny'?")(analyze(s"SELECT featurize(v, '${FlambeauSuite.packages}/tinny') FROM t"))
     assertFails("FLAMBEAU_UNKNOWN_MODEL", "/no/such/folder")(analyze("SELECT featurize(v, '/no/such/folder') FROM t"))
+  }
+
+  test("FLAMBEAU_UNKNOWN_MODEL: the package itself as a folder of packages, and a package of the working folder") {
+    withConf(FlambeauConf.ModelsPath.key -> s"${FlambeauSuite.packages}/tiny") {
+      assertFails("FLAMBEAU_UNKNOWN_MODEL", s"${FlambeauSuite.packages}/tiny, which is a package itself", "the folder that holds the package")(
+        analyze("SELECT featurize(v, 'tiny') FROM t"))
+    }
+    assertFails("FLAMBEAU_UNKNOWN_MODEL", "'jvm' lies in the working folder", "write './jvm'")(analyze("SELECT featurize(v, 'jvm') FROM t"))
+  }
+
+  test("FLAMBEAU_UNKNOWN_MODEL: a host that cannot be reached, a scheme that nobody reads") {
+    assertFails("FLAMBEAU_UNKNOWN_MODEL", "there is no host nowhere.invalid")(analyze("SELECT featurize(v, 'hdfs://nowhere.invalid:8020/m') FROM t"))
+    assertFails("FLAMBEAU_UNKNOWN_MODEL", "hf")(analyze("SELECT featurize(v, 'hf://a/b') FROM t"))
   }
 
   test("FLAMBEAU_UNKNOWN_MODEL outside of the allowed places") {
     withConf(FlambeauConf.ModelsAllow.key -> "embedded,/opt/models") {
+      val failure = assertFails("FLAMBEAU_UNKNOWN_MODEL")(analyze("SELECT featurize(v, 'tinny') FROM t"))
+      assert(!messagesOf(failure).contains("image_tiny"), "names are not told of places that are not allowed")
       assertFails("FLAMBEAU_UNKNOWN_MODEL", FlambeauConf.ModelsAllow.key)(analyze("SELECT featurize(v, 'tiny') FROM t"))
     }
   }
@@ -74,8 +94,24 @@ class ErrorsSuite extends FlambeauSuite {
     }
   }
 
+  test("FLAMBEAU_BAD_MODEL ends with the cause, not with a place in the SQL text") {
+    val failure = assertFails("FLAMBEAU_BAD_MODEL", "model.toml")(analyze("SELECT featurize(v, 'bad_toml') FROM t"))
+    assert(!messagesOf(failure).contains("; line 1 pos"))
+  }
+
+  test("only a panic asks for a report") {
+    for ((fault, report) <- Seq("panic" -> true, "torch" -> false, "allocation" -> false)) withConf(FlambeauConf.InternalFault -> fault) {
+      val failure = intercept[Exception](rowsOf("SELECT featurize(v, 'tiny') FROM t"))
+      assert(messagesOf(failure).contains("report") == report, fault)
+    }
+    for (model <- Seq("bad_hash", "not_torchscript", "wrong_shape")) {
+      assert(!messagesOf(intercept[Exception](rowsOf(s"SELECT featurize(v, '$model') FROM t"))).contains("report"), model)
+    }
+    goesOn()
+  }
+
   test("FLAMBEAU_BAD_INPUT names model, row and what to do") {
-    val failure = assertFails("FLAMBEAU_BAD_INPUT", "model 'tiny'", "Use try_featurize to get NULL")(
+    val failure = assertFails("FLAMBEAU_BAD_INPUT", "model 'tiny'", "Use try_featurize to get NULL", "handleInvalid")(
       rowsOf("SELECT featurize(v, 'tiny') FROM bad"))
     assert("row \\d+ of partition \\d+".r.findFirstIn(messagesOf(failure)).isDefined)
     goesOn()

@@ -14,7 +14,7 @@ class MistakesSuite extends TrainingSuite {
     assertFails("FLAMBEAU_BAD_ARGUMENT", "BOOLEAN")(classifier.setValidationIndicatorCol("weight").fit(rows))
     assertFails("FLAMBEAU_BAD_ARGUMENT", "microBatchSize")(classifier.setMicroBatchSize(64).fit(rows))
     assertFails("FLAMBEAU_BAD_ARGUMENT", "already")(classifier.setPredictionCol("weight").transformSchema(rows.schema))
-    assert(intercept[IllegalArgumentException](classifier.setOptimizer("lbfgs")).getMessage.contains("optimizer"))
+    assert(intercept[IllegalArgumentException](classifier.setOptimizer("adamv")).getMessage.contains("optimizer is 'adamv', but it must be sgd, adam, adamw or rmsprop; did you mean 'adam'?"))
   }
 
   test("more workers than slots fail at once") {
@@ -39,7 +39,7 @@ class MistakesSuite extends TrainingSuite {
     assertFails("FLAMBEAU_BAD_INPUT", "row 7 of partition 0")(classifier.fit(rows.coalesce(1)))
   }
 
-  test("a loss that is no number names its step") {
+  test("a loss that is NaN or infinite names its step, counted from 1") {
     val failure = assertFails("FLAMBEAU_DIVERGED", "step")(regressor.setOptimizer("sgd").setLearningRate(1e30).fit(line(200)))
     assert(messagesOf(failure).contains("learningRate"))
   }

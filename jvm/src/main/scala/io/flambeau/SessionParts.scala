@@ -3,17 +3,19 @@ package io.flambeau
 import org.apache.spark.SparkEnv
 import org.apache.spark.sql.SparkSessionExtensions
 
-import io.flambeau.conf.FlambeauConf
+import io.flambeau.conf.{FlambeauConf, SettingsCheck}
 import io.flambeau.sql.{CheckModelCalls, EvalModelStrategy, ExtractModelCalls, ModelFunctions, RegisterModel}
 
 /**
- * What `spark.sql.extensions=io.flambeau.FlambeauExtensions` adds to a session: the functions, the named functions of the
- * configuration (`spark.flambeau.udf.<name>=<model>`, as they are when the session is made), and the planning of both.
+ * What [[FlambeauExtensions]] adds to a session: the functions, the named functions of the configuration
+ * (`spark.flambeau.udf.<name>=<model>`, as they are when the session is made), and the planning of both.
  */
-final class FlambeauExtensions extends (SparkSessionExtensions => Unit) {
+private[flambeau] object SessionParts {
 
-  override def apply(extensions: SparkSessionExtensions): Unit = {
+  /** @throws FlambeauAnalysisException FLAMBEAU_BAD_SETTING for what the application was started with */
+  def addTo(extensions: SparkSessionExtensions): Unit = {
     ErrorConditions.makeKnown()
+    SettingsCheck.application()
     val functions = ModelFunctions.all ++ named
     ModelFunctions.registerBuiltin(functions)
     functions.foreach(f => extensions.injectFunction((f.identifier, f.info, f.build)))

@@ -1,0 +1,26 @@
+package io.flambeau
+
+import org.apache.spark.sql.{classic, SparkSession}
+
+import io.flambeau.sql.EvalModelStrategy
+
+/**
+ * Whether a session has Flambeau's extension. Functions are known to every session of the process once one session has them;
+ * without the extension nothing plans them, so this is asked wherever somebody uses one. A Connect client cannot know.
+ */
+private[flambeau] object SessionCheck {
+
+  /** @throws FlambeauAnalysisException FLAMBEAU_SETUP if it lacks the extension */
+  def require(session: SparkSession, who: String): Unit = session match {
+    case own: classic.SparkSession if !own.sessionState.planner.strategies.contains(EvalModelStrategy) =>
+      throw new FlambeauAnalysisException(
+        "FLAMBEAU_SETUP",
+        s"$who: this session lacks Flambeau's extension: set spark.sql.extensions=${classOf[FlambeauExtensions].getName} where the " +
+          "application is started, or before its first session (in Python, flambeau.configure does)")
+    case _ => ()
+  }
+
+  /** As [[require]], of the session that this thread works with, if there is one. */
+  def requireActive(who: String): Unit =
+    SparkSession.getActiveSession.orElse(SparkSession.getDefaultSession).foreach(require(_, who))
+}

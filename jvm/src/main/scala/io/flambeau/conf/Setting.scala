@@ -1,0 +1,81 @@
+package io.flambeau.conf
+
+import scala.util.Try
+
+import org.apache.spark.network.util.{ByteUnit, JavaUtils}
+
+import io.flambeau.FlambeauAnalysisException
+
+/**
+ * One setting: its name, what it can be, what it means.
+ *
+ * @param default
+ *   as text, as a user would write it
+ * @param values
+ *   its type, unit and range
+ * @param perProcess
+ *   fixed when the application starts; a session's `SET` comes too late
+ */
+final case class Setting[T](key: String, default: String, values: Values[T], doc: String, perProcess: Boolean = false) {
+
+  /** What is wrong with this text, or None. */
+  def problem(text: String): Option[String] =
+    if (values.read(text.trim).isDefined) None
+    else {
+      val usual = if (default.isEmpty) "" else s" (default $default)"
+      Some(s"$key is '$text', but it must be ${values.described}$usual")
+    }
+
+  /** @throws FlambeauAnalysisException FLAMBEAU_BAD_SETTING */
+  def parse(text: String): T = values.read(text.trim).getOrElse(
+    throw new FlambeauAnalysisException("FLAMBEAU_BAD_SETTING", problem(text).mkString))
+}
+
+/** What a setting can be. */
+sealed trait Values[T] {
+
+  /** Type, unit and range, as the table and messages tell them: "a whole number of …". */
+  def described: String
+
+  /** The value of a text without blanks around it, or None if it is not one of these. */
+  def read(text: String): Option[T]
+}
+
+object Values {
+
+  final case class Whole(unit: String, from: Long, to: Long) extends Values[Long] {
+    override def described: String = s"a whole number of $unit, $from to $to"
+    override def read(text: String): Option[Long] = text.toLongOption.filter(n => n >= from && n <= to)
+  }
+
+  final case class Real(from: Double, to: Double) extends Values[Double] {
+    override def described: String = s"a number, $from to $to"
+    override def read(text: String): Option[Double] = text.toDoubleOption.filter(x => x >= from && x <= to)
+  }
+
+  /** Spark's suffixes: `32m`, `1g`; a bare number is bytes. */
+  final case class Bytes(from: String, to: String) extends Values[Long] {
+    override def described: String = s"a size, $from to $to (bytes, or with k, m, g or t behind the number)"
+    override def read(text: String): Option[Long] =
+      parse(text).filter(n => parse(from).exists(_ <= n) && parse(to).exists(_ >= n))
+    private def parse(text: String): Option[Long] = Try(JavaUtils.byteStringAs(text, ByteUnit.BYTE)).toOption
+  }
+
+  final case class OneOf(names: String*) extends Values[String] {
+    override def described: String = names.init.mkString("", ", ", s" or ${names.last}")
+    override def read(text: String): Option[String] = Some(text).filter(names.contains)
+  }
+
+  /** Paths or URIs. */
+  case object Folders extends Values[Seq[String]] {
+    override def described: String = "folders (paths or URIs), comma-separated"
+    override def read(text: String): Option[Seq[String]] = Some(FlambeauConf.split(text))
+  }
+
+  /** A path on every machine; empty where it is not set. */
+  case object LocalFolder extends Values[String] {
+    override def described: String = "the path of a folder on each machine, not a URI"
+    override def read(text: String): Option[String] =
+      Some(text).filterNot(t => t.matches("[A-Za-z][A-Za-z0-9+.-]*:.*") || t.contains('\u0000'))
+  }
+}

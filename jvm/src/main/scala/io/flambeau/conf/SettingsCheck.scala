@@ -1,0 +1,71 @@
+package io.flambeau.conf
+
+import org.apache.spark.SparkEnv
+import org.apache.spark.sql.internal.SQLConf
+
+import io.flambeau.{DidYouMean, FlambeauAnalysisException}
+
+/**
+ * Refuses settings that are not declared, values out of range, and what comes too late. Driver only.
+ *
+ * The application's settings are checked when a session starts. What a session sets is taken by Spark without a look, so it
+ * is checked when the session next uses a function or a stage.
+ */
+private[flambeau] object SettingsCheck {
+
+  private val Names = "[A-Za-z_][A-Za-z0-9_]*"
+
+  /** @throws FlambeauAnalysisException FLAMBEAU_BAD_SETTING, with everything that is wrong */
+  def application(): Unit = {
+    val problems = ours(ofProcess).flatMap { case (key, value) => problem(key, value) }
+    if (problems.nonEmpty) refuse(problems, "Correct it where the application is started.")
+  }
+
+  /** @throws FlambeauAnalysisException FLAMBEAU_BAD_SETTING, with everything that is wrong */
+  def session(conf: SQLConf): Unit = {
+    val process = ofProcess
+    val problems = ours(conf.getAllConfs).flatMap { case (key, value) =>
+      problem(key, value).orElse(tooLate(key, value, process)).map(key -> _)
+    }
+    if (problems.nonEmpty) refuse(problems.map(_._2), s"Correct it, or remove it from the session (RESET ${problems.head._1}).")
+  }
+
+  private def ofProcess: Map[String, String] = Option(SparkEnv.get).fold(Map.empty[String, String])(_.conf.getAll.toMap)
+
+  private def ours(all: Map[String, String]): Seq[(String, String)] = all.toSeq.filter(_._1.startsWith(FlambeauConf.Prefix)).sorted
+
+  private def problem(key: String, value: String): Option[String] =
+    (FlambeauConf.all ++ FlambeauConf.internal).find(_.key == key) match {
+      case Some(setting) => setting.problem(value)
+      case None if key.startsWith(FlambeauConf.UdfPrefix) => functionProblem(key, value)
+      case None => Some(unknown(key))
+    }
+
+  private def functionProblem(key: String, model: String): Option[String] =
+    if (!key.stripPrefix(FlambeauConf.UdfPrefix).matches(Names)) {
+      Some(s"$key names no function: a name is letters, digits and underscores, not beginning with a digit")
+    } else if (model.trim.isEmpty) Some(s"$key is empty, but it must be a model: a path, a URI or a name")
+    else None
+
+  private def unknown(key: String): String = {
+    val known = FlambeauConf.all.map(_.key.stripPrefix(FlambeauConf.Prefix)) :+ FlambeauConf.UdfPrefix.stripPrefix(FlambeauConf.Prefix) + "<name>"
+    val advice = DidYouMean.nearest(key.stripPrefix(FlambeauConf.Prefix), known) match {
+      case Some(near) => s"did you mean ${FlambeauConf.Prefix}$near?"
+      case None => s"the settings are ${known.sorted.mkString(FlambeauConf.Prefix, s", ${FlambeauConf.Prefix}", "")}"
+    }
+    s"there is no setting $key; $advice"
+  }
+
+  /** What is fixed when the application starts, and is set to something else here. */
+  private def tooLate(key: String, value: String, process: Map[String, String]): Option[String] =
+    FlambeauConf.all.find(setting => setting.key == key && setting.perProcess) match {
+      case Some(setting) if process.getOrElse(key, setting.default).trim != value.trim =>
+        Some(s"$key is fixed when the application starts (to '${process.getOrElse(key, setting.default)}'), a session cannot set it to '$value'")
+      case None if key.startsWith(FlambeauConf.UdfPrefix) && !process.get(key).contains(value) =>
+        Some(s"$key is read when the application starts; in a session use SELECT * FROM flambeau_register('${key.stripPrefix(FlambeauConf.UdfPrefix)}', '$value')")
+      case _ => None
+    }
+
+  private def refuse(problems: Seq[String], advice: String): Nothing =
+    throw new FlambeauAnalysisException("FLAMBEAU_BAD_SETTING", s"${problems.mkString("; ")}. $advice")
+}

@@ -1,0 +1,80 @@
+package io.flambeau.models
+
+import java.net.JarURLConnection
+import java.nio.file.{Files, Paths}
+
+import scala.jdk.CollectionConverters._
+import scala.util.{Try, Using}
+import scala.util.control.NonFatal
+
+import io.flambeau.DidYouMean
+import io.flambeau.conf.FlambeauConf
+
+/**
+ * What somebody may have meant by a name or path that stands for no model. Driver only, and only after a lookup has failed:
+ * folders are listed here. What cannot be listed is left out; nothing here fails.
+ *
+ * @param allowed
+ *   whether packages may come from this place; others are not told
+ */
+private[models] final class NameHints(folders: Seq[String], hadoop: => HadoopSettings, allowed: Option[Place] => Boolean) {
+  private val MostListed = 200
+  private val MostShown = 20
+
+  /** Where a plain name was looked up, and what is there. */
+  def forName(name: String): String = {
+    val packages = folders.filter(folder => quietly(false)(isPackage(Place(folder, hadoop)))).map { folder =>
+      s"${FlambeauConf.ModelsPath.key} has $folder, which is a package itself: set it to the folder that holds the package, or give '$folder' as the model. "
+    }
+    val here = Seq(name, s"$name.zip", s"$name.pt").find { file =>
+      quietly(false)(Files.exists(Paths.get(file)) && allowed(Some(Place(file, hadoop))))
+    }.map(file => s"'$file' lies in the working folder (${Paths.get("").toAbsolutePath}): write './$file' for it. ")
+    val known = (folders.flatMap(folder => quietly(Seq.empty[String])(packagesIn(Place(folder, hadoop)))) ++ embedded).distinct
+    val searched = folders.map(folder => s"${folder.stripSuffix("/")}/$name") :+ "the packages embedded in jars"
+    s"looked in ${searched.mkString(", ")}${DidYouMean.hint(name, known)}${listed(known)}. " +
+      s"${packages.mkString}${here.mkString}Give a path, or set ${FlambeauConf.ModelsPath.key}"
+  }
+
+  /** The package beside this place whose name is nearest. */
+  def forPlace(place: Place): String =
+    quietly("")(DidYouMean.hint(place.name, place.parent.toSeq.flatMap(packagesIn)))
+
+  private def listed(known: Seq[String]): String =
+    if (known.isEmpty) ""
+    else {
+      val more = if (known.length > MostShown) s" and ${known.length - MostShown} more" else ""
+      s" (models there: ${known.sorted.take(MostShown).mkString(", ")}$more)"
+    }
+
+  private def packagesIn(folder: Place): Seq[String] =
+    if (!allowed(Some(folder))) Nil
+    else entries(folder).sorted.take(MostListed).filter(name => isPackage(folder.child(name))).map(_.stripSuffix(".zip").stripSuffix(".pt"))
+
+  private def entries(folder: Place): Seq[String] = folder match {
+    case LocalPlace(path) => Using.resource(Files.list(path))(_.iterator.asScala.map(_.getFileName.toString).toSeq)
+    case HadoopPlace(fs, path) => fs.listStatus(path).toSeq.map(_.getPath.getName)
+  }
+
+  private def isPackage(place: Place): Boolean = PackageSource.at(place).isDefined
+
+  private def embedded: Seq[String] = if (!allowed(None)) Nil else quietly(Seq.empty[String])(NameHints.embedded)
+
+  private def quietly[T](otherwise: T)(body: => T): T =
+    try body
+    catch { case NonFatal(_) => otherwise }
+}
+
+private[models] object NameHints {
+  private val Folder = "flambeau/models/"
+  private val Entry = s"$Folder([^/]+)/package\\.index".r
+
+  /** The names of the packages in jars: those of our own loader, then of the thread's. */
+  private def embedded: Seq[String] = {
+    val loaders = Seq(getClass.getClassLoader) ++ Option(Thread.currentThread.getContextClassLoader)
+    loaders.flatMap(_.getResources(Folder).asScala).distinct.flatMap { url =>
+      if (url.getProtocol == "file") Using.resource(Files.list(Paths.get(url.toURI)))(_.iterator.asScala.map(_.getFileName.toString).toSeq)
+      else Try(url.openConnection()).toOption.toSeq.collect { case jar: JarURLConnection => jar.getJarFile }
+        .flatMap(_.entries.asScala.map(_.getName).collect { case Entry(name) => name })
+    }.distinct
+  }
+}

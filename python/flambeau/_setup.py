@@ -1,0 +1,63 @@
+"""Whether a session can use Flambeau, and why not.
+
+What lives here: `require`, which functions, stages and `register` ask before they build on a session. Spark's own answer to
+a missing extension is `UNRESOLVED_ROUTINE`, which names no reason. A session is asked once; it costs one call into the JVM,
+or one to the Connect server.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from .session import EXTENSION, FlambeauError, check_spark_version
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+ADVICE = f"--jars with both Flambeau jars and --conf spark.sql.extensions={EXTENSION}"
+FUNCTION = "try_featurize"
+"""A function that no other library has."""
+
+_asked: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def require_active(who: str) -> None:
+    """As `require`, of the session that this thread works with, if there is one."""
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.getActiveSession()
+    if session is not None:
+        require(session, who)
+
+
+def require(session: SparkSession, who: str) -> None:
+    """Says what a session lacks.
+
+    Raises:
+        FlambeauError: it has not the jars, not the extension, or is of another Spark.
+    """
+    if session in _asked:
+        return
+    from pyspark.errors import PySparkException
+
+    try:
+        known = session.catalog.functionExists(FUNCTION)
+    except PySparkException:
+        return  # whatever is wrong with the session, the query itself will say it better
+    if not known:
+        raise FlambeauError(f"{who}: {_reason(session)}")
+    _asked.add(session)
+
+
+def _reason(session: SparkSession) -> str:
+    check_spark_version(session.version)
+    jvm = getattr(session, "_jvm", None) if hasattr(session, "_jsparkSession") else None
+    if jvm is None:
+        return f"the Connect server has no Flambeau: it must be started with {ADVICE}"
+    if not jvm.org.apache.spark.util.Utils.classIsLoadable(EXTENSION):
+        return f"this application has no Flambeau jars: start it with {ADVICE}, or call flambeau.configure before its first session"
+    return (
+        f"this session lacks Flambeau's extension: set spark.sql.extensions={EXTENSION} where the application is started, "
+        "or call flambeau.configure before its first session"
+    )

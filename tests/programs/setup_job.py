@@ -1,0 +1,84 @@
+"""A program that uses Flambeau where something is missing, and prints what each use fails with. Run by `test_setup.py`.
+
+    python setup_job.py no-jars | no-extension | connect      a session without Flambeau
+    python setup_job.py run PACKAGE KEY=VALUE...              a session with Flambeau and these settings
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+from pyspark.sql.functions import col
+
+import flambeau
+from flambeau import functions as F
+from flambeau.ml import DeepImageFeaturizer, TorchClassifier
+
+
+def failure(use: Callable[[], Any]) -> list[str]:
+    """The error's condition, or its type where it has none, and its message."""
+    try:
+        use()
+    except PySparkException as error:
+        return [str(error.getCondition()), str(error)]
+    except Exception as error:
+        return [type(error).__name__, str(error)]
+    return ["", "it did not fail"]
+
+
+def without(kind: str) -> dict[str, list[str]]:
+    """Uses of a session that has no Flambeau."""
+    builder = SparkSession.builder.remote("local[1]") if kind == "connect" else SparkSession.builder.master("local[1]")
+    if kind == "no-extension":
+        builder = builder.config("spark.jars", ",".join(flambeau.find_jars()))
+    spark = builder.config("spark.ui.enabled", "false").getOrCreate()
+    given = {
+        "functions": failure(lambda: F.featurize("id", "tiny")),
+        "register": failure(lambda: flambeau.register(spark, "f", "tiny")),
+        "stage": failure(DeepImageFeaturizer),
+        "estimator": failure(TorchClassifier),
+    }
+    if kind == "no-extension":
+        given |= scala(spark)
+    spark.stop()
+    return given
+
+
+def scala(spark: SparkSession) -> dict[str, list[str]]:
+    """The same in Scala; and in SQL, where an earlier session of the process has left the functions' names behind."""
+    flambeau_in_scala = spark._jvm.io.flambeau
+    given = {
+        "functions of Scala": failure(lambda: flambeau_in_scala.functions.featurize(col("id")._jc, "tiny")),
+        "register of Scala": failure(lambda: flambeau_in_scala.Flambeau.register(spark._jsparkSession, "f", "tiny")),
+    }
+    spark.stop()
+    flambeau.configure(SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")).getOrCreate().stop()
+    bare = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+    given["left behind"] = failure(lambda: bare.sql("SELECT featurize(array(1, 2, 3, 4), 'efficientnet_lite0')"))
+    bare.stop()
+    return given
+
+
+def with_settings(folder: str, settings: list[str]) -> dict[str, list[str]]:
+    """Uses of a session with Flambeau."""
+    builder = flambeau.configure(SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false"))
+    for setting in settings:
+        builder = builder.config(*setting.split("=", 1))
+    spark = builder.getOrCreate()
+    query = "SELECT featurize(CAST('x' AS BINARY), '{}')"
+    given = {
+        "embedded": failure(lambda: spark.sql(query.format("efficientnet_lite0")).collect()),
+        "folder": failure(lambda: spark.sql(f"SELECT featurize(array(1, 2, 3, 4), '{folder}')").collect()),
+        "again": failure(lambda: spark.sql(query.format("efficientnet_lite0")).collect()),
+    }
+    spark.stop()
+    return given
+
+
+if __name__ == "__main__":
+    print(json.dumps(with_settings(sys.argv[2], sys.argv[3:]) if sys.argv[1] == "run" else without(sys.argv[1])))

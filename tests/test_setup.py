@@ -1,0 +1,112 @@
+"""What a session, a process or a machine lacks is said with a condition and what to do. Each case is a process of its own,
+since a JVM keeps what it was started with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import EXTENSION, PACKAGES, PROGRAMS, ROOT, SPARK, environment, jars, run
+
+MISSING_EXTENSION = "this session lacks Flambeau's extension: set spark.sql.extensions=io.flambeau.FlambeauExtensions"
+
+
+def answers(folder: Path, *arguments: str) -> dict[str, list[str]]:
+    """What each use of Flambeau failed with, as [type or condition, message]."""
+    done = run(
+        [sys.executable, PROGRAMS / "setup_job.py", *arguments], folder, environment(PYTHONPATH=str(ROOT / "python"))
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [
+        ("no-jars", "no Flambeau jars: start it with --jars"),
+        ("no-extension", MISSING_EXTENSION),
+        ("connect", "the Connect server has no Flambeau: it must be started with --jars"),
+    ],
+)
+def test_a_session_without_flambeau_says_so(tmp_path: Path, kind: str, part: str) -> None:
+    given = answers(tmp_path, kind)
+    in_python = {"functions", "register", "stage", "estimator"}
+    assert set(given) - in_python == (
+        {"functions of Scala", "register of Scala", "left behind"} if kind == "no-extension" else set()
+    )
+    for use, (error, message) in given.items():
+        assert error == ("FlambeauError" if use in in_python else "FLAMBEAU_SETUP"), (use, error, message)
+        assert part in message and EXTENSION in message, (use, message)
+
+
+def test_a_native_directory_that_cannot_be_used(tmp_path: Path) -> None:
+    given = answers(tmp_path, "run", str(PACKAGES / "tiny"), "spark.flambeau.native.directory=/proc/flambeau")
+    assert set(given) == {"embedded", "folder", "again"}
+    for use, (condition, message) in given.items():
+        assert condition == "FLAMBEAU_SETUP", (use, message)
+        assert "/proc/flambeau" in message and "spark.flambeau.native.directory" in message
+        assert "BAD_MODEL" not in message
+
+
+def test_wrong_settings_stop_the_application_at_its_start(tmp_path: Path) -> None:
+    command = [SPARK / "bin" / "spark-sql", "--master", "local[1]", "--jars", ",".join(jars())]
+    settings = {
+        "spark.sql.extensions": EXTENSION,
+        "spark.ui.enabled": "false",
+        "spark.flambeau.batch.rows": "-1",
+        "spark.flambeau.log.level": "loud",
+        "spark.flambeau.native.directory": "hdfs://n/x",
+        "spark.flambeau.model.path": "/models",
+        "spark.flambeau.udf.9lives": "tiny",
+        "spark.flambeau.udf.empty": " ",
+    }
+    conf = [part for key, value in settings.items() for part in ("--conf", f"{key}={value}")]
+    done = subprocess.run(
+        [str(part) for part in [*command, *conf, "-e", "SELECT 'started'"]],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode != 0 and "started" not in done.stdout
+    for part in (
+        "[FLAMBEAU_BAD_SETTING]",
+        "spark.flambeau.batch.rows is '-1', but it must be a whole number of rows, 0 to 1000000 (default 0)",
+        "spark.flambeau.log.level is 'loud', but it must be error, warn, info, debug or trace (default info)",
+        "spark.flambeau.native.directory is 'hdfs://n/x', but it must be the path of a folder on each machine, not a URI",
+        "there is no setting spark.flambeau.model.path; did you mean spark.flambeau.models.path?",
+        "spark.flambeau.udf.9lives names no function",
+        "spark.flambeau.udf.empty is empty",
+    ):
+        assert part in done.stderr, done.stderr[-6000:]
+
+
+def models(folder: Path, libtorch: Path) -> str:
+    """What `models run` says where libtorch is taken from this folder."""
+    (folder / "x.json").write_text("[1, 2, 3, 4]")
+    command = [sys.executable, "-m", "flambeau.models", "run", PACKAGES / "tiny", "x.json"]
+    variables = environment(PYTHONPATH=str(ROOT / "python"), LIBTORCH=str(libtorch))
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 1, done.stdout
+    return done.stderr
+
+
+def test_a_libtorch_of_another_version_and_a_damaged_one(tmp_path: Path) -> None:
+    lib = tmp_path / "torch" / "lib"
+    lib.mkdir(parents=True)
+    (lib / "libtorch_cpu.so").write_bytes(b"\x7fELF cut off")
+    message = models(tmp_path, tmp_path / "torch")
+    assert "[FLAMBEAU_SETUP]" in message and "libtorch_cpu.so cannot be loaded" in message
+    (tmp_path / "torch" / "build-version").write_text("2.5.1+cpu\n")
+    message = models(tmp_path, tmp_path / "torch")
+    assert "[FLAMBEAU_SETUP]" in message and "is version 2.5.1, but Flambeau needs 2.13.0" in message
+    shutil.rmtree(tmp_path / "torch")
+    message = models(tmp_path, tmp_path / "torch")
+    assert (
+        "[FLAMBEAU_SETUP]" in message and "no libtorch_cpu.so in" in message and f"LIBTORCH={tmp_path}/torch" in message
+    )
