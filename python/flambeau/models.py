@@ -12,10 +12,12 @@ from __future__ import annotations
 import argparse
 import difflib
 import hashlib
+import io
 import json
 import os
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +37,21 @@ INDEX = "package.index"
 """What the build adds to a package inside a jar, for unpacking."""
 PATH_VARIABLE = "FLAMBEAU_MODELS_PATH"
 
+MOST_MANIFEST_BYTES = 1 << 20
+"""As the engine reads them."""
+CHUNK_BYTES = 1 << 20
+UNREADABLE = (
+    KeyError,
+    OSError,
+    ValueError,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading a damaged archive may raise: cut short, wrong sums, unknown or encrypted members, impossible names."""
+
 Root = Union[Path, zipfile.Path]
 
 
@@ -49,20 +66,34 @@ class Package:
     root: Root
     program: str | None = None
 
-    def read(self, name: str) -> bytes:
-        """One file of the package."""
+    def _chunks(self, name: object) -> Iterator[bytes]:
+        """One file of the package, a part at a time."""
+        if not isinstance(name, str) or not name or name.startswith(".") or any(c in name for c in "/\\\0"):
+            raise FlambeauError(f"{self.location}: {name!r:.200} is not the name of a file in the package's folder")
+        file = self.root / name
         try:
-            return (self.root / name).read_bytes()
-        except (KeyError, OSError) as error:
-            raise FlambeauError(f"{self.location}: no file {name}") from error
+            there = file.is_file()
+            with file.open("rb") if there else io.BytesIO() as stream:
+                while part := stream.read(CHUNK_BYTES):
+                    yield part
+        except UNREADABLE as error:
+            raise FlambeauError(f"{self.location}: {name} cannot be read: {error}") from error
+        if not there:
+            raise FlambeauError(f"{self.location}: no file {name}")
 
     def manifest(self) -> dict[str, Any]:
         """The manifest as plain tables; of a bare program, its description with what it may leave out."""
         name = MANIFEST if self.program is None else _description(self.program)
+        content = b""
+        for part in self._chunks(name):
+            content += part
+            if len(content) > MOST_MANIFEST_BYTES:
+                raise FlambeauError(f"{self.location}: {name} is larger than {MOST_MANIFEST_BYTES} bytes")
         try:
-            tables = tomllib.loads(self.read(name).decode("utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            tables = tomllib.loads(content.decode("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
             raise FlambeauError(f"{self.location}: {name} is no TOML: {error}") from error
+        _check_tables(f"{self.location}: {name}", tables)
         if self.program is None:
             return tables
         variant = {
@@ -80,7 +111,7 @@ class Package:
             variants = manifest.get("variant", [])
             programs = [*variants, *(variant["head"] for variant in variants if "head" in variant)]
             named = {program["file"]: program["sha256"] for program in programs}
-        except (KeyError, TypeError, AttributeError) as error:
+        except KeyError as error:
             raise FlambeauError(f"{self.location}: a [[variant]] lacks {error}") from error
         return {**named, **manifest.get("files", {})}
 
@@ -103,7 +134,30 @@ class Package:
         return found
 
     def _sha256(self, name: str) -> str:
-        return hashlib.sha256(self.read(name)).hexdigest()
+        digest = hashlib.sha256()
+        for part in self._chunks(name):
+            digest.update(part)
+        return digest.hexdigest()
+
+
+def _check_tables(where: str, tables: dict[str, Any]) -> None:
+    """The manifest's parts are of the types that this reader relies on; the engine judges the rest."""
+    for key in ("input", "output", "variant"):
+        found = tables.get(key, [])
+        if not isinstance(found, list) or not all(isinstance(table, dict) for table in found):
+            raise FlambeauError(f"{where}: write {key} as tables, each below a line [[{key}]]")
+    for what, strings in (("[files]", tables.get("files", {})), *_programs(where, tables)):
+        if not isinstance(strings, dict) or not all(isinstance(value, str) for value in strings.values()):
+            raise FlambeauError(f"{where}: {what} must hold strings: names of files and their SHA-256")
+
+
+def _programs(where: str, tables: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """File and hash of each variant, and of the heads behind them."""
+    for variant in tables.get("variant", []):
+        for what, program in (("[[variant]]", variant), ("[variant.head]", variant.get("head", {}))):
+            if not isinstance(program, dict):
+                raise FlambeauError(f"{where}: {what} is not a table")
+            yield what, {key: program[key] for key in ("file", "sha256") if key in program}
 
 
 def _description(program: str) -> str:
@@ -118,12 +172,15 @@ def open_package(path: str | os.PathLike[str]) -> Package:
     if _is_bare(place):
         return Package(str(place), place.parent, place.name)
     if place.suffix != ".pt" and place.is_file() and zipfile.is_zipfile(place):
-        root = zipfile.Path(place)
-        entries = list(root.iterdir())
-        if len(entries) == 1 and entries[0].is_dir():
-            root = entries[0]
-        if (root / MANIFEST).is_file():
-            return Package(str(place), root)
+        try:
+            root = zipfile.Path(place)
+            entries = list(root.iterdir())
+            if len(entries) == 1 and entries[0].is_dir():
+                root = entries[0]
+            if (root / MANIFEST).is_file():
+                return Package(str(place), root)
+        except UNREADABLE as error:
+            raise FlambeauError(f"{place} is a damaged zip: {error}; copy it again") from error
     raise FlambeauError(
         f"{place} is no model package: neither a folder with {MANIFEST}, nor a zip of one, nor a .pt file with its .toml"
     )
@@ -145,7 +202,7 @@ def list_packages(path: Sequence[str | os.PathLike[str]] | None = None) -> Itera
             if (entry / MANIFEST).is_file():
                 yield Package(str(entry), entry)
             elif (entry.suffix == ".zip" and zipfile.is_zipfile(entry)) or _is_bare(entry):
-                yield open_package(entry)
+                yield _listed(entry)
     try:
         jars = find_jars()
     except FlambeauError:
@@ -157,6 +214,14 @@ def list_packages(path: Sequence[str | os.PathLike[str]] | None = None) -> Itera
         for entry in embedded.iterdir() if embedded.exists() else []:
             if (entry / MANIFEST).is_file():
                 yield Package(f"{jar}!/{EMBEDDED}{entry.name}", entry)
+
+
+def _listed(entry: Path) -> Package:
+    """A package for the list; what is none, or damaged, says so when its manifest is read."""
+    try:
+        return open_package(entry)
+    except FlambeauError:
+        return Package(str(entry), entry)
 
 
 def find(name: str, path: Sequence[str | os.PathLike[str]] | None = None) -> Package:
@@ -186,12 +251,14 @@ def describe(package: Package) -> str:
         lines.append(f"  {manifest['description']}")
     for title in ("input", "output"):
         for table in manifest.get(title, []):
-            settings = {**table, **table.get(table.get("kind", ""), {})}
+            own = table.get(str(table.get("kind", "")))
+            settings = {**table, **(own if isinstance(own, dict) else {})}
             lead = f"{settings.pop('name', '?')}: {settings.pop('kind', settings.pop('role', 'other'))}"
             details = " ".join(f"{key}={value}" for key, value in settings.items() if not isinstance(value, dict))
             lines.append(f"  {title:<8} {lead} {details}".rstrip())
     for variant in manifest.get("variant", []):
-        needs = f", needs {' '.join(variant['requires'])}" if variant.get("requires") else ""
+        wanted = variant.get("requires")
+        needs = f", needs {' '.join(map(str, wanted if isinstance(wanted, list) else [wanted]))}" if wanted else ""
         behind = f", {variant['head'].get('file')} behind it" if variant.get("head") else ""
         lines.append(
             f"  program  {variant.get('file')}: {variant.get('engine')}, {variant.get('precision')}{needs}{behind}"
@@ -240,7 +307,8 @@ def _print_list(path: Sequence[str] | None) -> int:
             print(f"{'(unreadable)':<24} {error}")
             continue
         kinds = "+".join(str(table.get("kind")) for table in manifest.get("input", []))
-        print(f"{manifest.get('name', '?'):<24} {kinds:<8} {manifest.get('license', ''):<14} {package.location}")
+        name, license = str(manifest.get("name", "?")), str(manifest.get("license", ""))
+        print(f"{name:<24} {kinds:<8} {license:<14} {package.location}")
     if not packages:
         print(f"no packages found (see --path and {PATH_VARIABLE})", file=sys.stderr)
     return 0

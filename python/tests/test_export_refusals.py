@@ -102,6 +102,22 @@ class OnData(nn.Module):
         return x + 1
 
 
+class OnSign(nn.Module):
+    """Another way for a negative sum, of floats or whole numbers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.sum() < 0:
+            return x * 2
+        return x + 1
+
+
+class OnNothing(nn.Module):
+    """Another way for a row of zeros."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 2 if bool((x != 0).any()) else x + 1
+
+
 class OnDarkness(nn.Module):
     """Another way for black pictures."""
 
@@ -117,6 +133,10 @@ def test_a_branch_on_the_data_is_refused_with_the_tracers_words(tmp_path: Path) 
         write(OnData(), tmp_path)
     with pytest.raises(export.ExportError, match=said):
         write(OnDarkness(), tmp_path, inputs=[export.ImageInput(crop=4, resize=4)])
+    for dtype in ("f32", "f64", "i64", "i8"):
+        for module in (OnData(), OnSign(), OnNothing()):
+            with pytest.raises(export.ExportError, match=said):
+                write(module, tmp_path, inputs=[export.TensorInput("x", [4], dtype)])
     write(OnData(), tmp_path, method="script")
 
 

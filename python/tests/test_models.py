@@ -110,3 +110,38 @@ def test_a_bare_program_is_described_by_the_toml_beside_it(folder: Path, capsys:
     page = capsys.readouterr().out
     assert "bare  (NOASSERTION)" in page
     assert f"{hashlib.sha256(bare.read_bytes()).hexdigest()}  bare.pt" in page
+
+
+@pytest.mark.parametrize(
+    ("manifest", "message"),
+    [
+        ("input = 3", r"write input as tables, each below a line \[\[input\]\]"),
+        ("variant = [1]", "write variant as tables"),
+        ("[files]\na = 1", r"\[files\] must hold strings"),
+        ('[[variant]]\nfile = ["a"]\nsha256 = "b"', r"\[\[variant\]\] must hold strings"),
+        ('[[variant]]\nfile = "a"\nsha256 = "b"\nhead = 1', r"\[variant\.head\] is not a table"),
+        ('[[variant]]\nfile = "../../etc/passwd"\nsha256 = "b"', "is not the name of a file in the package's folder"),
+        ('[files]\n"/etc/passwd" = "b"', "is not the name of a file in the package's folder"),
+        ('[files]\n"a\\u0000" = "b"', "is not the name of a file in the package's folder"),
+        ("x = " + "[" * 5_000, "is no TOML"),
+        ("x = 1\n" * 200_000, "is larger than 1048576 bytes"),
+    ],
+)
+def test_a_manifest_of_the_wrong_types_is_said(folder: Path, manifest: str, message: str) -> None:
+    (folder / "net" / "model.toml").write_text(manifest)
+    package = open_package(folder / "net")
+    with pytest.raises(FlambeauError, match=message):
+        raise FlambeauError("; ".join(package.problems()))
+
+
+def test_a_damaged_zip_is_said_and_does_not_hide_the_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = Path(shutil.make_archive(str(folder / "zipped"), "zip", folder / "net")).read_bytes()
+    middle = whole.index(b"model.toml") + 40
+    (folder / "zipped.zip").write_bytes(whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :])
+    with pytest.raises(FlambeauError, match="cannot be read"):
+        raise FlambeauError("; ".join(open_package(folder / "zipped.zip").problems()))
+    (folder / "broken.zip").write_bytes(whole[:-200] + b"\xff" * 100 + whole[-100:])
+    (folder / "other.zip").write_bytes(b"PK\5\6" + b"\0" * 18)
+    assert main(["list", "--path", str(folder)]) == 0
+    page = capsys.readouterr().out
+    assert "packages/net" in page and page.count("(unreadable)") == 3, page

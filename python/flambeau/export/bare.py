@@ -7,9 +7,11 @@ itself prints there means nothing.
 """
 
 import json
+import os
 import sys
 
-sys.path.pop(0)  # This script's folder, whose files are named like other people's modules.
+# This script's folder, whose files are named like other people's modules.
+sys.path[:] = [place for place in sys.path if os.path.abspath(place) != os.path.dirname(os.path.abspath(__file__))]
 
 import warnings
 from pathlib import Path

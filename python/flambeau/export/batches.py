@@ -1,8 +1,8 @@
 """The batches on which a program is held against its module.
 
 What lives here: `draw`, which makes random rows of given lengths, `Rows`, which puts any of them together as the executors would
-(padded to the longest), and `extremes`, the inputs that random ones never are: black and white pictures, silence, zeros and
-large numbers. A branch that depends on the data shows there.
+(padded to the longest), and `extremes`, the inputs that random ones never are: black and white pictures, silence, zeros, and
+large numbers of either sign. A branch that depends on the data shows there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from .specs import ImageInput, Input, TensorInput
 
 Lengths = Mapping[str, int]
 """For each input whose rows differ in length, by name: tokens or samples."""
-LARGE = 100.0
+LARGE = 100
+UNSIGNED = (torch.uint8, torch.bool)
 
 
 @dataclass(frozen=True)
@@ -67,17 +68,18 @@ def draw(inputs: Sequence[Input], lengths: Sequence[Lengths], seed: int) -> Rows
     return Rows(inputs, lengths, values)
 
 
-def extremes(inputs: Sequence[Input], lengths: Lengths) -> Batch | None:
-    """Three rows: the least, the greatest and large numbers of mixed sign; None if no input has numbers to vary."""
+def extremes(inputs: Sequence[Input], lengths: Lengths, apart: bool) -> list[Batch]:
+    """A batch of three extreme rows, and with `apart` each of them alone; none if no input has numbers to vary."""
     if all(isinstance(item, TextInput) for item in inputs):
-        return None
+        return []
     rows = draw(inputs, [lengths] * 3, seed=11)
     values = [list(row) for row in rows.values]
     for index, item in enumerate(inputs):
         for row, replaced in enumerate(_extreme(item, [row[index] for row in rows.values])):
             values[row][index] = replaced
-    batch = Rows(inputs, rows.lengths, values).batch()
-    return Batch(batch.tensors, f"{batch.label}, extreme", batch.rows)
+    changed = Rows(inputs, rows.lengths, values)
+    batches = [changed.batch(), *(changed.batch([row]) for row in range(3) if apart)]
+    return [Batch(batch.tensors, f"{batch.label}, extreme", batch.rows) for batch in batches]
 
 
 def _extreme(item: Input, drawn: Sequence[Tensor]) -> list[Tensor]:
@@ -90,8 +92,9 @@ def _extreme(item: Input, drawn: Sequence[Tensor]) -> list[Tensor]:
         std = torch.tensor(item.std or [1.0] * channels).view(1, channels, 1, 1)
         black, white = (torch.full_like(one, level * item.scale) for level in (0.0, 255.0))
         return [(black - mean) / std, (white - mean) / std, drawn[2]]
-    if isinstance(item, TensorInput) and one.is_floating_point():
-        return [torch.zeros_like(one), one.abs() * LARGE, drawn[2] * -LARGE]
+    if isinstance(item, TensorInput):
+        large = one.abs() * LARGE if one.is_floating_point() else torch.full_like(one, LARGE)
+        return [torch.zeros_like(one), large, torch.zeros_like(one) if one.dtype in UNSIGNED else -large]
     return list(drawn)
 
 

@@ -115,18 +115,16 @@ class Proof:
         return [value.clone() for value in results]
 
     def _add_extremes(self, module: nn.Module, inputs: Sequence[Input], spans: Spans) -> None:
-        """The batch of extreme values, if the module takes them: to refuse them is its right."""
-        batch = extremes(inputs, spans.between(0.25))
-        if batch is None:
-            return
-        try:
-            expected = self._eager(module, batch)
-        except ExportError as error:
-            if "in place" in str(error):
-                raise
-            return
-        self.batches.append(batch)
-        self.expected.append(expected)
+        """The batches of extreme values that the module takes: to refuse them is its right."""
+        for batch in extremes(inputs, spans.between(0.25), apart=bool(self._branches)):
+            try:
+                expected = self._eager(module, batch)
+            except ExportError as error:
+                if "in place" in str(error):
+                    raise
+                continue
+            self.batches.append(batch)
+            self.expected.append(expected)
         fixed_shapes(self._outputs, self.batches, self.expected)
 
     def _again(self, module: nn.Module) -> None:

@@ -221,7 +221,13 @@ class Output:
         if self.labels is None:
             return None
         if isinstance(self.labels, (str, PathLike)):
-            labels = Path(fspath(self.labels)).read_text(encoding="utf-8").splitlines()
+            try:
+                labels = Path(fspath(self.labels)).read_text(encoding="utf-8").splitlines()
+            except (OSError, UnicodeDecodeError) as error:
+                raise ExportError(
+                    f"labels of output {self.name}: {fspath(self.labels)} cannot be read ({error}); give a list, or a UTF-8 file "
+                    "with one label a line"
+                ) from error
         else:
             labels = list(self.labels)
         for index, label in enumerate(labels):
