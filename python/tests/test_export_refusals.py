@@ -181,6 +181,20 @@ class Complex(nn.Module):
         return torch.fft.fft(x)
 
 
+class Quantised(nn.Module):
+    """Forgets to come back from int8."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.quantize_per_tensor(x, 0.1, 0, torch.qint8)
+
+
+class Sparse(nn.Module):
+    """Keeps only what is not zero."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.to_sparse()
+
+
 class Half(nn.Module):
     """Weights in f16."""
 
@@ -207,6 +221,8 @@ class ByRows(nn.Module):
         (AlwaysDropping(), r"a second time.*training=self\.training"),
         (InPlace(), r"changes its input in place.*x\.clone\(\)"),
         (Complex(), "view_as_real"),
+        (Quantised(), "dequantize"),
+        (Sparse(), "to_dense"),
         (Half(), r"float16.*model\.float\(\)"),
         (ByRows(), r"returns \['z'\], but \['y'\] are declared"),
     ],
@@ -218,6 +234,44 @@ def test_modules_that_are_not_functions_of_their_rows(
     with pytest.raises(export.ExportError, match=message):
         write(module, tmp_path, method=method)
     assert list(tmp_path.iterdir()) == []
+
+
+class Baked(nn.Module):
+    """A trace of it keeps the rows that it saw."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(int(x.shape[0]), 2, 2).sum(2)
+
+
+def test_a_trace_that_is_handed_over_is_run_at_other_sizes(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(Baked(), torch.rand(2, 4))
+    with pytest.raises(export.ExportError, match=r"fails on inputs \[3, 4\].*use torch\.jit\.script"):
+        write(traced, tmp_path)
+    write(torch.jit.script(Baked()), tmp_path)
+
+
+class ByNumPy(nn.Module):
+    """Computes outside of torch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * float(x.numpy().mean())
+
+
+class ByRow(nn.Module):
+    """Goes through the rows one by one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([row * 2 for row in x])
+
+
+def test_what_a_trace_takes_for_constants_is_refused_with_the_tracers_words(tmp_path: Path) -> None:
+    with pytest.raises(export.ExportError, match="the tracer warned: .*NumPy"):
+        write(ByNumPy(), tmp_path)
+    with pytest.raises(export.ExportError, match="the tracer warned: .*Iterating over a tensor.*try method='script'"):
+        write(ByRow(), tmp_path)
+    write(ByRow(), tmp_path, method="script")
 
 
 def test_state_that_does_not_show_is_said(tmp_path: Path) -> None:

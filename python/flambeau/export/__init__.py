@@ -301,14 +301,16 @@ def _describe(outputs: Sequence[Output], results: Sequence[Tensor]) -> tuple[lis
     files: dict[str, str] = {}
     for output, value in zip(outputs, results):
         if value.dtype not in names_of:
-            advice = (
-                "give its real and imaginary parts, torch.view_as_real(x)"
-                if value.is_complex()
-                else "convert it in forward"
-            )
+            advice = "convert it in forward"
+            if value.is_complex():
+                advice = "give its real and imaginary parts, torch.view_as_real(x)"
+            elif value.is_quantized:
+                advice = "give x.dequantize(), or put a DeQuantStub at the end"
             raise ExportError(
                 f"output {output.name} is of {value.dtype}; a package can give {', '.join(DTYPES)}: {advice}"
             )
+        if value.layout != torch.strided:
+            raise ExportError(f"output {output.name} is a {value.layout} tensor: give x.to_dense()")
         shape = list(value.shape[1 if output.lengths is None else 2 :])
         table: dict[str, Any] = {
             "name": output.name,

@@ -11,6 +11,7 @@ programs run, and ended at exit. A lock hands it to one thread at a time. A chil
 from __future__ import annotations
 
 import atexit
+import io
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -115,12 +117,19 @@ def run_bare(program: bytes, batches: Sequence[Sequence[Tensor]], what: str = "t
             )
         if (folder / "failed.json").is_file():
             failed = json.loads((folder / "failed.json").read_text(encoding="utf-8"))
-            raise ExportError(_explained(what, failed, batches))
+            raise ExportError(_explained(what, program, failed, batches))
         results: list[Any] = torch.load(folder / "results.pt", weights_only=True)
     return results
 
 
-def _explained(what: str, failed: dict[str, Any], batches: Sequence[Sequence[Tensor]]) -> str:
+def _called(program: bytes, space: str) -> set[str]:
+    """The operators of a namespace that the program's code calls."""
+    with zipfile.ZipFile(io.BytesIO(program)) as archive:
+        code = b"".join(archive.read(name) for name in archive.namelist() if name.endswith(".py"))
+    return {found.decode() for found in re.findall(rb"\bops\.%s\.(\w+)\(" % space.encode(), code)}
+
+
+def _explained(what: str, program: bytes, failed: dict[str, Any], batches: Sequence[Sequence[Tensor]]) -> str:
     lines = [line.strip() for line in failed["problem"].strip().splitlines() if line.strip()]
     unknown = UNKNOWN_OPERATOR.search(failed["problem"])
     if failed["step"] == "run":
@@ -130,11 +139,12 @@ def _explained(what: str, failed: dict[str, Any], batches: Sequence[Sequence[Ten
             "(a trace keeps the sizes it saw; try method='script')"
         )
     if unknown:
-        space, name = unknown[1] or unknown[3], unknown[2] or unknown[4]
+        space = unknown[1] or unknown[3]
+        names = sorted(_called(program, space) or {unknown[2] or unknown[4]})
         return (
-            f"no executor can load {what}: it calls {space}::{name}, an operator that libtorch does not have (a package "
-            f"named {space} or your own code brought it into this process, and executors have libtorch alone). Write that part "
-            f"in plain torch operations{NMS if name == 'nms' else ''}, or leave it out of the module and do it in the query"
+            f"no executor can load {what}: it calls {', '.join(f'{space}::{name}' for name in names)}, which libtorch does not have "
+            f"(a package named {space} or your own code brought it into this process, and executors have libtorch alone). Write "
+            f"that part in plain torch operations{NMS if 'nms' in names else ''}, or leave it out of the module and do it in the query"
         )
     return (
         f"no executor can load {what}: in a process with libtorch alone, torch.jit.{failed['step']} says: {lines[0]}. Leave out "

@@ -130,11 +130,7 @@ def _collected(messages: list[str]) -> Iterator[None]:
 
 def branches(messages: Sequence[str]) -> list[str]:
     """Those of the tracer's warnings that are about a value that the trace took for a constant (a branch, a size, a loop)."""
-    return [
-        line
-        for line in messages
-        if "Converting a tensor to a Python" in line or "results are registered as constants" in line
-    ]
+    return [line for line in messages if "cause the trace to be incorrect" in line or "registered as constants" in line]
 
 
 def compile_program(
