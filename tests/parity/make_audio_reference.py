@@ -5,6 +5,7 @@
 In it:
 - `cases.json` and `clips/`: real meeting speech in every format and channel count, written with libsndfile, each beside the mono
   f32 samples that libsndfile reads from it; the published MP3 and Opus; and what an empty or foreign file's error must say;
+- `damaged.json` and `damaged.bin`: the same kinds of files with a few wrong bytes, and libsndfile's answers;
 - `resampled.json`: clips at one rate and what SoX's resampler (librosa's default) makes of them at another;
 - `models.json` and `meetings/`, `turns/`: meetings, stretches of single speakers, a beep, a tone, noise and silence, with the probability
   of every window by Silero VAD's published program called window by window, and the embedding by Resemblyzer's own Python.
@@ -22,7 +23,9 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import damaged_sounds
 import numpy as np
+import odd_sounds
 import soundfile
 import sources
 import soxr
@@ -38,6 +41,8 @@ FORMATS = [
     ("f64", "WAV", "DOUBLE", 1e-7),
     ("ulaw", "WAV", "ULAW", 1e-4),
     ("alaw", "WAV", "ALAW", 1e-4),
+    ("ima_adpcm", "WAV", "IMA_ADPCM", 0.0),
+    ("ms_adpcm", "WAV", "MS_ADPCM", 0.0),
     ("extensible_s24", "WAVEX", "PCM_24", 0.0),
     ("extensible_f32", "WAVEX", "FLOAT", 0.0),
     ("flac16", "FLAC", "PCM_16", 0.0),
@@ -61,10 +66,12 @@ def write_cases(out: Path, speech: np.ndarray, published: Path) -> None:
     generator = np.random.default_rng(4)
     cases = []
 
+    def note(name: str, expected: np.ndarray, rate: int, tolerance: float) -> None:
+        expected.astype("<f4").tofile(clips / f"{name}.f32")
+        cases.append({"file": name, "sample_rate": rate, "samples": len(expected), "tolerance": tolerance})
+
     def add(path: Path, tolerance: float) -> None:
-        expected, rate = read_mono(path)
-        expected.astype("<f4").tofile(path.with_suffix(path.suffix + ".f32"))
-        cases.append({"file": path.name, "sample_rate": rate, "samples": len(expected), "tolerance": tolerance})
+        note(path.name, *read_mono(path), tolerance)
 
     for rate in (8_000, 16_000, 44_100):
         mono = soxr.resample(speech, RATE, rate) if rate != RATE else speech
@@ -74,7 +81,7 @@ def write_cases(out: Path, speech: np.ndarray, published: Path) -> None:
             frames = np.stack([np.roll(mono, 7 * n) * (1.0 - 0.13 * n) for n in range(channels)], axis=1)
             frames += generator.normal(0, 1e-4, frames.shape)
             for name, container, subtype, tolerance in FORMATS:
-                if container == "MP3" and channels > 2:
+                if (container == "MP3" or "adpcm" in name) and channels > 2:
                     continue
                 path = clips / f"{name}_{rate}_{channels}.{SUFFIX[container]}"
                 soundfile.write(path, np.clip(frames, -1, 1), rate, format=container, subtype=subtype)
@@ -95,6 +102,7 @@ def write_cases(out: Path, speech: np.ndarray, published: Path) -> None:
         {"file": "text.wav", "error": "not audio"},
         {"file": "foreign.aiff", "error": "unsupported audio: AIFF"},
         {"file": "test.opus", "error": "unsupported audio: Opus"},
+        *odd_sounds.write(clips, speech, note),
     ]
     (out / "cases.json").write_text(json.dumps({"clips": cases, "errors": errors}, indent=1), encoding="utf-8")
 
@@ -242,6 +250,7 @@ def main() -> None:
         published = next(work.glob("silero*/tests/data"))
         speech = read_mono(meetings / "tst00.wav")[0][: 4 * RATE]
         write_cases(out, speech, published)
+        damaged_sounds.write(out, speech)
         write_resampled(out, speech)
         write_models(out, meetings, work / "wheel")
 

@@ -30,6 +30,17 @@ struct Failure {
     error: String,
 }
 
+/// A damaged file, and what libsndfile answered, if it did.
+#[derive(Deserialize)]
+struct Damaged {
+    name: String,
+    bytes: usize,
+    /// None where nothing in a file tells that it is damaged, and every decoder makes something else of it.
+    tolerance: Option<f32>,
+    sample_rate: Option<u32>,
+    samples: Option<usize>,
+}
+
 #[derive(Deserialize)]
 struct Resampled {
     number: usize,
@@ -98,7 +109,10 @@ fn every_format_decodes_as_libsndfile_does() {
 #[test]
 fn what_is_no_sound_says_so() {
     for failure in json::<Cases>("cases.json").errors {
-        let error = decode(&bytes(&failure.file), 600.0).unwrap_err();
+        let error = match decode(&bytes(&failure.file), 600.0) {
+            Ok(waveform) => panic!("{} gave {} samples", failure.file, waveform.samples.len()),
+            Err(error) => error,
+        };
         assert!(error.to_string().starts_with(&failure.error), "{}: {error}", failure.file);
         assert!(error.is_row_error());
     }
@@ -186,4 +200,45 @@ fn damaged_files_never_panic() {
     }
     println!("{sound} decoded, {errors} errors, of which {gave_up} panics inside the decoder");
     assert!(sound > 0 && errors > 0);
+}
+
+/// A file with a few wrong bytes is refused, or answered as libsndfile answers it (which reads much that is refused here).
+#[test]
+fn what_damaged_files_answer_is_what_libsndfile_answers() {
+    let folder = std::env::var_os("FLAMBEAU_DAMAGED_SOUNDS").map_or_else(reference, PathBuf::from);
+    let packed = std::fs::read(folder.join("damaged.bin")).unwrap();
+    let (mut rest, mut contradictions) = (packed.as_slice(), Vec::new());
+    let (mut same, mut refused, mut alone) = (0, 0, 0);
+    let cases: Vec<Damaged> = serde_json::from_slice(&std::fs::read(folder.join("damaged.json")).unwrap()).unwrap();
+    for case in cases {
+        let (file, behind) = rest.split_at(case.bytes);
+        let (answer, behind) = behind.split_at(case.samples.unwrap_or(0) * 4);
+        rest = behind;
+        let expected: Vec<f32> = answer.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect();
+        match (decode(file, 10.0), case.sample_rate) {
+            (Err(error), _) => {
+                assert!(error.is_row_error());
+                refused += 1;
+            }
+            (Ok(_), None) => alone += 1,
+            (Ok(ours), Some(rate)) => {
+                let difference = worst(&ours.samples, &expected);
+                let alike = case.tolerance.is_none_or(|tolerance| ours.samples.len() == expected.len() && difference <= tolerance + 2e-7);
+                if ours.sample_rate == rate && alike {
+                    same += 1;
+                } else {
+                    contradictions.push(format!(
+                        "{}: {} samples at {} Hz, not {} at {rate} Hz; they differ by {difference}",
+                        case.name,
+                        ours.samples.len(),
+                        ours.sample_rate,
+                        expected.len()
+                    ));
+                }
+            }
+        }
+    }
+    println!("{same} answered alike, {refused} refused, {alone} answered by us alone");
+    assert!(same > 100 && refused > 100);
+    assert!(contradictions.is_empty(), "{}", contradictions.join("\n"));
 }

@@ -1,6 +1,7 @@
 //! WAV files are written here byte by byte; FLAC, MP3 and Ogg Vorbis come from real files in `tests/audio_parity.rs`.
 
 use super::*;
+use crate::prepare::audio::AudioSpec;
 use proptest::prelude::*;
 
 /// A WAV file of one `format` (1 integer, 3 float), any content.
