@@ -29,6 +29,14 @@ pub enum TextError {
         /// Largest size.
         limit: usize,
     },
+    /// The tokenizer's rules make too much of the text.
+    #[error("text of {bytes} bytes grows beyond {limit} bytes by the rules of the tokenizer")]
+    Grows {
+        /// Size of the text.
+        bytes: usize,
+        /// Largest size between two rules.
+        limit: usize,
+    },
     /// The tokenizer itself refused the row (for example: no unknown token in the vocabulary).
     #[error("text cannot be tokenized: {0}")]
     Tokenizer(String),
@@ -38,6 +46,6 @@ impl TextError {
     /// `true` when one row is at fault, `false` when the package is.
     #[must_use]
     pub fn is_row_error(&self) -> bool {
-        matches!(self, Self::NotUtf8 { .. } | Self::TooLong { .. } | Self::Tokenizer(_))
+        matches!(self, Self::NotUtf8 { .. } | Self::TooLong { .. } | Self::Grows { .. } | Self::Tokenizer(_))
     }
 }

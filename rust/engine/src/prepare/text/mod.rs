@@ -16,11 +16,22 @@
 //! prepared. Nothing here knows of tensors, Arrow or the JVM.
 
 mod buckets;
+mod checks;
 mod error;
 mod preparer;
 mod spec;
+mod stages;
 
 pub use buckets::{Bucket, fill_ratio, plan_batches};
 pub use error::TextError;
 pub use preparer::{TextPreparer, TokenRow};
 pub use spec::{TextInput, TextSpec};
+
+/// A tokenizer file's contents; its rules run within bounds.
+type Tokenizer = tokenizers::TokenizerImpl<
+    tokenizers::ModelWrapper,
+    stages::Normalizers,
+    stages::PreTokenizers,
+    tokenizers::PostProcessorWrapper,
+    tokenizers::DecoderWrapper,
+>;

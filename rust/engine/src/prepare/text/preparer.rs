@@ -4,13 +4,13 @@
 //! one by one: the engine's decode pool is the only parallelism (the tokenizer's own pool is never entered), and padding is
 //! left to the batch, which alone knows how long its longest row is.
 
+use std::panic::catch_unwind;
 use std::path::Path;
 
-use tokenizers::{
-    EncodeInput, NormalizerWrapper, PaddingDirection, PostProcessor, PreTokenizerWrapper, Tokenizer, TruncationDirection, TruncationParams,
-};
+use tokenizers::{EncodeInput, PaddingDirection, PostProcessor, TruncationDirection, TruncationParams};
 
-use super::{Bucket, TextError, TextInput, TextSpec};
+use super::stages::{self, Normalizers, PreTokenizers};
+use super::{Bucket, TextError, TextInput, TextSpec, Tokenizer, checks};
 
 /// Longest text that is tokenized as a whole; the tokenizer takes about 110 bytes of memory for each byte of it.
 const WHOLE_TEXT_BYTES: usize = 16 << 20;
@@ -63,7 +63,7 @@ impl TextPreparer {
         let path = directory.join(&spec.tokenizer);
         let bad_file = |cause: String| TextError::BadTokenizer { path: path.display().to_string(), cause };
         let json = std::fs::read(&path).map_err(|error| bad_file(error.to_string()))?;
-        let mut tokenizer = Tokenizer::from_bytes(json).map_err(|error| bad_file(error.to_string()))?;
+        let mut tokenizer = read(&json).map_err(bad_file)?;
 
         let padding = tokenizer.get_padding().cloned();
         tokenizer.with_padding(None);
@@ -83,9 +83,12 @@ impl TextPreparer {
                 )));
             }
         }
+        // What is cut off is not looked at, so it need not be made: a stride repeats it in as many pieces as it has tokens.
+        let truncation = truncation.map(|params| TruncationParams { stride: 0, ..params });
         let prefix_suffices = prefix_suffices(&tokenizer, truncation.as_ref());
         let max_length = truncation.as_ref().map(|params| params.max_length);
         tokenizer.with_truncation(truncation).map_err(|error| bad_file(error.to_string()))?;
+        checks::check(&tokenizer).map_err(bad_file)?;
 
         let pad_id = match &padding {
             Some(declared) => declared.pad_id,
@@ -117,8 +120,8 @@ impl TextPreparer {
     /// Tokens of `text`, special tokens included.
     ///
     /// # Errors
-    /// [`TextError::Tokenizer`] when the tokenizer refuses the text, [`TextError::TooLong`] when it has more than 16 MiB
-    /// and its beginning does not decide.
+    /// [`TextError::Tokenizer`] when the tokenizer refuses the text, [`TextError::Grows`] when its rules make too much of it,
+    /// [`TextError::TooLong`] when it has more than 16 MiB and its beginning does not decide.
     pub fn encode(&self, text: &str) -> Result<TokenRow, TextError> {
         if self.prefix_suffices {
             for piece in PREFIX_BYTES.into_iter().filter(|&piece| piece < text.len()) {
@@ -177,10 +180,22 @@ impl TextPreparer {
     /// The row, and whether tokens were cut off.
     fn encode_whole(&self, text: &str) -> Result<(TokenRow, bool), TextError> {
         let input = EncodeInput::Single(text.into());
-        let encoding = self.tokenizer.encode_fast(input, true).map_err(|error| TextError::Tokenizer(error.to_string()))?;
+        let encoding = stages::watch(text.len(), || self.tokenizer.encode_fast(input, true))?;
         let was_cut = !encoding.get_overflowing().is_empty();
         Ok((TokenRow { ids: encoding.get_ids().to_vec(), type_ids: encoding.get_type_ids().to_vec() }, was_cut))
     }
+}
+
+/// The tokenizer in a file; its added tokens are normalized as it is read.
+fn read(json: &[u8]) -> Result<Tokenizer, String> {
+    let read = || stages::watch(0, || serde_json::from_slice::<Tokenizer>(json).map_err(Into::into));
+    // Rules that contradict each other are met by the library with a panic.
+    let read = catch_unwind(read).map_err(|panic| format!("its parts do not fit together: {}", checks::message(panic.as_ref())))?;
+    read.map_err(|error| match error {
+        TextError::Grows { limit, .. } => format!("an added token grows beyond {limit} bytes when it is normalized"),
+        TextError::Tokenizer(cause) => cause,
+        other => other.to_string(),
+    })
 }
 
 /// Whether no token reaches across `character`: white space that the normalizers keep as white space.
@@ -193,11 +208,8 @@ fn separates(character: char) -> bool {
 /// token looks across it. Other tokenizers see the whole text.
 fn prefix_suffices(tokenizer: &Tokenizer, truncation: Option<&TruncationParams>) -> bool {
     truncation.is_some_and(|params| params.direction == TruncationDirection::Right)
-        && matches!(tokenizer.get_normalizer(), None | Some(NormalizerWrapper::BertNormalizer(_) | NormalizerWrapper::Lowercase(_)))
-        && matches!(
-            tokenizer.get_pre_tokenizer(),
-            Some(PreTokenizerWrapper::BertPreTokenizer(_) | PreTokenizerWrapper::Whitespace(_) | PreTokenizerWrapper::WhitespaceSplit(_))
-        )
+        && tokenizer.get_normalizer().is_none_or(Normalizers::keep_words_apart)
+        && tokenizer.get_pre_tokenizer().is_some_and(PreTokenizers::split_at_white_space)
         && tokenizer.get_added_tokens_decoder().values().all(|token| !token.content.contains(char::is_whitespace))
 }
 
