@@ -4,6 +4,7 @@ since a JVM keeps what it was started with."""
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -51,15 +52,26 @@ def test_a_native_directory_that_cannot_be_used(tmp_path: Path) -> None:
         assert "BAD_MODEL" not in message
 
 
-def test_wrong_settings_stop_the_application_at_its_start(tmp_path: Path) -> None:
+def test_settings_of_the_application_are_refused_until_a_session_corrects_them(tmp_path: Path) -> None:
+    settings = ["spark.flambeau.batch.rows=-1", "spark.flambeau.model.path=/models"]
+    given = answers(tmp_path, "correct", str(PACKAGES / "tiny"), *settings)
+    condition, message = given["as started"]
+    assert condition == "FLAMBEAU_BAD_SETTING"
+    assert (
+        "spark.flambeau.batch.rows is '-1', but it must be a whole number of rows, 0 to 1000000 (default 0)" in message
+    )
+    assert "there is no setting spark.flambeau.model.path (did you mean spark.flambeau.models.path?" in message
+    assert given["corrected"] == ["", "[2.0, 4.0, 6.0]"]
+
+
+def test_wrong_settings_of_the_process_stop_the_application_at_its_start(tmp_path: Path) -> None:
     command = [SPARK / "bin" / "spark-sql", "--master", "local[1]", "--jars", ",".join(jars())]
     settings = {
         "spark.sql.extensions": EXTENSION,
         "spark.ui.enabled": "false",
-        "spark.flambeau.batch.rows": "-1",
+        "spark.flambeau.decode.threads": "-1",
         "spark.flambeau.log.level": "loud",
         "spark.flambeau.native.directory": "hdfs://n/x",
-        "spark.flambeau.model.path": "/models",
         "spark.flambeau.udf.9lives": "tiny",
         "spark.flambeau.udf.empty": " ",
     }
@@ -76,22 +88,28 @@ def test_wrong_settings_stop_the_application_at_its_start(tmp_path: Path) -> Non
     assert done.returncode != 0 and "started" not in done.stdout
     for part in (
         "[FLAMBEAU_BAD_SETTING]",
-        "spark.flambeau.batch.rows is '-1', but it must be a whole number of rows, 0 to 1000000 (default 0)",
+        "spark.flambeau.decode.threads is '-1', but it must be a whole number of threads, 0 to 1024 (default 0)",
         "spark.flambeau.log.level is 'loud', but it must be error, warn, info, debug or trace (default info)",
         "spark.flambeau.native.directory is 'hdfs://n/x', but it must be the path of a folder on each machine, not a URI",
-        "there is no setting spark.flambeau.model.path; did you mean spark.flambeau.models.path?",
         "spark.flambeau.udf.9lives names no function",
         "spark.flambeau.udf.empty is empty",
     ):
         assert part in done.stderr, done.stderr[-6000:]
 
 
-def models(folder: Path, libtorch: Path) -> str:
-    """What `models run` says where libtorch is taken from this folder."""
+def models(folder: Path, largest_file: int = resource.RLIM_INFINITY, **variables: str) -> str:
+    """What `models run` says, without Spark, with these variables and no file larger than this."""
     (folder / "x.json").write_text("[1, 2, 3, 4]")
-    command = [sys.executable, "-m", "flambeau.models", "run", PACKAGES / "tiny", "x.json"]
-    variables = environment(PYTHONPATH=str(ROOT / "python"), LIBTORCH=str(libtorch))
-    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "flambeau.models", "run", PACKAGES / "tiny", "x.json"],
+        cwd=folder,
+        env=environment(PYTHONPATH=str(ROOT / "python"), **variables),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file)),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
     assert done.returncode == 1, done.stdout
     return done.stderr
 
@@ -100,13 +118,27 @@ def test_a_libtorch_of_another_version_and_a_damaged_one(tmp_path: Path) -> None
     lib = tmp_path / "torch" / "lib"
     lib.mkdir(parents=True)
     (lib / "libtorch_cpu.so").write_bytes(b"\x7fELF cut off")
-    message = models(tmp_path, tmp_path / "torch")
+    message = models(tmp_path, LIBTORCH=str(tmp_path / "torch"))
     assert "[FLAMBEAU_SETUP]" in message and "libtorch_cpu.so cannot be loaded" in message
     (tmp_path / "torch" / "build-version").write_text("2.5.1+cpu\n")
-    message = models(tmp_path, tmp_path / "torch")
+    message = models(tmp_path, LIBTORCH=str(tmp_path / "torch"))
     assert "[FLAMBEAU_SETUP]" in message and "is version 2.5.1, but Flambeau needs 2.13.0" in message
     shutil.rmtree(tmp_path / "torch")
-    message = models(tmp_path, tmp_path / "torch")
+    message = models(tmp_path, LIBTORCH=str(tmp_path / "torch"))
     assert (
         "[FLAMBEAU_SETUP]" in message and "no libtorch_cpu.so in" in message and f"LIBTORCH={tmp_path}/torch" in message
+    )
+
+
+def test_a_folder_that_is_none_or_has_no_room(tmp_path: Path) -> None:
+    """A full disk is one where a library cannot be written to its end: here, by a limit on the size of files."""
+    (tmp_path / "file").touch()
+    message = models(tmp_path, JAVA_TOOL_OPTIONS=f"-Djava.io.tmpdir={tmp_path / 'file'}")
+    assert "[FLAMBEAU_SETUP]" in message and f"{tmp_path / 'file'} is there already, and is not a folder" in message
+    message = models(tmp_path, 50 << 20, JAVA_TOOL_OPTIONS=f"-Djava.io.tmpdir={tmp_path}")
+    assert "[FLAMBEAU_SETUP]" in message and "File too large" in message, message
+    assert (
+        str(tmp_path / "flambeau-") in message
+        and "spark.flambeau.native.directory" in message
+        and "BAD_MODEL" not in message
     )

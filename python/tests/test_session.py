@@ -79,5 +79,13 @@ def test_without_jars_the_error_says_how_to_build_them(tmp_path: Path, monkeypat
         flambeau.configure(SparkSession.builder)
 
 
+def test_another_spark_is_refused() -> None:
+    session.check_spark_version("4.1.0")
+    session.check_spark_version("4.1.3.dev0")
+    for version in ("3.5.7", "4.0.1", "4.10.0", "5.0.0.dev1"):
+        with pytest.raises(flambeau.FlambeauError, match=f"made for Spark 4.1, and this is Spark {version}"):
+            session.check_spark_version(version)
+
+
 def test_the_version_is_one() -> None:
     assert flambeau.__version__.count(".") == 2

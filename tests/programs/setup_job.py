@@ -2,6 +2,7 @@
 
     python setup_job.py no-jars | no-extension | connect      a session without Flambeau
     python setup_job.py run PACKAGE KEY=VALUE...              a session with Flambeau and these settings
+    python setup_job.py correct PACKAGE KEY=VALUE...          the same, which then removes them
 """
 
 from __future__ import annotations
@@ -21,14 +22,13 @@ from flambeau.ml import DeepImageFeaturizer, TorchClassifier
 
 
 def failure(use: Callable[[], Any]) -> list[str]:
-    """The error's condition, or its type where it has none, and its message."""
+    """The error's condition, or its type where it has none, and its message; without an error, what came."""
     try:
-        use()
+        return ["", str(use())]
     except PySparkException as error:
         return [str(error.getCondition()), str(error)]
     except Exception as error:
         return [type(error).__name__, str(error)]
-    return ["", "it did not fail"]
 
 
 def without(kind: str) -> dict[str, list[str]]:
@@ -64,12 +64,17 @@ def scala(spark: SparkSession) -> dict[str, list[str]]:
     return given
 
 
-def with_settings(folder: str, settings: list[str]) -> dict[str, list[str]]:
-    """Uses of a session with Flambeau."""
+def with_flambeau(settings: list[str]) -> SparkSession:
+    """A session with Flambeau and these settings."""
     builder = flambeau.configure(SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false"))
     for setting in settings:
         builder = builder.config(*setting.split("=", 1))
-    spark = builder.getOrCreate()
+    return builder.getOrCreate()
+
+
+def with_settings(folder: str, settings: list[str]) -> dict[str, list[str]]:
+    """Uses of such a session."""
+    spark = with_flambeau(settings)
     query = "SELECT featurize(CAST('x' AS BINARY), '{}')"
     given = {
         "embedded": failure(lambda: spark.sql(query.format("efficientnet_lite0")).collect()),
@@ -80,5 +85,22 @@ def with_settings(folder: str, settings: list[str]) -> dict[str, list[str]]:
     return given
 
 
+def corrected(folder: str, settings: list[str]) -> dict[str, list[str]]:
+    """The same use before and after the session has removed these settings."""
+    spark = with_flambeau(settings)
+
+    def use() -> list[float]:
+        return spark.sql(f"SELECT featurize(array(1, 2, 3, 4), '{folder}') AS f").head().f
+
+    before = failure(use)
+    for setting in settings:
+        spark.conf.unset(setting.split("=")[0])
+    given = {"as started": before, "corrected": failure(use)}
+    spark.stop()
+    return given
+
+
 if __name__ == "__main__":
-    print(json.dumps(with_settings(sys.argv[2], sys.argv[3:]) if sys.argv[1] == "run" else without(sys.argv[1])))
+    kind, *rest = sys.argv[1:]
+    with_arguments = {"run": with_settings, "correct": corrected}
+    print(json.dumps(with_arguments[kind](rest[0], rest[1:]) if kind in with_arguments else without(kind)))

@@ -85,6 +85,7 @@ object FlambeauException {
     case _: java.nio.file.AccessDeniedException => s"no permission for ${cause.getMessage}"
     case _: java.nio.file.NoSuchFileException | _: java.io.FileNotFoundException => s"not found: ${cause.getMessage}"
     case _: java.nio.file.FileAlreadyExistsException => s"${cause.getMessage} is there already, and is not a folder"
+    case _ if cause.getMessage == null && cause.getCause != null => describe(cause.getCause)
     case _ if cause.getMessage == null || !cause.getMessage.contains(" ") => s"${cause.getClass.getSimpleName} ${Option(cause.getMessage).mkString}".trim
     case _ => cause.getMessage
   }

@@ -43,8 +43,8 @@ object NativeLibrary extends Logging {
     case Right(versions) => versions
     case Left(cause) =>
       throw FlambeauException.setup(
-        s"Flambeau's native library cannot be used in this process: ${FlambeauException.describe(cause)}. What is said of a setting or " +
-          "a jar holds for the driver and every executor; start the application anew when it is mended.", cause)
+        s"Flambeau's native library cannot be used in this process: ${FlambeauException.describe(cause)}. " +
+          "Then start the application anew.", cause)
   }
 
   private def load(): String = {
@@ -95,7 +95,7 @@ object NativeLibrary extends Logging {
     try System.load(file.toRealPath().toString)
     catch {
       case cause: UnsatisfiedLinkError =>
-        throw new IllegalStateException(s"$file cannot be loaded: ${cause.getMessage}. ${advice(file, cause.getMessage)}", cause)
+        throw new IllegalStateException(s"$file cannot be loaded: ${cause.getMessage.replace(s"$file: ", "")}. ${advice(file, cause.getMessage)}", cause)
     }
     logDebug(s"loaded $file")
   }
@@ -103,11 +103,12 @@ object NativeLibrary extends Logging {
   /** What the loader of libc means. */
   private def advice(file: Path, said: String): String =
     if (said.contains("failed to map segment")) {
-      s"${file.getParent} is mounted noexec: set ${FlambeauConf.NativeDirectory.key} to a folder that may hold programs"
+      s"Its folder is on a file system that is mounted noexec: use another, by ${FlambeauConf.NativeDirectory.key} for what is unpacked, or " +
+        s"by ${FlambeauConf.Libtorch.key} or LIBTORCH for a libtorch of the machine's own"
     } else if (said.contains("undefined symbol")) {
       s"This is not the libtorch that Flambeau needs ($TorchVersion): set ${FlambeauConf.Libtorch.key} or LIBTORCH to that, or take the flambeau-libtorch jar"
     } else if (said.contains("GLIBC")) "This machine's C or C++ library is older than the one that Flambeau needs (manylinux_2_28)"
-    else s"If it is damaged, remove its folder (${file.getParent}): it is unpacked anew"
+    else s"If it is damaged, remove its folder (${file.getParent}): what comes from a jar is unpacked again"
 
   /** The version that a folder of libtorch tells of itself (`build-version` of a download, `version.py` of a wheel), if it does. */
   private def checkVersion(lib: Path, why: String): Unit = {

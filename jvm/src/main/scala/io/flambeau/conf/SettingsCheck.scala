@@ -1,6 +1,7 @@
 package io.flambeau.conf
 
 import org.apache.spark.SparkEnv
+import org.apache.spark.internal.Logging
 import org.apache.spark.sql.internal.SQLConf
 
 import io.flambeau.{DidYouMean, FlambeauAnalysisException}
@@ -8,18 +9,25 @@ import io.flambeau.{DidYouMean, FlambeauAnalysisException}
 /**
  * Refuses settings that are not declared, values out of range, and what comes too late. Driver only.
  *
- * The application's settings are checked when a session starts. What a session sets is taken by Spark without a look, so it
- * is checked when the session next uses a function or a stage.
+ * What is fixed for the process is checked when a session starts, and refuses it. All else is checked when a session uses a
+ * function or a stage: Spark takes what a session sets without a look, and what a session has it can mend by itself.
  */
-private[flambeau] object SettingsCheck {
+private[flambeau] object SettingsCheck extends Logging {
 
   private val Names = "[A-Za-z_][A-Za-z0-9_]*"
 
-  /** @throws FlambeauAnalysisException FLAMBEAU_BAD_SETTING, with everything that is wrong */
+  /** @throws FlambeauAnalysisException FLAMBEAU_BAD_SETTING, with everything that is wrong and that no session can mend */
   def application(): Unit = {
-    val problems = ours(ofProcess).flatMap { case (key, value) => problem(key, value) }
-    if (problems.nonEmpty) refuse(problems, "Correct it where the application is started.")
+    val problems = ours(ofProcess).flatMap { case (key, value) => problem(key, value).map(key -> _) }
+    val (lasting, others) = problems.partition { case (key, _) => isFixed(key) }
+    others.foreach { case (_, text) => logWarning(s"$text. Functions will be refused until it is corrected") }
+    if (lasting.nonEmpty) {
+      refuse(lasting.map(_._2), "Correct it where the application is started; a SparkContext that runs already keeps it until it is stopped.")
+    }
   }
+
+  private def isFixed(key: String): Boolean =
+    key.startsWith(FlambeauConf.UdfPrefix) || FlambeauConf.all.exists(setting => setting.key == key && setting.perProcess)
 
   /** @throws FlambeauAnalysisException FLAMBEAU_BAD_SETTING, with everything that is wrong */
   def session(conf: SQLConf): Unit = {
@@ -27,7 +35,10 @@ private[flambeau] object SettingsCheck {
     val problems = ours(conf.getAllConfs).flatMap { case (key, value) =>
       problem(key, value).orElse(tooLate(key, value, process)).map(key -> _)
     }
-    if (problems.nonEmpty) refuse(problems.map(_._2), s"Correct it, or remove it from the session (RESET ${problems.head._1}).")
+    if (problems.nonEmpty) {
+      val key = problems.head._1
+      refuse(problems.map(_._2), s"Correct it, or remove it (RESET $key in SQL, spark.conf.unset('$key') in a program).")
+    }
   }
 
   private def ofProcess: Map[String, String] = Option(SparkEnv.get).fold(Map.empty[String, String])(_.conf.getAll.toMap)
@@ -53,7 +64,7 @@ private[flambeau] object SettingsCheck {
       case Some(near) => s"did you mean ${FlambeauConf.Prefix}$near?"
       case None => s"the settings are ${known.sorted.mkString(FlambeauConf.Prefix, s", ${FlambeauConf.Prefix}", "")}"
     }
-    s"there is no setting $key; $advice"
+    s"there is no setting $key ($advice)"
   }
 
   /** What is fixed when the application starts, and is set to something else here. */

@@ -5,10 +5,12 @@ import java.net.URI
 import java.nio.charset.StandardCharsets.UTF_8
 import java.nio.file.{Files, Path, Paths}
 
+import scala.util.control.NonFatal
+
 import org.apache.spark.sql.internal.SQLConf
 
 import io.flambeau.{FlambeauAnalysisException, FlambeauException}
-import io.flambeau.bridge.{DirectoryException, ModelSession, NativeException, PackageManifest, Unpacker}
+import io.flambeau.bridge.{DirectoryException, ModelSession, PackageManifest, Unpacker}
 import io.flambeau.conf.{FlambeauConf, SettingsCheck}
 import io.flambeau.models.PackageSource.Descriptor
 
@@ -45,17 +47,24 @@ object ModelStore {
         AllowList.refusal(source.toOption.map(_.place), conf, hadoop).foreach(fail(name, _))
         source
       } catch {
-        case cause @ (_: IOException | _: IllegalArgumentException | _: UnsupportedOperationException) =>
+        case cause if isForeign(cause) =>
           fail(name, FlambeauException.describe(cause), Some(cause))
       }
     try found.fold(embedded(name, _), source => reference(name, source, hadoop))
     catch {
       case cause: DirectoryException => throw FlambeauException.setup(s"model '$name': ${cause.getMessage}", cause)
-      case cause @ (_: NativeException | _: IOException) =>
+      case cause if isForeign(cause) =>
         val where = found.fold(Embedded + _, _.place.uri)
         throw new FlambeauAnalysisException(
           "FLAMBEAU_BAD_MODEL", s"model '$name' ($where) cannot be used: ${FlambeauException.describe(cause)}", Some(cause))
     }
+  }
+
+  /** What is not ours yet: a file system may fail by any exception, or lack a class. */
+  private def isForeign(cause: Throwable): Boolean = cause match {
+    case _: FlambeauAnalysisException | _: FlambeauException => false
+    case NonFatal(_) | _: LinkageError => true
+    case _ => false
   }
 
   /** The package's folder on this machine. */

@@ -46,13 +46,14 @@ object ModelFunctions {
    * Makes functions built-in for this JVM. A function that only a session has counts as temporary, and persistent views may
    * not use temporary functions.
    *
-   * @throws IllegalArgumentException
-   *   for the name of one of Spark's own functions
+   * @throws FlambeauAnalysisException
+   *   FLAMBEAU_BAD_SETTING, for the name of one of Spark's own functions
    */
   def registerBuiltin(functions: Seq[Definition]): Unit = builtin.synchronized {
     functions.filterNot(f => builtin.get(f.name).contains(f)).foreach { f =>
       if (!builtin.contains(f.name) && FunctionRegistry.builtin.functionExists(f.identifier)) {
-        throw new IllegalArgumentException(s"${FlambeauConf.UdfPrefix}${f.name}: Spark has a function of this name, choose another")
+        throw new FlambeauAnalysisException(
+          "FLAMBEAU_BAD_SETTING", s"${FlambeauConf.UdfPrefix}${f.name}: Spark has a function of this name, choose another")
       }
       FunctionRegistry.builtin.registerFunction(f.identifier, f.info, f.build)
       builtin.put(f.name, f)

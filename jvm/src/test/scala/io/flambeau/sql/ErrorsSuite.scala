@@ -74,6 +74,7 @@ class ErrorsSuite extends FlambeauSuite {
 
   test("FLAMBEAU_UNKNOWN_MODEL: a host that cannot be reached, a scheme that nobody reads") {
     assertFails("FLAMBEAU_UNKNOWN_MODEL", "there is no host nowhere.invalid")(analyze("SELECT featurize(v, 'hdfs://nowhere.invalid:8020/m') FROM t"))
+    assertFails("FLAMBEAU_UNKNOWN_MODEL", "S3AFileSystem not found")(analyze("SELECT featurize(v, 's3a://bucket/m') FROM t"))
     assertFails("FLAMBEAU_UNKNOWN_MODEL", "hf")(analyze("SELECT featurize(v, 'hf://a/b') FROM t"))
   }
 
