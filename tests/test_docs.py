@@ -62,7 +62,7 @@ def test_bash(snippet: Snippet, reader: Path) -> None:
             continue  # test_gradle_commands plans all of them in one run
         if "pytest" in words:
             command += " --collect-only -p no:cacheprovider"
-        run(["bash", "-euo", "pipefail", "-c", command], folder, shell(), seconds=600)
+        run(["bash", "-euo", "pipefail", "-c", command], folder, shell())
 
 
 def test_gradle_commands(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_gradle_commands(tmp_path: Path) -> None:
     arguments = [command[1:] for command in commands if command[0] == "./gradlew"]
     assert ["demo"] in arguments and ["test"] in arguments
     words = [word for command in arguments for word in command]
-    done = run(["./gradlew", "--dry-run", "--project-cache-dir", tmp_path, *words], ROOT, dict(os.environ), seconds=300)
+    done = run(["./gradlew", "--dry-run", "--project-cache-dir", tmp_path, *words], ROOT, dict(os.environ))
     planned = set(re.findall(r"^:(\S+) SKIPPED", done.stdout, re.MULTILINE))
     assert planned >= {command[0] for command in arguments}
 
@@ -83,7 +83,7 @@ def outcome(reader: Path) -> dict[str, str | None]:
             if snippet.page in MAKERS:
                 test_bash(snippet, reader)
     return json.loads(
-        run([sys.executable, PROGRAMS / "run_snippets.py"], reader, shell(), seconds=300).stdout.splitlines()[-1]
+        run([sys.executable, PROGRAMS / "run_snippets.py"], reader, shell()).stdout.splitlines()[-1]
     )
 
 

@@ -1,15 +1,14 @@
-"""Failures stay with their query: the same session, and the same process, serve the next one; a kill is heeded at once."""
+"""Failures stay with their query: the same session, and the same process, serve the next one; a kill is heeded within a batch."""
 
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql.functions import broadcast
-from support import MODEL, MODELS, wait_until
+from support import DEADLINE_S, MODEL, MODELS, wait_until
 
 from flambeau import functions as F
 
@@ -112,13 +111,11 @@ def test_a_cancelled_job_ends_within_a_batch(spark: SparkSession, photo_table: D
     before = int(forwarded())
     worker = threading.Thread(target=work)
     worker.start()
-    wait_until(lambda: int(forwarded()) > before + 50 or not worker.is_alive(), "forward passes run", 90)
+    wait_until(lambda: int(forwarded()) > before + 50 or not worker.is_alive(), "forward passes run")
     assert worker.is_alive(), f"the query ended by itself: {ended}"
-    start = time.monotonic()
     spark.sparkContext.cancelAllJobs()
-    worker.join(20)
+    worker.join(DEADLINE_S)
     assert not worker.is_alive(), "the query goes on after it was cancelled"
-    wait_until(lambda: live_handles(spark) == 0, "the tasks have ended", 10)
-    seconds = time.monotonic() - start
+    wait_until(lambda: live_handles(spark) == 0, "the tasks have ended")
     assert "cancel" in str(ended[0]).lower()
-    print(f"{kind}: {seconds:.1f} s from the cancellation to the end of the tasks")
+    assert int(forwarded()) - before < copies.count(), "it stopped before the end"

@@ -1,4 +1,5 @@
-"""The one boundary, kept by a test: who may name JNI, native methods and Arrow's C Data Interface; and that unwinding stays on."""
+"""The one boundary, kept by a test: who may name JNI, native methods and Arrow's C Data Interface; and that unwinding stays on, and
+no test depends on a clock."""
 
 from __future__ import annotations
 
@@ -55,3 +56,11 @@ def test_the_release_profile_unwinds() -> None:
     """With panic = "abort" a panic would end the executor instead of its task."""
     profile = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["profile"]["release"]
     assert profile["panic"] == "unwind"
+
+
+def test_no_test_asserts_how_long_something_takes() -> None:
+    """Machines differ. Only `support.wait_until` looks at a clock: to say, after minutes, that something hangs."""
+    clock = r"(monotonic|perf_counter|time\.time|nanoTime|currentTimeMillis|elapsed)\("
+    tests = tracked("tests/*.py", "python/tests/*.py", "jvm/src/test/*.scala", "rust/*/tests/*.rs")
+    assert len(tests) > 50
+    assert naming(rf"assert.*{clock}", tests) == {"tests/support.py"}

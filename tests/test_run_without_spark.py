@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import MODEL, PACKAGES, PHOTOS, ROOT, environment
+from support import COMMAND_DEADLINE_S, MODEL, PACKAGES, PHOTOS, ROOT, environment
 
 from flambeau import functions as F
 
@@ -28,7 +28,7 @@ def models(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProc
         env=environment(PYTHONPATH=str(ROOT / "python")),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=COMMAND_DEADLINE_S,
         check=False,
     )
 

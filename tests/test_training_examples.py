@@ -10,12 +10,12 @@ from support import ROOT, environment, run
 
 
 def example(
-    name: str, folder: Path, *arguments: str | Path, seconds: float = 400, **variables: str
+    name: str, folder: Path, *arguments: str | Path, **variables: str
 ) -> dict[str, object]:
     """The figures that an example prints."""
     command = [sys.executable, ROOT / "examples" / f"{name}.py", *arguments]
     printed = run(
-        command, folder, environment(PYTHONPATH=str(ROOT / "python"), **variables), seconds
+        command, folder, environment(PYTHONPATH=str(ROOT / "python"), **variables)
     ).stdout.splitlines()
     return json.loads(next(line for line in printed if line.startswith("{")))
 
@@ -36,7 +36,7 @@ def test_regression_on_a_real_table(tmp_path: Path) -> None:
 def test_fine_tuning_beside_a_head_alone(tmp_path: Path) -> None:
     # Its model of 18 MB comes to the driver, but not as a task's result.
     small = {"PYSPARK_SUBMIT_ARGS": "--conf spark.driver.maxResultSize=8m pyspark-shell"}
-    figures = example("fine_tuning", tmp_path, "--out", tmp_path, "--epochs", "2", seconds=900, **small)
+    figures = example("fine_tuning", tmp_path, "--out", tmp_path, "--epochs", "2", **small)
     assert all(way["accuracy"] > 0.5 for way in figures.values())
 
 

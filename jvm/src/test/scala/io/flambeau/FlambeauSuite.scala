@@ -7,7 +7,7 @@ import org.apache.spark.sql.{DataFrame, Row, SparkSession}
 import org.scalatest.{BeforeAndAfterAll, BeforeAndAfterEach}
 import org.scalatest.concurrent.Eventually
 import org.scalatest.funsuite.AnyFunSuite
-import org.scalatest.time.{Seconds, Span}
+import org.scalatest.time.{Minutes, Span}
 
 import io.flambeau.bridge.{ArrowAccess, NativeStats}
 import io.flambeau.conf.FlambeauConf
@@ -18,7 +18,8 @@ import io.flambeau.conf.FlambeauConf
  */
 abstract class FlambeauSuite extends AnyFunSuite with BeforeAndAfterAll with BeforeAndAfterEach with Eventually {
 
-  override implicit def patienceConfig: PatienceConfig = PatienceConfig(timeout = Span(10, Seconds))
+  /** How long anything is waited for before it is said to hang; no test asserts how long something takes. */
+  override implicit def patienceConfig: PatienceConfig = PatienceConfig(timeout = Span(2, Minutes))
 
   protected def spark: SparkSession = FlambeauSuite.session
 

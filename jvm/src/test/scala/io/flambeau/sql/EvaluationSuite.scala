@@ -98,7 +98,7 @@ class EvaluationSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
     runner.start()
     eventually(assert(NativeStats.forwards > before + 3))
     sc.cancelJobGroup(group)
-    runner.join(5000)
+    runner.join(patienceConfig.timeout.millisPart)
     assert(!runner.isAlive, "the query went on")
     sc.clearJobGroup()
   }

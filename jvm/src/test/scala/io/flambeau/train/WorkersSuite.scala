@@ -1,7 +1,5 @@
 package io.flambeau.train
 
-import scala.concurrent.duration.DurationInt
-
 import org.apache.spark.scheduler.{SparkListener, SparkListenerStageCompleted}
 import org.apache.spark.sql.functions.{col, lit}
 
@@ -78,7 +76,7 @@ class WorkersSuite extends TrainingSuite with Eventually {
       try {
         val model = classifier.setNumWorkers(workers).fit(rows)
         def number(name: String): Double = seen.get(s"training $name").toString.toDouble
-        eventually(timeout(30.seconds))(assert(seen.size == 5))
+        eventually(assert(seen.size == 5))
         assert(number("epochs") == 10 && number("steps") == 10 * 5 && number("learning rate") == 0.05)
         assert(math.abs(number("loss") - model.summary.history.orderBy("epoch").collect().last.getAs[Double]("trainLoss")) < 1e-9)
         assert(number("samples/s") > 0)
