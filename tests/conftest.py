@@ -44,6 +44,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.flambeau.udf.tiny_features": "tiny",
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.local.dir": str(folder / "local"),
         "spark.ui.enabled": "true",
         "spark.ui.port": str(support.free_port()),
         "spark.ui.showConsoleProgress": "false",

@@ -450,6 +450,24 @@ def test_quantised_models_are_held_to_the_same(tmp_path: Path, make: object) -> 
         ),
         ('{"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": ["a b"]}}', "needs the token 'ab'"),
         ('{"model": {"type": "Unigram", "vocab": [["a", -1.0]], "unk_id": 4}}', "unk_id is 4"),
+        (
+            json.dumps({"model": {"type": "Unigram", "vocab": [["a" * 2_000, -1.0]], "unk_id": 0}}),
+            "longer than 1024 bytes",
+        ),
+        (
+            json.dumps(
+                {
+                    "model": {
+                        "type": "WordPiece",
+                        "vocab": {"a": 0},
+                        "unk_token": "a",
+                        "continuing_subword_prefix": "##",
+                        "max_input_chars_per_word": 100_000,
+                    }
+                }
+            ),
+            "set it to 100",
+        ),
         ('{"version": "2.0", "model": {"type": "BPE", "vocab": {}, "merges": []}}', "version is '2.0'"),
         ('{"normalizer": {"type": "Upper"}, "model": {"type": "BPE", "vocab": {}, "merges": []}}', "normalizer is of"),
     ],

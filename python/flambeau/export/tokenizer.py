@@ -8,6 +8,7 @@ checks below stand alone. They name what the executors' tokenizer library refuse
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from .errors import ExportError
 FILE = "tokenizer.json"
 NO_LIMIT = 1_000_000
 """`model_max_length` at or above this stands for no limit (transformers writes 1e30)."""
+
+WORD_CHARS, PIECE_BYTES = 1_000, 1_024
+"""Bounds of the executors on WordPiece's longest word and Unigram's longest piece: time grows with a power of them."""
 
 KINDS = {
     "model": "BPE WordPiece WordLevel Unigram",
@@ -158,12 +162,18 @@ def _vocabulary(model: Mapping[str, Any]) -> dict[str, int]:
         unknown = model.get("unk_id")
         if unknown is not None and not 0 <= unknown < len(scored):
             raise ValueError(f"unk_id is {unknown}, but there are {len(scored)} tokens")
+        if any(len(token.encode("utf-8", "surrogatepass")) > PIECE_BYTES for token, _ in scored):
+            raise ValueError(f"a piece of its vocabulary is longer than {PIECE_BYTES} bytes")
         return {token: index for index, (token, _) in enumerate(scored)}
     ids = {str(token): _token_id(value) for token, value in model["vocab"].items()}
     if kind in ("WordPiece", "WordLevel"):
         for key in ("unk_token", *(("continuing_subword_prefix", "max_input_chars_per_word") * (kind == "WordPiece"))):
             if key not in model:
                 raise ValueError(f"its {kind} model has no {key}")
+    if kind == "WordPiece" and model["max_input_chars_per_word"] > WORD_CHARS:
+        raise ValueError(
+            f"max_input_chars_per_word is {model['max_input_chars_per_word']}, above {WORD_CHARS}: set it to 100"
+        )
     if kind == "BPE":
         _check_merges(model, ids)
     return ids
@@ -240,12 +250,19 @@ def _special_tokens(post_processor: Mapping[str, Any] | None) -> int:
 
 
 def _load_for_real(content: bytes, refuse: Any) -> None:
-    """Loads the bytes with `tokenizers`, where that is installed."""
+    """Loads the bytes with `tokenizers`, where that is installed, and tokenizes two short texts. A text may be an error, for the
+    vocabulary may lack a token for it; a panic of the library is not, and would come with every row.
+    """
     try:
         from tokenizers import Tokenizer
     except ImportError:
         return
     try:
-        Tokenizer.from_str(content.decode("utf-8"))
-    except Exception as error:
+        tokenizer = Tokenizer.from_str(content.decode("utf-8"))
+        for text in ("", "a"):
+            with contextlib.suppress(Exception):
+                tokenizer.encode(text)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # The library's panics are no Exceptions.
         raise refuse(str(error)) from error
