@@ -51,6 +51,7 @@ class TrainingKeywords(TypedDict, total=False):
     gamma: float
     batchSize: int
     microBatchSize: int | None
+    dropLast: bool
     maxEpochs: int
     patience: int | None
     minDelta: float
@@ -163,6 +164,11 @@ class HasTrainingLoop(HasOptimizer):
         "rows that a worker passes through the program at once, gradients added up over the step; not set: its whole part of a step",
         Int,
     )
+    dropLast: Param[bool] = param(
+        "dropLast",
+        "whether rows that do not fill an epoch's last batch are left out of that epoch, other rows in each",
+        Flag,
+    )
     maxEpochs: Param[int] = param("maxEpochs", "passes over the data at the most", Int)
     patience: Param[int] = param(
         "patience",
@@ -228,6 +234,7 @@ class TrainingParams(HasTrainingLoop, HasLabelCol, HasPredictionCol, HasWeightCo
             "stepEpochs": 10,
             "gamma": 0.1,
             "batchSize": 64,
+            "dropLast": False,
             "maxEpochs": 20,
             "minDelta": 0.0,
             "metric": "loss",

@@ -40,7 +40,7 @@ methods! {
     "evaluate" => { static fn evaluate(session: jlong, input: jlong, output: jlong, schema: jlong, counters: jlong[]) },
     "estimateBytes" => { static fn estimate_bytes(session: jlong, rows: jlong) -> jlong },
     "openFeed" => { static fn open_feed(spec: JString, schema: jlong) -> jlong },
-    "feed" => { static fn feed(handle: jlong, array: jlong) },
+    "feed" => { static fn feed(handle: jlong, array: jlong) -> JString },
     "sealFeed" => { static fn seal_feed(feed: jlong) -> JString },
     "openStore" => { static fn open_store(spec: JString) -> jlong },
     "storePort" => { static fn store_port(store: jlong) -> jlong },

@@ -23,10 +23,11 @@ pub(crate) fn open_feed<'local>(env: &mut Env<'local>, _class: JClass<'local>, s
     Ok(handles::add_feed(Feed::create(spec, fields)?))
 }
 
-pub(crate) fn feed<'local>(_env: &mut Env<'local>, _class: JClass<'local>, feed: jlong, array: jlong) -> Answer<()> {
+/// A JSON array of the rows that were left out.
+pub(crate) fn feed<'local>(env: &mut Env<'local>, _class: JClass<'local>, feed: jlong, array: jlong) -> Answer<JString<'local>> {
     let feed = handles::feed(feed)?;
     let batch = arrow::take_batch(array, feed.columns().clone())?;
-    Ok(feed.add(&batch)?)
+    Ok(env.new_string(serde_json::to_string(&feed.add(&batch)?)?)?)
 }
 
 pub(crate) fn seal_feed<'local>(env: &mut Env<'local>, _class: JClass<'local>, feed: jlong) -> Answer<JString<'local>> {

@@ -57,8 +57,9 @@ macro_rules! integer {
             const NAME: &'static str = $name;
             #[expect(clippy::cast_possible_truncation, reason = "guarded: the value is whole and in i64's range")]
             fn from_f64(value: f64) -> Option<Self> {
+                // 2^53 itself may be what was left of 2^53 + 1.
                 const LIMIT: f64 = 9_007_199_254_740_992.0;
-                (value.fract() == 0.0 && value.abs() <= LIMIT).then(|| value as i64).and_then(Self::from_i64)
+                (value.fract() == 0.0 && value.abs() < LIMIT).then(|| value as i64).and_then(Self::from_i64)
             }
             fn from_i64(value: i64) -> Option<Self> {
                 Self::try_from(value).ok()

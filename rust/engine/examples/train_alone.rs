@@ -42,7 +42,7 @@ fn feed(rows: usize, width: usize, shape: &Value, classes: usize, rank: usize, w
         StructArray::new(fields, columns.into_iter().map(|(_, column)| column).collect(), None)
     };
     let directory = std::env::temp_dir().join(format!("flambeau-train-alone-{}", std::process::id()));
-    let spec: FeedSpec = serde_json::from_value(json!({"directory": directory, "slots": slots, "dense": {"x": shape}})).unwrap();
+    let spec: FeedSpec = serde_json::from_value(json!({"directory": directory, "slots": slots, "dense": {"x": {"shape": shape}}})).unwrap();
     let feed = Feed::create(spec, batch(&own[..1]).fields().clone()).unwrap();
     for chunk in own.chunks(512) {
         feed.add(&batch(chunk)).unwrap();

@@ -1,7 +1,11 @@
 //! Tensors seen as slices: the only place where a tensor's memory is touched directly.
 
 use flambeau_columns::{Element, bf16, f16};
+use flambeau_torch_ext::TorchError;
 use tch::{Device, Kind, TchError, Tensor};
+
+use crate::EngineError;
+use crate::package::Dtype;
 
 /// An element whose tensor kind is known; sealed by being crate-private.
 pub(crate) trait TensorElement: Element {
@@ -28,23 +32,84 @@ pub(crate) fn filled<T: TensorElement, R>(shape: &[i64], write: impl FnOnce(&mut
     Ok((tensor, result))
 }
 
-/// A new f32 CPU tensor of these rows, one after another.
-pub(crate) fn of_rows<'a>(shape: &[i64], rows: impl Iterator<Item = &'a [f32]>) -> Result<Tensor, TchError> {
+/// A new CPU tensor of these rows' bytes, one after another.
+pub(crate) fn of_bytes<'a>(shape: &[i64], kind: Kind, rows: impl Iterator<Item = &'a [u8]>) -> Result<Tensor, TchError> {
     let wrong = || TchError::Kind(format!("rows do not fill a tensor of shape {shape:?}"));
-    let tensor = Tensor::f_empty(shape, (Kind::Float, Device::Cpu))?;
-    let first = tensor.data_ptr().cast::<f32>();
-    let (mut at, len) = (0, tensor.numel());
+    let tensor = Tensor::f_empty(shape, (kind, Device::Cpu))?;
+    let first = tensor.data_ptr().cast::<u8>();
+    let (mut at, len) = (0, tensor.numel() * kind.elt_size_in_bytes());
     for row in rows {
         if row.len() > len - at {
             return Err(wrong());
         }
-        // SAFETY: the fresh contiguous tensor owns `len` f32 at `first`, and `at` is at most `len`.
+        // SAFETY: the fresh contiguous tensor owns `len` bytes at `first`, and `at` is at most `len`.
         let place = unsafe { first.add(at) };
-        // SAFETY: `row.len()` values fit behind `place`, as was checked, and a slice never overlaps a fresh tensor.
+        // SAFETY: `row.len()` bytes fit behind `place`, as was checked, and a slice never overlaps a fresh tensor.
         unsafe { std::ptr::copy_nonoverlapping(row.as_ptr(), place, row.len()) };
         at += row.len();
     }
     if at == len { Ok(tensor) } else { Err(wrong()) }
+}
+
+/// The bytes of a contiguous CPU tensor; `None` for any other.
+pub(crate) fn bytes(tensor: &Tensor) -> Option<&[u8]> {
+    if tensor.device() != Device::Cpu || !tensor.is_contiguous() {
+        return None;
+    }
+    let len = tensor.numel() * tensor.kind().elt_size_in_bytes();
+    if len == 0 {
+        return Some(&[]);
+    }
+    // SAFETY: device and layout were checked, so `len` initialised bytes lie at the pointer; they live as long as the tensor is
+    // borrowed, and nothing writes to it meanwhile.
+    Some(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<u8>().cast_const(), len) })
+}
+
+/// What libtorch calls an element type.
+pub(crate) fn kind_of(dtype: Dtype) -> Kind {
+    match dtype {
+        Dtype::F32 => Kind::Float,
+        Dtype::F64 => Kind::Double,
+        Dtype::F16 => Kind::Half,
+        Dtype::Bf16 => Kind::BFloat16,
+        Dtype::I64 => Kind::Int64,
+        Dtype::I32 => Kind::Int,
+        Dtype::I16 => Kind::Int16,
+        Dtype::I8 => Kind::Int8,
+        Dtype::U8 => Kind::Uint8,
+        Dtype::Bool => Kind::Bool,
+    }
+}
+
+/// Which of the `rows` of a contiguous CPU tensor have a value that is NaN or infinite.
+pub(crate) fn rows_not_finite(tensor: &Tensor, rows: usize) -> Vec<usize> {
+    fn bad<T: TensorElement>(tensor: &Tensor, rows: usize, is_finite: impl Fn(&T) -> bool) -> Vec<usize> {
+        let values = values::<T>(tensor).unwrap_or(&[]);
+        // Without a branch for each value, so that it is done several values at a time.
+        let any = |row: &[T]| row.iter().fold(false, |bad, value| bad | !is_finite(value));
+        let width = (values.len() / rows.max(1)).max(1);
+        values.chunks(width).enumerate().filter(|(_, row)| any(row)).map(|(i, _)| i).collect()
+    }
+    match tensor.kind() {
+        Kind::Float => bad(tensor, rows, |v: &f32| v.is_finite()),
+        Kind::Double => bad(tensor, rows, |v: &f64| v.is_finite()),
+        Kind::Half => bad(tensor, rows, |v: &f16| v.is_finite()),
+        Kind::BFloat16 => bad(tensor, rows, |v: &bf16| v.is_finite()),
+        _ => Vec::new(),
+    }
+}
+
+/// An empty list with room for so many values.
+///
+/// # Errors
+/// There is no memory for them.
+pub(crate) fn room<T>(count: usize, what: &str) -> Result<Vec<T>, EngineError> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(count).map_err(|_| {
+        let bytes = count as u128 * size_of::<T>() as u128;
+        EngineError::torch("training", TorchError::OutOfMemory(format!("there is no memory for {what}: {bytes} bytes")))
+    })?;
+    Ok(list)
 }
 
 /// The elements of a contiguous CPU tensor of kind `T::KIND`; `None` for any other.

@@ -50,6 +50,7 @@ fn unique<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<(), St
 }
 
 fn of_input(input: &Input) -> Result<(), String> {
+    of_shape(&input.shape)?;
     let tables = [
         (InputKind::Image, input.image.is_some(), "image"),
         (InputKind::Text, input.text.is_some(), "text"),
@@ -73,7 +74,14 @@ fn of_input(input: &Input) -> Result<(), String> {
     Ok(())
 }
 
+/// A row's values must be few enough to be counted, and to be asked for.
+fn of_shape(shape: &[usize]) -> Result<(), String> {
+    let values = shape.iter().try_fold(1_usize, |all, n| all.checked_mul(*n)).filter(|n| i32::try_from(*n).is_ok());
+    values.map(drop).ok_or_else(|| format!("the shape is {shape:?}, but a row has less than 2^31 values"))
+}
+
 fn of_output(descriptor: &Descriptor, output: &Output) -> Result<(), String> {
+    of_shape(&output.shape)?;
     if let Some(name) = &output.lengths {
         of_lengths(descriptor, output, name)?;
     }

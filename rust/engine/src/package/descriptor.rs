@@ -87,6 +87,19 @@ pub enum Dtype {
     Bool,
 }
 
+impl Dtype {
+    /// Bytes of one value.
+    #[must_use]
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F64 | Self::I64 => 8,
+            Self::F32 | Self::I32 => 4,
+            Self::F16 | Self::Bf16 | Self::I16 => 2,
+            Self::I8 | Self::U8 | Self::Bool => 1,
+        }
+    }
+}
+
 /// One input of the program.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -25,7 +25,7 @@ use flambeau_columns::ColumnError;
 pub use guard::StopFlag;
 pub(crate) use staged::{Staged, StagedRows};
 
-use crate::package::{Input, InputKind};
+use crate::package::{Dtype, Input, InputKind};
 use crate::{EngineError, Package};
 
 /// Limits that a session sets on what a row may cost.
@@ -63,9 +63,9 @@ impl Preparer {
         })
     }
 
-    /// For rows of f32 of this shape.
-    pub(crate) fn floats(shape: Vec<usize>) -> Self {
-        Self::Tensor(tensor_input::TensorPreparer::new(crate::package::Dtype::F32, shape))
+    /// For rows of numbers of this type and shape.
+    pub(crate) fn numbers(dtype: Dtype, shape: Vec<usize>) -> Self {
+        Self::Tensor(tensor_input::TensorPreparer::new(dtype, shape))
     }
 
     /// How many tensors of the program this input gives.

@@ -21,8 +21,9 @@ impl TensorPreparer {
         Self { dtype, shape }
     }
 
-    pub(crate) fn is_f32(&self) -> bool {
-        self.dtype == Dtype::F32
+    /// What a row becomes.
+    pub(crate) fn row(&self) -> (Dtype, &[usize]) {
+        (self.dtype, &self.shape)
     }
 
     pub(super) fn rank(&self) -> usize {
@@ -30,13 +31,7 @@ impl TensorPreparer {
     }
 
     pub(super) fn row_bytes(&self) -> u64 {
-        let width = match self.dtype {
-            Dtype::F64 | Dtype::I64 => 8,
-            Dtype::F32 | Dtype::I32 => 4,
-            Dtype::F16 | Dtype::Bf16 | Dtype::I16 => 2,
-            Dtype::I8 | Dtype::U8 | Dtype::Bool => 1,
-        };
-        (self.shape.iter().product::<usize>() * width) as u64
+        (self.shape.iter().product::<usize>() * self.dtype.bytes()) as u64
     }
 
     pub(super) fn stage(&self, model: &str, column: &ArrayRef, rows: &[usize]) -> Result<Staged, EngineError> {

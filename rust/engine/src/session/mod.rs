@@ -85,7 +85,7 @@ impl Session {
     pub fn estimate_bytes(&self, rows: u64) -> u64 {
         let inputs: u64 = self.model.preparers.iter().map(crate::prepare::Preparer::row_bytes).sum();
         let outputs: u64 = self.model.package.descriptor.outputs.iter().map(|o| o.row_len() as u64 * 8).sum();
-        rows * (inputs + outputs)
+        rows.saturating_mul(inputs.saturating_add(outputs))
     }
 
     /// Evaluates one batch: one column per requested output, as many rows as `batch`.

@@ -1,5 +1,5 @@
-//! A batch's tensors, from rows of the feed: dense columns by copying rows, all others as inference prepares them (images
-//! decoded and resized, texts tokenized and padded to the longest of the batch, clips decoded).
+//! A batch's tensors, from rows of the feed: dense columns by copying rows, in the dtype that the package declares; all others as
+//! inference prepares them (images decoded and resized, texts tokenized and padded to the longest of the batch, clips decoded).
 //!
 //! Where rows must be decoded, the next batch is made on the decode pool while the step runs ([`Ahead`]). Of a clip that is
 //! longer than the package's window the first window is trained on.
@@ -10,13 +10,13 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use tch::{TchError, Tensor};
 
 use super::augment;
-use super::feed::{Dense, Sealed};
+use super::feed::{Dense, Sealed, try_rows};
 use super::order::Part;
 use super::program::{PICTURE_RANK, Program};
 use super::spec::{AugmentSpec, TrainingSpec};
-use crate::package::InputKind;
+use crate::package::{Dtype, InputKind};
 use crate::prepare::{Limits, Preparer, StagedRows, StopFlag};
-use crate::{EngineError, RowFault, pool};
+use crate::{EngineError, pool};
 
 /// Where a tensor of the program comes from.
 enum Source {
@@ -31,20 +31,21 @@ pub(super) struct Sources {
     sources: Vec<Source>,
     augment: Option<AugmentSpec>,
     seed: u64,
+    limits: Limits,
 }
 
 impl Sources {
     pub(super) fn new(spec: &TrainingSpec, program: &Program, feed: Arc<Sealed>) -> Result<Self, EngineError> {
         let model = program.name.clone();
-        let wanted: Vec<(String, Option<Preparer>, Vec<usize>, bool)> = match (&program.package, &spec.program.head) {
+        let wanted: Vec<(String, Preparer, bool)> = match (&program.package, &spec.program.head) {
             (Some(package), _) => {
                 let one = |input: &crate::package::Input| {
                     let preparer = Preparer::new(package, input)?;
-                    Ok((input.name.clone(), Some(preparer), input.shape.clone(), input.kind == InputKind::Image))
+                    Ok((input.name.clone(), preparer, input.kind == InputKind::Image))
                 };
                 package.descriptor.inputs.iter().map(one).collect::<Result<_, EngineError>>()?
             }
-            (None, Some(head)) => vec![("features".into(), Some(Preparer::floats(vec![head.inputs])), vec![head.inputs], false)],
+            (None, Some(head)) => vec![("features".into(), Preparer::numbers(Dtype::F32, vec![head.inputs]), false)],
             (None, None) => Vec::new(),
         };
         if wanted.len() != spec.inputs.len() {
@@ -52,14 +53,17 @@ impl Sources {
             return Err(EngineError::BadRequest(text));
         }
         let mut sources = Vec::new();
-        for ((input, preparer, shape, is_image), column_name) in wanted.into_iter().zip(&spec.inputs) {
+        for ((input, preparer, is_image), column_name) in wanted.into_iter().zip(&spec.inputs) {
             let (column, data_type) =
                 feed.column(column_name).ok_or_else(|| EngineError::BadRequest(format!("the feed has no column '{column_name}'")))?;
-            let Some(preparer) = preparer else { continue };
-            match feed.dense(column) {
-                Some(dense) if !is_image && matches!(&preparer, Preparer::Tensor(tensor) if tensor.is_f32()) => {
-                    if dense.shape != shape {
-                        let text = format!("input '{input}' of {model} has shape {shape:?}, column '{column_name}' {:?}", dense.shape);
+            match (&preparer, feed.dense(column)) {
+                (Preparer::Tensor(tensor), Some(dense)) => {
+                    let (dtype, shape) = tensor.row();
+                    if (dense.dtype, dense.shape.as_slice()) != (dtype, shape) {
+                        let text = format!(
+                            "input '{input}' of {model} has shape {shape:?} and dtype {dtype:?}, column '{column_name}' {:?} and {:?}",
+                            dense.shape, dense.dtype
+                        );
                         return Err(EngineError::BadRequest(text));
                     }
                     sources.push(Source::Dense(dense));
@@ -72,12 +76,25 @@ impl Sources {
                 }
             }
         }
-        Ok(Self { model, feed, sources, augment: spec.augment, seed: spec.seed })
+        let limits = Limits {
+            max_pixels: spec.max_pixels.unwrap_or(crate::prepare::image::ImageLimits::default().max_pixels),
+            stop: StopFlag::default(),
+        };
+        Ok(Self { model, feed, sources, augment: spec.augment, seed: spec.seed, limits })
     }
 
     /// Whether making a batch is worth a thread of its own.
     pub(super) fn decodes(&self) -> bool {
         self.sources.iter().any(|source| matches!(source, Source::Prepared { .. }))
+    }
+
+    /// Native bytes that a row of a batch costs at the most, as far as it can be known beforehand.
+    pub(super) fn row_bytes(&self) -> u64 {
+        let one = |source: &Source| match source {
+            Source::Dense(dense) => dense.row_bytes() as u64,
+            Source::Prepared { preparer, .. } => preparer.row_bytes(),
+        };
+        self.sources.iter().map(one).sum()
     }
 
     /// The program's tensors for these rows; for training in `epoch`, else for evaluation.
@@ -86,7 +103,7 @@ impl Sources {
         for source in &self.sources {
             staged.push(match source {
                 Source::Dense(dense) => {
-                    let tensor = self.feed.gather(dense, rows);
+                    let tensor = dense.gather(rows);
                     let laid_out = if dense.shape.len() == PICTURE_RANK { tensor.and_then(|t| channels_last(&t)) } else { tensor };
                     StagedRows::Dense(laid_out.map_err(|error| EngineError::torch(&self.model, error))?)
                 }
@@ -109,20 +126,14 @@ impl Sources {
     fn stage(&self, column: usize, input: &str, preparer: &Preparer, rows: &[u32]) -> Result<StagedRows, EngineError> {
         let array = self.feed.take(column, rows)?;
         let all: Vec<usize> = (0..rows.len()).collect();
-        let bad = |position: usize, cause: String| {
-            let id = self.feed.rows.id(rows[position] as usize);
-            let fault = RowFault::Training(format!("row {id}: {cause}; filter such rows out before training"));
-            EngineError::BadInput { row: position, input: input.to_owned(), fault }
-        };
-        if let Some(position) = all.iter().find(|row| preparer.is_null_mark(&array, **row)) {
-            return Err(bad(*position, "an image that Spark's reader could not decode".into()));
+        let (staged, mut faults) = try_rows(&self.model, preparer, &array, &all, &self.limits)?;
+        if faults.is_empty() {
+            return Ok(staged);
         }
-        let limits = Limits { max_pixels: crate::prepare::image::ImageLimits::default().max_pixels, stop: StopFlag::default() };
-        let staged = preparer.stage(&self.model, &array, &all, &limits)?;
-        match staged.faults.into_iter().next() {
-            Some((position, fault)) => Err(bad(position, fault.to_string())),
-            None => Ok(staged.rows),
-        }
+        // The id says where the row came from, which its position in a batch does not.
+        let (position, fault) = faults.remove(0);
+        let row = usize::try_from(self.feed.rows.id(rows[position] as usize)).unwrap_or(usize::MAX);
+        Err(EngineError::BadInput { row, input: input.to_owned(), fault })
     }
 
     fn assemble(&self, rows: &[u32], staged: &[StagedRows]) -> Result<Vec<Tensor>, EngineError> {

@@ -3,8 +3,8 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
-use super::feed::Sealed;
-use super::order::{Order, Part, by_slot};
+use super::feed::{MAX_SLOTS, Sealed};
+use super::order::{Order, Part, Tail, by_slot};
 use super::ranks::Ranks;
 use super::spec::TrainingSpec;
 use crate::EngineError;
@@ -25,11 +25,17 @@ pub(super) struct Deal {
 }
 
 impl Deal {
-    /// Counts rows over all workers: they come here at the same time.
-    pub(super) fn new(feed: &Sealed, ranks: &Ranks, spec: &TrainingSpec, cancelled: &AtomicBool) -> Result<Self, EngineError> {
+    /// Counts rows over all workers: they come here at the same time. `normalises`: whether a program has batch normalisation.
+    pub(super) fn new(
+        feed: &Sealed,
+        ranks: &Ranks,
+        spec: &TrainingSpec,
+        normalises: bool,
+        cancelled: &AtomicBool,
+    ) -> Result<Self, EngineError> {
         let rows = &feed.rows;
-        let slots =
-            if rows.slots.is_some() { feed.slots } else { u32::try_from(spec.batch_rows.min(rows.len()).max(1)).unwrap_or(u32::MAX) };
+        let own_slots = || u32::try_from(spec.batch_rows.min(rows.len()).max(1)).unwrap_or(u32::MAX).min(MAX_SLOTS);
+        let slots = if rows.slots.is_some() { feed.slots } else { own_slots() };
         if rows.slots.is_none() && ranks.world > 1 {
             return Err(EngineError::BadRequest("several workers need the column __slot".into()));
         }
@@ -43,8 +49,17 @@ impl Deal {
         let has_validation = counts.pop().unwrap_or(0.0) > 0.0;
         let counts: Vec<u64> = counts.into_iter().map(|n| n as u64).collect();
         let own_rows = own.iter().map(Vec::len).sum();
-        let order = Order::new(spec.seed, spec.batch_rows, own, &counts);
+        let tail = match (spec.drop_last, normalises) {
+            (true, _) => Tail::Dropped,
+            (_, true) => Tail::Joined,
+            _ => Tail::Kept,
+        };
+        let order = Order::new(spec.seed, spec.batch_rows, tail, own, &counts);
         let (batches, total) = (order.batches(), order.total());
+        if total > 0 && batches == 0 {
+            let text = format!("dropLast leaves no row: there are {total} to train on, batchSize is {}; lower it", spec.batch_rows);
+            return Err(EngineError::BadRequest(text));
+        }
         Ok(Self { order: Mutex::new(order), batches, total, validation, has_validation, own_rows })
     }
 

@@ -12,9 +12,10 @@ use super::program::Program;
 use super::ranks::Ranks;
 use crate::{EngineError, memory};
 
-/// Rows of one forward pass.
+/// Rows of one forward pass at the most, and bytes of their inputs.
 const DENSE_ROWS: usize = 4096;
 const DECODED_ROWS: usize = 32;
+const PASS_BYTES: u64 = 64 << 20;
 
 /// What an evaluation reads.
 pub(super) struct Evaluation<'a> {
@@ -29,7 +30,9 @@ impl Evaluation<'_> {
     /// Loss and metrics over `rows` of every worker; None where they have no weight.
     pub(super) fn run(&self, program: &mut Program, rows: &[u32]) -> Result<Option<Metrics>, EngineError> {
         let mut tally = Tally::new(self.loss.kind, program.outputs, program.has_own_loss());
-        let size = if self.sources.decodes() { DECODED_ROWS } else { DENSE_ROWS };
+        let most = if self.sources.decodes() { DECODED_ROWS } else { DENSE_ROWS };
+        let fitting = usize::try_from(PASS_BYTES / self.sources.row_bytes().max(1)).unwrap_or(most);
+        let size = fitting.clamp(1, most);
         for chunk in rows.chunks(size) {
             if self.cancelled.load(Ordering::Relaxed) {
                 return Err(EngineError::Cancelled);
@@ -52,16 +55,16 @@ impl Evaluation<'_> {
 
     fn count(&self, tally: &mut Tally, program: &Program, output: &Tensor, rows: &[u32]) -> Result<(), EngineError> {
         let dense =
-            output.f_to_kind(Kind::Float).and_then(|t| t.f_contiguous()).map_err(|error| EngineError::torch(&program.name, error))?;
-        let values = memory::values::<f32>(&dense).ok_or_else(|| EngineError::Internal("an output is not dense".into()))?;
+            output.f_to_kind(Kind::Double).and_then(|t| t.f_contiguous()).map_err(|error| EngineError::torch(&program.name, error))?;
+        let values = memory::values::<f64>(&dense).ok_or_else(|| EngineError::Internal("an output is not dense".into()))?;
         let width = values.len() / rows.len().max(1);
         for (output, &row) in values.chunks(width.max(1)).zip(rows) {
             let row = row as usize;
             let weight = self.feed.rows.weights.as_ref().map_or(1.0, |w| w[row]);
             match &self.feed.rows.labels {
                 Labels::Scalars(labels) if self.loss.is_classes() => tally.add_class(output, labels[row] as usize, weight),
-                Labels::Scalars(labels) => tally.add_values(output, &[labels[row] as f32], weight),
-                Labels::Vectors { width, values } => tally.add_values(output, &values[row * width..(row + 1) * width], weight),
+                Labels::Scalars(labels) => tally.add_values(output, &[labels[row]], weight),
+                Labels::Arrays(dense) => tally.add_values(output, &dense.numbers(row).collect::<Vec<_>>(), weight),
             }
         }
         Ok(())
@@ -79,10 +82,10 @@ pub(super) fn weighted_loss(
     let sum = match program.own_loss(output, &target.tensor, autograd) {
         None => loss.sum(output, target),
         Some(losses) => {
-            let losses = losses?.to_kind(Kind::Float);
+            let losses = losses?;
             match &target.weights {
-                None => losses.f_sum(Kind::Float),
-                Some(weights) => losses.f_dot(weights),
+                None => losses.f_sum(if losses.kind() == Kind::Double { Kind::Double } else { Kind::Float }),
+                Some(weights) => losses.f_to_kind(weights.kind()).and_then(|losses| losses.f_dot(weights)),
             }
         }
     };

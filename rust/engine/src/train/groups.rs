@@ -19,12 +19,14 @@ use flambeau_torch_ext::{Optimizer, TorchError, flatten, process};
 use serde::Deserialize;
 use tch::{Kind, TchError, Tensor};
 
+use super::budget;
 use super::feed::{Dense, Feed, Sealed};
 use super::head::{self, activated};
 use super::loss::Loss;
 use super::random::Stream;
 use super::schedule::Schedule;
 use super::spec::{HeadSpec, LossKind, OptimizerSpec, ProgramSpec, ScheduleSpec, TrainingSpec, null_default};
+use crate::package::Dtype;
 use crate::{EngineError, memory};
 
 /// Purpose of the stream of random numbers.
@@ -33,6 +35,8 @@ const PURPOSE: u64 = 5;
 const STACK_VALUES: usize = 16 << 20;
 /// Groups of one stack at the most.
 const STACK_GROUPS: usize = 1024;
+/// Parameters of one stack at the most, but for those of its first group: 64 MB.
+const STACK_PARAMETERS: u128 = 16 << 20;
 
 /// What all groups are trained with; the keys mean what they mean in a [`TrainingSpec`].
 #[derive(Debug, Clone, Deserialize)]
@@ -56,6 +60,8 @@ pub struct GroupsSpec {
     pub batch_rows: Option<usize>,
     pub epochs: usize,
     pub seed: u64,
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
 }
 
 /// One group's rows of the feed.
@@ -88,8 +94,9 @@ pub fn train_groups(feed: &Feed, spec: &GroupsSpec, cancelled: &AtomicBool) -> R
     if spec.class_weights.is_some() && spec.loss != LossKind::CrossEntropy {
         return Err(EngineError::BadRequest("classWeights of groups go with cross-entropy alone".into()));
     }
-    let loss = Loss::new(&training, spec.head.outputs)?;
-    loss.check(&sealed.rows.labels)?;
+    budget::check_head(&spec.head, spec.memory_bytes)?;
+    let loss = Loss::new(&training, spec.head.outputs, Dtype::F32)?;
+    loss.check(&sealed.rows)?;
     let dense = dense_input(&sealed, spec)?;
     let mut trained = Vec::new();
     for stack in stacks(groups_of(&sealed)?, spec) {
@@ -115,6 +122,9 @@ impl GroupsSpec {
             batch_rows: self.batch_rows.unwrap_or(1),
             micro_batch_rows: None,
             epochs: self.epochs,
+            drop_last: false,
+            memory_bytes: self.memory_bytes,
+            max_pixels: None,
             seed: self.seed,
             precision: super::spec::Precision::F32,
             augment: None,
@@ -134,6 +144,9 @@ fn dense_input(feed: &Sealed, spec: &GroupsSpec) -> Result<Dense, EngineError> {
     let name = &spec.input;
     let (column, _) = feed.column(name).ok_or_else(|| EngineError::BadRequest(format!("the feed has no column '{name}'")))?;
     let dense = feed.dense(column).ok_or_else(|| EngineError::BadRequest(format!("column '{name}' must be named dense in the feed")))?;
+    if dense.dtype != Dtype::F32 {
+        return Err(EngineError::BadRequest(format!("the heads take f32, column '{name}' is {:?}", dense.dtype)));
+    }
     if dense.width == spec.head.inputs {
         return Ok(dense);
     }
@@ -164,7 +177,9 @@ fn stacks(groups: Vec<Group>, spec: &GroupsSpec) -> Vec<Vec<Group>> {
         let fits = stacks.last().is_some_and(|stack| {
             let smallest = stack[0].rows.len();
             let values = (stack.len() + 1) * rows * spec.head.inputs;
-            steps(smallest) == steps(rows) && rows <= 2 * smallest && stack.len() < STACK_GROUPS && values <= STACK_VALUES
+            let parameters = (stack.len() as u128 + 1) * budget::parameters(&spec.head);
+            let small = stack.len() < STACK_GROUPS && values <= STACK_VALUES && parameters <= STACK_PARAMETERS;
+            steps(smallest) == steps(rows) && rows <= 2 * smallest && small
         });
         match stacks.last_mut().filter(|_| fits) {
             Some(stack) => stack.push(group),
@@ -289,7 +304,7 @@ impl Stacking<'_> {
             }
         }
         let (groups, inputs) = (rows.len() as i64, self.dense.width as i64);
-        let features = self.feed.gather(self.dense, &places)?.f_view([groups, width as i64, inputs])?;
+        let features = self.dense.gather(&places)?.f_view([groups, width as i64, inputs])?;
         let target = self.loss.target(labels, None, &places)?.tensor;
         let shares = Tensor::f_from_slice(&shares)?.f_view([groups, width as i64])?;
         Ok(Step { features, target, shares, weights })
@@ -340,6 +355,14 @@ impl From<EngineError> for Stop {
 
 fn result(trained: &[Trained]) -> Result<StructArray, EngineError> {
     let item = Arc::new(Field::new("element", DataType::Float32, false));
+    let all: usize = trained.iter().map(|one| one.parameters.len()).sum();
+    if i32::try_from(all).is_err() {
+        let text = format!(
+            "a task's {} heads have {all} parameters, more than 2^31: raise numWorkers, or make hiddenLayers smaller",
+            trained.len()
+        );
+        return Err(EngineError::BadRequest(text));
+    }
     let offsets = OffsetBuffer::from_lengths(trained.iter().map(|one| one.parameters.len()));
     let values = Float32Array::from_iter_values(trained.iter().flat_map(|one| one.parameters.iter().copied()));
     let internal = |error: arrow_schema::ArrowError| EngineError::Internal(error.to_string());

@@ -6,15 +6,16 @@
 
 use tch::{Kind, Reduction, TchError, Tensor};
 
-use super::feed::Labels;
+use super::feed::{Labels, RowColumns};
 use super::spec::{LossKind, TrainingSpec};
-use crate::EngineError;
+use crate::package::Dtype;
+use crate::{EngineError, RowFault};
 
 /// The targets of some rows.
 pub(super) struct Target {
-    /// i64 classes `[n]`, or f32 values of the output's shape `[n, k]`.
+    /// i64 classes `[n]`, or values `[n, k]`, shaped as the label is: f64 for an output of f64, else f32.
     pub(super) tensor: Tensor,
-    /// f32 `[n]`; None: 1 each.
+    /// `[n]` of that type; None: 1 each.
     pub(super) weights: Option<Tensor>,
     /// What the rows' losses are divided by, summed over the rows.
     pub(super) weight_sum: f64,
@@ -28,11 +29,13 @@ pub(super) struct Loss {
     class_tensor: Option<Tensor>,
     smoothing: f64,
     delta: f64,
+    /// Of targets, of rows' losses, and of outputs where they are compared with targets.
+    real: Kind,
 }
 
 impl Loss {
-    /// For a program with `outputs` values a row.
-    pub(super) fn new(spec: &TrainingSpec, outputs: usize) -> Result<Self, EngineError> {
+    /// For a program with `outputs` values a row, of this type.
+    pub(super) fn new(spec: &TrainingSpec, outputs: usize, dtype: Dtype) -> Result<Self, EngineError> {
         let refuse = |text: String| Err(EngineError::BadRequest(text));
         let expected = match spec.loss {
             LossKind::CrossEntropy => outputs,
@@ -48,7 +51,8 @@ impl Loss {
             return refuse("cross-entropy needs at least 2 classes".into());
         }
         let of_classes = spec.class_weights.as_ref().filter(|_| spec.loss == LossKind::CrossEntropy);
-        let class_tensor = of_classes.map(|w| Tensor::from_slice(&w.iter().map(|w| *w as f32).collect::<Vec<_>>()));
+        let real = if dtype == Dtype::F64 { Kind::Double } else { Kind::Float };
+        let class_tensor = of_classes.map(|w| Tensor::from_slice(w).to_kind(real));
         Ok(Self {
             kind: spec.loss,
             outputs,
@@ -56,6 +60,7 @@ impl Loss {
             class_tensor,
             smoothing: spec.label_smoothing,
             delta: spec.huber_delta.unwrap_or(1.0),
+            real,
         })
     }
 
@@ -64,39 +69,40 @@ impl Loss {
         self.kind == LossKind::CrossEntropy
     }
 
-    /// Whether these labels can be learnt with this loss.
-    pub(super) fn check(&self, labels: &Labels) -> Result<(), EngineError> {
+    /// Whether these rows' labels can be learnt with this loss.
+    pub(super) fn check(&self, rows: &RowColumns) -> Result<(), EngineError> {
         let refuse = |text: String| Err(EngineError::BadRequest(text));
         let outputs = self.outputs;
+        let labels = &rows.labels;
         match (self.kind, labels) {
-            (LossKind::CrossEntropy, Labels::Vectors { .. }) => {
-                refuse("cross-entropy takes one class a row, not a vector; use bce for several labels a row".into())
+            (LossKind::CrossEntropy, Labels::Arrays(_)) => {
+                return refuse("cross-entropy takes one class a row, not a vector; use bce for several labels a row".into());
             }
-            (LossKind::CrossEntropy, Labels::Scalars(values)) => {
-                match values.iter().find(|v| v.fract() != 0.0 || **v < 0.0 || **v >= outputs as f64) {
-                    Some(value) => refuse(format!("labels must be whole numbers in 0..{outputs}; there is {value}")),
-                    None => Ok(()),
-                }
+            (LossKind::CrossEntropy, Labels::Scalars(_)) => {
+                let cause = |value| format!("labels must be whole numbers in 0..{outputs}; there is {value}");
+                return blamed(rows, labels.find(|v| v.fract() != 0.0 || v < 0.0 || v >= outputs as f64), cause);
             }
-            (kind, Labels::Scalars(values)) => {
-                if outputs != 1 && !values.is_empty() {
-                    return refuse(format!("the program gives {outputs} values a row, a label is one; use labels of {outputs} values"));
-                }
-                match values.iter().find(|v| kind == LossKind::Bce && !(0.0..=1.0).contains(*v)) {
-                    Some(value) => refuse(format!("labels of bce must be between 0 and 1; there is {value}")),
-                    None => Ok(()),
-                }
+            (_, Labels::Scalars(values)) if outputs != 1 && !values.is_empty() => {
+                return refuse(format!("the program gives {outputs} values a row, a label is one; use labels of {outputs} values"));
             }
-            (kind, Labels::Vectors { width, values }) => {
-                if *width != outputs && !values.is_empty() {
-                    return refuse(format!("labels have {width} values, the program gives {outputs}"));
-                }
-                match values.iter().find(|v| kind == LossKind::Bce && !(0.0..=1.0).contains(*v)) {
-                    Some(value) => refuse(format!("labels of bce must be between 0 and 1; there is {value}")),
-                    None => Ok(()),
-                }
+            (_, Labels::Arrays(dense)) if dense.width != outputs && dense.len() > 0 => {
+                return refuse(format!("labels have {} values, the program gives {outputs}", dense.width));
             }
+            _ => (),
         }
+        let cause = |value| format!("labels of bce must be between 0 and 1; there is {value}");
+        blamed(rows, labels.find(|v| self.kind == LossKind::Bce && !(0.0..=1.0).contains(&v)), cause)
+    }
+
+    /// Whether a loss of the program's own gets these labels as they are: whole numbers (ids) may be too large for f32.
+    pub(super) fn check_own(&self, rows: &RowColumns) -> Result<(), EngineError> {
+        let changed = |v: f64| self.real == Kind::Float && v.fract() == 0.0 && f64::from(v as f32) != v;
+        let cause = |value| {
+            format!(
+                "the label {value} is a whole number that f32 cannot hold, and the program's loss gets labels as f32: give numbers below 2^24, or declare the output as f64"
+            )
+        };
+        blamed(rows, rows.labels.find(changed), cause)
     }
 
     /// The weight of a row's class; 1 where the loss is not of classes, or they have no weights. The loss of each row has it in it.
@@ -127,23 +133,20 @@ impl Loss {
                     weight_sum = weighed.iter().sum();
                     factors = Some(weighed);
                 }
-                let values: Vec<f32> = rows.iter().map(|r| values[*r as usize] as f32).collect();
-                Tensor::f_from_slice(&values)?.f_view([n, 1])?
+                let values: Vec<f64> = rows.iter().map(|r| values[*r as usize]).collect();
+                Tensor::f_from_slice(&values)?.f_to_kind(self.real)?.f_view([n, 1])?
             }
-            Labels::Vectors { width, values } => {
-                let row = |r: &u32| values[*r as usize * width..(*r as usize + 1) * width].iter().copied();
-                Tensor::f_from_slice(&rows.iter().flat_map(row).collect::<Vec<f32>>())?.f_view([n, *width as i64])?
-            }
+            Labels::Arrays(dense) => dense.gather(rows)?.f_to_kind(self.real)?,
         };
-        let weights = factors.map(|f| Tensor::f_from_slice(&f.iter().map(|w| *w as f32).collect::<Vec<_>>())).transpose()?;
+        let weights = factors.map(|f| Tensor::f_from_slice(&f).and_then(|t| t.f_to_kind(self.real))).transpose()?;
         Ok(Target { tensor, weights, weight_sum })
     }
 
     /// The weighted sum of the rows' losses, a scalar with its history. `output`: `[n, k]`, or `[n]` where k is 1.
     pub(super) fn sum(&self, output: &Tensor, target: &Target) -> Result<Tensor, TchError> {
-        let output = output.f_to_kind(Kind::Float)?;
-        let target_tensor = &target.tensor;
-        let output = if self.is_classes() { output } else { output.f_view_as(target_tensor)? };
+        let output = output.f_to_kind(self.real)?;
+        let target_tensor = &flat(&target.tensor)?;
+        let output = if self.is_classes() { output } else { output.f_reshape(target_tensor.size())? };
         match &target.weights {
             None => {
                 let sum = self.apply(&output, target_tensor, Reduction::Sum)?;
@@ -151,7 +154,7 @@ impl Loss {
             }
             Some(weights) => {
                 let each = self.apply(&output, target_tensor, Reduction::None)?;
-                let rows = if self.is_classes() { each } else { each.f_mean_dim([1_i64].as_slice(), false, Kind::Float)? };
+                let rows = if self.is_classes() { each } else { each.f_mean_dim([1_i64].as_slice(), false, self.real)? };
                 rows.f_dot(weights)
             }
         }
@@ -162,7 +165,8 @@ impl Loss {
         if self.is_classes() {
             return self.apply(output, target, Reduction::None);
         }
-        self.apply(&output.f_view_as(target)?, target, Reduction::None)?.f_mean_dim([1_i64].as_slice(), false, Kind::Float)
+        let target = &flat(target)?;
+        self.apply(&output.f_reshape(target.size())?, target, Reduction::None)?.f_mean_dim([1_i64].as_slice(), false, self.real)
     }
 
     fn apply(&self, output: &Tensor, target: &Tensor, reduction: Reduction) -> Result<Tensor, TchError> {
@@ -174,4 +178,16 @@ impl Loss {
             LossKind::Huber => output.f_huber_loss(target, reduction, self.delta),
         }
     }
+}
+
+/// An error of the row with this label, if there is one; the row is named by its id.
+fn blamed(rows: &RowColumns, found: Option<(usize, f64)>, cause: impl Fn(f64) -> String) -> Result<(), EngineError> {
+    let Some((row, value)) = found else { return Ok(()) };
+    let row = usize::try_from(rows.id(row)).unwrap_or(usize::MAX);
+    Err(EngineError::BadInput { row, input: "__label".into(), fault: RowFault::Training(cause(value)) })
+}
+
+/// A row's values in one dimension.
+fn flat(target: &Tensor) -> Result<Tensor, TchError> {
+    if target.dim() > 2 { target.f_flatten(1, -1) } else { Ok(target.shallow_clone()) }
 }

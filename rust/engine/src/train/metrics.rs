@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::ranks::Ranks;
 use super::spec::LossKind;
-use crate::EngineError;
+use crate::{EngineError, memory};
 
 /// What a row is worth, and what it should have been.
 #[derive(Debug, Clone, Copy)]
@@ -78,11 +78,11 @@ impl Tally {
     }
 
     /// A row whose label is a class.
-    pub(super) fn add_class(&mut self, scores: &[f32], class: usize, weight: f64) {
+    pub(super) fn add_class(&mut self, scores: &[f64], class: usize, weight: f64) {
         let best = scores.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0))).map_or(0, |(i, _)| i);
         self.add_decided(best, class, weight);
         if let [negative, positive] = scores {
-            self.scores.push(Score { score: f64::from(positive - negative), positive: class == 1, weight });
+            self.scores.push(Score { score: positive - negative, positive: class == 1, weight });
         }
     }
 
@@ -97,12 +97,12 @@ impl Tally {
     }
 
     /// A row whose label is numbers.
-    pub(super) fn add_values(&mut self, output: &[f32], label: &[f32], weight: f64) {
+    pub(super) fn add_values(&mut self, output: &[f64], label: &[f64], weight: f64) {
         if self.kind == LossKind::Bce {
             if let ([output], [label]) = (output, label) {
                 let positive = *label >= 0.5;
                 self.add_decided(usize::from(*output > 0.0), usize::from(positive), weight);
-                self.scores.push(Score { score: f64::from(*output), positive, weight });
+                self.scores.push(Score { score: *output, positive, weight });
             } else {
                 self.weight += weight;
                 let right = output.iter().zip(label).filter(|(o, l)| (**o > 0.0) == (**l >= 0.5)).count();
@@ -113,7 +113,7 @@ impl Tally {
         self.weight += weight;
         let share = weight / output.len().max(1) as f64;
         for (output, label) in output.iter().zip(label) {
-            let error = f64::from(*output) - f64::from(*label);
+            let error = *output - *label;
             self.squares += share * error * error;
             self.absolutes += share * error.abs();
         }
@@ -173,7 +173,8 @@ fn gathered(own: Vec<Score>, ranks: &Ranks, cancelled: &AtomicBool) -> Result<Ve
     ranks.sum_numbers(&mut counts, PHASE, cancelled)?;
     let before = counts[..ranks.rank].iter().sum::<f64>() as usize;
     let total = counts.iter().sum::<f64>() as usize;
-    let mut all = vec![0.0; total * PARTS];
+    let mut all = memory::room::<f64>(total.saturating_mul(PARTS), "the scores of all validation rows, of which auc is made")?;
+    all.resize(total * PARTS, 0.0);
     for (row, score) in all[before * PARTS..].chunks_mut(PARTS).zip(&own) {
         row.copy_from_slice(&[score.score, f64::from(u8::from(score.positive)), score.weight]);
     }

@@ -3,7 +3,7 @@
 //! - `spec`: what a training is told. `feed`: one worker's rows, in an Arrow IPC file that is mapped into memory.
 //! - `order`: which rows make which batch, in every epoch, whatever the number of workers; `deal`: which are a worker's, and
 //!   which validate. `batch`: a batch's tensors, and those of the next one made ahead on the decode pool where rows must be
-//!   decoded. `augment`: random changes of images.
+//!   decoded. `augment`: random changes of images. `budget`: what is asked of the machine, before it is.
 //! - `program`: what is trained: a `head` made here, or the program of a package. `loss`, `schedule`: as PyTorch's.
 //! - `ranks`: the workers, and sums over all of them. `trainer`: a training; `epoch`: its ends; `stack`: the loop, and
 //!   several heads that step together. `evaluate`, `metrics`: validation rows.
@@ -24,6 +24,7 @@
 
 mod augment;
 mod batch;
+mod budget;
 mod checkpoint;
 mod deal;
 mod epoch;
@@ -45,7 +46,7 @@ mod stack;
 mod steps;
 mod trainer;
 
-pub use feed::{Feed, FeedSpec, FeedSummary};
+pub use feed::{DenseSpec, Feed, FeedSpec, FeedSummary, Skipped, TrialSpec};
 pub use groups::{GroupsSpec, train_groups};
 pub use publish::PublishSpec;
 pub use ranks::{GroupSpec, Ranks, RoundSpec, StoreSpec};

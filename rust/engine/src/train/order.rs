@@ -22,6 +22,18 @@ pub(super) struct Part {
     pub(super) global: usize,
 }
 
+/// What becomes of rows that do not fill an epoch's last batch. The same for any number of workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// They are a batch of their own.
+    Kept,
+    /// They are left out of the epoch, others in each.
+    Dropped,
+    /// Less than half a batch goes to the batch before, if there is one: each worker's part of a short batch could be a single row,
+    /// which batch normalisation cannot learn from.
+    Joined,
+}
+
 /// A worker's row in the global sequence.
 #[derive(Debug, Clone, Copy)]
 struct Place {
@@ -34,6 +46,7 @@ struct Place {
 pub(super) struct Order {
     seed: u64,
     batch_rows: u64,
+    tail: Tail,
     /// Training rows of all workers.
     total: u64,
     /// Own rows of each slot, in the order of their ids; empty for slots of others.
@@ -60,7 +73,7 @@ pub(super) fn by_slot(slots: u32, rows: impl Iterator<Item = (u32, u32, i64)>) -
 
 impl Order {
     /// `slots`: own rows by slot; `counts`: rows of all workers by slot.
-    pub(super) fn new(seed: u64, batch_rows: usize, slots: Vec<Vec<u32>>, counts: &[u64]) -> Self {
+    pub(super) fn new(seed: u64, batch_rows: usize, tail: Tail, slots: Vec<Vec<u32>>, counts: &[u64]) -> Self {
         let mut places = Vec::with_capacity(slots.iter().map(Vec::len).sum());
         let mut active: Vec<u32> = (0..counts.len() as u32).filter(|slot| counts[*slot as usize] > 0).collect();
         let (mut position, mut turn) = (0_u64, 0_u32);
@@ -74,7 +87,7 @@ impl Order {
             turn += 1;
             active.retain(|slot| counts[*slot as usize] > u64::from(turn));
         }
-        Self { seed, batch_rows: batch_rows as u64, total: position, slots, places, epoch: None, shuffled: Vec::new() }
+        Self { seed, batch_rows: batch_rows as u64, tail, total: position, slots, places, epoch: None, shuffled: Vec::new() }
     }
 
     /// Training rows of all workers.
@@ -84,7 +97,13 @@ impl Order {
 
     /// Batches of an epoch.
     pub(super) fn batches(&self) -> usize {
-        usize::try_from(self.total.div_ceil(self.batch_rows)).unwrap_or(usize::MAX)
+        let (whole, rest) = (self.total / self.batch_rows, self.total % self.batch_rows);
+        let own_tail = match self.tail {
+            Tail::Kept => rest > 0,
+            Tail::Dropped => false,
+            Tail::Joined => rest > 0 && (whole == 0 || rest >= self.batch_rows.div_ceil(2)),
+        };
+        usize::try_from(whole + u64::from(own_tail)).unwrap_or(usize::MAX)
     }
 
     /// This worker's part of a batch.
@@ -93,7 +112,8 @@ impl Order {
             self.shuffle(epoch);
         }
         let first = batch as u64 * self.batch_rows;
-        let end = (first + self.batch_rows).min(self.total);
+        let takes_rest = self.tail == Tail::Joined && batch + 1 == self.batches();
+        let end = if takes_rest { self.total } else { first.saturating_add(self.batch_rows).min(self.total) };
         let from = self.places.partition_point(|p| p.position < first);
         let to = self.places.partition_point(|p| p.position < end);
         let own = &self.places[from..to];
@@ -129,7 +149,7 @@ mod tests {
         for rank in 0..workers {
             let own: Vec<u32> = (0..ROWS).rev().filter(|r| r % SLOTS % workers == rank).collect();
             let slots = by_slot(SLOTS, own.iter().enumerate().map(|(i, r)| (i as u32, r % SLOTS, i64::from(*r))));
-            let mut order = Order::new(7, 8, slots, &counts);
+            let mut order = Order::new(7, 8, Tail::Kept, slots, &counts);
             assert_eq!((order.total(), order.batches()), (103, 13));
             all.resize(order.batches(), Vec::new());
             for (batch, ids) in all.iter_mut().enumerate() {
@@ -164,7 +184,28 @@ mod tests {
 
     #[test]
     fn no_rows_make_no_batches() {
-        let order = Order::new(7, 8, vec![Vec::new(); 4], &[0; 4]);
-        assert_eq!((order.total(), order.batches()), (0, 0));
+        for tail in [Tail::Kept, Tail::Dropped, Tail::Joined] {
+            let order = Order::new(7, 8, tail, vec![Vec::new(); 4], &[0; 4]);
+            assert_eq!((order.total(), order.batches()), (0, 0));
+        }
+    }
+
+    /// Rows of each batch of an epoch of so many rows, in batches of 8.
+    fn sizes(rows: u32, tail: Tail) -> Vec<usize> {
+        let slots = by_slot(4, (0..rows).map(|r| (r, r % 4, i64::from(r))));
+        let counts: Vec<u64> = slots.iter().map(|slot| slot.len() as u64).collect();
+        let mut order = Order::new(7, 8, tail, slots, &counts);
+        (0..order.batches()).map(|batch| order.part(0, batch)).map(|part| part.rows.len().max(part.global)).collect()
+    }
+
+    #[test]
+    fn the_rest_is_a_batch_is_left_out_or_joins_the_batch_before() {
+        assert_eq!(sizes(19, Tail::Kept), [8, 8, 3]);
+        assert_eq!(sizes(19, Tail::Dropped), [8, 8]);
+        assert_eq!(sizes(19, Tail::Joined), [8, 11]);
+        assert_eq!(sizes(20, Tail::Joined), [8, 8, 4], "half a batch is enough for one of its own");
+        assert_eq!(sizes(16, Tail::Joined), [8, 8]);
+        assert_eq!(sizes(3, Tail::Joined), [3], "there is none before");
+        assert_eq!(sizes(3, Tail::Dropped), [0; 0]);
     }
 }

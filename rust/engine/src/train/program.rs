@@ -8,10 +8,13 @@ use super::patterns::Patterns;
 use super::random::Stream;
 use super::spec::{Precision, TrainingSpec};
 use crate::EngineError;
-use crate::package::{InputKind, Package};
+use crate::package::{Dtype, InputKind, Package};
 
 /// Purpose of the stream of random numbers.
 const PURPOSE: u64 = 3;
+
+/// What PyTorch's normalisation says of one value a channel.
+const ONE_VALUE: &str = "Expected more than 1 value per channel when training";
 
 /// Dimensions of a row that is laid out with channels last, as convolutions on a CPU want it (measured: 1.3 times the rows/s).
 pub(super) const PICTURE_RANK: usize = 3;
@@ -25,8 +28,9 @@ pub(super) struct Program {
     pub(super) package: Option<Package>,
     /// Which of the package's outputs the loss reads.
     pub(super) output: usize,
-    /// Values of a row of that output.
+    /// Values of a row of that output, and their type.
     pub(super) outputs: usize,
+    pub(super) dtype: Dtype,
     loss_method: Option<String>,
     bf16: bool,
     /// Parameters that change, by name.
@@ -56,8 +60,8 @@ impl Program {
 
     fn bare(name: String, script: Trainable, head: Option<Head>, package: Option<Package>, output: usize, outputs: usize) -> Self {
         let (learning, buffers) = (Vec::new(), Vec::new());
-        let loss_method = None;
-        Self { name, script, head, package, output, outputs, loss_method, bf16: false, learning, buffers, training: None }
+        let (loss_method, dtype) = (None, Dtype::F32);
+        Self { name, script, head, package, output, outputs, dtype, loss_method, bf16: false, learning, buffers, training: None }
     }
 
     fn of_package(package: Package, spec: &TrainingSpec) -> Result<Self, EngineError> {
@@ -84,8 +88,9 @@ impl Program {
         if has_pictures {
             script.channels_last().map_err(|error| EngineError::torch(&name, error))?;
         }
-        let outputs = descriptor.outputs[output].row_len();
-        Ok(Self::bare(name, script, None, Some(package), output, outputs))
+        let (outputs, dtype) = (descriptor.outputs[output].row_len(), descriptor.outputs[output].dtype);
+        let bare = Self::bare(name, script, None, Some(package), output, outputs);
+        Ok(Self { dtype, ..bare })
     }
 
     /// Settles which parameters change. What the file itself has frozen stays so.
@@ -124,7 +129,19 @@ impl Program {
         // in the process at a time.
         let seed = Stream::of(&[noise.seed, PURPOSE, noise.step, rank as u64]).at(u64::from(noise.places.first().copied().unwrap_or(0)));
         tch::manual_seed((seed >> 1) as i64);
-        self.run("forward", inputs, true)
+        match self.run("forward", inputs, true) {
+            // One row has no spread of its own: it is normalised by the running statistics, as in inference.
+            Err(error) if self.normalises() && error.to_string().contains(ONE_VALUE) => {
+                self.mode(false)?;
+                self.run("forward", inputs, true)
+            }
+            done => done,
+        }
+    }
+
+    /// Whether it has batch normalisation, which needs more than one row of a batch in each worker.
+    pub(super) fn normalises(&self) -> bool {
+        self.buffers.iter().any(|(name, _)| name.ends_with("running_mean"))
     }
 
     /// The same in eval mode, without history.

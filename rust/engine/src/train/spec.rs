@@ -41,6 +41,15 @@ pub struct TrainingSpec {
     pub micro_batch_rows: Option<usize>,
     /// Passes over all training rows.
     pub epochs: usize,
+    /// Whether rows that do not fill an epoch's last batch are left out of the epoch. Default false.
+    #[serde(default, deserialize_with = "null_default")]
+    pub drop_last: bool,
+    /// Bytes that the process may have in all, where something beside the machine bounds it. Default: nothing does.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+    /// Pixels of an image at the most. Default: as in inference.
+    #[serde(default)]
+    pub max_pixels: Option<u64>,
     /// Of the order of rows, of a head's first parameters, of dropout and of augmentation.
     pub seed: u64,
     /// Of forward passes; parameters and sums are f32 in any case. Default f32.

@@ -67,7 +67,7 @@ impl Stack {
         for spec in &specs {
             parts.push(Parts::new(feed, spec, parts.first().map(|first| first.sources.clone()))?);
         }
-        let deal = Arc::new(Deal::new(&parts[0].feed, ranks, &specs[0], &cancelled)?);
+        let deal = Arc::new(Deal::new(&parts[0].feed, ranks, &specs[0], false, &cancelled)?);
         let count: usize = parts[0].program.learning.iter().map(|(_, tensor)| tensor.numel()).sum();
         let torch = |error: TchError| EngineError::torch(head::NAME, error);
         let (values, gradients) = room(specs.len(), count + EXTRA).map_err(torch)?;
@@ -211,7 +211,7 @@ fn stackable(specs: &[TrainingSpec]) -> Option<&HeadSpec> {
     let like = |spec: &TrainingSpec| {
         spec.program.head == first.program.head
             && spec.inputs == first.inputs
-            && (spec.loss, spec.batch_rows, spec.seed) == (first.loss, first.batch_rows, first.seed)
+            && (spec.loss, spec.batch_rows, spec.drop_last, spec.seed) == (first.loss, first.batch_rows, first.drop_last, first.seed)
             && (&spec.class_weights, spec.label_smoothing, spec.huber_delta)
                 == (&first.class_weights, first.label_smoothing, first.huber_delta)
     };

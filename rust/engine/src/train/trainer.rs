@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::batch::{self, Ahead, Batch, Sources};
+use super::budget;
 use super::deal::Deal;
 use super::evaluate::weighted_loss;
 use super::feed::{Feed, Sealed};
@@ -118,19 +119,21 @@ impl Parts {
     /// `sources`: those of a training over the same inputs.
     pub(super) fn new(feed: &Feed, spec: &TrainingSpec, sources: Option<Arc<Sources>>) -> Result<Self, EngineError> {
         spec.check()?;
+        if let Some(head) = &spec.program.head {
+            budget::check_head(head, spec.memory_bytes)?;
+        }
         let feed = feed.sealed()?;
         let program = Program::new(spec)?;
         if program.has_own_loss() && spec.class_weights.is_some() {
             return Err(EngineError::BadRequest("classWeights do not go with a loss of the program's own".into()));
         }
-        let loss = Loss::new(spec, program.outputs)?;
-        if !program.has_own_loss() {
-            loss.check(&feed.rows.labels)?;
-        }
+        let loss = Loss::new(spec, program.outputs, program.dtype)?;
+        if program.has_own_loss() { loss.check_own(&feed.rows) } else { loss.check(&feed.rows) }?;
         let sources = match sources {
             Some(sources) => sources,
             None => Arc::new(Sources::new(spec, &program, feed.clone())?),
         };
+        budget::check_batch(spec, &sources, feed.rows.len())?;
         Ok(Self { feed, program, loss, sources })
     }
 }
@@ -162,7 +165,7 @@ impl Trainer {
     pub fn open(feed: &Arc<Feed>, ranks: &Arc<Ranks>, spec: TrainingSpec, cancelled: Arc<AtomicBool>) -> Result<Self, EngineError> {
         process::keep_to_threads();
         let parts = Parts::new(feed, &spec, None)?;
-        let deal = Arc::new(Deal::new(&parts.feed, ranks, &spec, &cancelled)?);
+        let deal = Arc::new(Deal::new(&parts.feed, ranks, &spec, parts.program.normalises(), &cancelled)?);
         Self::over(feed, ranks, spec, cancelled, parts, deal, None)
     }
 

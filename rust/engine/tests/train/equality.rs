@@ -94,7 +94,7 @@ pub fn nested_feed(rows: &Rows, own: &[usize]) -> std::sync::Arc<flambeau_engine
         columns.extend(plain.column_names().into_iter().zip(plain.columns().iter().cloned()).filter(|(name, _)| *name != "x"));
         crate::support::struct_of(columns)
     };
-    let spec = json!({"directory": crate::support::folder("feed"), "slots": crate::support::SLOTS, "dense": {"x": [3, 8, 8]}});
+    let spec = json!({"directory": crate::support::folder("feed"), "slots": crate::support::SLOTS, "dense": {"x": {"shape": [3, 8, 8]}}});
     let spec: FeedSpec = serde_json::from_value(spec).unwrap();
     let feed = Feed::create(spec, batch(&own[..1]).fields().clone()).unwrap();
     for chunk in own.chunks(17) {

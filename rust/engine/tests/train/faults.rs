@@ -119,7 +119,7 @@ fn a_cancelled_trainer_makes_no_step() {
 #[test]
 fn a_loss_that_is_no_number_names_step_rate_and_rows() {
     let mut rows = class_rows(false);
-    rows.x[77] = vec![f32::INFINITY; 6];
+    rows.x[77] = vec![f32::MAX; 6];
     let error = finish(&mut alone(&rows, &head_spec())).unwrap_err();
     assert_eq!(error.kind(), "diverged");
     let text = error.to_string();
@@ -139,7 +139,7 @@ fn a_loss_that_is_no_number_names_step_rate_and_rows() {
 
 fn refused(columns: Vec<(&str, ArrayRef)>) -> (String, Option<usize>, String) {
     let batch = struct_of(columns);
-    let spec: FeedSpec = serde_json::from_value(json!({"directory": folder("feed"), "slots": 4, "dense": {"x": [2]}})).unwrap();
+    let spec: FeedSpec = serde_json::from_value(json!({"directory": folder("feed"), "slots": 4, "dense": {"x": {"shape": [2]}}})).unwrap();
     let feed = Feed::create(spec, batch.fields().clone()).unwrap();
     let error = feed.add(&batch).unwrap_err();
     (error.kind().to_owned(), error.row(), error.to_string())
@@ -158,6 +158,11 @@ fn rows_that_cannot_be_trained_on_are_refused_with_their_position() {
         (vec![("x", sound()), ("__label", numbers(vec![Some(0.0), Some(f64::NAN)]))], "the label is NaN"),
         (vec![("x", lists(vec![Some(vec![Some(1.0), Some(2.0)]), None])), ("__label", fine())], "input 'x': the value is NULL"),
         (vec![("x", lists(vec![Some(vec![Some(1.0), Some(2.0)]), Some(vec![Some(1.0)])])), ("__label", fine())], "has 1 values"),
+        (
+            vec![("x", lists(vec![Some(vec![Some(1.0), Some(2.0)]), Some(vec![Some(1.0), Some(f32::NAN)])])), ("__label", fine())],
+            "is NaN or infinite",
+        ),
+        (vec![("x", lists(vec![Some(vec![Some(1.0), Some(2.0)]), Some(vec![Some(1.0), None])])), ("__label", fine())], "NULL"),
         (vec![("x", sound()), ("__label", fine()), ("__weight", numbers(vec![Some(1.0), Some(-1.0)]))], "a weight must be"),
         (vec![("x", sound()), ("__label", fine()), ("__slot", slots(vec![3, 4]))], "a slot must be in 0..4"),
     ];
@@ -180,8 +185,9 @@ fn specifications_that_do_not_fit_are_refused_before_the_first_step() {
         assert_eq!(error.kind(), "bad_request", "{error}");
         error.to_string()
     };
-    assert!(refused(&|s| s["program"]["head"]["outputs"] = json!(2)).contains("whole numbers in 0..2; there is 2"));
-    assert!(refused(&|s| s["program"]["head"]["inputs"] = json!(7)).contains("has shape [7], column 'x' [6]"));
+    assert!(refused(&|s| s["program"]["head"]["inputs"] = json!(7)).contains("has shape [7] and dtype F32, column 'x' [6] and F32"));
+    assert!(refused(&|s| s["program"]["head"]["hidden"] = json!([2_000_000_000])).contains("hiddenLayers [2000000000] between 6 features"));
+    assert!(refused(&|s| (s["batch_rows"], s["drop_last"]) = (json!(1000), json!(true))).contains("dropLast leaves no row"));
     assert!(refused(&|s| s["inputs"] = json!(["y"])).contains("no column 'y'"));
     assert!(refused(&|s| s["optimizer"] = json!({"name": "sgd", "lr": 0.1, "nesterov": true})).contains("refuses its settings"));
     assert!(refused(&|s| s["class_weights"] = json!([1.0])).contains("classWeights has 1 values; this loss takes 3"));
@@ -192,10 +198,45 @@ fn specifications_that_do_not_fit_are_refused_before_the_first_step() {
 }
 
 #[test]
+fn a_label_that_does_not_fit_names_its_row() {
+    let rows = class_rows(false);
+    let all: Vec<usize> = (0..rows.x.len()).rev().collect();
+    let mut value = head_spec();
+    value["program"]["head"]["outputs"] = json!(2);
+    let error = open(&rows.feed(&all, &rows.dense()), &Arc::new(Ranks::alone()), &value).err().unwrap();
+    assert!(error.to_string().contains("whole numbers in 0..2; there is 2"), "{error}");
+    let row = error.row().unwrap();
+    assert_eq!((error.kind(), rows.labels[row]), ("bad_input", 2.0));
+}
+
+#[test]
+fn a_batch_size_beyond_all_rows_costs_nothing() {
+    let rows = class_rows(false);
+    let all: Vec<usize> = (0..rows.x.len()).collect();
+    let mut value = head_spec();
+    value["batch_rows"] = json!(2_147_483_647);
+    let mut trainer = open(&rows.feed(&all, &rows.dense()), &Arc::new(Ranks::alone()), &value).unwrap();
+    assert_eq!(finish(&mut trainer).unwrap().step, 3, "an epoch is a step");
+    let spec = json!({"directory": folder("feed"), "slots": 2_147_483_647_u32, "dense": rows.dense()});
+    let error = Feed::create(serde_json::from_value(spec).unwrap(), rows.batch(&[]).fields().clone()).err().unwrap();
+    assert!(error.to_string().contains("65536 slots at the most"), "{error}");
+}
+
+#[test]
+fn shapes_beyond_all_memory_are_refused_before_a_row_comes() {
+    let rows = class_rows(false);
+    for shape in [json!([1_u64 << 40, 1_u64 << 40]), json!([1_u64 << 33]), json!([0])] {
+        let spec = json!({"directory": folder("feed"), "slots": 4, "dense": {"x": {"shape": shape}}});
+        let refused = Feed::create(serde_json::from_value(spec).unwrap(), rows.batch(&[]).fields().clone());
+        assert_eq!(refused.err().map(|error| error.kind()), Some("bad_request"));
+    }
+}
+
+#[test]
 fn a_feed_deletes_its_file() {
     let directory = folder("feed");
     let rows = Rows { x: vec![vec![1.0, 2.0]; 3], labels: vec![0.0; 3], ..Rows::default() };
-    let spec: FeedSpec = serde_json::from_value(json!({"directory": directory, "slots": 16, "dense": {"x": [2]}})).unwrap();
+    let spec: FeedSpec = serde_json::from_value(json!({"directory": directory, "slots": 16, "dense": {"x": {"shape": [2]}}})).unwrap();
     let feed = Arc::new(Feed::create(spec, rows.batch(&[]).fields().clone()).unwrap());
     feed.add(&rows.batch(&[0, 1, 2])).unwrap();
     let summary = feed.seal().unwrap();

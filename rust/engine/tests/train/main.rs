@@ -1,6 +1,7 @@
 //! Trainings over real feeds, against Python torch, with several ranks, through checkpoints, faults and packages. No JVM.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod dtypes;
 mod equality;
 mod faults;
 mod groups;
@@ -8,6 +9,8 @@ mod kinds;
 mod packages;
 mod ranks;
 mod resume;
+mod skipping;
 mod stack;
 mod support;
+mod tails;
 mod validation;

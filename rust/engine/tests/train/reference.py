@@ -285,6 +285,81 @@ def save_kind(directory, name, net, table, files=None):
     )
 
 
+class Pick(nn.Module):
+    """The entry of a table that an id beyond 2^24 names."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.table[(x.reshape(-1).double() - 16777216.0).long()]
+
+    @torch.jit.export
+    def rows_loss(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return (output - target[:, 0]).abs()
+
+
+class Seen(nn.Module):
+    """A factor of what it is given, which must be of the type that was declared."""
+
+    def __init__(self, kind: torch.dtype):
+        super().__init__()
+        self.w = nn.Parameter(torch.zeros(1))
+        self.register_buffer("one", torch.ones(1, dtype=kind))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.dtype != self.one.dtype:
+            raise RuntimeError("not the declared type")
+        return self.w * x.float()
+
+
+class Offset(nn.Module):
+    """What it is given, and a parameter that hears of any difference to the label."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.w.double()
+
+
+class NormRows(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(6, 8, bias=False), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x)
+
+
+def save_tensors(directory, name, net, dtype, shape, output="f32", outputs="[]"):
+    """A trainable package of one tensor input, which gives one number a row."""
+    torch.manual_seed(3)
+    folder = directory / name
+    folder.mkdir()
+    torch.jit.script(net).save(str(folder / "model.pt"))
+    sha256 = hashlib.sha256((folder / "model.pt").read_bytes()).hexdigest()
+    (folder / "model.toml").write_text(
+        f'format = 1\nname = "{name}"\nlicense = "MIT"\ntrainable = true\n'
+        f'[[input]]\nname = "x"\nkind = "tensor"\ndtype = "{dtype}"\nshape = {shape}\n'
+        f'[[output]]\nname = "y"\nrole = "other"\nshape = {outputs}\ndtype = "{output}"\n'
+        f'[[variant]]\nfile = "model.pt"\nengine = "torchscript"\nprecision = "f32"\nsha256 = "{sha256}"\n'
+    )
+
+
+def save_dtypes(directory):
+    save_tensors(directory, "pick_i64", Pick(), "i64", "[1]")
+    for dtype in ["i64", "i32", "f64"]:
+        save_tensors(directory, f"pick_{dtype}_scalar", Pick(), dtype, "[]")
+    kinds = {"f16": torch.float16, "bf16": torch.bfloat16, "i16": torch.int16, "i8": torch.int8, "u8": torch.uint8, "bool": torch.bool}
+    for dtype, kind in kinds.items():
+        save_tensors(directory, f"seen_{dtype}", Seen(kind), dtype, "[]")
+    save_tensors(directory, "offset_f64", Offset(), "f64", "[]", output="f64")
+    save_tensors(directory, "norm_rows", NormRows(), "f32", "[6]", outputs="[2]")
+
+
 def tokenizer():
     from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -313,6 +388,7 @@ def main(directory):
     save_net(directory, "image_net", False, "image")
     save_kind(directory, "text_net", TextNet, 'name = "text"\nkind = "text"\n[input.text]\nmax_length = 16\n', {"tokenizer.json": tokenizer()})
     save_kind(directory, "sound_net", SoundNet, 'name = "clip"\nkind = "audio"\n[input.audio]\nsample_rate = 8000\n')
+    save_dtypes(directory)
     result = {"x": X.tolist(), "weights": W.tolist(), "slots": SLOTS, "cases": cases(), "bf16_cases": bf16_cases(), "net": net_case(directory, "net", False, ["stem"]),
               "norm_net": net_case(directory, "norm_net", True, [])}
     (directory / "reference.json").write_text(json.dumps(result))

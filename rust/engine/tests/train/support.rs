@@ -112,7 +112,7 @@ impl Rows {
     }
 
     pub fn dense(&self) -> Value {
-        json!({"x": [self.x.first().map_or(1, Vec::len)]})
+        json!({"x": {"shape": [self.x.first().map_or(1, Vec::len)]}})
     }
 
     /// Rows of a rank, in an order that has nothing to do with their ids.

@@ -1,23 +1,36 @@
 //! The columns of a row beside its inputs: `__label`, `__weight`, `__validation`, `__id`, `__slot`, `__group`.
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int32Type, Int64Type};
-use arrow_array::{Array, ArrayRef, StructArray};
+use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type};
+use arrow_array::{Array, ArrayRef, BooleanArray, StructArray};
 use arrow_schema::{DataType, Fields};
-use flambeau_columns::dense;
 
-use crate::{EngineError, RowFault};
+use super::Dense;
+use crate::EngineError;
+
+/// The column of labels.
+pub(super) const LABEL: &str = "__label";
 
 /// Names that are not inputs.
-pub(super) const RESERVED: [&str; 6] = ["__label", "__weight", "__validation", "__id", "__slot", "__group"];
+pub(super) const RESERVED: [&str; 6] = [LABEL, "__weight", "__validation", "__id", "__slot", "__group"];
 
 /// Labels of all rows.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(in crate::train) enum Labels {
     /// A number each.
     Scalars(Vec<f64>),
-    /// `width` numbers each, row after row.
-    Vectors { width: usize, values: Vec<f32> },
+    /// Several each; in the feed's file.
+    Arrays(Dense),
+}
+
+impl Labels {
+    /// The first row with a label that `wanted` is true for, and that label.
+    pub(in crate::train) fn find(&self, wanted: impl Fn(f64) -> bool) -> Option<(usize, f64)> {
+        match self {
+            Self::Scalars(values) => values.iter().position(|value| wanted(*value)).map(|row| (row, values[row])),
+            Self::Arrays(dense) => dense.find(wanted),
+        }
+    }
 }
 
 /// What stays in memory of every row.
@@ -32,94 +45,114 @@ pub(in crate::train) struct RowColumns {
     pub(in crate::train) ids: Option<Vec<i64>>,
     pub(in crate::train) slots: Option<Vec<u32>>,
     pub(in crate::train) groups: Option<Vec<i64>>,
+    /// Whether labels are among the dense columns, and not here.
+    stores_labels: bool,
+    label_range: Option<(f64, f64)>,
+    count: usize,
 }
+
+/// Takes a bad row, the column and the cause.
+type Note<'a> = &'a mut dyn FnMut(usize, &str, String);
 
 impl RowColumns {
     /// Empty, for batches of these columns.
-    pub(super) fn new(columns: &Fields) -> Result<Self, EngineError> {
+    pub(super) fn new(columns: &Fields, stores_labels: bool, label_range: Option<(f64, f64)>) -> Result<Self, EngineError> {
         let kind = |name: &str| columns.iter().find(|f| f.name() == name).map(|f| f.data_type().clone());
         let expect = |name: &str, wanted: &DataType| match kind(name) {
             Some(actual) if actual != *wanted => Err(EngineError::BadRequest(format!("column {name} is {actual}, expected {wanted}"))),
             other => Ok(other.is_some()),
         };
-        let labels = match kind("__label") {
-            Some(DataType::Float64) => Labels::Scalars(Vec::new()),
-            Some(other) if dense::check_type(&other, 1).is_ok() => Labels::Vectors { width: 0, values: Vec::new() },
-            Some(other) => return Err(EngineError::BadRequest(format!("labels are {other}, expected a double or an array of numbers"))),
+        match kind(LABEL) {
+            Some(DataType::Float64) => (),
+            Some(_) if stores_labels => (),
+            Some(other) => return Err(EngineError::BadRequest(format!("labels are {other}, expected a double, or a dense column"))),
             None => return Err(EngineError::BadRequest("the feed has no column __label".into())),
-        };
+        }
         Ok(Self {
-            labels,
+            labels: Labels::Scalars(Vec::new()),
             weights: expect("__weight", &DataType::Float64)?.then(Vec::new),
             validation: expect("__validation", &DataType::Boolean)?.then(Vec::new),
             ids: expect("__id", &DataType::Int64)?.then(Vec::new),
             slots: expect("__slot", &DataType::Int32)?.then(Vec::new),
             groups: expect("__group", &DataType::Int64)?.then(Vec::new),
+            stores_labels,
+            label_range,
+            count: 0,
         })
     }
 
-    /// Checks and appends a batch's rows; nothing is kept of a batch that fails.
-    pub(super) fn add(&mut self, batch: &StructArray, slots: u32) -> Result<(), EngineError> {
-        let rows = batch.len();
-        let column = |name: &str| batch.column_by_name(name).cloned().ok_or_else(|| EngineError::Internal(format!("no column {name}")));
-        let labels = self.read_labels(&column("__label")?, rows)?;
-        let weights = self.weights.is_some().then(|| read_weights(&column("__weight")?)).transpose()?;
-        let ids = self.ids.is_some().then(|| read_whole(&column("__id")?, "__id")).transpose()?;
-        let groups = self.groups.is_some().then(|| read_whole(&column("__group")?, "__group")).transpose()?;
-        let slots = self.slots.is_some().then(|| read_slots(&column("__slot")?, slots)).transpose()?;
-        if let Some(all) = &mut self.validation {
-            let flags = column("__validation")?;
-            all.extend(flags.as_boolean().iter().map(|flag| flag == Some(true)));
-        }
-        extend(&mut self.weights, weights);
-        extend(&mut self.ids, ids);
-        extend(&mut self.groups, groups);
-        extend(&mut self.slots, slots);
-        match (&mut self.labels, labels) {
-            (Labels::Scalars(all), Labels::Scalars(new)) => all.extend(new),
-            (Labels::Vectors { width, values }, Labels::Vectors { width: new_width, values: new }) => {
-                *width = new_width;
-                values.extend(new);
+    /// Notes rows of a batch that cannot be trained on.
+    pub(super) fn check(&self, batch: &StructArray, slots: u32, note: Note<'_>) -> Result<(), EngineError> {
+        if !self.stores_labels {
+            let labels = column(batch, LABEL)?;
+            let values = labels.as_primitive::<Float64Type>();
+            for row in 0..values.len() {
+                match (values.is_null(row), values.value(row)) {
+                    (true, _) => note(row, LABEL, "the label is NULL".into()),
+                    (_, value) if !value.is_finite() => note(row, LABEL, format!("the label is {value}")),
+                    (_, value) => {
+                        if let Some(cause) = self.out_of_range(value) {
+                            note(row, LABEL, cause);
+                        }
+                    }
+                }
             }
-            _ => return Err(EngineError::Internal("labels changed their type".into())),
+        }
+        if self.weights.is_some() {
+            let weights = column(batch, "__weight")?;
+            let weights = weights.as_primitive::<Float64Type>();
+            let bad = |i: &usize| weights.is_null(*i) || !weights.value(*i).is_finite() || weights.value(*i) < 0.0;
+            (0..weights.len()).filter(bad).for_each(|row| note(row, "__weight", "a weight must be a number of at least 0".into()));
+        }
+        if self.slots.is_some() {
+            let values = column(batch, "__slot")?;
+            let values = values.as_primitive::<Int32Type>();
+            let bad = |i: &usize| values.is_null(*i) || !u32::try_from(values.value(*i)).is_ok_and(|slot| slot < slots);
+            (0..values.len()).filter(bad).for_each(|row| note(row, "__slot", format!("a slot must be in 0..{slots}")));
+        }
+        for (name, _) in [("__id", &self.ids), ("__group", &self.groups)].into_iter().filter(|(_, all)| all.is_some()) {
+            let values = column(batch, name)?;
+            (0..values.len()).filter(|i| values.is_null(*i)).for_each(|row| note(row, name, "the value is NULL".into()));
         }
         Ok(())
     }
 
-    fn read_labels(&self, column: &ArrayRef, rows: usize) -> Result<Labels, EngineError> {
-        if let Some(row) = (0..rows).find(|row| column.is_null(*row)) {
-            return Err(fault(row, "__label", "the label is NULL"));
-        }
-        match &self.labels {
-            Labels::Scalars(_) => {
-                let values = column.as_primitive::<Float64Type>().values();
-                match values.iter().position(|v| !v.is_finite()) {
-                    Some(row) => Err(fault(row, "__label", format!("the label is {}", values[row]))),
-                    None => Ok(Labels::Scalars(values.to_vec())),
-                }
-            }
-            Labels::Vectors { width, .. } => {
-                let width = if *width > 0 || rows == 0 { *width } else { list_len(column) };
-                let mut values = vec![0_f32; rows * width];
-                let all: Vec<usize> = (0..rows).collect();
-                let faults = dense::gather(column, &[width], &all, &mut values);
-                if let Some((row, error)) = faults.into_iter().next() {
-                    return Err(fault(row, "__label", error));
-                }
-                match values.iter().position(|v| !v.is_finite()) {
-                    Some(place) => Err(fault(place / width.max(1), "__label", "the label holds a value that is not finite")),
-                    None => Ok(Labels::Vectors { width, values }),
-                }
-            }
-        }
+    /// Why a label's value cannot be learnt, if it cannot.
+    pub(super) fn out_of_range(&self, value: f64) -> Option<String> {
+        let (low, high) = self.label_range?;
+        (!(low..=high).contains(&value)).then(|| format!("the label is {value}; with this loss labels are from {low} to {high}"))
     }
 
-    /// Bytes that one row costs.
-    pub(in crate::train) fn len(&self) -> usize {
-        match &self.labels {
-            Labels::Scalars(values) => values.len(),
-            Labels::Vectors { width, values } => values.len() / (*width).max(1),
+    /// Appends the rows of a batch that are kept; they were checked.
+    pub(super) fn append(&mut self, batch: &StructArray, kept: &BooleanArray) -> Result<(), EngineError> {
+        if !self.stores_labels
+            && let Labels::Scalars(all) = &mut self.labels
+        {
+            all.extend(values::<Float64Type>(batch, LABEL, kept)?);
         }
+        if let Some(all) = &mut self.weights {
+            all.extend(values::<Float64Type>(batch, "__weight", kept)?);
+        }
+        if let Some(all) = &mut self.ids {
+            all.extend(values::<Int64Type>(batch, "__id", kept)?);
+        }
+        if let Some(all) = &mut self.groups {
+            all.extend(values::<Int64Type>(batch, "__group", kept)?);
+        }
+        if let Some(all) = &mut self.slots {
+            all.extend(values::<Int32Type>(batch, "__slot", kept)?.into_iter().map(|slot| u32::try_from(slot).unwrap_or(0)));
+        }
+        if let Some(all) = &mut self.validation {
+            let flags = column(batch, "__validation")?;
+            all.extend(flags.as_boolean().iter().zip(kept.values()).filter(|(_, kept)| *kept).map(|(flag, _)| flag == Some(true)));
+        }
+        self.count += kept.true_count();
+        Ok(())
+    }
+
+    /// How many rows there are.
+    pub(in crate::train) fn len(&self) -> usize {
+        self.count
     }
 
     /// The row's `__id`, or its position.
@@ -132,45 +165,13 @@ impl RowColumns {
     }
 }
 
-/// Values of the first row.
-fn list_len(column: &ArrayRef) -> usize {
-    match column.data_type() {
-        DataType::List(_) => usize::try_from(column.as_list::<i32>().value_length(0)).unwrap_or(0),
-        DataType::LargeList(_) => usize::try_from(column.as_list::<i64>().value_length(0)).unwrap_or(0),
-        DataType::FixedSizeList(_, n) => usize::try_from(*n).unwrap_or(0),
-        _ => 0,
-    }
+fn column(batch: &StructArray, name: &str) -> Result<ArrayRef, EngineError> {
+    batch.column_by_name(name).cloned().ok_or_else(|| EngineError::Internal(format!("no column {name}")))
 }
 
-fn extend<T>(all: &mut Option<Vec<T>>, new: Option<Vec<T>>) {
-    if let (Some(all), Some(new)) = (all, new) {
-        all.extend(new);
-    }
-}
-
-fn read_weights(column: &ArrayRef) -> Result<Vec<f64>, EngineError> {
-    let weights = column.as_primitive::<Float64Type>();
-    match (0..weights.len()).find(|&i| weights.is_null(i) || !weights.value(i).is_finite() || weights.value(i) < 0.0) {
-        Some(row) => Err(fault(row, "__weight", "a weight must be a number of at least 0")),
-        None => Ok(weights.values().to_vec()),
-    }
-}
-
-fn read_whole(column: &ArrayRef, name: &'static str) -> Result<Vec<i64>, EngineError> {
-    let values = column.as_primitive::<Int64Type>();
-    match (0..values.len()).find(|&i| values.is_null(i)) {
-        Some(row) => Err(fault(row, name, "the value is NULL")),
-        None => Ok(values.values().to_vec()),
-    }
-}
-
-fn read_slots(column: &ArrayRef, slots: u32) -> Result<Vec<u32>, EngineError> {
-    let values = column.as_primitive::<Int32Type>();
-    let slot = |i: usize| if values.is_null(i) { None } else { u32::try_from(values.value(i)).ok().filter(|slot| *slot < slots) };
-    (0..values.len()).map(|i| slot(i).ok_or_else(|| fault(i, "__slot", format!("a slot must be in 0..{slots}")))).collect()
-}
-
-/// An error of one row of the batch just fed.
-pub(super) fn fault(row: usize, input: &str, cause: impl std::fmt::Display) -> EngineError {
-    EngineError::BadInput { row, input: input.to_owned(), fault: RowFault::Training(cause.to_string()) }
+/// The values of the rows that are kept.
+fn values<T: ArrowPrimitiveType>(batch: &StructArray, name: &str, kept: &BooleanArray) -> Result<Vec<T::Native>, EngineError> {
+    let column = column(batch, name)?;
+    let all = column.as_primitive::<T>().values();
+    Ok(all.iter().zip(kept.values()).filter(|(_, kept)| *kept).map(|(value, _)| *value).collect())
 }

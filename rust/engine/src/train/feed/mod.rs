@@ -1,14 +1,17 @@
 //! One worker's rows: written batch by batch to an Arrow IPC file on local disk, then mapped into memory.
 //!
 //! What every step needs of every row is small and stays in memory (label, weight, flags, slot and id: about 34 bytes a row);
-//! the inputs stay in the file, where the operating system keeps what fits of them in memory. Numeric inputs named *dense*
-//! are checked and stored as fixed-size lists of f32, so that a batch of them is a few copies of memory; all others are
-//! stored as they came. A row that cannot be trained on is an error of the call that brings it, with its position there.
+//! the inputs stay in the file, where the operating system keeps what fits of them in memory. Columns of numbers named *dense*
+//! (inputs, and labels that are arrays) are checked by the code that inference uses and stored as the bytes of their tensor's
+//! dtype, so that a batch of them is a few copies of memory; all others are stored as they came. A row that cannot be trained
+//! on is an error of the call that brings it, with its position there, or is left out if the specification says so.
 //!
 //! The file belongs to the feed: it is deleted when the feed goes.
 
 mod columns;
+mod dense;
 mod sealed;
+mod trial;
 mod writing;
 
 use std::collections::BTreeMap;
@@ -21,10 +24,16 @@ use arrow_schema::Fields;
 use serde::{Deserialize, Serialize};
 
 use crate::EngineError;
+use crate::package::Dtype;
 
 pub(super) use columns::{Labels, RowColumns};
-pub(super) use sealed::{Dense, Sealed};
+pub(super) use dense::Dense;
+pub(super) use sealed::Sealed;
+pub(super) use trial::try_rows;
 use writing::Writing;
+
+/// Slots that rows are dealt over at the most: memory goes with them, whatever the batch size.
+pub(super) const MAX_SLOTS: u32 = 1 << 16;
 
 /// Where and how rows are kept.
 #[derive(Debug, Clone, Deserialize)]
@@ -35,9 +44,51 @@ pub struct FeedSpec {
     /// How many slots the column `__slot` counts; 0: there is no such column.
     #[serde(default)]
     pub slots: u32,
-    /// Shapes of a row of the dense inputs, by column.
+    /// The dense columns, and what a row of each becomes.
     #[serde(default)]
-    pub dense: BTreeMap<String, Vec<usize>>,
+    pub dense: BTreeMap<String, DenseSpec>,
+    /// Least and largest label, where labels have bounds.
+    #[serde(default)]
+    pub label_range: Option<(f64, f64)>,
+    /// Whether a row that cannot be trained on is left out, rather than being an error.
+    #[serde(default)]
+    pub skip_invalid: bool,
+    /// By which rows of the other columns are tried when they come, where such rows are left out. Default: they are not tried.
+    #[serde(default)]
+    pub trial: Option<TrialSpec>,
+}
+
+/// A dense column.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DenseSpec {
+    /// Of one row; [] for a number.
+    pub shape: Vec<usize>,
+    /// Of its tensor. Default f32.
+    #[serde(default)]
+    pub dtype: Dtype,
+}
+
+/// Which package reads the columns that are not dense.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrialSpec {
+    /// Its folder.
+    pub package: PathBuf,
+    /// The feed's columns in the order of its inputs.
+    pub inputs: Vec<String>,
+    /// Pixels of an image at the most. Default: as in inference.
+    #[serde(default)]
+    pub max_pixels: Option<u64>,
+}
+
+/// A row that was left out.
+#[derive(Debug, Clone, Serialize)]
+pub struct Skipped {
+    /// Its position in the batch just fed.
+    pub row: usize,
+    /// Why.
+    pub cause: String,
 }
 
 /// What a sealed feed holds. Labels of all rows count; `None` where there are none, or where labels are vectors.
@@ -88,11 +139,11 @@ impl Feed {
         &self.cancelled
     }
 
-    /// Appends rows.
+    /// Appends rows. Gives those that were left out, by their positions.
     ///
     /// # Errors
-    /// A row that cannot be trained on, or a file that cannot be written.
-    pub fn add(&self, batch: &StructArray) -> Result<(), EngineError> {
+    /// A row that cannot be trained on, unless such rows are left out; or a file that cannot be written.
+    pub fn add(&self, batch: &StructArray) -> Result<Vec<Skipped>, EngineError> {
         match &mut *self.lock() {
             State::Writing(writing) => writing.add(batch),
             _ => Err(EngineError::BadRequest("rows were added to a feed that is sealed".into())),

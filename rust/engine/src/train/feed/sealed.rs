@@ -4,47 +4,39 @@
 //! deleted with the feed. Arrays of record batches are views of the mapping.
 
 use std::fs::File;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::Float32Type;
-use arrow_array::{Array, ArrayRef, Float32Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
 use arrow_ipc::reader::{FileDecoder, read_footer_length};
 use arrow_schema::DataType;
 use bytes::Bytes;
-use std::sync::Arc;
-use tch::{TchError, Tensor};
 
+use super::columns::LABEL;
+use super::dense::locate;
 use super::writing::FileGuard;
-use super::{FeedSummary, Labels, RowColumns, broken};
-use crate::{EngineError, memory};
+use super::{Dense, DenseSpec, FeedSummary, Labels, RowColumns, broken};
+use crate::EngineError;
 
-/// Shape of a dense row, by column.
-type Shapes = Vec<(String, Option<Vec<usize>>)>;
-
-/// A dense column: f32 values of all rows, record batch by record batch.
-#[derive(Debug, Clone)]
-pub(in crate::train) struct Dense {
-    pub(in crate::train) shape: Vec<usize>,
-    pub(in crate::train) width: usize,
-    chunks: Vec<Float32Array>,
-}
+/// Columns by name, and what the dense ones hold.
+type Columns = Vec<(String, Option<DenseSpec>)>;
 
 /// See the module.
 pub(in crate::train) struct Sealed {
     pub(in crate::train) rows: RowColumns,
     pub(in crate::train) slots: u32,
-    shapes: Shapes,
+    columns: Columns,
     batches: Vec<RecordBatch>,
     /// First row of each record batch, and the number of rows at the end.
-    starts: Vec<usize>,
+    starts: Arc<Vec<usize>>,
     bytes: u64,
     // Last: the file goes after the arrays that view it.
     _file: FileGuard,
 }
 
 impl Sealed {
-    pub(super) fn open(file: FileGuard, shapes: Shapes, rows: RowColumns, slots: u32) -> Result<Self, EngineError> {
+    pub(super) fn open(file: FileGuard, columns: Columns, rows: RowColumns, slots: u32) -> Result<Self, EngineError> {
         let opened = File::open(&file.0).map_err(broken)?;
         // SAFETY: nobody changes the file while it is mapped: it was made and closed here, and its name is not told.
         let map = unsafe { memmap2::Mmap::map(&opened) }.map_err(broken)?;
@@ -59,7 +51,12 @@ impl Sealed {
         if sum != rows.len() {
             return Err(broken(format!("it has {sum} rows, {} were written", rows.len())));
         }
-        Ok(Self { rows, slots, shapes, batches, starts, bytes, _file: file })
+        let mut sealed = Self { rows, slots, columns, batches, starts: Arc::new(starts), bytes, _file: file };
+        let labels = sealed.columns.iter().position(|(name, _)| name == LABEL).and_then(|index| sealed.dense(index));
+        if let Some(labels) = labels {
+            sealed.rows.labels = Labels::Arrays(labels);
+        }
+        Ok(sealed)
     }
 
     pub(in crate::train) fn summary(&self) -> FeedSummary {
@@ -82,44 +79,22 @@ impl Sealed {
 
     /// The column's index and type.
     pub(in crate::train) fn column(&self, name: &str) -> Option<(usize, DataType)> {
-        let index = self.shapes.iter().position(|(n, _)| n == name)?;
+        let index = self.columns.iter().position(|(n, _)| n == name)?;
         let first = self.batches.first();
         Some((index, first.map_or(DataType::Null, |b| b.column(index).data_type().clone())))
     }
 
     /// The column's values, where it is dense.
     pub(in crate::train) fn dense(&self, index: usize) -> Option<Dense> {
-        let shape = self.shapes.get(index)?.1.clone()?;
-        let chunk = |b: &RecordBatch| {
-            let list = b.column(index).as_fixed_size_list();
-            let width = usize::try_from(list.value_length()).unwrap_or(0);
-            list.values().as_primitive::<Float32Type>().slice(list.offset() * width, list.len() * width)
-        };
-        let chunks = self.batches.iter().map(chunk).collect();
-        Some(Dense { width: shape.iter().product(), shape, chunks })
-    }
-
-    /// Record batch and position of a row.
-    fn locate(&self, row: usize) -> (usize, usize) {
-        let batch = self.starts.partition_point(|start| *start <= row) - 1;
-        (batch, row - self.starts[batch])
-    }
-
-    /// Rows of a dense column, in this order, as one tensor `[rows, shape…]`.
-    pub(in crate::train) fn gather(&self, dense: &Dense, rows: &[u32]) -> Result<Tensor, TchError> {
-        let shape: Vec<i64> = std::iter::once(rows.len()).chain(dense.shape.iter().copied()).map(|n| n as i64).collect();
-        let width = dense.width;
-        let values = rows.iter().map(|&row| {
-            let (batch, position) = self.locate(row as usize);
-            &dense.chunks[batch].values()[position * width..(position + 1) * width]
-        });
-        memory::of_rows(&shape, values)
+        let spec = self.columns.get(index)?.1.clone()?;
+        let chunks = self.batches.iter().map(|b| b.column(index).as_fixed_size_binary().clone()).collect();
+        Some(Dense::new(spec.shape, spec.dtype, chunks, self.starts.clone()))
     }
 
     /// Rows of any column, in this order, as one array.
     pub(in crate::train) fn take(&self, column: usize, rows: &[u32]) -> Result<ArrayRef, EngineError> {
         let arrays: Vec<&dyn Array> = self.batches.iter().map(|b| b.column(column).as_ref()).collect();
-        let places: Vec<(usize, usize)> = rows.iter().map(|&row| self.locate(row as usize)).collect();
+        let places: Vec<(usize, usize)> = rows.iter().map(|&row| locate(&self.starts, row as usize)).collect();
         arrow_select::interleave::interleave(&arrays, &places).map_err(broken)
     }
 }

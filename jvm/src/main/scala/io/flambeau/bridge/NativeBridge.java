@@ -62,12 +62,12 @@ final class NativeBridge {
 
   /**
    * A feed: one worker's rows, written once to an Arrow IPC file in a local folder. {@code specJson}: {@code {"directory",
-   * "slots", "dense": {column: [shape]}}}. Takes the schema. Returns a handle; closing it deletes the file.
+   * "slots", "dense": {column: {"shape", "dtype"}}, "label_range", "skip_invalid", "trial"}}. Takes the schema. Returns a handle; closing it deletes the file.
    */
   static native long openFeed(String specJson, long schemaAddress);
 
-  /** Appends one batch of rows. Takes the input array. */
-  static native void feed(long feed, long arrayAddress);
+  /** Appends one batch of rows. Takes the input array. Returns a JSON array of the rows left out: {@code [{"row", "cause"}]}. */
+  static native String feed(long feed, long arrayAddress);
 
   /**
    * Ends writing and maps the file. Returns {@code {"rows", "validation_rows", "bytes", "label_min", "label_max",

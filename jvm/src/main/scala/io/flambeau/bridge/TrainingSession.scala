@@ -20,17 +20,46 @@ import org.apache.spark.sql.types.StructType
 final case class FeedSummary(
     rows: Long, validationRows: Long, bytes: Long, labelMin: Double, labelMax: Double, labelIntegral: Boolean)
 
+/** What a row of a dense column becomes: a row of a tensor of this shape and element type, as packages name them. */
+final case class DenseColumn(shape: Seq[Int], dtype: String)
+
+/**
+ * How a feed takes rows.
+ *
+ * @param slots
+ *   how many slots `__slot` counts; 0 where there is no such column
+ * @param dense
+ *   columns of numbers, checked as in inference and stored as tensors' rows; a `__label` that is an array is one, of f64
+ * @param labelRange
+ *   least and largest label, where labels have bounds
+ * @param skipInvalid
+ *   whether a row that cannot be trained on is left out rather than an error
+ * @param trial
+ *   folder of the package by which rows of `inputs` that are not dense are tried, where such rows are left out
+ * @param maxPixels
+ *   of a picture at the most
+ */
+final case class FeedOptions(
+    slots: Int, dense: Map[String, DenseColumn], labelRange: Option[(Double, Double)], skipInvalid: Boolean, trial: Option[String],
+    inputs: Seq[String], maxPixels: Option[Long])
+
 /**
  * One worker's rows: each batch crosses by the C Data Interface and is written to an Arrow IPC file in `directory`, which is
  * mapped into memory once sealed and deleted by `close()`. Used by the task thread only.
  */
 final class TrainingFeed private (val handle: AtomicLong, allocator: BufferAllocator) extends AutoCloseable {
 
-  /** Appends the root's rows; its vectors may be reset afterwards. A bad row fails with its position in this root. */
-  def add(rows: VectorSchemaRoot): Unit = CStructs.using(allocator) { structs =>
+  /**
+   * Appends the root's rows; its vectors may be reset afterwards. A bad row fails with its position in this root, or is left out.
+   *
+   * @return
+   *   the positions of rows that were left out, each with its cause
+   */
+  def add(rows: VectorSchemaRoot): Seq[(Int, String)] = CStructs.using(allocator) { structs =>
     val array = structs.array()
     Data.exportVectorSchemaRoot(allocator, rows, null, array)
-    NativeBridge.feed(handle.get, array.memoryAddress)
+    val skipped = Json.read(NativeBridge.feed(handle.get, array.memoryAddress)).elements.asScala
+    skipped.map(one => one.get("row").asInt -> one.get("cause").asText).toSeq
   }
 
   /** Ends writing; trainers can be opened from here on. */
@@ -58,14 +87,15 @@ object TrainingFeed {
    * @param schema
    *   inputs under their own names, `__label` (double, or array of double or float), and where present `__weight` (double),
    *   `__validation` (boolean), `__id` (long), `__slot` (int), `__group` (long)
-   * @param slots
-   *   how many slots `__slot` counts; 0 where there is no such column
-   * @param dense
-   *   shape of a row of each numeric input: such columns are checked and stored as fixed-size f32 lists when they are fed
    */
-  def open(directory: Path, schema: StructType, slots: Int, dense: Map[String, Seq[Int]], allocator: BufferAllocator): TrainingFeed = {
+  def open(directory: Path, schema: StructType, options: FeedOptions, allocator: BufferAllocator): TrainingFeed = {
     NativeLibrary.ensureLoaded()
-    val spec = Json.write(Map[String, Any]("directory" -> directory.toString, "slots" -> slots, "dense" -> dense))
+    val spec = Json.write(Map[String, Any](
+      "directory" -> directory.toString, "slots" -> options.slots,
+      "dense" -> options.dense.map { case (name, column) => name -> Map[String, Any]("shape" -> column.shape, "dtype" -> column.dtype) },
+      "label_range" -> options.labelRange.map { case (low, high) => Seq(low, high) }, "skip_invalid" -> options.skipInvalid,
+      "trial" -> options.trial.map(folder =>
+        Map[String, Any]("package" -> folder, "inputs" -> options.inputs, "max_pixels" -> options.maxPixels))))
     CStructs.using(allocator) { structs =>
       val struct = structs.schema()
       Data.exportSchema(allocator, ArrowAccess.toArrowSchema(schema), null, struct)

@@ -31,13 +31,15 @@ private[ml] final case class GroupHeadOutput(left: Expression, right: Expression
 
   override def prettyName: String = "group_head"
 
-  /** NULL where the features are not as many as the head takes. */
+  /** NULL where the features are not as many as the head takes, or one of them is NaN or infinite. */
   override protected def nullSafeEval(features: Any, parameters: Any): Any = {
     val numbers = parameters.asInstanceOf[ArrayData].toFloatArray()
-    var values = features.asInstanceOf[ArrayData].toFloatArray()
+    val held = features.asInstanceOf[ArrayData]
+    val isWhole = !(0 until held.numElements()).exists(held.isNullAt)
+    var values = if (isWhole) held.toFloatArray() else Array.empty[Float]
     val sizes = values.length +: hidden :+ outputs
     val wanted = sizes.zip(sizes.tail).map { case (in, out) => out * (in + 1) }.sum
-    if (wanted != numbers.length) null
+    if (!isWhole || wanted != numbers.length || values.exists(value => value.isNaN || value.isInfinite)) null
     else {
       var at = 0
       sizes.tail.zipWithIndex.foreach { case (out, layer) =>

@@ -5,7 +5,7 @@ import org.apache.spark.ml.util.{DefaultParamsReadable, Identifiable, MLReader}
 import org.apache.spark.sql.Dataset
 import org.apache.spark.sql.types.StructType
 
-import io.flambeau.train.{FeedColumns, Learning}
+import io.flambeau.train.{FeedColumns, Learning, NativeSpec}
 
 /** What [[GroupedTorchClassifier]] asks and its model keeps. */
 trait GroupedTorchClassifierParams extends GroupedParams with HasClassWeights with HasScoreColumns {
@@ -35,10 +35,12 @@ trait GroupedTorchClassifierParams extends GroupedParams with HasClassWeights wi
 class GroupedTorchClassifier(override val uid: String) extends GroupedTorchTrainer[GroupedTorchClassificationModel] with GroupedTorchClassifierParams {
   def this() = this(Identifiable.randomUID("groupedTorchClassifier"))
 
-  /** A largest label that is no class decides nothing: the task that gets its row refuses it. */
+  /** Labels that are no class decide nothing: the task that gets such a row refuses it, or leaves it out. */
   override private[ml] def learning(dataset: Dataset[_], feed: FeedColumns): Learning = {
     val classes = columnsOf(dataset.schema).classLabels($(labelCol)).count.getOrElse {
-      math.max(2, feed.largestLabel(dataset).fold(0)(largest => math.min(largest, FeedColumns.LargestClass).toInt + 1))
+      val found = feed.largestLabel(dataset).fold(0)(_.toInt + 1)
+      NativeSpec.checkGaps(uid, found, feed.differentLabels(dataset))
+      math.max(2, found)
     }
     Learning.Classes(Some(classes), get(classWeights).map(_.toSeq), balance = false)
   }

@@ -7,7 +7,7 @@ import org.apache.spark.sql.{DataFrame, Dataset}
 import org.apache.spark.sql.catalyst.expressions.Expression
 import org.apache.spark.sql.classic.ColumnConversions.toRichColumn
 import org.apache.spark.sql.functions.{broadcast, col}
-import org.apache.spark.sql.types.StructType
+import org.apache.spark.sql.types.{ArrayType, FloatType, StructType}
 
 /**
  * What the models of many groups share: the table of heads, and each row's values from its own group's head. The table is
@@ -45,12 +45,12 @@ abstract class GroupedTorchModel[M <: GroupedTorchModel[M]] extends Model[M] wit
     transformSchema(dataset.schema)
     val (key, parameters, values, given) = ("__flambeau_group", "__flambeau_parameters", "__flambeau_features", "__flambeau_outputs")
     val heads = models.select(col(ModelStage.quoted($(groupCol))).as(key), col(GroupedTorchModel.Parameters).as(parameters))
-    val fed = dataset.select(col("*"), features(dataset).value.as(values))
+    val fed = dataset.select(col("*"), features(dataset).value.cast(ArrayType(FloatType)).as(values))
     val joined = fed.join(broadcast(heads), fed.col(ModelStage.quoted($(groupCol))) === heads.col(key), "left_outer")
     val head = GroupHeadOutput(
       toRichColumn(joined.col(values)).expr, toRichColumn(joined.col(parameters)).expr, $(hiddenLayers).toSeq, $(activation), outputs)
     val checked: Expression = $(handleInvalid) match {
-      case HasInvalid.Error => Required(head, uid, uid, s"there is no model for its group, or its features are NULL or not as many as those trained on")
+      case HasInvalid.Error => Required(head, uid, uid, s"there is no model for its group, or its features are NULL, NaN or infinite, or not as many as those trained on")
       case _ => head
     }
     val own = dataset.columns.toSeq

@@ -7,7 +7,7 @@ import org.apache.spark.sql.Dataset
 import org.apache.spark.sql.functions.{col, when, xxhash64}
 import org.apache.spark.sql.types.{Metadata, MetadataBuilder, StructType}
 
-import io.flambeau.train.{FeedColumns, GroupJob, Learning}
+import io.flambeau.train.{FeedColumns, FeedLabel, GroupJob, Learning}
 
 /**
  * What the estimators of many small models share: from rows to groups, one job, and a table with a head for each group. Runs
@@ -29,14 +29,14 @@ abstract class GroupedTorchTrainer[M <: GroupedTorchModel[M]] extends Estimator[
   /** Parameters that are set and have no meaning for groups. */
   private[ml] def foreign: Seq[Param[_]] = Seq[Param[_]](
     modelName, validationIndicatorCol, patience, microBatchSize, checkpointDir, checkpointSteps, resumeFrom, logDir, clipNorm, errorCol).filter(isSet(_)) ++
-    Option.when($(dropout) > 0)(dropout) ++ Option.when($(precision) != "f32")(precision) ++ Option.when($(huberDelta) != 1.0)(huberDelta)
+    Option.when($(dropLast))(dropLast) ++ Option.when($(dropout) > 0)(dropout) ++ Option.when($(precision) != "f32")(precision) ++ Option.when($(huberDelta) != 1.0)(huberDelta)
 
   override def fit(dataset: Dataset[_]): M = {
     check(dataset.schema)
     val all = columnsOf(dataset.schema)
     val group = dataset.col(ModelStage.quoted($(groupCol)))
     val feed = FeedColumns(
-      Seq(features(dataset)), all.number(dataset, $(labelCol)), get(weightCol).filter(_.nonEmpty).map(all.number(dataset, _)), None,
+      Seq(features(dataset)), FeedLabel(all.number(dataset, $(labelCol))), get(weightCol).filter(_.nonEmpty).map(all.number(dataset, _)), None,
       Some(when(group.isNotNull, xxhash64(group))))
     val what = learning(dataset, feed)
     val frame = feed.frame(dataset, $(numWorkers), $(numWorkers))

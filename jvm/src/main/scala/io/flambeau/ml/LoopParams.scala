@@ -17,8 +17,13 @@ trait HasTrainingLoop extends Params with HasSeed {
     this, "microBatchSize", "rows that a worker passes through the program at once, gradients added up over the step; not set: its whole part of a step",
     ParamValidators.gt(0))
 
+  /** Whether rows that do not fill an epoch's last batch are left out of that epoch; default false. */
+  final val dropLast: BooleanParam = new BooleanParam(
+    this, "dropLast", "whether rows that do not fill an epoch's last batch are left out of that epoch, other rows in each")
+
   /** Passes over the data at the most; default 20. */
-  final val maxEpochs: IntParam = new IntParam(this, "maxEpochs", "passes over the data at the most", ParamValidators.gt(0))
+  final val maxEpochs: IntParam = new IntParam(
+    this, "maxEpochs", "passes over the data at the most", ParamValidators.inRange(1, HasTrainingLoop.MostEpochs))
 
   /** Epochs without a better metric after which training ends. Not set: it does not end early. Needs `validationIndicatorCol`. */
   final val patience: IntParam = new IntParam(
@@ -43,7 +48,8 @@ trait HasTrainingLoop extends Params with HasSeed {
 
   /** Spark tasks that train together; default 1. */
   final val numWorkers: IntParam = new IntParam(
-    this, "numWorkers", "Spark tasks that train one model together; all must run at the same time", ParamValidators.gt(0))
+    this, "numWorkers", "Spark tasks that train one model together; all must run at the same time",
+    ParamValidators.inRange(1, HasTrainingLoop.MostWorkers))
 
   /** Folder for checkpoints, on any Hadoop file system that all executors see. Not set: none are written. */
   final val checkpointDir: Param[String] = new Param[String](
@@ -75,7 +81,7 @@ trait HasTrainingLoop extends Params with HasSeed {
     this, "peerTimeout", "seconds that a worker waits for another one before it fails", ParamValidators.gt(0))
 
   setDefault(
-    batchSize -> 64, maxEpochs -> 20, minDelta -> 0.0, metric -> "loss", restoreBest -> true, precision -> "f32", numWorkers -> 1,
+    batchSize -> 64, dropLast -> false, maxEpochs -> 20, minDelta -> 0.0, metric -> "loss", restoreBest -> true, precision -> "f32", numWorkers -> 1,
     checkpointEpochs -> 1, keepCheckpoints -> 2, peerTimeout -> 120, seed -> 0L)
 
   def setSeed(value: Long): this.type = set(seed, value)
@@ -83,6 +89,8 @@ trait HasTrainingLoop extends Params with HasSeed {
   def setBatchSize(value: Int): this.type = set(batchSize, value)
   final def getMicroBatchSize: Int = $(microBatchSize)
   def setMicroBatchSize(value: Int): this.type = set(microBatchSize, value)
+  final def getDropLast: Boolean = $(dropLast)
+  def setDropLast(value: Boolean): this.type = set(dropLast, value)
   final def getMaxEpochs: Int = $(maxEpochs)
   def setMaxEpochs(value: Int): this.type = set(maxEpochs, value)
   final def getPatience: Int = $(patience)
@@ -114,6 +122,13 @@ trait HasTrainingLoop extends Params with HasSeed {
 }
 
 object HasTrainingLoop {
+
+  /** The history has a row for each. */
+  private val MostEpochs = 1000000.0
+
+  /** Each has a slot of its own (FeedColumns.MaxSlots). */
+  private val MostWorkers = 65536.0
+
   private[ml] val ClassifierMetrics = Array("loss", "accuracy", "auc", "f1")
   private[ml] val RegressorMetrics = Array("loss", "rmse", "mae")
 }

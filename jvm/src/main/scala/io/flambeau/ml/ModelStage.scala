@@ -27,6 +27,9 @@ trait ModelStage extends Transformer with HasInvalid with DefaultParamsWritable 
   /** Whether the stage is saved together with its model package. */
   private[ml] def carriesPackage: Boolean
 
+  /** Whether a row with NaN or an infinite number is one that the model cannot take. */
+  private[ml] def refusesNotFinite: Boolean = false
+
   /** The parameter that names the model. */
   private[ml] def modelParam: Param[String]
 
@@ -44,10 +47,11 @@ trait ModelStage extends Transformer with HasInvalid with DefaultParamsWritable 
     SessionCheck.require(session, uid)
     val planned = checked(dataset.schema, ModelStage.confOf(session))
     val inputs = planned.columns.zip(planned.ref.spec.inputs).map { case (column, input) =>
-      ModelInputs.adapt(toRichColumn(dataset.col(ModelStage.quoted(column))).expr, input)
+      val adapted = ModelInputs.adapt(toRichColumn(dataset.col(ModelStage.quoted(column))).expr, input)
+      if (refusesNotFinite && FiniteOnly.concerns(adapted.dataType)) FiniteOnly(adapted) else adapted
     }
     val call = ModelCall(inputs, planned.ref, planned.task, tolerant = $(handleInvalid) != HasInvalid.Error)
-    val result = if (call.tolerant) call else Required(call, uid, planned.ref.name, planned.nullReason)
+    val result = if (call.tolerant) call else Required(call, uid, planned.ref.name, nullReason(planned))
     val outputs = planned.outputs.map(o => ExpressionColumn.of(o.value(result)).as(o.column, o.metadata))
     val reason = get(errorCol).map(ExpressionColumn.of(reasonOf(call, planned)).as(_))
     val added = dataset.select(col("*") +: (outputs ++ reason): _*)
@@ -111,8 +115,11 @@ trait ModelStage extends Transformer with HasInvalid with DefaultParamsWritable 
 
   private def reasonOf(call: ModelCall, planned: Evaluation): Expression = {
     val fault = call.copy(task = ModelTask.Error, tolerant = true)
-    If(IsNotNull(call), Literal(null, StringType), Coalesce(Seq(fault, Literal(planned.nullReason))))
+    If(IsNotNull(call), Literal(null, StringType), Coalesce(Seq(fault, Literal(nullReason(planned)))))
   }
+
+  private def nullReason(planned: Evaluation): String =
+    planned.nullReason + (if (refusesNotFinite && planned.ref.spec.inputs.exists(_.kind == "tensor")) ", or has a value that is NaN or infinite" else "")
 }
 
 /** A stage over a model that was there before: the user says whether a saved stage carries a copy of it. */

@@ -3,7 +3,7 @@ package io.flambeau.ml
 import org.apache.spark.ml.attribute.{AttributeGroup, NominalAttribute}
 import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
 import org.apache.spark.sql.catalyst.expressions.{Cast, Expression, GetArrayItem, GetStructField, Literal}
-import org.apache.spark.sql.types.{ArrayType, DoubleType, FloatType, StructType}
+import org.apache.spark.sql.types.{ArrayType, DataType, DoubleType, FloatType, StructType}
 
 import io.flambeau.models.{ModelSpec, OutputSpec}
 import io.flambeau.sql.ModelTask
@@ -30,16 +30,30 @@ private[ml] object Predictions {
   private def predicted(scores: Expression, thresholds: Option[Seq[Double]]): Expression =
     thresholds.fold[Expression](LargestIndex(scores))(LargestOverThreshold(scores, _))
 
-  /** A number, or a vector of several. */
+  /** A number, a vector of several, or arrays of arrays of more than one dimension, as `infer` gives them. */
   def ofNumbers(spec: ModelSpec, output: OutputSpec, prediction: String): Seq[Output] = {
     val value = field(spec, output)
-    val one = output.shape match {
-      case Seq() => Output(prediction, DoubleType, result => Cast(value(result), DoubleType))
-      case Seq(1) => Output(prediction, DoubleType, result => Cast(GetArrayItem(value(result), Literal(0)), DoubleType))
-      case shape => Outputs.numbers(prediction, ArrayType(FloatType, containsNull = false), Outputs.size(shape), asVector = true)(value)
+    val one = (output.shape, dataTypeOf(spec, output)) match {
+      case (Seq(), _) => Output(prediction, DoubleType, result => Cast(value(result), DoubleType))
+      case (Seq(1), _) => Output(prediction, DoubleType, result => Cast(GetArrayItem(value(result), Literal(0)), DoubleType))
+      case (Seq(size), array: ArrayType) if isVector(output, array) => Outputs.numbers(prediction, array, size, asVector = true)(value)
+      case (_, dataType) => Output(prediction, dataType, value)
     }
     Seq(one)
   }
+
+  /** The type of that column. */
+  def numbersType(spec: ModelSpec, output: OutputSpec): DataType = (output.shape, dataTypeOf(spec, output)) match {
+    case (Seq() | Seq(1), _) => DoubleType
+    case (Seq(_), array: ArrayType) if isVector(output, array) => VectorType
+    case (_, dataType) => dataType
+  }
+
+  /** Rows of different lengths are arrays: a vector column has one size. */
+  private def isVector(output: OutputSpec, array: ArrayType): Boolean = output.shape.forall(_ >= 0) && Outputs.isVectorLike(array)
+
+  private def dataTypeOf(spec: ModelSpec, output: OutputSpec): DataType =
+    ModelTask.Infer.dataType(spec).asInstanceOf[StructType](spec.outputs.indexWhere(_.name == output.name)).dataType
 
   private def field(spec: ModelSpec, output: OutputSpec): Expression => Expression = {
     val index = spec.outputs.indexWhere(_.name == output.name)

@@ -53,6 +53,41 @@ private[ml] final case class ToVector(child: Expression) extends UnaryExpression
   override protected def withNewChildInternal(newChild: Expression): ToVector = copy(child = newChild)
 }
 
+/** The same numbers, or NULL where one of them is NaN or infinite: what training refuses gets no prediction either. */
+private[ml] final case class FiniteOnly(child: Expression) extends UnaryExpression with CodegenFallback {
+
+  override def nullable: Boolean = true
+
+  override def nullIntolerant: Boolean = true
+
+  override def dataType: DataType = child.dataType
+
+  override def prettyName: String = "finite_only"
+
+  override protected def nullSafeEval(value: Any): Any = if (isFinite(value, dataType)) value else null
+
+  private def isFinite(value: Any, dataType: DataType): Boolean = (value, dataType) match {
+    case (number: Float, _) => !number.isNaN && !number.isInfinite
+    case (number: Double, _) => !number.isNaN && !number.isInfinite
+    case (array: ArrayData, ArrayType(FloatType, false)) => array.toFloatArray().forall(number => !number.isNaN && !number.isInfinite)
+    case (array: ArrayData, ArrayType(DoubleType, false)) => array.toDoubleArray().forall(number => !number.isNaN && !number.isInfinite)
+    case (array: ArrayData, ArrayType(element, _)) =>
+      (0 until array.numElements()).forall(i => array.isNullAt(i) || isFinite(array.get(i, element), element))
+    case _ => true
+  }
+
+  override protected def withNewChildInternal(newChild: Expression): FiniteOnly = copy(child = newChild)
+}
+
+private[ml] object FiniteOnly {
+
+  /** Whether there can be such a value. */
+  def concerns(dataType: DataType): Boolean = dataType match {
+    case ArrayType(element, _) => concerns(element)
+    case other => other == FloatType || other == DoubleType
+  }
+}
+
 /** The probabilities of all `size` classes in the order of their indices, from what classify gives, as an array of floats. */
 private[ml] final case class InClassOrder(child: Expression, size: Int) extends UnaryExpression with CodegenFallback {
   private val Fields = 3

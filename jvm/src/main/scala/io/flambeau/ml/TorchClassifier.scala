@@ -9,7 +9,7 @@ import org.apache.spark.sql.types.StructType
 
 import io.flambeau.models.ModelRef
 import io.flambeau.sql.ModelTask
-import io.flambeau.train.{FeedColumns, Learning, PackageSpec, Program}
+import io.flambeau.train.{FeedColumns, FeedLabel, Learning, PackageSpec, Program}
 
 /** What [[TorchClassifier]] asks and its model keeps. */
 trait TorchClassifierParams extends TrainingParams with HasFeatures with HasHead with HasClassWeights with HasScoreColumns {
@@ -43,7 +43,7 @@ class TorchClassifier(override val uid: String) extends TorchTrainer[TorchClassi
 
   override private[ml] def feedColumns(dataset: Dataset[_], conf: SQLConf): FeedColumns = {
     val all = columns(dataset.schema)
-    feedOf(dataset, Seq(HeadColumns.input(all, dataset, $(featuresCol), featurizer(conf), skipsInvalid)), all.number(dataset, $(labelCol)))
+    feedOf(dataset, Seq(HeadColumns.input(all, dataset, $(featuresCol), featurizer(conf), skipsInvalid)), FeedLabel(all.number(dataset, $(labelCol))))
   }
 
   override private[ml] def training(schema: StructType, conf: SQLConf): (Program, Learning, PackageSpec) = {

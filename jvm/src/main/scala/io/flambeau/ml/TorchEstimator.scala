@@ -10,7 +10,7 @@ import org.apache.spark.sql.types.{DoubleType, StructField, StructType}
 
 import io.flambeau.models.{ModelRef, OutputSpec}
 import io.flambeau.sql.ModelTask
-import io.flambeau.train.{FeedColumns, Learning, PackageSpec, Program}
+import io.flambeau.train.{FeedColumns, FeedLabel, Learning, PackageSpec, Program}
 
 /** What [[TorchEstimator]] asks and its model keeps. */
 trait TorchEstimatorParams extends TrainingParams with HasProgram with HasAugmentation with HasClassWeights with HasScoreColumns {
@@ -38,7 +38,7 @@ trait TorchEstimatorParams extends TrainingParams with HasProgram with HasAugmen
  * The program is a trainable package, made from a PyTorch module by `flambeau.export.trainable`; its inputs are of any kind.
  * The loss is one by name, or a method of the program (`method:NAME`) that takes its output and the labels and gives each
  * row's loss. With `cross_entropy` labels are classes and the model adds Spark ML's columns of a classifier; with any other
- * loss it adds the output as the prediction.
+ * loss it adds the output as the prediction: a number, a vector, or arrays of arrays as `infer` gives them.
  */
 class TorchEstimator(override val uid: String) extends TorchTrainer[TorchEstimatorModel] with TorchEstimatorParams {
   def this() = this(Identifiable.randomUID("torchEstimator"))
@@ -51,8 +51,12 @@ class TorchEstimator(override val uid: String) extends TorchTrainer[TorchEstimat
     val ref = program(conf)
     val all = columns(schema)
     inputColumns(ref).zipWithIndex.foreach { case (column, index) => all.input(column, ref, index) }
-    outputOf(ref, why => fail(why))
-    if (ofClasses) all.checkNumber($(labelCol)) else all.checkTargets($(labelCol))
+    val output = outputOf(ref, why => fail(why))
+    if (ofClasses) all.checkNumber($(labelCol)) else all.checkTargets($(labelCol), output.shape)
+    if (ofClasses && output.shape.length != 1) {
+      fail(s"cross_entropy takes one score for each class, output '${output.name}' has shape ${output.shape.mkString("[", ", ", "]")}: " +
+        "use a loss of the program's own (method:NAME), or bce")
+    }
     if (ofClasses) thresholdsOf(Outputs.size(outputOf(ref, why => fail(why)).shape), why => fail(why))
     else if (isSet(thresholds)) fail(s"thresholds are of classes: they go with the loss cross_entropy, not with ${$(loss)}")
     if (augmentation.isDefined && !ref.spec.inputs.exists(_.kind == "image")) fail(s"augmentFlip, augmentCrop and augmentColour are for images; '${ref.name}' takes none")
@@ -63,8 +67,13 @@ class TorchEstimator(override val uid: String) extends TorchTrainer[TorchEstimat
     val ref = program(conf)
     val all = columns(dataset.schema)
     val inputs = inputColumns(ref).zipWithIndex.map { case (column, index) => all.input(dataset, column, ref, index) }
-    feedOf(dataset, inputs, if (ofClasses) all.number(dataset, $(labelCol)) else all.targets(dataset, $(labelCol)))
+    val label =
+      if (ofClasses) FeedLabel(all.number(dataset, $(labelCol)))
+      else all.targets(dataset, $(labelCol), outputOf(ref, why => fail(why)).shape)
+    feedOf(dataset, inputs, label.copy(range = Option.when($(loss) == "bce")((0.0, 1.0))))
   }
+
+  override private[ml] def reader(conf: SQLConf): Option[ModelRef] = Some(program(conf)).filter(_.spec.inputs.exists(_.kind != "tensor"))
 
   override private[ml] def training(schema: StructType, conf: SQLConf): (Program, Learning, PackageSpec) = {
     val ref = program(conf)
@@ -85,8 +94,8 @@ class TorchEstimator(override val uid: String) extends TorchTrainer[TorchEstimat
   }
 
   override private[ml] def added(schema: StructType, conf: SQLConf): StructType = {
-    val output = outputOf(program(conf), why => fail(why))
-    val number = if (output.shape.isEmpty || output.shape == Seq(1L)) DoubleType else VectorType
+    val ref = program(conf)
+    val number = Predictions.numbersType(ref.spec, outputOf(ref, why => fail(why)))
     val fields =
       if (ofClasses) Seq($(rawPredictionCol) -> VectorType, $(probabilityCol) -> VectorType, $(predictionCol) -> DoubleType).filter(_._1.nonEmpty)
       else Seq($(predictionCol) -> number)

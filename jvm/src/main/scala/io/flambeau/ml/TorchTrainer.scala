@@ -11,7 +11,8 @@ import org.apache.spark.sql.internal.SQLConf
 import org.apache.spark.sql.types.StructType
 
 import io.flambeau.FlambeauAnalysisException
-import io.flambeau.models.HadoopSettings
+import io.flambeau.conf.FlambeauConf
+import io.flambeau.models.{HadoopSettings, ModelRef}
 import io.flambeau.train._
 
 /** What every estimator asks and its model keeps. */
@@ -38,6 +39,9 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
   /** Parameters that decide which rows are fed, and how. */
   private[ml] def feedParams: Seq[String] = TorchTrainer.FeedParams
 
+  /** The package that reads rows which are no numbers, where training reads such. */
+  private[ml] def reader(conf: SQLConf): Option[ModelRef] = None
+
   /** The model without parameters. */
   private[ml] def newModel(): M
 
@@ -63,6 +67,9 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
 
   /** The label's, the weight's and the validation indicator's columns, checked. */
   private[ml] final def checkShared(schema: StructType): Unit = {
+    if ($(labelCol).startsWith(TorchTrainer.OneVsRestLabel)) {
+      fail("OneVsRest takes Spark's own classifiers only; TorchClassifier and TorchEstimator tell any number of classes apart by themselves, so fit them directly")
+    }
     val all = columns(schema)
     get(weightCol).filter(_.nonEmpty).foreach(all.checkNumber)
     get(validationIndicatorCol).filter(_.nonEmpty).foreach(all.checkFlag)
@@ -74,7 +81,7 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
 
   private[ml] final def hasValidation: Boolean = get(validationIndicatorCol).exists(_.nonEmpty)
 
-  private[ml] final def feedOf(dataset: Dataset[_], inputs: Seq[FeedInput], label: org.apache.spark.sql.Column): FeedColumns = {
+  private[ml] final def feedOf(dataset: Dataset[_], inputs: Seq[FeedInput], label: FeedLabel): FeedColumns = {
     val all = columns(dataset.schema)
     FeedColumns(
       inputs, label, get(weightCol).filter(_.nonEmpty).map(all.number(dataset, _)),
@@ -91,7 +98,7 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
       val rows = first.feedColumns(dataset, conf)
       val frame = rows.frame(dataset, first.getBatchSize, first.getNumWorkers)
       val job = JobSpec(
-        uid, rows.spec(frame, first.getBatchSize, first.skipsInvalid), together.zipWithIndex.map { case ((one, _), run) => one.runSpec(dataset.schema, conf, fitName, run) },
+        uid, rows.spec(frame, first.getBatchSize, first.skipsInvalid, first.reader(conf), Some(FlambeauConf.get(conf, FlambeauConf.ImageMaxPixels))), together.zipWithIndex.map { case ((one, _), run) => one.runSpec(dataset.schema, conf, fitName, run) },
         first.getNumWorkers, first.getPeerTimeout * 1000L, HadoopSettings.of(conf))
       val results = TrainingJob.run(frame, job)
       together.zip(results).map { case ((one, index), result) =>
@@ -123,6 +130,7 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
     "clip_norm" -> get(clipNorm),
     "batch_rows" -> $(batchSize),
     "micro_batch_rows" -> get(microBatchSize),
+    "drop_last" -> $(dropLast),
     "epochs" -> $(maxEpochs),
     "seed" -> ($(seed) & Long.MaxValue),
     "precision" -> $(precision),
@@ -132,6 +140,10 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
 }
 
 private[ml] object TorchTrainer {
+
+  /** How Spark's OneVsRest begins the names of its labels. */
+  private val OneVsRestLabel = "mc2b$"
+
   private val FeedParams = Seq(
     "featuresCol", "labelCol", "weightCol", "validationIndicatorCol", "modelName", "inputMapping", "handleInvalid", "batchSize",
     "numWorkers", "peerTimeout", "groupCol")

@@ -20,6 +20,9 @@ trait TrainedModel extends ModelStage {
 
   override private[ml] def carriesPackage: Boolean = true
 
+  /** As in training. */
+  override private[ml] def refusesNotFinite: Boolean = true
+
   /**
    * Copies the model's package into a new folder, on any Hadoop file system: a model like any other, for
    * `flambeau.register`, `featurize`, `classify`, `infer`.

@@ -9,9 +9,10 @@ import org.apache.spark.sql.internal.SQLConf
 import org.apache.spark.sql.types._
 
 import io.flambeau.DidYouMean
+import io.flambeau.bridge.DenseColumn
 import io.flambeau.models.{ModelRef, ModelStore}
-import io.flambeau.sql.{ModelCall, ModelInputs, ModelTask}
-import io.flambeau.train.FeedInput
+import io.flambeau.sql.{ModelCall, ModelInputs, ModelTask, VectorValues}
+import io.flambeau.train.{FeedInput, FeedLabel}
 
 /*
  * Which columns an estimator takes, and how they reach the workers. Driver only; nothing is computed here. `fail` says, in
@@ -40,19 +41,31 @@ private[ml] final class TrainingColumns(schema: StructType, fail: String => Noth
     case other => fail(s"column '$column' must have numbers, it is ${other.sql}")
   }
 
-  /** What a column of labels, numbers or vectors of them, becomes in the feed. */
-  def targets(dataset: Dataset[_], column: String): Column = {
-    checkTargets(column)
+  /**
+   * What a column of labels, numbers or arrays of them, becomes in the feed.
+   *
+   * @param shape
+   *   of the output that they are compared with, where arrays may be nested as it is
+   */
+  def targets(dataset: Dataset[_], column: String, shape: Seq[Long] = Nil): FeedLabel = {
+    checkTargets(column, shape)
     val expression = expressionOf(dataset, column)
     field(column).dataType match {
-      case VectorType => ExpressionColumn.of(VectorFloats(expression))
-      case ArrayType(_, containsNull) => ExpressionColumn.of(Cast(expression, ArrayType(DoubleType, containsNull)))
-      case _ => number(dataset, column)
+      case VectorType => FeedLabel(ExpressionColumn.of(VectorValues(expression)), Some(Seq(0)))
+      case array: ArrayType =>
+        val declared = if (TrainingColumns.rank(array) > 1) shape.map(_.toInt) else Seq(0)
+        FeedLabel(ExpressionColumn.of(Cast(expression, TrainingColumns.doubles(array))), Some(declared))
+      case _ => FeedLabel(number(dataset, column))
     }
   }
 
-  def checkTargets(column: String): Unit = field(column).dataType match {
-    case VectorType | ArrayType(_: NumericType, _) => ()
+  def checkTargets(column: String, shape: Seq[Long] = Nil): Unit = field(column).dataType match {
+    case VectorType => ()
+    case array: ArrayType if TrainingColumns.holdsNumbers(array) =>
+      val rank = TrainingColumns.rank(array)
+      if (rank > 1 && (rank != shape.length || shape.exists(_ < 0))) {
+        fail(s"column '$column' is ${array.sql}, but the output has shape ${shape.mkString("[", ", ", "]")}: nest labels as the output, or flatten() them")
+      }
     case _ => checkNumber(column)
   }
 
@@ -84,15 +97,15 @@ private[ml] final class TrainingColumns(schema: StructType, fail: String => Noth
     val expression = expressionOf(dataset, column)
     val floats = field(column).dataType match {
       case VectorType => VectorFloats(expression)
-      case ArrayType(FloatType, _) => expression
-      case ArrayType(_, containsNull) => Cast(expression, ArrayType(FloatType, containsNull))
+      case ArrayType(DoubleType | _: DecimalType, containsNull) => Cast(expression, ArrayType(FloatType, containsNull))
+      case _: ArrayType => expression // whole numbers become f32 where inference makes them so
       case other => throw new IllegalStateException(s"checked before: ${other.sql}")
     }
     val size = field(column).dataType match {
       case VectorType => AttributeGroup.fromStructField(field(column)).size
       case _ => -1
     }
-    FeedInput(TrainingColumns.Features, ExpressionColumn.of(floats), Some(Seq(math.max(size, 0))))
+    FeedInput(TrainingColumns.Features, ExpressionColumn.of(floats), Some(DenseColumn(Seq(math.max(size, 0)), "f32")))
   }
 
   def checkFeatures(column: String): Unit = field(column).dataType match {
@@ -107,7 +120,7 @@ private[ml] final class TrainingColumns(schema: StructType, fail: String => Noth
     checkFeaturizer(column, ref)
     val call = ModelCall(Seq(ModelInputs.adapt(expressionOf(dataset, column), ref.spec.inputs.head)), ref, ModelTask.Featurize, tolerant)
     val size = ref.spec.output("features").map(_.shape.product.toInt)
-    FeedInput(TrainingColumns.Features, ExpressionColumn.of(call), Some(size.toSeq))
+    FeedInput(TrainingColumns.Features, ExpressionColumn.of(call), Some(DenseColumn(size.toSeq, "f32")))
   }
 
   def checkFeaturizer(column: String, ref: ModelRef): Unit = {
@@ -121,7 +134,7 @@ private[ml] final class TrainingColumns(schema: StructType, fail: String => Noth
     val declared = ref.spec.inputs(index)
     input(column, ref, index)
     val adapted = ModelInputs.adapt(expressionOf(dataset, column), declared)
-    FeedInput(declared.name, ExpressionColumn.of(adapted), Option.when(declared.kind == "tensor")(declared.shape.map(_.toInt)))
+    FeedInput(declared.name, ExpressionColumn.of(adapted), Option.when(declared.kind == "tensor")(DenseColumn(declared.shape.map(_.toInt), declared.dtype)))
   }
 
   def input(column: String, ref: ModelRef, index: Int): Unit = {
@@ -139,6 +152,23 @@ private[ml] object TrainingColumns {
 
   /** The feed's column of features. */
   val Features = "features"
+
+  /** How deep arrays are nested. */
+  def rank(dataType: DataType): Int = dataType match {
+    case ArrayType(element, _) => 1 + rank(element)
+    case _ => 0
+  }
+
+  def holdsNumbers(dataType: DataType): Boolean = dataType match {
+    case ArrayType(element, _) => holdsNumbers(element)
+    case other => other.isInstanceOf[NumericType]
+  }
+
+  /** The same arrays, of doubles. */
+  private def doubles(dataType: DataType): DataType = dataType match {
+    case ArrayType(element, containsNull) => ArrayType(doubles(element), containsNull)
+    case _ => DoubleType
+  }
 
   def resolve(model: String, conf: SQLConf): ModelRef = ModelStore.resolve(model, conf)
 }

@@ -24,6 +24,9 @@ import io.flambeau.models.{ModelSpec, TensorSpec}
  */
 object ModelInputs {
 
+  /** Digits of a decimal that a LONG holds whatever they are. */
+  private val MaxLongDigits = 18
+
   private val ImageFields: Seq[(String, DataType)] =
     Seq("height" -> IntegerType, "width" -> IntegerType, "nChannels" -> IntegerType, "mode" -> IntegerType, "data" -> BinaryType)
 
@@ -39,6 +42,8 @@ object ModelInputs {
 
   private def adaptType(actual: DataType, input: TensorSpec): DataType = actual match {
     case NullType => naturalType(input)
+    // Ids stay exact: a double holds whole numbers up to 2^53 only.
+    case decimal: DecimalType if decimal.scale == 0 && decimal.precision <= MaxLongDigits && input.dtype.startsWith("i") => LongType
     case _: DecimalType => DoubleType
     case ArrayType(element, containsNull) if input.kind == "tensor" =>
       ArrayType(adaptType(element, input.copy(shape = input.shape.drop(1))), containsNull)
@@ -104,7 +109,7 @@ object ModelInputs {
 }
 
 /** The values of a Spark ML vector, dense or sparse, as an array of doubles. */
-private[sql] final case class VectorValues(child: Expression) extends UnaryExpression with CodegenFallback {
+private[flambeau] final case class VectorValues(child: Expression) extends UnaryExpression with CodegenFallback {
   private val Dense = 1
 
   override def nullable: Boolean = child.nullable

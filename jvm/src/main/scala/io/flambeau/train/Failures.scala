@@ -14,7 +14,12 @@ private[train] object Failures {
   /** Whether trying again is in vain, so that the failure goes to the driver as a value. */
   def isLasting(cause: NativeException): Boolean = Lasting(cause.kind)
 
-  def translated(owner: String, rank: Int, world: Int, cause: NativeException): FlambeauException = {
+  def translated(owner: String, rank: Int, world: Int, cause: NativeException): FlambeauException =
+    // Once rows are in the feed, a row is named by its id.
+    if (cause.kind == "bad_input" && cause.row >= 0) RowFeeder.refusal(owner, cause.row, cause.getMessage, "")
+    else ofWorker(owner, rank, world, cause)
+
+  private def ofWorker(owner: String, rank: Int, world: Int, cause: NativeException): FlambeauException = {
     val (condition, advice) = cause.kind match {
       case "diverged" =>
         ("FLAMBEAU_DIVERGED", "Scaling the features or warmupSteps help too. An id is the row's partition, times 2^33, plus its position there.")

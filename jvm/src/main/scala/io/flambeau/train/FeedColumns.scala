@@ -1,16 +1,31 @@
 package io.flambeau.train
 
 import org.apache.spark.sql.{classic, Column, DataFrame, Dataset}
-import org.apache.spark.sql.functions.{col, hash, lit, max, monotonically_increasing_id, pmod, shiftright}
+import org.apache.spark.sql.functions.{col, countDistinct, floor, hash, lit, max, monotonically_increasing_id, pmod, shiftright}
 import org.apache.spark.sql.types.{ArrayType, DataType, StructField, StructType, UserDefinedType}
+
+import io.flambeau.bridge.DenseColumn
+import io.flambeau.models.ModelRef
 
 /**
  * An input of what is trained.
  *
- * @param shape
- *   of a row, for numbers; 0 in it: learned from the first row
+ * @param dense
+ *   what a row becomes, for numbers; 0 in its shape: learned from the first rows
  */
-private[flambeau] final case class FeedInput(name: String, value: Column, shape: Option[Seq[Int]])
+private[flambeau] final case class FeedInput(name: String, value: Column, dense: Option[DenseColumn])
+
+/**
+ * The labels.
+ *
+ * @param value
+ *   a double, or an array of doubles, nested by shape
+ * @param shape
+ *   of an array; 0 in it: learned from the first rows
+ * @param range
+ *   least and largest label, where the loss sets bounds
+ */
+private[flambeau] final case class FeedLabel(value: Column, shape: Option[Seq[Int]] = None, range: Option[(Double, Double)] = None)
 
 /**
  * From a dataset to the rows that workers get. Driver only; nothing runs here.
@@ -18,40 +33,50 @@ private[flambeau] final case class FeedInput(name: String, value: Column, shape:
  * A row's `__id` is its partition and position in the dataset as it comes; its slot among the `batchRows` of a batch follows
  * from the id, and its worker from the slot. So the composition of batches depends on the dataset and the batch size, not on
  * how many workers there are (rust/engine/src/train tells how batches are dealt from slots).
- *
- * @param label
- *   a double, or an array of doubles
  */
 private[flambeau] final case class FeedColumns(
-    inputs: Seq[FeedInput], label: Column, weight: Option[Column], validation: Option[Column], group: Option[Column]) {
+    inputs: Seq[FeedInput], label: FeedLabel, weight: Option[Column], validation: Option[Column], group: Option[Column]) {
 
   /** The dataset's rows, spread over the workers. What models in front compute (features) is computed before they are. */
   def frame(dataset: Dataset[_], batchRows: Int, workers: Int): DataFrame = {
+    val slots = FeedColumns.slots(batchRows)
     val identified = dataset.select(named :+ monotonically_increasing_id().as(FeedColumns.Id): _*)
     val id = col(FeedColumns.Id)
     val position = id.bitwiseAND(lit((1L << FeedColumns.PositionBits) - 1))
     val partition = shiftright(id, FeedColumns.PositionBits)
-    val spread = if (group.isDefined) pmod(hash(col(FeedColumns.Group)), lit(batchRows)) else pmod(position + hash(partition), lit(batchRows.toLong))
+    val spread = if (group.isDefined) pmod(hash(col(FeedColumns.Group)), lit(slots)) else pmod(position + hash(partition), lit(slots.toLong))
     val slotted = identified.withColumn(FeedColumns.Slot, spread.cast("int"))
     slotted.repartitionById(workers, pmod(col(FeedColumns.Slot), lit(workers)).cast("int"))
   }
 
-  /** The largest label of the rows that have all their values; None without such rows. Reads the dataset. */
+  /** The largest label that can be a class, of the rows that have all their values; None without such rows. Reads the dataset. */
   def largestLabel(dataset: Dataset[_]): Option[Double] = {
-    val largest = dataset.select(named: _*).na.drop().agg(max(col(FeedColumns.Label))).head()
+    val largest = classLabels(dataset).agg(max(col(FeedColumns.Label))).head()
     Option.when(!largest.isNullAt(0))(largest.getDouble(0))
   }
 
-  private def named: Seq[Column] = inputs.map(i => i.value.as(i.name)) ++ Seq(label.as(FeedColumns.Label)) ++
+  /** How many different labels there are among these. Reads the dataset. */
+  def differentLabels(dataset: Dataset[_]): Long = classLabels(dataset).agg(countDistinct(col(FeedColumns.Label))).head().getLong(0)
+
+  private def classLabels(dataset: Dataset[_]): DataFrame = {
+    val value = col(FeedColumns.Label)
+    dataset.select(named: _*).na.drop().where(value >= 0 && value <= FeedColumns.LargestClass && value === floor(value))
+  }
+
+  private def named: Seq[Column] = inputs.map(i => i.value.as(i.name)) ++ Seq(label.value.as(FeedColumns.Label)) ++
     weight.map(_.as(FeedColumns.Weight)) ++ validation.map(_.as(FeedColumns.Validation)) ++ group.map(_.as(FeedColumns.Group))
 
   /** What the workers need to know of these rows. */
-  def spec(frame: DataFrame, batchRows: Int, skipInvalid: Boolean): FeedSpec = FeedSpec(
+  def spec(frame: DataFrame, batchRows: Int, skipInvalid: Boolean, reader: Option[ModelRef] = None, maxPixels: Option[Long] = None): FeedSpec = FeedSpec(
     StructType(frame.schema.map(f => StructField(f.name, FeedColumns.storage(f.dataType), nullable = false))),
     inputs.map(_.name),
-    inputs.collect { case FeedInput(name, _, Some(shape)) => name -> shape }.toMap,
-    batchRows,
-    skipInvalid)
+    inputs.collect { case FeedInput(name, _, Some(dense)) => name -> dense }.toMap ++
+      label.shape.map(shape => FeedColumns.Label -> DenseColumn(shape, "f64")),
+    FeedColumns.slots(batchRows),
+    label.range,
+    skipInvalid,
+    reader,
+    maxPixels)
 }
 
 private[flambeau] object FeedColumns {
@@ -61,6 +86,11 @@ private[flambeau] object FeedColumns {
   val Group = "__group"
   val Id = "__id"
   val Slot = "__slot"
+
+  /** Slots at the most, whatever the batch size: every worker keeps something of each. The native side has the same bound. */
+  val MaxSlots: Int = 1 << 16
+
+  private def slots(batchRows: Int): Int = math.min(batchRows, MaxSlots)
 
   /** Labels of classes end here. */
   val LargestClass = 1e6

@@ -2,13 +2,15 @@ package io.flambeau.train
 
 import java.nio.file.{Files, Paths}
 
+import org.apache.arrow.memory.BufferAllocator
 import org.apache.spark.TaskContext
+import org.apache.spark.internal.Logging
 import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.execution.SQLExecution
 
 import io.flambeau.FlambeauException
-import io.flambeau.bridge.{ArrowAccess, GroupHead, GroupHeads, NativeException, Releases, Unpacker}
+import io.flambeau.bridge.{ArrowAccess, GroupHead, GroupHeads, NativeException, Releases, TrainingFeed, Unpacker}
 
 /**
  * Many small heads in one Spark job: each task gets all rows of its groups and trains their heads in one native call. Tasks
@@ -37,7 +39,7 @@ private[flambeau] object GroupJob {
 
 /** One task. It owns what [[Worker]] owns, without group and trainer, and releases it in the same way. */
 private[train] final class GroupWorker(owner: String, spec: FeedSpec, learning: Learning, settings: Map[String, Any], head: Map[String, Any])
-    extends Serializable {
+    extends Serializable with Logging {
 
   def run(task: TaskContext, rows: Iterator[InternalRow]): Either[Failure, Seq[GroupHead]] = {
     val releases = new Releases
@@ -55,17 +57,24 @@ private[train] final class GroupWorker(owner: String, spec: FeedSpec, learning: 
     val scratch = releases.own(Files.createTempDirectory(Paths.get(SparkAccess.localDirectory()), "flambeau-training-"))(Unpacker.deleteFolder)
     val allocator = releases.own(
       ArrowAccess.rootAllocator().newChildAllocator(s"flambeau $owner, task ${task.taskAttemptId()}", 0, Long.MaxValue))(_.close())
-    val feeder = releases.own(new RowFeeder(task, owner, spec, learning.isInstanceOf[Learning.Classes], rows, allocator))(_.close())
-    val features = feeder.begin().features
+    val feeder = releases.own(new RowFeeder(task, owner, spec, learning, rows, allocator))(_.close())
+    val begun = feeder.begin()
     if (feeder.isEmpty) Right(Nil)
     else {
-      val feed = releases.own(feeder.open(scratch, features))(_.close())
-      val (outputs, weights) = NativeSpec.outputsOf(owner, learning, feeder.feedAll(feed))
+      val feed = releases.own(feeder.open(scratch, begun))(_.close())
+      val facts = feeder.feedAll(feed).copy(featureSizes = begun.featureSizes, targetSizes = begun.targetSizes)
       feed.seal()
-      val watch = releases.own(new KillWatch(task))(_.close())
-      val native = settings ++ Map[String, Any](
-        "head" -> (head ++ Map("inputs" -> features, "outputs" -> outputs)), "input" -> spec.inputs.head, "class_weights" -> weights)
-      Right(watch.over(() => feed.cancel())(GroupHeads.train(feed, native, allocator)))
+      if (facts.skipped > 0) logWarning(s"$owner: ${facts.skippedText}")
+      if (facts.rows == 0) Right(Nil) else Right(heads(task, feed, facts, allocator, releases))
     }
+  }
+
+  private def heads(task: TaskContext, feed: TrainingFeed, facts: Facts, allocator: BufferAllocator, releases: Releases): Seq[GroupHead] = {
+    val (outputs, weights) = NativeSpec.outputsOf(owner, learning, facts)
+    val watch = releases.own(new KillWatch(task))(_.close())
+    val native = settings ++ Map[String, Any](
+      "head" -> (head ++ Map("inputs" -> facts.features, "outputs" -> outputs)), "input" -> spec.inputs.head, "class_weights" -> weights,
+      "memory_bytes" -> MemoryLimit.ofExecutor())
+    watch.over(() => feed.cancel())(GroupHeads.train(feed, native, allocator))
   }
 }

@@ -30,40 +30,69 @@ private[flambeau] final case class ClassCount(rows: Long, weight: Double) {
 }
 
 /**
+ * How long the arrays of some rows are: rows by length. Most decide; the others are rows that cannot be trained on.
+ */
+private[flambeau] final case class Sizes(votes: Map[Int, Long]) {
+
+  /** The length that most rows have, the larger one of equals; 0 where no row was seen. */
+  def most: Int = votes.toSeq.sortBy { case (length, rows) => (rows, length) }.lastOption.fold(0)(_._1)
+
+  def +(other: Sizes): Sizes = Sizes((votes.keySet ++ other.votes.keySet).map(n => n -> (votes.getOrElse(n, 0L) + other.votes.getOrElse(n, 0L))).toMap)
+}
+
+private[flambeau] object Sizes {
+  val none: Sizes = Sizes(Map.empty)
+  def of(length: Int): Sizes = Sizes(Map(length -> 1L))
+}
+
+/**
  * What one worker, or all together, know of the data.
  *
- * @param features
- *   numbers in a row's features; 0: no row seen
- * @param targets
- *   numbers in a row's label: 1, or those of a vector
+ * @param featureSizes
+ *   numbers in a row's features
+ * @param targetSizes
+ *   numbers in a row's label: 1, or those of an array
  * @param rows
  *   for training
  * @param validationRows
  *   for validation
  * @param skipped
- *   left out since something of them is NULL
+ *   left out since they cannot be trained on
+ * @param firstSkipped
+ *   which one of these is, and why
  * @param classes
  *   of the rows for training; the label of a validation row alone has count 0
  */
 private[flambeau] final case class Facts(
-    features: Int,
-    targets: Int,
+    featureSizes: Sizes,
+    targetSizes: Sizes,
     rows: Long,
     validationRows: Long,
     skipped: Long,
     classes: Map[Int, ClassCount],
-    failure: Option[Failure]) {
+    failure: Option[Failure],
+    firstSkipped: Option[String] = None) {
+
+  /** Numbers in a row's features; 0: no row seen. */
+  def features: Int = featureSizes.most
+
+  /** Numbers in a row's label. */
+  def targets: Int = targetSizes.most
+
+  /** What the log says of rows that were left out. */
+  def skippedText: String = s"handleInvalid left $skipped of ${rows + validationRows + skipped} rows out${firstSkipped.fold("")(", for example " + _)}"
 
   def merge(other: Facts): Facts = Facts(
-    math.max(features, other.features), math.max(targets, other.targets), rows + other.rows, validationRows + other.validationRows,
+    featureSizes + other.featureSizes, targetSizes + other.targetSizes, rows + other.rows, validationRows + other.validationRows,
     skipped + other.skipped,
     (classes.keySet ++ other.classes.keySet).map { c =>
       c -> (classes.getOrElse(c, Facts.NoRows) + other.classes.getOrElse(c, Facts.NoRows))
     }.toMap,
-    failure.orElse(other.failure))
+    failure.orElse(other.failure), firstSkipped.orElse(other.firstSkipped))
 
   def json: String = Json.write(Map[String, Any](
-    "features" -> features, "targets" -> targets, "rows" -> rows, "validation" -> validationRows, "skipped" -> skipped,
+    "features" -> featureSizes.votes.toSeq.map { case (n, rows) => Seq[Any](n, rows) },
+    "targets" -> targetSizes.votes.toSeq.map { case (n, rows) => Seq[Any](n, rows) }, "first_skipped" -> firstSkipped, "rows" -> rows, "validation" -> validationRows, "skipped" -> skipped,
     "classes" -> classes.toSeq.map { case (c, count) => Seq[Any](c, count.rows, count.weight) },
     "failure" -> failure.map(f => Map[String, Any]("condition" -> f.condition, "text" -> f.text, "parameters" -> f.parameters))))
 }
@@ -71,7 +100,7 @@ private[flambeau] final case class Facts(
 private[flambeau] object Facts {
   private val NoRows = ClassCount(0, 0.0)
 
-  val none: Facts = Facts(0, 0, 0, 0, 0, Map.empty, None)
+  val none: Facts = Facts(Sizes.none, Sizes.none, 0, 0, 0, Map.empty, None)
 
   def failed(failure: Failure): Facts = none.copy(failure = Some(failure))
 
@@ -81,8 +110,9 @@ private[flambeau] object Facts {
     val failure = Option(root.get("failure")).filterNot(_.isNull).map { f =>
       Failure(f.get("condition").asText, f.get("text").asText, f.get("parameters").properties.asScala.map(e => e.getKey -> e.getValue.asText).toMap)
     }
+    def sizes(key: String) = Sizes(root.get(key).elements.asScala.map(n => n.get(0).asInt -> n.get(1).asLong).toMap)
     Facts(
-      root.get("features").asInt, root.get("targets").asInt, root.get("rows").asLong, root.get("validation").asLong, root.get("skipped").asLong,
-      classes, failure)
+      sizes("features"), sizes("targets"), root.get("rows").asLong, root.get("validation").asLong, root.get("skipped").asLong,
+      classes, failure, Option(root.get("first_skipped")).filterNot(_.isNull).map(_.asText))
   }
 }

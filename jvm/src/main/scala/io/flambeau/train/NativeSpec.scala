@@ -4,7 +4,7 @@ import io.flambeau.FlambeauException
 import io.flambeau.models.ModelStore
 
 /** From what the user asked for and what the rows are to the native training specification. */
-private[train] object NativeSpec {
+private[flambeau] object NativeSpec {
 
   /**
    * @param facts
@@ -14,7 +14,7 @@ private[train] object NativeSpec {
    */
   def of(owner: String, run: RunSpec, feed: FeedSpec, facts: Facts): Map[String, Any] = {
     if (facts.rows == 0) {
-      refuse(owner, if (facts.skipped > 0) s"there is no row to train on: all ${facts.skipped} have a NULL in them or cannot be read"
+      refuse(owner, if (facts.skipped > 0) s"there is no row to train on: all ${facts.skipped} were left out${facts.firstSkipped.fold("")(", for example " + _)}"
       else if (facts.validationRows > 0) "there is no row to train on: all are for validation"
       else "there is no row to train on")
     }
@@ -29,7 +29,9 @@ private[train] object NativeSpec {
       case Program.Package(_, _, _, _, Some(changes)) => Map("augment" -> changes)
       case _ => Map.empty
     }
-    run.settings ++ Map("program" -> program, "inputs" -> feed.inputs, "class_weights" -> weights) ++ augment
+    run.settings ++ augment ++ Map(
+      "program" -> program, "inputs" -> feed.inputs, "class_weights" -> weights, "memory_bytes" -> MemoryLimit.ofExecutor(),
+      "max_pixels" -> feed.maxPixels)
   }
 
   /** How many values a head gives, and the weight of each class if they have some. There is at least one row. */
@@ -37,11 +39,26 @@ private[train] object NativeSpec {
     case Learning.Numbers => (facts.targets, None)
     case Learning.Classes(declared, given, balance) =>
       val found = facts.classes.keys.max + 1
+      if (declared.isEmpty) checkGaps(owner, found, facts.classes.size.toLong)
+      if (balance && declared.exists(_ > FeedColumns.LargestClass)) refuse(owner, s"balance counts the rows of each class, but there are to be ${declared.mkString} of them")
       val classes = declared.getOrElse(math.max(found, 2))
       if (found > classes) refuse(owner, s"there is a label ${found - 1}, but there are $classes classes, so labels end at ${classes - 1}")
       given.foreach { w => if (w.length != classes) refuse(owner, s"classWeights has ${w.length} weights, there are $classes classes") }
       (classes, given.orElse(Option.when(balance)(balanced(facts, classes))))
   }
+
+  /**
+   * Refuses a number of classes that follows from the largest label alone where few of them have rows: a mistyped label would ask
+   * for memory for all in between.
+   */
+  def checkGaps(owner: String, classes: Int, different: Long): Unit =
+    if (classes > MostGuessedClasses && classes > SparseFactor * different) {
+      refuse(owner, s"the largest label is ${classes - 1}, but there are only $different different labels: is it mistyped? " +
+        "StringIndexer numbers labels without gaps; or say how many classes there are in the label column's metadata (NominalAttribute)")
+    }
+
+  private val MostGuessedClasses = 100
+  private val SparseFactor = 10L
 
   /**
    * Which of a job's trainings step together, by their places: heads that differ only in how they are optimised, as many as have

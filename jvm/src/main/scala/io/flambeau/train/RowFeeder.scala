@@ -13,43 +13,64 @@ import org.apache.spark.sql.execution.arrow.ArrowWriter
 import org.apache.spark.sql.types.ArrayType
 
 import io.flambeau.FlambeauException
-import io.flambeau.bridge.{ArrowAccess, NativeException, TrainingFeed}
+import io.flambeau.bridge.{ArrowAccess, DenseColumn, FeedOptions, NativeException, TrainingFeed}
+import io.flambeau.models.ModelStore
 
 /**
  * One worker's rows on their way into its feed: checked, counted and written batch by batch, all on the task's thread.
+ *
+ * A row that cannot be trained on (NULL, NaN or infinite, of another length than the others, an impossible label, bytes that do not
+ * decode) fails the fit with its partition and position, or is left out and counted. What can be seen of a row alone is looked at
+ * here, its content where tensors are made of it, by the native side.
  *
  * It owns the vectors of the batch being written; the feed belongs to the caller. At most one batch is in memory.
  *
  * @param rows
  *   this worker's, in any order
- * @param classes
+ * @param learning
  *   whether labels are classes, which are counted and must be 0, 1, …
  */
 private[train] final class RowFeeder(
-    task: TaskContext, owner: String, spec: FeedSpec, classes: Boolean, rows: Iterator[InternalRow], allocator: BufferAllocator)
+    task: TaskContext, owner: String, spec: FeedSpec, learning: Learning, rows: Iterator[InternalRow], allocator: BufferAllocator)
     extends AutoCloseable {
 
   private val label = spec.index(FeedColumns.Label).getOrElse(throw new IllegalStateException("a feed has labels"))
   private val weight = spec.index(FeedColumns.Weight)
   private val validation = spec.index(FeedColumns.Validation)
   private val id = spec.index(FeedColumns.Id).getOrElse(throw new IllegalStateException("a feed has ids"))
-  private val vectorLabel = spec.schema(label).dataType.isInstanceOf[ArrayType]
-  private val learned = spec.inputs.find(name => spec.shapes.get(name).exists(_.contains(0)))
+  private val arrayLabel = spec.schema(label).dataType.isInstanceOf[ArrayType]
+  // Columns whose rows' length is learned from the rows.
+  private val learned = spec.dense.collect { case (name, column) if column.shape.contains(0) => name }.toSet
+  private val features = spec.inputs.find(learned).flatMap(spec.index)
+  private val declaredClasses = learning match {
+    case Learning.Classes(declared, _, _) => declared
+    case Learning.Numbers => None
+  }
 
   private val root = VectorSchemaRoot.create(ArrowAccess.toArrowSchema(spec.schema), allocator)
   private val writer = ArrowWriter.create(root)
-  private val ids = mutable.ArrayBuffer.empty[Long]
-  private var first: Option[InternalRow] = None
+  private val first = mutable.Queue.empty[InternalRow]
+  private val pending = mutable.ArrayBuffer.empty[Counted]
   private var bytes = 0L
   private var trainingRows = 0L
   private var validationRows = 0L
   private var skipped = 0L
+  private var firstSkipped: Option[String] = None
   private val counts = mutable.Map.empty[Int, ClassCount]
 
-  /** Reads up to the first whole row, which tells how many features a row has. */
+  /** Reads the first rows, which tell how many features a row has. */
   def begin(): Facts = {
-    first = Option.when(advance())(current)
-    Facts.none.copy(features = declared.getOrElse(first.fold(0)(width)))
+    val wanted = if (learned.isEmpty) 1 else RowFeeder.FirstRows
+    var kept = 0L
+    while (first.length < wanted && kept < RowFeeder.BatchBytes && advance()) {
+      first.enqueue(current.copy())
+      kept += RowFeeder.bytesOf(current)
+    }
+    val ofFeatures = declared.map(Sizes.of).getOrElse(first.flatMap(row => features.map(lengthOf(row, _))).foldLeft(Sizes.none)(_ + Sizes.of(_)))
+    val ofLabels =
+      if (!arrayLabel) Sizes.of(1)
+      else declaredLabel.map(Sizes.of).getOrElse(first.map(lengthOf(_, label)).foldLeft(Sizes.none)(_ + Sizes.of(_)))
+    Facts.none.copy(featureSizes = ofFeatures, targetSizes = ofLabels)
   }
 
   /** Whether there is no whole row; after `begin`. */
@@ -57,102 +78,148 @@ private[train] final class RowFeeder(
 
   /** Writes all rows into the feed. `begin` comes before. */
   def feedAll(feed: TrainingFeed): Facts = {
-    first.foreach(write(_, feed))
-    while (first.isDefined && advance()) write(current, feed)
+    if (first.nonEmpty) {
+      while (first.nonEmpty) write(first.dequeue(), feed)
+      while (advance()) write(current, feed)
+    }
     flush(feed)
-    val targets = if (!vectorLabel) 1 else labelWidth
-    Facts(0, targets, trainingRows, validationRows, skipped, counts.toMap, None)
+    Facts(Sizes.none, Sizes.none, trainingRows, validationRows, skipped, counts.toMap, None, firstSkipped)
   }
 
-  /** A feed for these rows. */
-  def open(directory: Path, features: Int): TrainingFeed =
-    TrainingFeed.open(directory, spec.schema, spec.slots, spec.shapes.map { case (name, shape) =>
-      name -> (if (learned.contains(name)) Seq(features) else shape)
-    }, allocator)
+  /** A feed for these rows, whose arrays are as long as most rows' of all workers. */
+  def open(directory: Path, agreed: Facts): TrainingFeed = {
+    def shape(name: String, column: DenseColumn) =
+      if (!learned(name)) column
+      else column.copy(shape = Seq(math.max(if (name == FeedColumns.Label) agreed.targets else agreed.features, 1)))
+    val dense = spec.dense.map { case (name, column) => name -> shape(name, column) }
+    val trial = spec.reader.filter(_ => spec.skipInvalid).map(ModelStore.localDirectory(_).toString)
+    TrainingFeed.open(
+      directory, spec.schema, FeedOptions(spec.slots, dense, spec.labelRange, spec.skipInvalid, trial, spec.inputs, spec.maxPixels), allocator)
+  }
 
   override def close(): Unit = root.close()
 
   private var current: InternalRow = _
-  private var labelWidth = 0
 
-  /** Moves to the next row that has all its values; false at the end. */
+  /** Moves to the next row that has all its values and a label that can be learnt; false at the end. */
   private def advance(): Boolean = {
     var found = false
     while (!found && rows.hasNext) {
       current = rows.next()
-      (0 until current.numFields).find(current.isNullAt) match {
-        case None => found = true
-        case Some(_) if spec.skipInvalid => skipped += 1
-        case Some(column) =>
-          val what = spec.schema(column).name match {
-            case FeedColumns.Label => "the label is NULL"
-            case FeedColumns.Weight => "the weight is NULL"
-            case FeedColumns.Validation => "the validation indicator is NULL"
-            case FeedColumns.Group => "the group is NULL"
-            case input => s"its input '$input' is NULL or cannot be read"
-          }
-          refuse(if (current.isNullAt(id)) -1 else current.getLong(id), what, "Set handleInvalid to skip, or filter such rows out.")
+      found = faultOf(current).forall { case (what, advice) =>
+        bad(if (current.isNullAt(id)) -1 else current.getLong(id), what, advice)
+        false
       }
     }
     found
   }
 
-  private def write(row: InternalRow, feed: TrainingFeed): Unit = {
-    count(row)
-    writer.write(row)
-    ids += row.getLong(id)
-    bytes += (row match { case unsafe: UnsafeRow => unsafe.getSizeInBytes.toLong; case _ => RowFeeder.GuessedRowBytes })
-    if (ids.length >= RowFeeder.BatchRows || bytes >= RowFeeder.BatchBytes) flush(feed)
-  }
-
-  private def count(row: InternalRow): Unit = {
-    val forValidation = validation.exists(row.getBoolean)
-    val rowWeight = weight.fold(1.0)(row.getDouble)
-    if (!(rowWeight >= 0) || rowWeight.isInfinite) refuse(row.getLong(id), s"the weight is $rowWeight", "Weights are numbers from 0 on.")
-    if (forValidation) validationRows += 1 else trainingRows += 1
-    if (vectorLabel) labelWidth = math.max(labelWidth, row.getArray(label).numElements())
-    else {
-      val value = row.getDouble(label)
-      if (value.isNaN || value.isInfinite) refuse(row.getLong(id), s"the label is $value", "Filter such rows out.")
-      if (classes) {
-        if (value < 0 || value != math.rint(value) || value > FeedColumns.LargestClass) {
-          refuse(row.getLong(id), s"the label is $value", "Labels of classes are 0, 1, 2, …: StringIndexer makes such.")
-        }
-        val one = if (forValidation) ClassCount(0, 0.0) else ClassCount(1, rowWeight)
-        counts.updateWith(value.toInt)(before => Some(before.fold(one)(_ + one)))
+  /** What is wrong with a row that is seen without its content, and what to do. */
+  private def faultOf(row: InternalRow): Option[(String, String)] =
+    spec.schema.indices.find(row.isNullAt).map { column =>
+      val what = spec.schema(column).name match {
+        case FeedColumns.Label => "the label is NULL"
+        case FeedColumns.Weight => "the weight is NULL"
+        case FeedColumns.Validation => "the validation indicator is NULL"
+        case FeedColumns.Group => "the group is NULL"
+        case input => s"its input '$input' is NULL or cannot be read"
       }
+      (what, RowFeeder.Skip)
+    }.orElse {
+      val own = weight.fold(1.0)(row.getDouble)
+      Option.when(!(own >= 0) || own.isInfinite)((s"the weight is $own", "Weights are numbers from 0 on."))
+    }.orElse(if (arrayLabel) None else labelFault(row.getDouble(label)))
+
+  private def labelFault(value: Double): Option[(String, String)] =
+    if (value.isNaN || value.isInfinite) Some((s"the label is $value", RowFeeder.Skip))
+    else if (learning == Learning.Numbers) None
+    else {
+      val largest = declaredClasses.fold(FeedColumns.LargestClass)(_ - 1.0)
+      if (value < 0 || value != math.rint(value)) Some((s"the label is $value", "Labels of classes are 0, 1, 2, …: StringIndexer makes such."))
+      else if (value > largest) Some((s"the label is ${value.toLong}, the largest one can be ${largest.toLong}",
+        declaredClasses.fold("Labels of classes are 0, 1, 2, …: StringIndexer makes such.")(n => s"There are $n classes, as the column's metadata or the program say.")))
+      else None
     }
+
+  private def write(row: InternalRow, feed: TrainingFeed): Unit = {
+    writer.write(row)
+    pending += new Counted(
+      row.getLong(id), if (arrayLabel || learning == Learning.Numbers) 0 else row.getDouble(label).toInt, weight.fold(1.0)(row.getDouble),
+      validation.exists(row.getBoolean))
+    bytes += RowFeeder.bytesOf(row)
+    if (pending.length >= RowFeeder.BatchRows || bytes >= RowFeeder.BatchBytes) flush(feed)
   }
 
-  private def flush(feed: TrainingFeed): Unit = if (ids.nonEmpty) {
+  private def flush(feed: TrainingFeed): Unit = if (pending.nonEmpty) {
     SparkAccess.stopIfKilled(task)
     writer.finish()
-    try feed.add(root)
-    catch {
-      case cause: NativeException if cause.kind == "bad_input" && cause.row >= 0 =>
-        refuse(ids(cause.row.toInt), cause.getMessage, "Repair the row, or filter it out.")
+    val out =
+      try feed.add(root).toMap
+      catch {
+        case cause: NativeException if cause.kind == "bad_input" && cause.row >= 0 =>
+          refuse(pending(cause.row.toInt).id, cause.getMessage, RowFeeder.Skip)
+      }
+    pending.iterator.zipWithIndex.foreach { case (row, place) =>
+      out.get(place) match {
+        case Some(cause) => bad(row.id, cause, "")
+        case None => count(row)
+      }
     }
     writer.reset()
-    ids.clear()
+    pending.clear()
     bytes = 0
   }
 
-  /** Numbers in a row's features, where that is known without a row. */
-  private def declared: Option[Int] = spec.inputs.headOption.flatMap(spec.shapes.get).filterNot(_.contains(0)).map(_.product)
-
-  private def width(row: InternalRow): Int = learned.flatMap(spec.index).fold(0)(row.getArray(_).numElements())
-
-  private def refuse(rowId: Long, what: String, advice: String): Nothing = {
-    val position = rowId & ((1L << FeedColumns.PositionBits) - 1)
-    val partition = rowId >>> FeedColumns.PositionBits
-    throw new FlambeauException(
-      "FLAMBEAU_BAD_INPUT", s"$owner: row $position of partition $partition cannot be trained on: $what. $advice",
-      Map("model" -> owner, "cause" -> what, "row" -> position.toString, "partition" -> partition.toString), null)
+  private def count(row: Counted): Unit = {
+    if (row.forValidation) validationRows += 1 else trainingRows += 1
+    if (learning != Learning.Numbers) {
+      val one = if (row.forValidation) ClassCount(0, 0.0) else ClassCount(1, row.weight)
+      counts.updateWith(row.label)(before => Some(before.fold(one)(_ + one)))
+    }
   }
+
+  /** Numbers in a row's features, where that is known without a row. */
+  private def declared: Option[Int] = spec.inputs.headOption.flatMap(spec.dense.get).map(_.shape).filterNot(_.contains(0)).map(_.product)
+
+  private def declaredLabel: Option[Int] = spec.dense.get(FeedColumns.Label).map(_.shape).filterNot(_.contains(0)).map(_.product)
+
+  private def lengthOf(row: InternalRow, column: Int): Int = row.getArray(column).numElements()
+
+  /** Leaves a row out, or fails. */
+  private def bad(rowId: Long, what: String, advice: String): Unit = if (spec.skipInvalid) {
+    skipped += 1
+    if (firstSkipped.isEmpty) firstSkipped = Some(s"${RowFeeder.placeOf(rowId)}: $what")
+  } else refuse(rowId, what, advice)
+
+  private def refuse(rowId: Long, what: String, advice: String): Nothing = throw RowFeeder.refusal(owner, rowId, what, advice)
+
+  /** A row of the batch being written. */
+  private final class Counted(val id: Long, val label: Int, val weight: Double, val forValidation: Boolean)
 }
 
 private[train] object RowFeeder {
   private val BatchRows = 1024
   private val BatchBytes = 16L << 20
   private val GuessedRowBytes = 1024L
+
+  /** Rows that are asked how long their arrays are. */
+  private val FirstRows = 100
+
+  private val Skip = "Set handleInvalid to skip, or filter such rows out."
+
+  private def bytesOf(row: InternalRow): Long = row match {
+    case unsafe: UnsafeRow => unsafe.getSizeInBytes.toLong
+    case _ => GuessedRowBytes
+  }
+
+  /** Where a row is in the dataset. */
+  private def placeOf(rowId: Long): String = s"row ${position(rowId)} of partition ${partition(rowId)}"
+
+  /** The failure that one row is to blame for. */
+  def refusal(owner: String, rowId: Long, what: String, advice: String): FlambeauException = new FlambeauException(
+    "FLAMBEAU_BAD_INPUT", s"$owner: ${placeOf(rowId)} cannot be trained on: $what. ${if (advice.isEmpty) Skip else advice}",
+    Map("model" -> owner, "cause" -> what, "row" -> position(rowId).toString, "partition" -> partition(rowId).toString), null)
+
+  private def position(rowId: Long) = rowId & ((1L << FeedColumns.PositionBits) - 1)
+  private def partition(rowId: Long) = rowId >>> FeedColumns.PositionBits
 }

@@ -2,7 +2,7 @@ package io.flambeau.train
 
 import org.apache.spark.sql.types.StructType
 
-import io.flambeau.bridge.EpochRow
+import io.flambeau.bridge.{DenseColumn, EpochRow}
 import io.flambeau.models.{HadoopSettings, ModelRef}
 
 /*
@@ -63,15 +63,22 @@ private[flambeau] object Learning {
  *   inputs, then `__label` and so on (see [[FeedColumns]]), types as stored in rows
  * @param inputs
  *   names of the inputs, first in `schema`
- * @param shapes
- *   of a row of each input of numbers; 0 in it: learned from the first row
+ * @param dense
+ *   what a row of each column of numbers becomes; 0 in a shape: learned from the first rows
  * @param slots
- *   how many slots rows are dealt over: the rows of a batch
+ *   how many slots rows are dealt over
+ * @param labelRange
+ *   least and largest label, where the loss sets bounds
  * @param skipInvalid
- *   whether a row with NULL in it is left out, or fails the fit
+ *   whether a row that cannot be trained on is left out, or fails the fit
+ * @param reader
+ *   the package that reads pictures, texts and sounds
+ * @param maxPixels
+ *   of a picture
  */
 private[flambeau] final case class FeedSpec(
-    schema: StructType, inputs: Seq[String], shapes: Map[String, Seq[Int]], slots: Int, skipInvalid: Boolean) {
+    schema: StructType, inputs: Seq[String], dense: Map[String, DenseColumn], slots: Int, labelRange: Option[(Double, Double)],
+    skipInvalid: Boolean, reader: Option[ModelRef], maxPixels: Option[Long]) {
   def index(column: String): Option[Int] = Some(schema.fieldNames.indexOf(column)).filter(_ >= 0)
 }
 

@@ -49,7 +49,7 @@ private[flambeau] object TrainingJob extends Logging {
     }
     outcomes.flatMap(_.failure).headOption.foreach(failure => throw failure.exception)
     val facts = outcomes.head.facts
-    if (facts.skipped > 0) logWarning(s"${job.owner}: ${facts.skipped} rows were left out, since something of them is NULL or cannot be read")
+    if (facts.skipped > 0) logWarning(s"${job.owner}: ${facts.skippedText}")
     outcomes.flatMap(_.trained).toSeq.map { trained =>
       val folder = arrivals.claim(trained.attempt, trained.run)
       TrainingResult(TrainedFiles.keep(folder, job.runs(trained.run).result.featurizer), trained.history, trained.steps, trained.stoppedEarly, facts)

@@ -44,19 +44,19 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics, channe
     val scratch = releases.own(Files.createTempDirectory(Paths.get(SparkAccess.localDirectory()), "flambeau-training-"))(Unpacker.deleteFolder)
     val allocator = releases.own(
       ArrowAccess.rootAllocator().newChildAllocator(s"flambeau ${job.owner}, task ${task.taskAttemptId()}", 0, Long.MaxValue))(_.close())
-    val classes = job.runs.exists(_.learning.isInstanceOf[Learning.Classes])
-    val feeder = releases.own(new RowFeeder(task, job.owner, job.feed, classes, rows, allocator))(_.close())
+    val learning = job.runs.map(_.learning).find(_ != Learning.Numbers).getOrElse(Learning.Numbers)
+    val feeder = releases.own(new RowFeeder(task, job.owner, job.feed, learning, rows, allocator))(_.close())
     val begun = meeting.agree(attempt(feeder.begin()))
     if (begun.failure.isDefined) Outcome(begun, Nil, begun.failure)
     else {
-      val feed = releases.own(feeder.open(scratch, math.max(begun.features, 1)))(_.close())
+      val feed = releases.own(feeder.open(scratch, begun))(_.close())
       val fed = attempt {
         val facts = feeder.feedAll(feed)
         val sealedFeed = feed.seal()
         logInfo(s"worker ${meeting.rank} of ${meeting.world}: $sealedFeed")
         facts
       }
-      val facts = meeting.agree(fed.copy(features = begun.features))
+      val facts = meeting.agree(fed.copy(featureSizes = begun.featureSizes, targetSizes = begun.targetSizes))
       if (facts.failure.isDefined) Outcome(facts, Nil, facts.failure)
       else trainAll(task, meeting, feed, facts, scratch, releases)
     }

@@ -1,0 +1,22 @@
+package io.flambeau.train
+
+import org.apache.spark.{SparkConf, SparkEnv}
+
+/** What a cluster's containers grant an executor, heap and all, where the cluster ends one that takes more. */
+private[train] object MemoryLimit {
+  private val MinimumOverheadMiB = 384L
+
+  /** Of this process, in bytes; None where nothing but the machine bounds it. */
+  def ofExecutor(): Option[Long] = Option(SparkEnv.get).map(_.conf).flatMap(of)
+
+  def of(conf: SparkConf): Option[Long] =
+    if (!Seq("yarn", "k8s").exists(conf.get("spark.master", "").startsWith)) None
+    else {
+      val heap = conf.getSizeAsMb("spark.executor.memory", "1g")
+      val factor = conf.getDouble("spark.executor.memoryOverheadFactor", 0.1)
+      val overhead = if (conf.contains("spark.executor.memoryOverhead")) conf.getSizeAsMb("spark.executor.memoryOverhead", "0")
+      else math.max((heap * factor).toLong, MinimumOverheadMiB)
+      val offHeap = if (conf.getBoolean("spark.memory.offHeap.enabled", defaultValue = false)) conf.getSizeAsBytes("spark.memory.offHeap.size", "0") else 0L
+      Some(((heap + overhead) << 20) + offHeap)
+    }
+}
