@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from support import EXTENSION, PACKAGES, PROGRAMS, ROOT, SPARK, environment, jars, run
 
+from flambeau import running
+
 MISSING_EXTENSION = "this session lacks Flambeau's extension: set spark.sql.extensions=io.flambeau.FlambeauExtensions"
 
 
@@ -142,3 +144,19 @@ def test_a_folder_that_is_none_or_has_no_room(tmp_path: Path) -> None:
         and "spark.flambeau.native.directory" in message
         and "BAD_MODEL" not in message
     )
+
+
+def test_a_jvm_without_what_arrow_needs(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("[1, 2, 3, 4]")
+    command = [part for part in running._java() if not part.startswith("--add-opens")]
+    done = subprocess.run(
+        [*command, running.MAIN, PACKAGES / "tiny", "x.json"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "[FLAMBEAU_SETUP]" in done.stdout and "--add-opens=java.base/java.nio" in done.stdout

@@ -84,6 +84,10 @@ def test_an_estimators_arguments() -> None:
     assert (stage.getBatchSize(), stage.getNumWorkers(), stage.getLabelCol()) == (8, 2, "y")
     with pytest.raises(TypeError, match="no parameter 'epochs'"):
         ml.TorchRegressor(epochs=3)
+    with pytest.raises(TypeError, match="no parameter 'inputcol'; did you mean 'inputCol'"):
+        ml.DeepImageFeaturizer(inputcol="x")
+    with pytest.raises(TypeError, match="no parameter 'zzz'; it has errorCol, handleInvalid"):
+        ml.DeepImageFeaturizer().setParams(zzz=1)
 
 
 def test_keyword_arguments_setters_and_set_params() -> None:

@@ -7,6 +7,7 @@ every class that declares parameters a getter and a setter for each, and the key
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -86,7 +87,10 @@ class Keywords(Params):
         """Sets the parameters that are given; None is as good as not given."""
         for name in given:
             if not self.hasParam(name):
-                raise TypeError(f"{type(self).__name__} has no parameter {name!r}")
+                known = [each.name for each in self.params]
+                near = difflib.get_close_matches(name, known, 1)
+                meant = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+                raise TypeError(f"{type(self).__name__} has no parameter {name!r}; {meant}")
         return self._set(**{name: value for name, value in given.items() if value is not None})
 
 

@@ -52,6 +52,8 @@ object NativeLibrary extends Logging {
     if (!platform.equalsIgnoreCase("Linux amd64")) {
       throw new UnsupportedOperationException(s"this build of Flambeau runs on Linux x86-64, this machine is $platform")
     }
+    // Fails where the JVM was started without the --add-opens that Arrow needs; its message names them.
+    Class.forName("org.apache.arrow.memory.util.MemoryUtil")
     val torch = torchDirectory()
     LoadOrder.map(torch.resolve).filter(Files.exists(_)).foreach(loadOne)
     val own = sys.props.get("flambeau.native.library").map(Paths.get(_)).getOrElse {
