@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import math
 import struct
+import sys
 import wave
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import MODELS
+from support import MODELS, ROOT
 
 from flambeau import functions as F
 
@@ -105,6 +106,40 @@ def test_sounds_that_are_none(spark: SparkSession) -> None:
             assert "silero_vad" in str(error.value) and "try_infer" in str(error.value)
     refused = {name for name, row in tried.items() if row is None}
     assert refused >= {"empty", "text", "header only", "nan", "infinity", "a photo", "an opus file"}
+
+
+def test_thousands_of_pictures_sound_and_damaged(spark: SparkSession) -> None:
+    """None ends the query or the process, none that is answered has other values than Pillow's pixels, every sound one is answered."""
+    from PIL import Image
+
+    sys.path.insert(0, str(ROOT / "tests" / "parity"))
+    from picture_archives import read_archive
+
+    rows = []
+    for archive in ("sound", "damaged"):
+        for name, content, pixels in read_archive(ROOT / "build" / "image-reference" / f"{archive}.pictures"):
+            png = io.BytesIO()
+            if pixels is not None:
+                Image.fromarray(pixels).save(png, "PNG", compress_level=1)
+            rows.append((archive, name, bytearray(content), bytearray(png.getvalue()) if pixels is not None else None))
+    assert len(rows) > 4000
+    table = spark.createDataFrame(rows, "archive string, name string, content binary, right binary").repartition(8)
+    spark.conf.set("spark.flambeau.image.maxPixels", 1 << 20)
+    try:
+        found = table.select(
+            "archive",
+            "name",
+            F.try_featurize("content", "image_tiny").alias("ours"),
+            F.featurize("right", "image_tiny").alias("right"),
+        ).collect()
+    finally:
+        spark.conf.unset("spark.flambeau.image.maxPixels")
+    assert len(found) == len(rows)
+    # One grey level of one of the 64 pixels is 6e-5.
+    answered = [row for row in found if row.ours and row.right]
+    wrong = [row.name for row in answered if any(abs(a - b) > 1e-6 for a, b in zip(row.ours, row.right, strict=True))]
+    assert wrong == []
+    assert [row.name for row in found if row.archive == "sound" and row.right and not row.ours] == []
 
 
 def test_numbers(spark: SparkSession) -> None:

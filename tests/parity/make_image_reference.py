@@ -3,7 +3,7 @@
     python tests/parity/make_image_reference.py build/image-reference [--photos DIR ...]
 
 In it: images of every format and mode, written with Pillow (and real photos from the DIRs), and the odd files of `pictures` beside this
-script; for each the values a model gets from
+script, and two archives of many small ones (picture_archives.py); for each the values a model gets from
 Pillow plus torchvision's arithmetic (written here with numpy); broken files with what their error must say; and cases.toml, the list
 of all. Needs Pillow and numpy. Everything is seeded: two runs with the same Pillow give the same bytes.
 """
@@ -12,8 +12,11 @@ import argparse
 import io
 import pathlib
 import struct
+import zlib
 
 import numpy as np
+import picture_archives
+from odd_files import png
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 FILTERS = {
@@ -97,8 +100,8 @@ def with_alpha(image):
     return Image.merge("RGBA", (*image.split(), alpha))
 
 
-def lossless_images():
-    """(name, bytes) of images whose pixels every decoder must give alike."""
+def images():
+    """(name, bytes) of images of every format and mode, whose pixels must be Pillow's."""
     base = picture(75, 50)
     deep = np.asarray(base.convert("L"), dtype=np.uint16) * 257 + 3
     translucent = with_alpha(base)
@@ -116,7 +119,7 @@ def lossless_images():
     yield "grey_16.png", encoded(Image.fromarray(deep), "PNG")
     yield "grey_16_dark.png", encoded(Image.fromarray(deep // 300), "PNG")
     yield "rgb_16.png", rgb_16_png(base)
-    yield "interlaced.png", interlaced_png(base)
+    yield "interlaced.png", png(np.asarray(base), 2, 8, interlaced=True)
     yield "rgb.bmp", encoded(base, "BMP")
     yield "grey.bmp", encoded(base.convert("L"), "BMP")
     yield "bilevel.bmp", encoded(base.convert("1"), "BMP")
@@ -142,6 +145,17 @@ def lossless_images():
     yield "grey_16.tif", encoded(Image.fromarray(deep // 200), "TIFF")
     yield "grey_i32.tif", encoded(Image.fromarray(deep.astype(np.int32) - 9000), "TIFF")
     yield "grey_f32.tif", encoded(Image.fromarray(deep.astype(np.float32) / 150 - 20), "TIFF")
+    yield "lossy.webp", encoded(base, "WEBP", quality=80)
+    yield "lossy_alpha.webp", encoded(translucent, "WEBP", quality=80)
+    for compression in ("jpeg", "zstd", "lzma", "tiff_lzw"):
+        yield f"small_{compression}.tif", encoded(base, "TIFF", compression=compression)
+    for compression in ("tiff_ccitt", "group3", "group4"):
+        yield f"small_{compression}.tif", encoded(base.convert("1"), "TIFF", compression=compression)
+    yield "jpeg_grey.tif", encoded(base.convert("L"), "TIFF", compression="jpeg")
+    yield "jpeg_cmyk.tif", encoded(base.convert("CMYK"), "TIFF", compression="jpeg")
+    yield "ycbcr_jpeg.tif", encoded(base.convert("YCbCr"), "TIFF", compression="jpeg")
+    yield "ycbcr.tif", encoded(base.convert("YCbCr"), "TIFF")
+    yield "ycbcr_deflate.tif", encoded(base.convert("YCbCr"), "TIFF", compression="tiff_deflate")
     yield "two_pages.tif", encoded(base, "TIFF", save_all=True, append_images=[picture(20, 20, 2)])
     yield "oriented.tif", encoded(base, "TIFF", tiffinfo={274: 6})
     yield "baseline.jpg", encoded(base, "JPEG", quality=90)
@@ -156,37 +170,8 @@ def lossless_images():
     yield "rgb.jpg", encoded(base, "JPEG", keep_rgb=True)
 
 
-def png_of(width, height, color_type, depth, interlaced, rows):
-    """A PNG by hand, for what Pillow does not write."""
-    import zlib
-
-    def chunk(name, body):
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-    header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, interlaced)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-
-
 def rgb_16_png(image):
-    values = (np.asarray(image, dtype=np.uint16) * 251 + 77).astype(">u2")
-    rows = b"".join(b"\0" + row.tobytes() for row in values)
-    return png_of(*image.size, 2, 16, 0, rows)
-
-
-def interlaced_png(image):
-    values = np.asarray(image)
-    rows = b""
-    for x, y, step_x, step_y in [
-        (0, 0, 8, 8),
-        (4, 0, 8, 8),
-        (0, 4, 4, 8),
-        (2, 0, 4, 4),
-        (0, 2, 2, 4),
-        (1, 0, 2, 2),
-        (0, 1, 1, 2),
-    ]:
-        rows += b"".join(b"\0" + row.tobytes() for row in values[y::step_y, x::step_x])
-    return png_of(*image.size, 2, 8, 1, rows)
+    return png(np.asarray(image, dtype=np.uint16) * 251 + 77, 2, 16)
 
 
 def oriented_images():
@@ -205,13 +190,10 @@ def exif_of(orientation):
     return exif
 
 
-def lossy_images():
-    """(name, bytes, tolerance in grey levels) where decoders may round apart."""
-    base = picture(75, 50)
-    yield "lossy.webp", encoded(base, "WEBP", quality=80), 1.0
-    yield "lossy_alpha.webp", encoded(with_alpha(base), "WEBP", quality=80), 1.0
-    yield "jpeg.tif", encoded(base, "TIFF", compression="jpeg"), 8.0
-    yield "ycbcr_jpeg.tif", encoded(base.convert("YCbCr"), "TIFF", compression="jpeg"), 8.0
+def with_size(data, side):
+    """A PNG whose header says that it has so many pixels a side."""
+    header = b"IHDR" + struct.pack(">II", side, side) + data[24:29]
+    return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
 
 
 def bad_files():
@@ -234,7 +216,9 @@ def bad_files():
         yield f"half.{name}", whole[: len(whole) // 2], "corrupt"
         yield f"head.{name}", whole[:30], "corrupt"
     yield "no_end.jpg", encoded(base, "JPEG")[:-2], "cut off"
-    yield "huge.png", png_of(200_000, 200_000, 2, 8, 0, b""), "more than the"
+    yield "old_jpeg.tif", b"II\x2a\0" + encoded(base, "TIFF", compression="jpeg")[4:].replace(b"\3\1\3\0\1\0\0\0\7\0", b"\3\1\3\0\1\0\0\0\6\0"), "TIFF with old-style JPEG compression is not supported"
+    huge = png(np.zeros((1, 1, 3), int), 2, 8)
+    yield "huge.png", with_size(huge, 200_000), "more than the"
 
 
 def spec_variants():
@@ -261,7 +245,7 @@ class Writer:
         (self.folder / name).write_bytes(data)
         return name
 
-    def case(self, name, data, spec, levels=0.0):
+    def case(self, name, data, spec):
         values = prepare(data, spec)
         reference = self.file(f"{self.count:04}.f32", values.astype("<f4").tobytes())
         self.count += 1
@@ -271,7 +255,6 @@ class Writer:
             f'file = "{name}"',
             f'reference = "{reference}"',
             f"spec = {{ {table} }}",
-            f"levels = {levels}",
             "",
         ]
 
@@ -307,7 +290,7 @@ def main():
     arguments.add_argument("--photos", type=pathlib.Path, action="append", default=[], help="a folder of real pictures")
     options = arguments.parse_args()
     writer = Writer(options.folder)
-    for name, data in lossless_images():
+    for name, data in images():
         writer.file(name, data)
         writer.case(name, data, whole(data))
         writer.case(name, data, whole(data, {"background": [255, 0, 90]}))
@@ -315,9 +298,6 @@ def main():
     for file in sorted((pathlib.Path(__file__).parent / "pictures").iterdir()):
         writer.file(file.name, file.read_bytes())
         writer.case(file.name, file.read_bytes(), whole(file.read_bytes()))
-    for name, data, levels in lossy_images():
-        writer.file(name, data)
-        writer.case(name, data, whole(data), levels)
     for name, data in oriented_images():
         writer.file(name, data)
         writer.case(name, data, whole(data, {"exif_orientation": True}))
@@ -337,6 +317,8 @@ def main():
             continue
         writer.file(name := f"photo_{number:03}{photo.suffix.lower()}", data)
         writer.case(name, data, LITE0)
+    picture_archives.write_sound(options.folder, picture, with_alpha)
+    picture_archives.write_damaged(options.folder, picture, with_alpha)
     for name, data, says in bad_files():
         writer.bad(name, data, says)
     print(f"{writer.finish()} cases in {options.folder}")

@@ -32,11 +32,13 @@ pub(super) fn inverted_cmyk_to_rgba(pixels: &mut [u8]) {
     }
 }
 
-/// JFIF's full-range YCbCr, in 16-bit fixed point.
+/// JFIF's full-range YCbCr with Pillow's rounding: products in 1/64, cut to whole ones after half is added, sums rounded down.
 pub(super) fn ycbcr_to_rgba([luma, blueness, redness]: [u8; 3]) -> [u8; PIXEL_BYTES] {
-    let (luma, blueness, redness) = (i32::from(luma) << 16, i32::from(blueness) - 128, i32::from(redness) - 128);
-    let byte = |value: i32| ((value + 0x8000) >> 16).clamp(0, 255) as u8;
-    [byte(luma + 91_881 * redness), byte(luma - 22_554 * blueness - 46_802 * redness), byte(luma + 116_130 * blueness), u8::MAX]
+    let product = |factor: f64, chroma: u8| (factor * (f64::from(chroma) - 128.0) * 64.0 + 0.5) as i32;
+    let byte = |sixty_fourths: i32| (i32::from(luma) + (sixty_fourths >> 6)).clamp(0, 255) as u8;
+    let red = byte(product(1.402, redness));
+    let green = byte(product(-0.34414, blueness) + product(-0.71414, redness));
+    [red, green, byte(product(1.772, blueness)), u8::MAX]
 }
 
 /// Opaque greys.

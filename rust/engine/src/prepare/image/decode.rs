@@ -1,5 +1,7 @@
 //! From encoded bytes to an upright RGBA8 picture: runs the decoder and checks the declared size before it runs.
 
+use flambeau_codecs::CodecError;
+
 use super::sniff::Format;
 use super::{ImageError, ImageLimits, bmp, gif, jpeg, orient, png, tiff, webp};
 
@@ -23,7 +25,7 @@ pub(super) struct Picture {
     pub has_alpha: bool,
 }
 
-/// Decodes `bytes` of `format`; `upright` applies the EXIF orientation (a TIFF's is always applied, as Pillow does).
+/// Decodes `bytes` of `format`; `upright` applies the EXIF orientation (a TIFF's own is always applied, by its decoder, as Pillow does).
 pub(super) fn decode(format: Format, bytes: &[u8], upright: bool, limits: &ImageLimits) -> Result<Picture, ImageError> {
     let picture = match format {
         Format::Jpeg => jpeg::decode(bytes, limits),
@@ -34,7 +36,6 @@ pub(super) fn decode(format: Format, bytes: &[u8], upright: bool, limits: &Image
         Format::Tiff => tiff::decode(bytes, limits),
     }?;
     Ok(match format {
-        Format::Tiff => orient::turn(picture, orient::read(bytes)),
         Format::Jpeg | Format::Png | Format::WebP if upright => orient::turn(picture, orient::read(bytes)),
         _ => picture,
     })
@@ -58,6 +59,14 @@ pub(super) fn checked_size(format: &'static str, width: u64, height: u64, limits
 /// The memory a decoder may take for a picture of `bytes_per_pixel`, in bytes.
 pub(super) fn memory_limit_bytes(width: usize, height: usize, bytes_per_pixel: u64) -> u64 {
     (width as u64).saturating_mul(height as u64).saturating_mul(bytes_per_pixel).saturating_add(DECODER_OVERHEAD_BYTES)
+}
+
+/// An error of the C decoders in the words of a row.
+pub(super) fn of_codec(format: &'static str) -> impl Fn(CodecError) -> ImageError {
+    move |error| match error {
+        CodecError::OutOfMemory => ImageError::unsupported(format, "this size (out of memory)"),
+        other => ImageError::corrupt(format, other),
+    }
 }
 
 /// An owned zeroed buffer of `len` bytes, or an error where the machine has no such memory.

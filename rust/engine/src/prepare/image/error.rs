@@ -36,14 +36,6 @@ pub enum ImageError {
         /// What the decoder stumbled over.
         cause: String,
     },
-    /// The decoder itself failed on these bytes. The process, the task and the other rows are well.
-    #[error("the decoder failed on this {format} file, which is probably damaged ({cause})")]
-    Panicked {
-        /// Name of the format, as far as it was known.
-        format: &'static str,
-        /// The decoder's own words, shortened.
-        cause: String,
-    },
     /// More pixels than allowed.
     #[error("the image has {width} x {height} pixels, more than the {max_pixels} allowed (spark.flambeau.image.maxPixels)")]
     TooLarge {

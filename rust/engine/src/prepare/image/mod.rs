@@ -5,16 +5,15 @@
 //! flatten alpha → reorder or reduce channels → resize and centre-crop in one pass → scale, mean and std while writing out.
 //!
 //! **What it promises.** The numbers are those of `PIL.Image.open(f).convert("RGB")` followed by torchvision's `Resize`,
-//! `CenterCrop` and `Normalize` on PIL images. JPEG goes through libjpeg (the vendored C of mozjpeg, whose decoder is
-//! libjpeg-turbo's) because the pure Rust decoders differ by several grey levels, which costs a small network up to 0.001 of feature
-//! cosine; the resize follows Pillow's fixed-point arithmetic bit by bit.
+//! `CenterCrop` and `Normalize` on PIL images. JPEG, TIFF and WebP go through the very C libraries that Pillow
+//! uses (`flambeau-codecs`): other decoders differ by several grey levels, which costs a small network up to 0.001 of feature cosine;
+//! the resize follows Pillow's fixed-point arithmetic bit by bit.
 //!
 //! **Who owns what.** Nothing outlives a call: decoders borrow the caller's bytes, the picture is one owned buffer, the result goes
 //! to the caller's slice. No globals, no threads: any thread may call. On an error `out` may hold a partial picture.
 //!
 //! **Hostile input** is ordinary input. Sizes are checked from the header before any pixel buffer is made, decoders run under
-//! memory limits, and every failure is an [`ImageError`] that names the cause. A panic in a decoder is one of them: it is caught
-//! here, row by row, so that no format and no caller can forget it.
+//! memory limits, and every failure is an [`ImageError`] that names the cause.
 
 mod bmp;
 mod channels;
@@ -37,12 +36,7 @@ mod tests;
 pub use error::ImageError;
 pub use spec::{Channels, ImageSpec, Interpolation, Resize, Size};
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use decode::Picture;
-
-/// How much of a panic's words an error shows.
-const SHOWN_CAUSE_CHARACTERS: usize = 120;
 
 /// Bounds on what one picture may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,10 +74,8 @@ pub struct PixelView<'a> {
 pub fn prepare_encoded(bytes: &[u8], spec: &ImageSpec, limits: &ImageLimits, out: &mut [f32]) -> Result<(), ImageError> {
     check_output(spec, out)?;
     let format = sniff::sniff(bytes)?;
-    guarded(format.name(), || {
-        let picture = decode::decode(format, bytes, spec.exif_orientation, limits)?;
-        finish(picture, spec, out)
-    })
+    let picture = decode::decode(format, bytes, spec.exif_orientation, limits)?;
+    finish(picture, spec, out)
 }
 
 /// Writes raw pixels, prepared, into `out` (laid out as for [`prepare_encoded`]).
@@ -92,18 +84,8 @@ pub fn prepare_encoded(bytes: &[u8], spec: &ImageSpec, limits: &ImageLimits, out
 /// [`ImageError::BadPixels`] when sizes, channels and data do not fit together; [`ImageError::TooLarge`].
 pub fn prepare_pixels(pixels: &PixelView<'_>, spec: &ImageSpec, limits: &ImageLimits, out: &mut [f32]) -> Result<(), ImageError> {
     check_output(spec, out)?;
-    guarded("raw", || finish(channels::from_pixels(pixels, limits)?, spec, out))
-}
-
-/// Runs `work`; a panic in it is the error of this picture alone. What it borrowed is dropped or, like `out`, without meaning.
-fn guarded(format: &'static str, work: impl FnOnce() -> Result<(), ImageError>) -> Result<(), ImageError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
-        let words = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
-        let cause = words.unwrap_or("no cause given").chars().take(SHOWN_CAUSE_CHARACTERS).collect();
-        // Dropping a payload may panic itself; forgetting a few bytes may not.
-        std::mem::forget(payload);
-        Err(ImageError::Panicked { format, cause })
-    })
+    let picture = channels::from_pixels(pixels, limits)?;
+    finish(picture, spec, out)
 }
 
 fn finish(mut picture: Picture, spec: &ImageSpec, out: &mut [f32]) -> Result<(), ImageError> {

@@ -18,20 +18,6 @@ const SHOWN_BYTES: usize = 16;
 /// Where the `<svg` of an SVG file stands, after comments and declarations.
 const SVG_SHOWS_WITHIN_BYTES: usize = 1024;
 
-impl Format {
-    /// The name that messages use.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Jpeg => "JPEG",
-            Self::Png => "PNG",
-            Self::WebP => "WebP",
-            Self::Gif => "GIF",
-            Self::Bmp => "BMP",
-            Self::Tiff => "TIFF",
-        }
-    }
-}
-
 /// The format of `bytes`, or [`ImageError::Empty`] / [`ImageError::NotRead`] / [`ImageError::NotAnImage`].
 pub(super) fn sniff(bytes: &[u8]) -> Result<Format, ImageError> {
     match bytes {

@@ -1,197 +1,100 @@
-//! TIFF: the first image of the file; bilevel to 16-bit, palette, grey, RGB, CMYK, with or without alpha, in one plane or several.
+//! TIFF by libtiff: the first image of the file, with Pillow's meaning of its samples.
 //!
-//! Depths as Pillow's `convert("RGB")` treats them: 16-bit colour keeps its high byte; single-channel values wider than 8 bits
-//! (16- and 32-bit integers, floats) are clipped to 0..=255.
+//! libtiff decompresses strips and tiles; [`kind`] says what their samples are, and refuses by name what nobody can read right;
+//! [`samples`] brings them to bytes. Blocks without compression are taken from the file as they lie, since their lengths are often
+//! missing or wrong where the pixels are not. YCbCr with subsampled chroma is left to libtiff's own conversion, as Pillow does.
 
-use std::borrow::Cow;
-use std::io::Cursor;
+mod directory;
+mod kind;
+mod samples;
 
-use tiff::ColorType;
-use tiff::TiffError;
-use tiff::decoder::{Decoder, DecodingResult, Limits};
-use tiff::tags::Tag;
+use flambeau_codecs::tiff::{Blocks, Tags, Tiff};
 
 use super::channels::{cmyk_to_rgb, ycbcr_to_rgba};
-use super::decode::{PIXEL_BYTES, Picture, buffer, checked_size, memory_limit_bytes};
-use super::{ImageError, ImageLimits};
+use super::decode::{PIXEL_BYTES, Picture, buffer, checked_size, memory_limit_bytes, of_codec};
+use super::{ImageError, ImageLimits, orient};
+use kind::{Alpha, Color, Kind};
 
 const FORMAT: &str = "TIFF";
-/// Four samples of 64 bits.
-const DECODER_BYTES_PER_PIXEL: u64 = 32;
-/// `ExtraSamples` of colours already multiplied by alpha.
-const ASSOCIATED_ALPHA: u16 = 1;
 
-/// `PhotometricInterpretation` of palette images.
-const PALETTE: u16 = 3;
-/// `Compression` by JPEG, where the decoder hands over chroma of full size.
-const JPEG: u16 = 7;
-/// The version number of a TIFF with 32-bit offsets.
-const CLASSIC: u16 = 42;
-/// Length of a directory entry of such a file.
-const ENTRY_BYTES: usize = 12;
-
-/// What the samples of a pixel mean.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Meaning {
-    Grey,
-    GreyAlpha,
-    Palette,
-    Rgb,
-    Rgba,
-    Cmyk,
-    YCbCr,
-}
-
-/// Samples of one image brought to 8 bits, one byte a sample.
-struct Samples {
-    bytes: Vec<u8>,
-    /// From a pixel to the next.
-    pixel_step: usize,
-    /// From a sample of a pixel to its next.
-    sample_step: usize,
-}
-
-fn broken(error: TiffError) -> ImageError {
-    match error {
-        TiffError::UnsupportedError(what) => ImageError::unsupported(FORMAT, what),
-        TiffError::LimitsExceeded => ImageError::corrupt(FORMAT, "its tables ask for more memory than its pixels can need"),
-        other => ImageError::corrupt(FORMAT, other),
-    }
-}
+/// What libtiff may allocate for a directory, beside a few times the file.
+const DIRECTORY_BYTES: u64 = 64 << 20;
+/// What libtiff may allocate a pixel: a strip of the whole picture, decompressed, of four samples of 32 bits.
+const DECODER_BYTES_PER_PIXEL: u64 = 16;
 
 /// Decodes the first image of a TIFF.
 pub(super) fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, ImageError> {
-    let mut decoder = Decoder::new(Cursor::new(Cow::Borrowed(bytes))).map_err(broken)?;
-    let (width, height) = decoder.dimensions().map_err(broken)?;
-    let (width, height) = checked_size(FORMAT, u64::from(width), u64::from(height), limits)?;
-    let bounds = memory_limit_bytes(width, height, DECODER_BYTES_PER_PIXEL) as usize;
-    let mut decoder_limits = Limits::default();
-    decoder_limits.decoding_buffer_size = bounds;
-    decoder_limits.intermediate_buffer_size = bounds;
-    let mut color_map = Vec::new();
-    if decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation).map_err(broken)? == Some(PALETTE) {
-        color_map = decoder.find_tag_unsigned_vec::<u16>(Tag::ColorMap).map_err(broken)?.unwrap_or_default();
-        let indices = as_grey(bytes).ok_or_else(|| ImageError::unsupported(FORMAT, "a palette in a BigTIFF"))?;
-        decoder = Decoder::new(Cursor::new(Cow::Owned(indices))).map_err(broken)?;
+    let directory_bytes = DIRECTORY_BYTES + 4 * bytes.len() as u64;
+    let (tags, _) = Tiff::open(bytes, directory_bytes).map_err(of_codec(FORMAT))?.describe();
+    let (width, height) = checked_size(FORMAT, u64::from(tags.width), u64::from(tags.height), limits)?;
+    // Opened anew, now that the picture says what it may cost.
+    let most_bytes = directory_bytes + memory_limit_bytes(width, height, DECODER_BYTES_PER_PIXEL);
+    let mut file = Tiff::open(bytes, most_bytes).map_err(of_codec(FORMAT))?;
+    let (tags, blocks) = file.describe();
+    let kind = kind::of(&tags, &blocks, directory::has_extra_samples(bytes))?;
+    if tags.compression == kind::NONE && directory::listed_blocks(bytes) > u64::from(blocks.count) {
+        return Err(ImageError::corrupt(FORMAT, "it lists more strips or tiles than its size has room for"));
     }
-    decoder = decoder.with_limits(decoder_limits);
-    let color_type = decoder.colortype().map_err(broken)?;
-    let (meaning, bits, stored) = match meaning(color_type)? {
-        (Meaning::Grey, bits @ 1..=8, stored) if !color_map.is_empty() => (Meaning::Palette, bits, stored),
-        other => other,
-    };
-    if meaning == Meaning::YCbCr && decoder.find_tag_unsigned::<u16>(Tag::Compression).map_err(broken)? != Some(JPEG) {
-        return Err(ImageError::unsupported(FORMAT, "YCbCr pixels that are not JPEG compressed"));
-    }
-    let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).map_err(broken)?.unwrap_or_default();
-    let in_planes = stored > 1 && decoder.find_tag_unsigned::<u16>(Tag::PlanarConfiguration).map_err(broken)? == Some(2);
-    let mut decoded = DecodingResult::U8(Vec::new());
-    decoder.read_image_to_buffer(&mut decoded).map_err(broken)?;
-    let keeps_clip = matches!(meaning, Meaning::Grey);
-    let mut bytes = to_bytes(decoded, keeps_clip)?;
-    if bits < 8 {
-        bytes = unpack(&bytes, width, height, stored, bits, meaning != Meaning::Palette);
-    }
-    let (pixel_step, sample_step) = if in_planes { (1, width * height) } else { (stored, 1) };
-    let samples = Samples { bytes, pixel_step, sample_step };
     let mut pixels = buffer(FORMAT, width * height * PIXEL_BYTES)?;
-    for (at, pixel) in pixels.chunks_exact_mut(PIXEL_BYTES).enumerate() {
-        pixel.copy_from_slice(&pixel_of(&samples, at, meaning, &color_map));
+    if kind.color == Color::ByLibtiff {
+        convert(&mut file, &tags, &mut pixels)?;
+    } else {
+        let samples = samples::read(bytes, &mut file, &tags, &check(blocks, most_bytes)?, &kind)?;
+        for (pixel, samples) in pixels.chunks_exact_mut(PIXEL_BYTES).zip(samples.chunks_exact(kind.used)) {
+            pixel.copy_from_slice(&color(samples, &kind, &tags.palette));
+        }
     }
-    let has_alpha = matches!(meaning, Meaning::GreyAlpha | Meaning::Rgba);
-    if meaning == Meaning::Rgba && extra.first() == Some(&ASSOCIATED_ALPHA) {
+    if kind.alpha == Alpha::Multiplied {
         undo_alpha(&mut pixels);
     }
-    Ok(Picture { width, height, pixels, has_alpha })
+    let picture = Picture { width, height, pixels, has_alpha: kind.alpha != Alpha::None };
+    Ok(orient::turn(picture, u32::from(tags.orientation)))
 }
 
-/// A copy of the file whose first image says that its palette indices are greys, since the decoder refuses palettes; none for a
-/// BigTIFF or where the entry is not found.
-fn as_grey(bytes: &[u8]) -> Option<Vec<u8>> {
-    let little = bytes.starts_with(b"II");
-    let word = |at: usize| -> Option<u16> {
-        let pair = bytes.get(at..at.checked_add(2)?)?.try_into().ok()?;
-        Some(if little { u16::from_le_bytes(pair) } else { u16::from_be_bytes(pair) })
+/// A hostile file may declare blocks far larger than its picture.
+fn check(blocks: Blocks, most_bytes: u64) -> Result<Blocks, ImageError> {
+    if blocks.width == 0 || blocks.height == 0 {
+        return Err(ImageError::corrupt(FORMAT, "its strips or tiles have no size"));
+    }
+    if blocks.bytes > most_bytes || blocks.row_bytes > most_bytes {
+        return Err(ImageError::corrupt(FORMAT, "its strips or tiles are far larger than the picture"));
+    }
+    Ok(blocks)
+}
+
+/// Pixels as libtiff converts them.
+fn convert(file: &mut Tiff<'_>, tags: &Tags, pixels: &mut [u8]) -> Result<(), ImageError> {
+    let count = pixels.len() / PIXEL_BYTES;
+    let mut words = Vec::new();
+    words.try_reserve_exact(count).map_err(|_| ImageError::unsupported(FORMAT, format!("{count} pixels (out of memory)")))?;
+    words.resize(count, 0_u32);
+    file.rgba(tags.width, tags.height, &mut words).map_err(of_codec(FORMAT))?;
+    for (pixel, word) in pixels.chunks_exact_mut(PIXEL_BYTES).zip(words) {
+        pixel.copy_from_slice(&word.to_le_bytes());
+    }
+    Ok(())
+}
+
+/// The colour of a pixel by its samples, of which there are `kind.used`.
+fn color(samples: &[u8], kind: &Kind, palette: &[Vec<u16>; 3]) -> [u8; PIXEL_BYTES] {
+    let alpha = match kind.alpha {
+        Alpha::None => u8::MAX,
+        Alpha::Plain | Alpha::Multiplied => samples.last().copied().unwrap_or(u8::MAX),
     };
-    if word(2) != Some(CLASSIC) {
-        return None;
-    }
-    let four = bytes.get(4..8)?.try_into().ok()?;
-    let directory = (if little { u32::from_le_bytes(four) } else { u32::from_be_bytes(four) }) as usize;
-    let mut entries = (0..usize::from(word(directory)?)).map(|entry| directory + 2 + entry * ENTRY_BYTES);
-    let value = entries.find(|&at| word(at) == Some(Tag::PhotometricInterpretation.to_u16()))? + ENTRY_BYTES - 4;
-    let mut copy = bytes.to_vec();
-    copy.get_mut(value..value + 2)?.copy_from_slice(&if little { [1, 0] } else { [0, 1] });
-    Some(copy)
-}
-
-/// What the samples mean, bits a sample, samples a pixel.
-fn meaning(color_type: ColorType) -> Result<(Meaning, u8, usize), ImageError> {
-    Ok(match color_type {
-        ColorType::Gray(bits) => (Meaning::Grey, bits, 1),
-        ColorType::GrayA(bits) => (Meaning::GreyAlpha, bits, 2),
-        ColorType::RGB(bits) => (Meaning::Rgb, bits, 3),
-        ColorType::RGBA(bits) => (Meaning::Rgba, bits, 4),
-        ColorType::CMYK(bits) => (Meaning::Cmyk, bits, 4),
-        ColorType::CMYKA(bits) => (Meaning::Cmyk, bits, 5),
-        ColorType::YCbCr(8) => (Meaning::YCbCr, 8, 3),
-        ColorType::Multiband { bit_depth, num_samples: samples @ 2 } => (Meaning::GreyAlpha, bit_depth, usize::from(samples)),
-        other => return Err(ImageError::unsupported(FORMAT, format!("{other:?} pixels"))),
-    })
-}
-
-/// Samples of any width as bytes: clipped when `clip`, else their high byte.
-fn to_bytes(decoded: DecodingResult, clip: bool) -> Result<Vec<u8>, ImageError> {
-    let clipped = |value: f64| value.clamp(0.0, 255.0) as u8;
-    Ok(match decoded {
-        DecodingResult::U8(values) => values,
-        DecodingResult::U16(values) if clip => values.into_iter().map(|value| value.min(255) as u8).collect(),
-        DecodingResult::U16(values) => values.into_iter().map(|value| (value >> 8) as u8).collect(),
-        DecodingResult::I16(values) if clip => values.into_iter().map(|value| value.clamp(0, 255) as u8).collect(),
-        DecodingResult::U32(values) if clip => values.into_iter().map(|value| value.min(255) as u8).collect(),
-        DecodingResult::I32(values) if clip => values.into_iter().map(|value| value.clamp(0, 255) as u8).collect(),
-        DecodingResult::F32(values) if clip => values.into_iter().map(|value| clipped(f64::from(value))).collect(),
-        DecodingResult::F64(values) if clip => values.into_iter().map(clipped).collect(),
-        _ => return Err(ImageError::unsupported(FORMAT, "samples of this width and colour")),
-    })
-}
-
-/// Samples of 1, 2 or 4 bits, rows padded to bytes, as one byte each; `full_range` stretches them to 0..=255.
-fn unpack(packed: &[u8], width: usize, height: usize, samples: usize, bits: u8, full_range: bool) -> Vec<u8> {
-    let row_samples = width * samples;
-    let row_bytes = (row_samples * usize::from(bits)).div_ceil(8);
-    let largest = ((1u16 << bits) - 1) as u8;
-    let mut unpacked = Vec::with_capacity(row_samples * height);
-    for row in packed.chunks(row_bytes.max(1)) {
-        for at in 0..row_samples {
-            let first_bit = at * usize::from(bits);
-            let byte = row.get(first_bit / 8).copied().unwrap_or(0);
-            let shift = 8u8.saturating_sub(bits).saturating_sub((first_bit % 8) as u8);
-            let value = (byte >> shift) & largest;
-            unpacked.push(if full_range { value * (255 / largest) } else { value });
+    match (kind.color, samples) {
+        (Color::Grey, &[grey, ..]) => [grey, grey, grey, alpha],
+        (Color::Palette, &[index, ..]) => {
+            let [red, green, blue] = palette;
+            let of = |plane: &Vec<u16>| plane.get(usize::from(index)).map_or(0, |value| (value >> 8) as u8);
+            [of(red), of(green), of(blue), alpha]
         }
-    }
-    unpacked
-}
-
-/// The colour of pixel `at`; samples that the file does not hold count as zero.
-fn pixel_of(samples: &Samples, at: usize, meaning: Meaning, color_map: &[u16]) -> [u8; PIXEL_BYTES] {
-    let sample = |index: usize| samples.bytes.get(at * samples.pixel_step + index * samples.sample_step).copied().unwrap_or(0);
-    match meaning {
-        Meaning::Grey => [sample(0), sample(0), sample(0), u8::MAX],
-        Meaning::GreyAlpha => [sample(0), sample(0), sample(0), sample(1)],
-        Meaning::Rgb => [sample(0), sample(1), sample(2), u8::MAX],
-        Meaning::Rgba => [sample(0), sample(1), sample(2), sample(3)],
-        Meaning::Cmyk => {
-            let [red, green, blue] = cmyk_to_rgb([sample(0), sample(1), sample(2), sample(3)]);
+        (Color::Rgb, &[red, green, blue, ..]) => [red, green, blue, alpha],
+        (Color::YCbCr, &[luma, blueness, redness, ..]) => ycbcr_to_rgba([luma, blueness, redness]),
+        (Color::Cmyk, &[cyan, magenta, yellow, black, ..]) => {
+            let [red, green, blue] = cmyk_to_rgb([cyan, magenta, yellow, black]);
             [red, green, blue, u8::MAX]
         }
-        Meaning::YCbCr => ycbcr_to_rgba([sample(0), sample(1), sample(2)]),
-        Meaning::Palette => {
-            let colors = color_map.len() / 3;
-            let entry = |plane: usize| color_map.get(plane * colors + usize::from(sample(0))).map_or(0, |value| (value >> 8) as u8);
-            [entry(0), entry(1), entry(2), u8::MAX]
-        }
+        _ => [0, 0, 0, u8::MAX],
     }
 }
 

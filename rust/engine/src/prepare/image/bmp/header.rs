@@ -6,6 +6,8 @@ use super::{FORMAT, ImageError, PIXEL_BYTES, cut};
 const FILE_HEADER_BYTES: usize = 14;
 /// The information header of OS/2 1, with 16-bit sizes.
 const OS2_BYTES: usize = 12;
+/// That of OS/2 2 cut short, which nobody writes.
+const SHORT_OS2_BYTES: usize = 16;
 /// From this length on the bit fields are in the header itself.
 const HAS_FIELDS_BYTES: usize = 52;
 /// From this length on there is one for alpha.
@@ -66,6 +68,9 @@ impl Header {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, ImageError> {
         let file = Fields(bytes);
         let header_bytes = file.double(FILE_HEADER_BYTES)? as usize;
+        if header_bytes == SHORT_OS2_BYTES {
+            return Err(ImageError::unsupported(FORMAT, format!("a header of {header_bytes} bytes")));
+        }
         let end = FILE_HEADER_BYTES + header_bytes;
         let header = Fields(bytes.get(FILE_HEADER_BYTES..end).ok_or_else(|| cut("header"))?);
         let old = header_bytes == OS2_BYTES;
@@ -98,6 +103,7 @@ impl Header {
             for (color, entry) in palette.iter_mut().zip(entries) {
                 *color = [entry[2], entry[1], entry[0], u8::MAX];
             }
+            complete(&mut palette, bits, colors);
             if data_offset == end {
                 // Some writers forget that the palette is between.
                 data_offset += entry_bytes * colors;
@@ -109,6 +115,20 @@ impl Header {
         }
         let height = if from_top { height.wrapping_neg() } else { height };
         Ok(Self { width, height, from_top, bits: bits as usize, layout, coding, palette, data_offset })
+    }
+}
+
+/// As Pillow has it: a palette that is the beginning of a ramp of greys goes on as one.
+fn complete(palette: &mut [[u8; PIXEL_BYTES]; 256], bits: u32, colors: usize) {
+    let grey = |index: usize, value: u8| palette[index] == [value, value, value, u8::MAX];
+    match (bits, colors) {
+        (1, 1) if grey(0, 0) => palette[1] = [u8::MAX; PIXEL_BYTES],
+        (8, 3..=255) if (0..colors).all(|index| grey(index, index as u8)) => {
+            for (index, color) in palette.iter_mut().enumerate().skip(colors) {
+                *color = [index as u8, index as u8, index as u8, u8::MAX];
+            }
+        }
+        _ => {}
     }
 }
 

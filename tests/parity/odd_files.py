@@ -1,0 +1,353 @@
+"""Files by hand of the formats beside TIFF, in all the flavours that Pillow reads but does not write."""
+
+import io
+import itertools
+import struct
+import zlib
+
+import numpy as np
+from PIL import Image
+from tiff_files import pack, samples
+
+
+def bmp(
+    values,
+    bits,
+    *,
+    header=40,
+    top_down=False,
+    compression=0,
+    masks=None,
+    palette=None,
+    colors=0,
+    offset=None,
+    gap=0,
+    body=None,
+):
+    """A BMP of `values` [height, width]: indices or packed pixels of so many bits. `offset` overrides the true data offset."""
+    height, width = values.shape
+    rows = values if top_down else values[::-1]
+    if body is None:
+        digits = (
+            (rows[:, :, None].astype(np.uint64) >> np.arange(bits - 1, -1, -1, dtype=np.uint64)) & 1
+            if bits < 8
+            else None
+        )
+        packed = (
+            np.packbits(digits.astype(np.uint8).reshape(height, -1), axis=1)
+            if bits < 8
+            else little_bytes(rows, bits // 8)
+        )
+        stride = (width * bits + 31) // 32 * 4
+        body = b"".join(row.tobytes().ljust(stride, b"\0") for row in packed)
+    if header == 12:
+        info = struct.pack("<IHHHH", 12, width, height, 1, bits)
+    else:
+        info = struct.pack(
+            "<IiiHHIIiiII", 40, width, -height if top_down else height, 1, bits, compression, len(body), 0, 0, colors, 0
+        )
+        info = struct.pack("<I", header) + info[4:]
+        if header >= 52:
+            info += struct.pack("<4I", *(masks or (0, 0, 0, 0)))[: header - 40]
+        info = info.ljust(header, b"\0")
+    if masks and header < 52:
+        info += struct.pack("<3I", *masks[:3])
+    if palette is not None:
+        padding = b"" if header == 12 else b"\0"
+        info += b"".join(bytes(color[::-1]) + padding for color in palette.tolist())
+    start = 14 + len(info) + gap
+    place = start if offset is None else offset
+    return b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, place) + info + b"\0" * gap + body
+
+
+def little_bytes(rows, count):
+    shifted = rows[:, :, None].astype(np.uint64) >> (8 * np.arange(count, dtype=np.uint64))
+    return (shifted & 255).astype(np.uint8).reshape(rows.shape[0], -1)
+
+
+def run_length(rows, four_bits, random):
+    """RLE of rows in file order: runs, plain stretches, ends of rows."""
+    out = b""
+    for row in rows.tolist():
+        x = 0
+        while x < len(row):
+            length = min(int(random.integers(1, 9)), len(row) - x)
+            part = row[x : x + length]
+            if len(set(part)) == 1:
+                out += bytes([length, part[0] * 17 if four_bits else part[0]])
+            elif length >= 3:
+                data = bytes(part)
+                if four_bits:
+                    padded = [*part, 0][: (length + 1) // 2 * 2]
+                    data = bytes(a << 4 | b for a, b in zip(padded[::2], padded[1::2], strict=True))
+                out += bytes([0, length]) + data + b"\0" * (len(data) % 2)
+            else:
+                out += b"".join(bytes([1, index * 17 if four_bits else index]) for index in part)
+            x += length
+        out += b"\0\0"
+    return out + b"\0\1"
+
+
+def bmps():
+    random = np.random.default_rng(3)
+    for width, height in ((21, 9), (32, 5)):
+        for header, top_down in itertools.product((12, 40, 52, 56, 64, 108, 124), (False, True)):
+            if header == 12 and top_down:
+                continue
+            name = f"{width}_h{header}{'_top' if top_down else ''}"
+            common = {"header": header, "top_down": top_down}
+            for bits in (1, 4, 8):
+                values = samples(width, height, 1, bits, bits)[:, :, 0]
+                palette = random.integers(0, 256, (2**bits, 3)).astype(np.uint8)
+                yield f"palette{bits}_{name}.bmp", bmp(values, bits, palette=palette, **common)
+                yield f"gap{bits}_{name}.bmp", bmp(values, bits, palette=palette, gap=10, **common)
+                yield f"forgot{bits}_{name}.bmp", bmp(values, bits, palette=palette, offset=14 + header, **common)
+                if header != 12 and bits > 1:
+                    few = np.minimum(values, 2)
+                    yield f"few{bits}_{name}.bmp", bmp(few, bits, palette=palette[:3], colors=3, **common)
+                    beyond = bmp(values, bits, palette=palette[:3], colors=3, **common)
+                    yield f"beyond{bits}_{name}.bmp", beyond
+            if header != 12:
+                ramp = np.repeat(np.arange(5, dtype=np.uint8)[:, None], 3, axis=1)
+                yield (
+                    f"ramp8_{name}.bmp",
+                    bmp(samples(width, height, 1, 8, 2)[:, :, 0], 8, palette=ramp, colors=5, **common),
+                )
+                yield (
+                    f"black1_{name}.bmp",
+                    bmp(samples(width, height, 1, 1, 2)[:, :, 0], 1, palette=ramp[:1], colors=1, **common),
+                )
+            for bits in (16, 24, 32):
+                values = random.integers(0, 2**bits, (height, width))
+                yield f"rgb{bits}_{name}.bmp", bmp(values, bits, **common)
+                if header in (12, 64):
+                    continue
+                for number, masks in enumerate(bit_fields(bits)):
+                    if masks[3] and header < 56:
+                        continue
+                    yield f"fields{bits}_{number}_{name}.bmp", bmp(values, bits, compression=3, masks=masks, **common)
+        for four_bits in (False, True):
+            bits = 4 if four_bits else 8
+            values = samples(width, height, 1, bits, 7)[:, :, 0]
+            values[:, 3:12] = values[:, 3:4]
+            palette = random.integers(0, 256, (2**bits, 3)).astype(np.uint8)
+            body = run_length(values[::-1], four_bits, random)
+            rle = {"palette": palette, "compression": 2 if four_bits else 1}
+            yield f"rle{bits}_{width}.bmp", bmp(values, bits, body=body, **rle)
+            jump = b"\5\1\0\2\3\2" + b"\4\2\0\0" + b"\0\1"
+            yield f"rle{bits}_{width}_jump.bmp", bmp(values, bits, body=jump, **rle)
+            full = b"\x07\x01\0\2\4\0" + b"".join(bytes([width, 3]) + b"\0\0" for _ in range(height))
+            yield f"rle{bits}_{width}_full.bmp", bmp(values, bits, body=full, **rle)
+
+
+def bit_fields(bits):
+    return {
+        16: [(0xF800, 0x7E0, 0x1F, 0), (0x7C00, 0x3E0, 0x1F, 0)],
+        24: [(0xFF0000, 0xFF00, 0xFF, 0)],
+        32: [
+            (0xFF0000, 0xFF00, 0xFF, 0),
+            (0xFF000000, 0xFF0000, 0xFF00, 0),
+            (0xFF000000, 0xFF00, 0xFF, 0),
+            (0xFF000000, 0xFF0000, 0xFF00, 0xFF),
+            (0xFF, 0xFF00, 0xFF0000, 0xFF000000),
+            (0xFF0000, 0xFF00, 0xFF, 0xFF000000),
+            (0xFF000000, 0xFF00, 0xFF, 0xFF0000),
+            (0, 0, 0, 0),
+        ],
+    }[bits]
+
+
+def gif(
+    frame, screen, place, *, palette=None, local=None, transparent=None, interlaced=False, disposal=0, background=0
+):
+    """A GIF whose only frame, the indices of the Pillow image `frame`, lies at `place` of a logical screen of its own size."""
+    whole = io.BytesIO()
+    frame.save(whole, "GIF", interlace=int(interlaced))
+    data = whole.getvalue()
+    # Past the screen, the palette and extensions: the frame's own descriptor.
+    at = 13 + (3 << ((data[10] & 7) + 1) if data[10] & 0x80 else 0)
+    while data[at] == 0x21:
+        at += 2
+        while data[at]:
+            at += data[at] + 1
+        at += 1
+    descriptor = data[at : at + 10]
+    flags = descriptor[9]
+    body = data[at + 10 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0) :]
+    out = b"GIF89a" + struct.pack(
+        "<HHBBB", *screen, 0x80 | size_of(palette) if palette is not None else 0, background, 0
+    )
+    out += palette.tobytes() if palette is not None else b""
+    if transparent is not None or disposal:
+        out += struct.pack("<BBBBHBB", 0x21, 0xF9, 4, disposal << 2 | (transparent is not None), 0, transparent or 0, 0)
+    flags = (flags & 0x40) | (0x80 | size_of(local) if local is not None else 0)
+    out += b"," + struct.pack("<HHHHB", *place, *frame.size, flags) + (local.tobytes() if local is not None else b"")
+    return out + body
+
+
+def size_of(palette):
+    return int(np.log2(len(palette))) - 1
+
+
+def gifs():
+    random = np.random.default_rng(4)
+    indices = samples(23, 17, 1, 8, 1)[:, :, 0].astype(np.uint8)
+    palettes = {
+        "colors": random.integers(0, 256, (256, 3)).astype(np.uint8),
+        "few": random.integers(0, 256, (64, 3)).astype(np.uint8),
+        "ramp": np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1),
+        "none": None,
+    }
+    screens = {
+        "fits": ((23, 17), (0, 0)),
+        "larger": ((40, 30), (5, 7)),
+        "smaller": ((10, 8), (0, 0)),
+        "outside": ((20, 12), (9, 6)),
+    }
+    screens |= {"wide": ((50, 3), (2, 1)), "beyond": ((12, 12), (30, 20)), "zero": ((0, 0), (0, 0))}
+    frame = Image.fromarray(indices, "L")
+    for (name, palette), (where, (screen, place)) in itertools.product(palettes.items(), screens.items()):
+        for kind, options in {
+            "plain": {},
+            "interlaced": {"interlaced": True},
+            "transparent": {"transparent": 77},
+            "cleared": {"transparent": 3, "disposal": 2, "background": 9},
+            "kept": {"disposal": 3, "background": 9},
+        }.items():
+            yield f"{name}_{where}_{kind}.gif", gif(frame, screen, place, palette=palette, **options)
+        yield (
+            f"{name}_{where}_local.gif",
+            gif(frame, screen, place, palette=palette, local=palettes["few"], transparent=5),
+        )
+
+
+def chunk(name, body):
+    return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+
+
+def animated_webp(frames, canvas, *, alpha=True, background=(1, 2, 3, 4)):
+    """An animation of (x, y, image, blend, dispose, lossless) on a canvas (width, height)."""
+    body = chunk(b"VP8X", bytes([0x02 | (0x10 if alpha else 0), 0, 0, 0]) + three(canvas[0] - 1) + three(canvas[1] - 1))
+    body += chunk(b"ANIM", bytes(background) + b"\0\0")
+    for x, y, image, blend, dispose, lossless in frames:
+        whole = io.BytesIO()
+        image.save(whole, "WEBP", lossless=lossless, exact=True, quality=80)
+        data = whole.getvalue()[12:]
+        if data.startswith(b"VP8X"):
+            data = data[18:]
+        width, height = image.size
+        head = three(x // 2) + three(y // 2) + three(width - 1) + three(height - 1) + three(40)
+        body += chunk(b"ANMF", head + bytes([(0 if blend else 2) | (1 if dispose else 0)]) + data)
+    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
+
+
+def three(value):
+    return struct.pack("<I", value)[:3]
+
+
+def webps(picture, with_alpha):
+    second = picture(20, 14, 2)
+    for lossless, blend, dispose, alpha in itertools.product((True, False), repeat=4):
+        first = picture(30, 20)
+        first = with_alpha(first) if alpha else first
+        name = f"animated_{int(lossless)}{int(blend)}{int(dispose)}{int(alpha)}"
+        for where, place, canvas in (("whole", (0, 0), (30, 20)), ("offset", (6, 4), (50, 40))):
+            frames = [(*place, first, blend, dispose, lossless), (2, 2, second, blend, dispose, lossless)]
+            yield f"{name}_{where}.webp", animated_webp(frames, canvas)
+            yield f"{name}_{where}_opaque.webp", animated_webp(frames, canvas, alpha=False)
+    for quality, method in itertools.product((1, 50, 100), (0, 6)):
+        for image, kind in ((picture(61, 47), "rgb"), (with_alpha(picture(61, 47)), "rgba")):
+            for lossless in (False, True):
+                whole = io.BytesIO()
+                image.save(whole, "WEBP", lossless=lossless, quality=quality, method=method)
+                yield f"{kind}_{quality}_{method}_{int(lossless)}.webp", whole.getvalue()
+
+
+PASSES = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+
+
+def png(values, color_type, depth, *, interlaced=False, palette=None, transparent=None):
+    """A PNG of `values` [height, width, samples], rows unfiltered."""
+
+    def part(name, body):
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    height, width = values.shape[:2]
+    out = b"\x89PNG\r\n\x1a\n" + part(
+        b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, int(interlaced))
+    )
+    out += part(b"PLTE", palette.tobytes()) if palette is not None else b""
+    out += part(b"tRNS", transparent) if transparent is not None else b""
+    rows = b""
+    for x, y, step_x, step_y in PASSES if interlaced else [(0, 0, 1, 1)]:
+        block = values[y::step_y, x::step_x]
+        if block.size:
+            rows += b"".join(b"\0" + pack(row[None], depth, 1, ">") for row in block)
+    return out + part(b"IDAT", zlib.compress(rows)) + part(b"IEND", b"")
+
+
+def pngs(picture):
+    random = np.random.default_rng(6)
+    depths = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+    for (width, height), color_type, interlaced in itertools.product(((27, 19), (1, 1), (3, 9)), depths, (False, True)):
+        for depth in depths[color_type]:
+            values = samples(width, height, SAMPLES[color_type], depth, depth)
+            if color_type == 0 and depth == 16:
+                values = values // 100
+            palette = random.integers(0, 256, (2**depth, 3)).astype(np.uint8) if color_type == 3 else None
+            name = f"type{color_type}_{depth}_{width}{'_interlaced' if interlaced else ''}"
+            common = {"interlaced": interlaced, "palette": palette}
+            yield f"{name}.png", png(values, color_type, depth, **common)
+            transparent = {
+                0: values[0, 0].astype(">u2").tobytes(),
+                2: values[0, 0].astype(">u2").tobytes(),
+                3: bytes([0, 128]),
+            }
+            if color_type in transparent:
+                yield (
+                    f"{name}_transparent.png",
+                    png(values, color_type, depth, **common, transparent=transparent[color_type]),
+                )
+    for default in (False, True):
+        whole = io.BytesIO()
+        others = [picture(30, 20, 2), picture(30, 20, 3)]
+        picture(30, 20).save(whole, "PNG", save_all=True, append_images=others, default_image=default)
+        yield f"animated_{default}.png", whole.getvalue()
+
+
+def jpegs(picture):
+    def encoded(image, **options):
+        whole = io.BytesIO()
+        image.save(whole, "JPEG", **options)
+        return whole.getvalue()
+
+    for (width, height), subsampling, progressive in itertools.product(
+        ((1, 1), (7, 3), (16, 16), (33, 17), (64, 48)), ("4:4:4", "4:2:2", "4:2:0"), (False, True)
+    ):
+        image = picture(width, height)
+        name = f"{width}x{height}_{subsampling.replace(':', '')}{'_progressive' if progressive else ''}"
+        yield f"{name}.jpg", encoded(image, subsampling=subsampling, progressive=progressive, quality=75)
+        yield (
+            f"{name}_restarts.jpg",
+            encoded(image, subsampling=subsampling, progressive=progressive, restart_marker_blocks=1),
+        )
+    for ratio in ("11", "12", "14", "21", "41", "22", "42", "24", "44"):
+        yield f"sampling_{ratio}.jpg", resampled(encoded(picture(48, 40), subsampling=0), int(ratio[0]), int(ratio[1]))
+    image = picture(40, 30)
+    for mode in ("L", "RGB", "CMYK"):
+        plain = encoded(image.convert(mode))
+        yield f"{mode}_junk.jpg", plain[:2] + b"\xff\xff\xff" + plain[3:]
+        yield f"{mode}_comment.jpg", plain[:2] + b"\xff\xfe\0\6abcd" + plain[2:]
+        yield f"{mode}_trailing.jpg", plain + b"trailing bytes" * 50
+        for adobe in (0, 1, 2):
+            marker = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0" + bytes([adobe])
+            yield f"{mode}_adobe{adobe}.jpg", plain[:2] + marker + plain[2:]
+
+
+def resampled(data, horizontal, vertical):
+    """The same scan with another sampling of the first component in its header: noise, but noise that all decoders must agree on."""
+    at = data.index(b"\xff\xc0")
+    changed = bytearray(data)
+    changed[at + 11] = horizontal << 4 | vertical
+    return bytes(changed)
