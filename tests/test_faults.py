@@ -57,8 +57,9 @@ def test_a_bad_image(spark: SparkSession) -> None:
 def test_a_program_that_raises(spark: SparkSession) -> None:
     negative = spark.createDataFrame([([-1.0, 0.0, 0.0, 0.0],)], "x array<float>")
     fails(
-        negative.select(F.featurize("x", "raises")), "FLAMBEAU_NATIVE", "raises", "the first value must not be negative"
+        negative.select(F.featurize("x", "raises")), "FLAMBEAU_BAD_INPUT", "raises", "the first value must not be negative", "row 0 of"
     )
+    assert negative.select(F.try_featurize("x", "raises")).head()[0] is None
 
 
 def test_a_program_that_allocates_too_much(vectors: DataFrame) -> None:

@@ -31,7 +31,7 @@ TIMES = {
 }
 """The label of each time, and the metric's own name."""
 LABELS = {
-    *("rows", "batches", "bad rows", "bytes in", "bytes out", "peak native bytes"),
+    *("rows", "batches", "bad rows", "passes run again", "bytes in", "bytes out", "peak native bytes"),
     *("real tokens", "padded tokens"),
     *TIMES,
 }

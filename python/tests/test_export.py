@@ -216,6 +216,9 @@ def test_mistakes_are_named_and_nothing_is_written(
         (lambda: export.TensorInput("x", [0]), "positive whole number"),
         (lambda: export.TensorInput("x", [3], "float"), "none of f32"),
         (lambda: export.TensorInput("1x"), "no digit first"),
+        (lambda: export.TensorInput("x", [3], min=0), "is for whole numbers"),
+        (lambda: export.TensorInput("x", [3], "i64", max=1.5), "must be a whole number"),
+        (lambda: export.TensorInput("x", [3], "i64", min=5, max=4), "min 5 is above max 4"),
         (lambda: export.TextInput("/nowhere/tokenizer.json"), "no tokenizer at"),
         (lambda: export.AudioInput(hop_samples=5), "need window_samples"),
         (lambda: export.AudioInput(window_samples=5, hop_samples=6), "would be skipped"),
@@ -355,3 +358,14 @@ def test_a_trainable_package_can_still_be_trained(tmp_path: Path) -> None:
     with pytest.raises(export.ExportError, match="nothing to train"):
         export.trainable(nn.Identity(), tmp_path / "other", outputs=[export.Output("features", "features")], **shared)
     assert not (tmp_path / "other").exists()
+
+
+def test_limits_of_whole_numbers_are_in_the_manifest_and_kept_by_the_examples() -> None:
+    import torch
+
+    ids = export.TensorInput("ids", [16], "i64", min=5, max=9)
+    assert ids.table() == {"name": "ids", "kind": "tensor", "dtype": "i64", "shape": [16], "min": 5, "max": 9}
+    assert "min" not in export.TensorInput("ids", [16], "i64").table()
+    for limits in ({"min": 5, "max": 9}, {"min": 7}, {"max": -3}, {"min": 4, "max": 4}, {"min": 0, "max": 9}):
+        example = export.TensorInput("ids", [16], "i64", **limits).example(8, torch.Generator().manual_seed(1))[0]
+        assert limits.get("min", -99) <= int(example.min()) and int(example.max()) <= limits.get("max", 99), limits

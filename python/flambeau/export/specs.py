@@ -155,11 +155,15 @@ class TensorInput:
     Args:
         shape: of one row, without the batch dimension.
         dtype: one of `DTYPES`.
+        min, max: the least and the largest value that the program takes, for whole numbers; None for no limit. An
+            embedding of n rows takes 0 to n - 1. A row with another value is bad input, and the program never sees it.
     """
 
     name: str
     shape: Sequence[int] = field(default=())
     dtype: str = "f32"
+    min: int | None = None
+    max: int | None = None
     kind: ClassVar[str] = "tensor"
 
     def __post_init__(self) -> None:
@@ -168,19 +172,33 @@ class TensorInput:
             raise ExportError(f"dtype {self.dtype!r} is none of {', '.join(DTYPES)}")
         for side in self.shape:
             check_positive("a side of the shape", side)
+        limits = {"min": self.min, "max": self.max}
+        for what, limit in limits.items():
+            if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
+                raise ExportError(f"{what} must be a whole number, not {limit!r}")
+            if limit is not None and self.dtype not in ("i64", "i32", "i16", "i8", "u8"):
+                raise ExportError(f"{what} is for whole numbers (i64, i32, i16, i8, u8), not {self.dtype}")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ExportError(f"min {self.min} is above max {self.max}")
 
     def table(self) -> dict[str, Any]:
         """The `[[input]]` table."""
-        return {"name": self.name, "kind": self.kind, "dtype": self.dtype, "shape": list(self.shape)}
+        limits = {what: limit for what, limit in (("min", self.min), ("max", self.max)) if limit is not None}
+        return {"name": self.name, "kind": self.kind, "dtype": self.dtype, "shape": list(self.shape), **limits}
 
     def example(self, rows: int, generator: torch.Generator) -> list[torch.Tensor]:
-        """`rows` random rows: normal for floats, 0 and 1 for whole numbers and booleans."""
+        """`rows` random rows: normal for floats, 0 and 1 (or the two values nearest to them that the program takes) for others."""
         import torch
 
         shape, dtype = [rows, *self.shape], getattr(torch, DTYPES[self.dtype])
         if dtype.is_floating_point:
             return [torch.randn(shape, generator=generator).to(dtype)]
-        return [torch.randint(0, 2, shape, generator=generator).to(dtype)]
+        low, high = 0, 1
+        if self.max is not None and self.max < high:
+            low, high = self.max - 1, self.max
+        if self.min is not None and self.min > low:
+            low, high = self.min, self.min + 1 if self.max is None else min(self.min + 1, self.max)
+        return [torch.randint(low, high + 1, shape, generator=generator).to(dtype)]
 
 
 Input = Union[ImageInput, TextInput, AudioInput, TensorInput]

@@ -189,9 +189,19 @@ fn task_is_killed(env: &mut Env<'_>, class: &JClass<'_>) -> bool {
 }
 
 /// The order that `ModelSession.Counters` reads.
-fn as_longs(c: &Counters) -> [i64; 9] {
-    let all =
-        [c.rows, c.forwards, c.bad_rows, c.prepare_ns, c.forward_ns, c.convert_ns, c.peak_native_bytes, c.real_tokens, c.padded_tokens];
+fn as_longs(c: &Counters) -> [i64; 10] {
+    let all = [
+        c.rows,
+        c.forwards,
+        c.bad_rows,
+        c.prepare_ns,
+        c.forward_ns,
+        c.convert_ns,
+        c.peak_native_bytes,
+        c.real_tokens,
+        c.padded_tokens,
+        c.passes_again,
+    ];
     all.map(|n| i64::try_from(n).unwrap_or(i64::MAX))
 }
 

@@ -25,20 +25,40 @@ pub enum RowFault {
     /// A decoder or tokenizer that broke on this row: a bug of that library, harmless to other rows.
     #[error("the library that reads it failed on this row: {0}")]
     Panicked(String),
+    /// A whole number that the model does not take.
+    #[error("the value {value} is {side} {limit} that the model takes")]
+    Outside {
+        /// As it came.
+        value: i64,
+        /// Of the limit.
+        side: &'static str,
+        /// What model.toml says, in words.
+        limit: String,
+    },
+    /// A row that the model's program raises for, or gives outputs of another shape for.
+    #[error("the model's program fails on this row: {0}")]
+    Refused(String),
     /// An array that is not a tensor of the declared shape and dtype.
     #[error(transparent)]
     Dense(#[from] DenseFault),
+}
+
+impl RowFault {
+    /// With the input's name in front, if it is one input's fault.
+    pub(crate) fn of_input(&self, input: &str) -> String {
+        if input.is_empty() { self.to_string() } else { format!("input '{input}': {self}") }
+    }
 }
 
 /// A failed call.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// A row's content, where the caller asked for an error rather than NULL.
-    #[error("input '{input}': {fault}")]
+    #[error("{}", fault.of_input(input))]
     BadInput {
         /// Row within the batch.
         row: usize,
-        /// The model's input.
+        /// The model's input; empty where it is not one input's fault.
         input: String,
         /// What is wrong.
         #[source]

@@ -1,13 +1,15 @@
 //! A loaded model: a package and its program, shared by every session of the process.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use flambeau_torch_ext::{Behind, Outputs, ScriptModule};
 use serde::Deserialize;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use crate::prepare::Preparer;
-use crate::{EngineError, Package, stats};
+use crate::session::Pace;
+use crate::{EngineError, Package, memory, stats};
 
 /// How a model is to be opened; the JVM sends it as JSON. Values come as text, as Spark's settings do.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -38,6 +40,10 @@ pub struct Model {
     pub package: Package,
     /// One for each input, in order.
     pub(crate) preparers: Vec<Preparer>,
+    /// How long its passes take.
+    pub(crate) pace: Pace,
+    /// Whether some pass gave what model.toml declares.
+    answered: AtomicBool,
     module: ScriptModule,
 }
 
@@ -69,7 +75,7 @@ impl Model {
             module.parameter_bytes(),
             started.elapsed().as_millis()
         );
-        Ok(Self { preparers, module, package })
+        Ok(Self { preparers, pace: Pace::default(), answered: AtomicBool::new(false), module, package })
     }
 
     /// The package's name.
@@ -82,6 +88,11 @@ impl Model {
     #[must_use]
     pub fn weights_bytes(&self) -> u64 {
         self.module.parameter_bytes()
+    }
+
+    /// Whether its program has given what model.toml declares, for any row so far.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
     }
 
     /// One forward pass over `rows` rows; the outputs in the package's order, their shapes checked.
@@ -101,7 +112,26 @@ impl Model {
                 return Err(EngineError::model(self.name(), cause));
             }
         }
+        self.check_lengths(&tensors)?;
+        self.answered.store(true, Ordering::Relaxed);
         Ok(tensors)
+    }
+
+    /// No row says that it has more items than the pass has, or fewer than none.
+    fn check_lengths(&self, tensors: &[Tensor]) -> Result<(), EngineError> {
+        let outputs = &self.package.descriptor.outputs;
+        for (tensor, output) in tensors.iter().zip(outputs) {
+            let Some(at) = output.lengths.as_ref().and_then(|name| outputs.iter().position(|o| o.name == *name)) else { continue };
+            let longest = tensor.size().get(1).copied().unwrap_or(0);
+            let lengths = tensors[at].f_to_kind(Kind::Int64).and_then(|lengths| lengths.f_contiguous());
+            let lengths = lengths.map_err(|error| EngineError::torch(self.name(), error))?;
+            let outside = memory::values::<i64>(&lengths).and_then(|lengths| lengths.iter().find(|n| !(0..=longest).contains(*n)).copied());
+            if let Some(n) = outside {
+                let cause = format!("output '{}' gives a row {n} items of the {longest} of output '{}'", outputs[at].name, output.name);
+                return Err(EngineError::model(self.name(), cause));
+            }
+        }
+        Ok(())
     }
 
     fn in_order(&self, outputs: Outputs) -> Result<Vec<Tensor>, EngineError> {

@@ -6,8 +6,8 @@ mod common;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Int32Type};
-use arrow_array::{Array, ArrayRef, Float32Array};
+use arrow_array::types::{Float32Type, Int32Type, Int64Type};
+use arrow_array::{Array, ArrayRef, Float32Array, ListArray};
 use common::{batch, evaluate, floats, package, session};
 use flambeau_engine::{Counters, ModelOptions, Request, Task, registry};
 
@@ -110,8 +110,8 @@ fn a_package_that_changed_since_planning_is_refused() {
 #[test]
 fn programs_that_misbehave_fail_their_call_only() {
     let column = floats(vec![Some(vec![-1.0, 0.0, 0.0, 0.0])]);
-    let raised = evaluate("raises", column.clone(), Request::one(Task::Featurize, 0, true)).unwrap_err();
-    assert_eq!(raised.kind(), "torch");
+    let raised = evaluate("raises", column.clone(), Request::one(Task::Featurize, 0, false)).unwrap_err();
+    assert_eq!((raised.kind(), raised.row()), ("bad_input", Some(0)));
     let wrong = evaluate("wrong_shape", column.clone(), Request::one(Task::Featurize, 0, false)).unwrap_err();
     assert_eq!(wrong.kind(), "bad_model");
     assert!(wrong.to_string().contains("has shape [1, 2]"), "{wrong}");
@@ -136,4 +136,99 @@ fn a_batch_of_other_columns_is_an_error_not_a_crash() {
     let bound = session("tiny", &column, Request::one(Task::Featurize, 0, false)).unwrap();
     let other: ArrayRef = Arc::new(Float32Array::from(vec![1.0]));
     assert_eq!(bound.evaluate(&batch(other), &mut Counters::default()).unwrap_err().kind(), "internal");
+}
+
+/// 100 rows that count up; those at `negative` begin with a negative number, which some programs refuse.
+fn counting(negative: &[i16]) -> ArrayRef {
+    floats((0..100_i16).map(|i| Some(vec![if negative.contains(&i) { -1.0 } else { f32::from(i) }, 1.0, 2.0, 3.0])).collect())
+}
+
+#[test]
+fn a_row_that_the_program_refuses_is_found_and_harms_no_other() {
+    for (program, message) in [("raises", "the first value must not be negative"), ("drops", "output 'features' has shape [0, 3]")] {
+        let bad = [17, 63, 64, 99];
+        let strict = evaluate(program, counting(&bad), Request::one(Task::Featurize, 0, false)).unwrap_err();
+        assert_eq!((strict.kind(), strict.row()), ("bad_input", Some(17)), "{program}: {strict}");
+        assert!(strict.to_string().contains(message), "{program}: {strict}");
+        let (result, counters) = evaluate(program, counting(&bad), Request::one(Task::Featurize, 0, true)).unwrap();
+        for row in 0..100_i16 {
+            let i = usize::try_from(row).unwrap();
+            assert_eq!(result.is_null(i), bad.contains(&row), "{program}: row {row}");
+            if !bad.contains(&row) {
+                assert_eq!(values(&result, i), [2.0 * f32::from(row), 2.0, 4.0], "{program}: row {row}");
+            }
+        }
+        assert_eq!((counters.rows, counters.bad_rows), (100, 4));
+        assert!(counters.passes_again > 0 && counters.passes_again <= 4 * 2 * 7, "{program}: {}", counters.passes_again);
+        let (reasons, _) = evaluate(program, counting(&bad), Request::one(Task::Error, 0, true)).unwrap();
+        let reasons = reasons.as_string::<i32>();
+        assert_eq!((reasons.null_count(), reasons.value(17).contains(message)), (96, true), "{}", reasons.value(17));
+    }
+}
+
+#[test]
+fn without_a_row_that_the_program_refuses_nothing_runs_again() {
+    let (_, counters) = evaluate("raises", counting(&[]), Request::one(Task::Featurize, 0, true)).unwrap();
+    assert_eq!((counters.passes_again, counters.bad_rows), (0, 0));
+}
+
+#[test]
+fn one_row_alone_is_a_bad_row_too() {
+    let column = floats(vec![Some(vec![-1.0, 0.0, 0.0, 0.0])]);
+    let (result, counters) = evaluate("raises", column, Request::one(Task::Featurize, 0, true)).unwrap();
+    assert!(result.is_null(0));
+    assert_eq!(counters.bad_rows, 1);
+}
+
+#[test]
+fn a_program_that_answers_no_row_is_a_bad_model() {
+    let error = evaluate("refuses", counting(&[]), Request::one(Task::Featurize, 0, true)).unwrap_err();
+    assert_eq!(error.kind(), "bad_model");
+    assert!(error.to_string().contains("each of the 100 rows") && error.to_string().contains("takes nothing"), "{error}");
+    let error = evaluate("wrong_shape", counting(&[]), Request::one(Task::Featurize, 0, true)).unwrap_err();
+    assert_eq!(error.kind(), "bad_model", "{error}");
+    let memory = evaluate("allocates", counting(&[]), Request::one(Task::Featurize, 0, true)).unwrap_err();
+    assert_eq!(memory.kind(), "out_of_memory", "{memory}");
+}
+
+fn ids(rows: &[[i64; 2]]) -> ArrayRef {
+    let rows = rows.iter().map(|row| Some(row.map(Some).to_vec()));
+    Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(rows))
+}
+
+#[test]
+fn an_unknown_id_is_its_rows_fault_with_limits_in_the_package_and_without() {
+    let column = ids(&[[1, 2], [3, 10], [4, 5], [-1, 0], [9, 9]]);
+    for (package, message) in
+        [("embeds", "index out of range"), ("embeds_bounded", "input 'x': the value 10 is above 9, the largest that the model takes")]
+    {
+        let error = evaluate(package, column.clone(), Request::one(Task::Featurize, 0, false)).unwrap_err();
+        assert_eq!((error.kind(), error.row()), ("bad_input", Some(1)), "{error}");
+        assert!(error.to_string().contains(message), "{error}");
+        let (result, counters) = evaluate(package, column.clone(), Request::one(Task::Featurize, 0, true)).unwrap();
+        assert_eq!((0..5).map(|row| result.is_null(row)).collect::<Vec<_>>(), [false, true, false, true, false]);
+        assert_eq!((values(&result, 0), values(&result, 4)), (vec![3.0, 30.0, 300.0], vec![18.0, 180.0, 1800.0]));
+        assert_eq!((counters.bad_rows, counters.passes_again > 0), (2, package == "embeds"));
+    }
+    let (reasons, _) = evaluate("embeds_bounded", column, Request::one(Task::Error, 0, true)).unwrap();
+    assert_eq!(reasons.as_string::<i32>().value(3), "input 'x': the value -1 is below 0, the least that the model takes");
+}
+
+#[test]
+fn a_row_that_promises_more_items_than_there_are_is_its_own_fault() {
+    let column: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>([2, 7, 0, -1, 3].map(|n| Some(vec![Some(n)]))));
+    let (result, counters) = evaluate("counts", column, Request::one(Task::Infer, 0, true)).unwrap();
+    assert_eq!(counters.bad_rows, 2);
+    let items = result.as_struct().column(0).as_list::<i32>();
+    let lengths: Vec<Option<usize>> = (0..5).map(|i| (!result.is_null(i)).then(|| items.value(i).len())).collect();
+    assert_eq!(lengths, [Some(2), None, Some(0), None, Some(3)]);
+}
+
+#[test]
+fn a_task_that_is_stopped_runs_no_further_pass() {
+    let column = counting(&[]);
+    let bound = session("tiny", &column, Request::one(Task::Featurize, 0, false)).unwrap();
+    let mut counters = Counters::default();
+    let error = bound.evaluate_until(&batch(column), &mut counters, &mut || true).unwrap_err();
+    assert_eq!((error.kind(), counters.forwards), ("cancelled", 0));
 }

@@ -62,6 +62,9 @@ fn of_input(input: &Input) -> Result<(), String> {
             return Err(format!("an input of kind {} {verb} a table [input.{name}]", format!("{:?}", input.kind).to_lowercase()));
         }
     }
+    if input.min.is_some() || input.max.is_some() {
+        of_range(input)?;
+    }
     if let Some(spec) = &input.image {
         spec.validate()?;
     }
@@ -78,6 +81,17 @@ fn of_input(input: &Input) -> Result<(), String> {
 fn of_shape(shape: &[usize]) -> Result<(), String> {
     let values = shape.iter().try_fold(1_usize, |all, n| all.checked_mul(*n)).filter(|n| i32::try_from(*n).is_ok());
     values.map(drop).ok_or_else(|| format!("the shape is {shape:?}, but a row has less than 2^31 values"))
+}
+
+fn of_range(input: &Input) -> Result<(), String> {
+    let is_whole = matches!(input.dtype, Dtype::I64 | Dtype::I32 | Dtype::I16 | Dtype::I8 | Dtype::U8);
+    if input.kind != InputKind::Tensor || !is_whole {
+        return Err("min and max are for tensors of whole numbers (i64, i32, i16, i8, u8)".into());
+    }
+    match (input.min, input.max) {
+        (Some(min), Some(max)) if min > max => Err(format!("min is {min}, which is above max, {max}")),
+        _ => Ok(()),
+    }
 }
 
 fn of_output(descriptor: &Descriptor, output: &Output) -> Result<(), String> {

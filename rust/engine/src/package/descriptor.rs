@@ -114,6 +114,10 @@ pub struct Input {
     /// Of a tensor: the shape of one row, [] for a scalar.
     #[serde(default)]
     pub shape: Vec<usize>,
+    /// The least value of a tensor of whole numbers; none unless given.
+    pub min: Option<i64>,
+    /// The largest; none unless given. An embedding of n rows takes n - 1 at the most.
+    pub max: Option<i64>,
     /// Of an image.
     pub image: Option<ImageSpec>,
     /// Of a text.

@@ -116,6 +116,24 @@ mod tests {
     }
 
     #[test]
+    fn limits_are_for_whole_numbers_and_in_order() {
+        for (limits, cause) in [
+            ("dtype = \"i64\"\nmin = 0\nmax = 9", None),
+            ("min = 0", Some("are for tensors of whole numbers")),
+            ("dtype = \"i64\"\nmin = 3\nmax = 2", Some("min is 3, which is above max, 2")),
+        ] {
+            let net = NET.replace("shape = [4]", &format!("shape = [4]\n{limits}"));
+            let wrapped = wrap("net", &net, "net.pt", &hashes(&["net.pt"])).unwrap();
+            let listed = list("net", wrapped["manifest"].as_str().unwrap());
+            assert_eq!(
+                listed.as_ref().err().map(|error| error.to_string().contains(cause.unwrap_or("?"))),
+                cause.map(|_| true),
+                "{limits}"
+            );
+        }
+    }
+
+    #[test]
     fn a_file_outside_of_the_package_is_refused() {
         let outside = format!("{NET}labels = \"../names.txt\"\n");
         let wrapped = wrap("net", &outside, "net.pt", &hashes(&["../names.txt", "net.pt"])).unwrap();

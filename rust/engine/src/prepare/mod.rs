@@ -59,7 +59,9 @@ impl Preparer {
                 let spec = input.audio.clone().ok_or_else(missing)?;
                 Self::Audio(audio_input::AudioInputPreparer::new(&package.descriptor.name, spec)?)
             }
-            InputKind::Tensor => Self::Tensor(tensor_input::TensorPreparer::new(input.dtype, input.shape.clone())),
+            InputKind::Tensor => {
+                Self::Tensor(tensor_input::TensorPreparer::new(input.dtype, input.shape.clone()).within(input.min, input.max))
+            }
         })
     }
 

@@ -1,5 +1,8 @@
 //! Columns of numbers into one tensor of the declared dtype and shape.
 
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+
 use arrow_array::ArrayRef;
 use flambeau_columns::{DenseFault, bf16, dense, f16};
 use tch::Tensor;
@@ -14,11 +17,19 @@ use crate::{EngineError, RowFault};
 pub(crate) struct TensorPreparer {
     dtype: Dtype,
     shape: Vec<usize>,
+    /// Of whole numbers: what the model takes, where model.toml says it.
+    range: Option<RangeInclusive<i64>>,
 }
 
 impl TensorPreparer {
     pub(super) fn new(dtype: Dtype, shape: Vec<usize>) -> Self {
-        Self { dtype, shape }
+        Self { dtype, shape, range: None }
+    }
+
+    /// Takes only values from `min` to `max`.
+    pub(super) fn within(self, min: Option<i64>, max: Option<i64>) -> Self {
+        let is_bounded = min.is_some() || max.is_some();
+        Self { range: is_bounded.then(|| min.unwrap_or(i64::MIN)..=max.unwrap_or(i64::MAX)), ..self }
     }
 
     /// What a row becomes.
@@ -40,11 +51,11 @@ impl TensorPreparer {
             Dtype::F64 => self.gather::<f64>(model, column, rows),
             Dtype::F16 => self.gather::<f16>(model, column, rows),
             Dtype::Bf16 => self.gather::<bf16>(model, column, rows),
-            Dtype::I64 => self.gather::<i64>(model, column, rows),
-            Dtype::I32 => self.gather::<i32>(model, column, rows),
-            Dtype::I16 => self.gather::<i16>(model, column, rows),
-            Dtype::I8 => self.gather::<i8>(model, column, rows),
-            Dtype::U8 => self.gather::<u8>(model, column, rows),
+            Dtype::I64 => self.whole::<i64>(model, column, rows),
+            Dtype::I32 => self.whole::<i32>(model, column, rows),
+            Dtype::I16 => self.whole::<i16>(model, column, rows),
+            Dtype::I8 => self.whole::<i8>(model, column, rows),
+            Dtype::U8 => self.whole::<u8>(model, column, rows),
             Dtype::Bool => self.gather::<bool>(model, column, rows),
         }?;
         Ok(Staged { rows: StagedRows::Dense(tensor), faults })
@@ -59,6 +70,26 @@ impl TensorPreparer {
         let shape: Vec<i64> = std::iter::once(rows.len()).chain(self.shape.iter().copied()).map(|n| n as i64).collect();
         let fill = |out: &mut [T]| self.gather_guarded(column, rows, out);
         let (tensor, faults) = memory::filled(&shape, fill).map_err(|error| EngineError::torch(model, error))?;
+        Ok((tensor, faults))
+    }
+
+    /// As [`Self::gather`]; rows with a value that the model does not take are faults.
+    fn whole<T: TensorElement + Into<i64>>(
+        &self,
+        model: &str,
+        column: &ArrayRef,
+        rows: &[usize],
+    ) -> Result<(Tensor, Vec<(usize, RowFault)>), EngineError> {
+        let (tensor, mut faults) = self.gather::<T>(model, column, rows)?;
+        let (Some(range), Some(values)) = (&self.range, memory::values::<T>(&tensor)) else { return Ok((tensor, faults)) };
+        let size = self.shape.iter().product::<usize>().max(1);
+        let faulty: HashSet<usize> = faults.iter().map(|(row, _)| *row).collect();
+        for (row, values) in values.chunks(size).enumerate().filter(|(row, _)| !faulty.contains(row)) {
+            if let Some(value) = values.iter().map(|value| (*value).into()).find(|value| !range.contains(value)) {
+                faults.push((row, outside(value, range)));
+            }
+        }
+        faults.sort_by_key(|(row, _)| *row);
         Ok((tensor, faults))
     }
 
@@ -77,4 +108,13 @@ impl TensorPreparer {
         };
         (0..rows.len()).filter_map(|i| guard::row(&stop, || one(i, out)).err().map(|fault| (i, fault))).collect()
     }
+}
+
+fn outside(value: i64, range: &RangeInclusive<i64>) -> RowFault {
+    let (side, limit) = if value < *range.start() {
+        ("below", format!("{}, the least", range.start()))
+    } else {
+        ("above", format!("{}, the largest", range.end()))
+    };
+    RowFault::Outside { value, side, limit }
 }

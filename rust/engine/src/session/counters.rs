@@ -23,6 +23,8 @@ pub struct Counters {
     pub real_tokens: u64,
     /// The same with padding.
     pub padded_tokens: u64,
+    /// Passes that repeated a part of one that the program refused, to find the rows at fault.
+    pub passes_again: u64,
 }
 
 pub(super) fn elapsed_ns(since: Instant) -> u64 {

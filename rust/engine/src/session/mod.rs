@@ -2,17 +2,20 @@
 //!
 //! The way of one batch: rows with a NULL in any input are set aside; the others are staged column by column; rows that
 //! cannot be staged are errors, or set aside too where every request tolerates them; forward passes are planned, run and
-//! collected in row order; each request becomes one column with NULL for the rows set aside.
+//! collected in row order, and rows that the program refuses are found ([`runner`]) and treated likewise; each request becomes one column with NULL for the rows set aside.
 //!
 //! A session belongs to one thread. It keeps no data between calls.
 
 mod collect;
 mod counters;
+mod pace;
 mod passes;
 mod request;
 mod results;
+mod runner;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use arrow_array::{Array, ArrayRef, StructArray};
@@ -20,12 +23,14 @@ use arrow_schema::{DataType, Field, Fields};
 use tch::Tensor;
 
 pub use counters::Counters;
+pub(crate) use pace::Pace;
 pub use request::{Request, Task};
 
 use crate::package::InputKind;
 use crate::prepare::{Limits, Preparer, Staged, StopFlag};
 use crate::{EngineError, Model, RowFault, pool};
 use counters::elapsed_ns;
+use runner::Ran;
 
 /// See the module.
 pub struct Session {
@@ -33,6 +38,8 @@ pub struct Session {
     columns: Fields,
     request: Request,
     limits: Limits,
+    /// Rows that the program refused while it has answered none.
+    unanswered: AtomicUsize,
 }
 
 /// The rows of a batch that reach the model, and why others do not.
@@ -64,7 +71,7 @@ impl Session {
         }
         request.check(&model.package)?;
         let limits = Limits { max_pixels: request.settings.max_pixels()?, stop: StopFlag::default() };
-        Ok(Self { model, columns, request, limits })
+        Ok(Self { model, columns, request, limits, unanswered: AtomicUsize::new(0) })
     }
 
     /// The model's name.
@@ -110,14 +117,14 @@ impl Session {
         let rows = batch.len();
         counters.rows += rows as u64;
         let started = Instant::now();
-        let admitted = self.admit(batch, stop)?;
+        let mut admitted = self.admit(batch, stop)?;
         counters.prepare_ns += elapsed_ns(started);
         counters.bad_rows += admitted.faults.len() as u64;
         if let Some((position, input, fault)) = self.intolerable(&admitted) {
             let row = admitted.present[position];
             return Err(EngineError::BadInput { row, input, fault });
         }
-        let outputs = self.run(&admitted, counters, stop)?;
+        let outputs = self.run(&mut admitted, counters, stop)?;
         let started = Instant::now();
         let result = self.results(rows, &admitted, &outputs)?;
         counters.convert_ns += elapsed_ns(started);
@@ -181,32 +188,46 @@ impl Session {
         admitted.faults.first().map(|(position, input, fault)| (*position, input.clone(), fault.clone()))
     }
 
-    /// The model's outputs for the sound rows, in their order.
-    fn run(&self, admitted: &Admitted, counters: &mut Counters, stop: &mut dyn FnMut() -> bool) -> Result<Vec<Tensor>, EngineError> {
-        let started = Instant::now();
+    /// The model's outputs for the sound rows, in their order. Rows that the program refuses are sound no longer.
+    fn run(&self, admitted: &mut Admitted, counters: &mut Counters, stop: &mut dyn FnMut() -> bool) -> Result<Vec<Tensor>, EngineError> {
         if let Some(fault) = self.request.settings.fault {
             fault.strike(self.model())?;
         }
         let plan = passes::plan(admitted.staged.iter().map(|s| &s.rows), &admitted.sound, self.pass_rows());
-        let mut collector = collect::Collector::new(plan.units);
-        for pass in &plan.passes {
-            if stop() {
-                return Err(EngineError::Cancelled);
-            }
-            let mut inputs = Vec::new();
-            for (preparer, staged) in self.model.preparers.iter().zip(&admitted.staged) {
-                let assembling = Instant::now();
-                inputs.extend(preparer.assemble(self.model(), &staged.rows, &pass.units, pass.length)?);
-                counters.prepare_ns += elapsed_ns(assembling);
-            }
-            let outputs = self.model.forward(&inputs, pass.units.len())?;
-            counters.forwards += 1;
-            collector.add(&pass.places, outputs).map_err(|error| EngineError::torch(self.model(), error))?;
-        }
-        counters.forward_ns += elapsed_ns(started);
         counters.real_tokens += plan.real;
         counters.padded_tokens += plan.padded;
-        collector.finish(plan.pooling.as_ref()).map_err(|error| EngineError::torch(self.model(), error))
+        let runner = runner::Runner {
+            model: &self.model,
+            staged: &admitted.staged,
+            tolerant: self.request.is_tolerant(),
+            unanswered: &self.unanswered,
+            counters: &mut *counters,
+            stop,
+        };
+        let Ran { outputs, refused } = runner.run(plan).map_err(|error| match error {
+            EngineError::BadInput { row, input, fault } => {
+                EngineError::BadInput { row: admitted.present[admitted.sound[row]], input, fault }
+            }
+            other => other,
+        })?;
+        if refused.is_empty() {
+            return Ok(outputs);
+        }
+        counters.bad_rows += refused.len() as u64;
+        let started = Instant::now();
+        let answered: Vec<usize> =
+            (0..admitted.sound.len()).filter(|i| refused.binary_search_by_key(i, |(row, _)| *row).is_err()).collect();
+        let outputs = if answered.is_empty() { Vec::new() } else { self.rows_of(&outputs, &answered)? };
+        admitted.faults.extend(refused.into_iter().map(|(row, fault)| (admitted.sound[row], String::new(), fault)));
+        admitted.sound = answered.into_iter().map(|i| admitted.sound[i]).collect();
+        counters.convert_ns += elapsed_ns(started);
+        Ok(outputs)
+    }
+
+    fn rows_of(&self, outputs: &[Tensor], rows: &[usize]) -> Result<Vec<Tensor>, EngineError> {
+        let index: Vec<i64> = rows.iter().map(|row| *row as i64).collect();
+        let taken = Tensor::f_from_slice(&index).and_then(|index| outputs.iter().map(|output| output.f_index_select(0, &index)).collect());
+        taken.map_err(|error| EngineError::torch(self.model(), error))
     }
 
     fn pass_rows(&self) -> usize {

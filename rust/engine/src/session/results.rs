@@ -208,7 +208,7 @@ fn scalars(values: &ArrayRef, present: &[bool]) -> Result<ArrayRef, EngineError>
 pub(super) fn errors<'a>(rows: usize, faults: impl Iterator<Item = (usize, &'a String, &'a RowFault)>) -> ArrayRef {
     let mut texts: Vec<Option<String>> = vec![None; rows];
     for (row, input, fault) in faults {
-        texts[row] = Some(format!("input '{input}': {fault}"));
+        texts[row] = Some(fault.of_input(input));
     }
     Arc::new(StringArray::from(texts))
 }

@@ -28,10 +28,10 @@ final case class OutputRequest(task: String, k: Int, tolerant: Boolean)
  */
 final case class Counters(
     rows: Long, forwards: Long, badRows: Long, loadNs: Long, prepareNs: Long, forwardNs: Long, convertNs: Long, peakNativeBytes: Long,
-    realTokens: Long, paddedTokens: Long)
+    realTokens: Long, paddedTokens: Long, passesAgain: Long)
 
 object Counters {
-  val Zero: Counters = Counters(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+  val Zero: Counters = Counters(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 }
 
 /**
@@ -43,7 +43,7 @@ object Counters {
 final class ModelSession private (model: AtomicLong, session: AtomicLong, loadNs: Long, allocator: BufferAllocator)
     extends AutoCloseable {
 
-  private val CounterCount = 9
+  private val CounterCount = 10
   private var totals = Counters.Zero.copy(loadNs = loadNs)
 
   def counters: Counters = totals
@@ -87,7 +87,8 @@ final class ModelSession private (model: AtomicLong, session: AtomicLong, loadNs
   private def add(c: Array[Long]): Unit = totals = totals.copy(
     rows = totals.rows + c(0), forwards = totals.forwards + c(1), badRows = totals.badRows + c(2),
     prepareNs = totals.prepareNs + c(3), forwardNs = totals.forwardNs + c(4), convertNs = totals.convertNs + c(5),
-    peakNativeBytes = math.max(totals.peakNativeBytes, c(6)), realTokens = totals.realTokens + c(7), paddedTokens = totals.paddedTokens + c(8))
+    peakNativeBytes = math.max(totals.peakNativeBytes, c(6)), realTokens = totals.realTokens + c(7), paddedTokens = totals.paddedTokens + c(8),
+    passesAgain = totals.passesAgain + c(9))
 
   override def close(): Unit =
     try NativeBridge.close(session.getAndSet(0))

@@ -20,6 +20,8 @@ private[sql] object EvalModelMetrics {
     ("numOutputRows", "rows", Count),
     ("batches", "batches", Count),
     ("badRows", "bad rows", Count),
+    // What it cost to find the rows that the program refused.
+    ("passesAgain", "passes run again", Count),
     ("bytesIn", "bytes in", Size),
     ("bytesOut", "bytes out", Size),
     ("loadTime", "time to load", Time),
@@ -56,6 +58,7 @@ private[sql] final class EvalModelMetrics(metrics: Map[String, SQLMetric]) {
   def publish(totals: Counters): Unit = {
     metrics("numOutputRows").add(totals.rows - published.rows)
     metrics("badRows").add(totals.badRows - published.badRows)
+    metrics("passesAgain").add(totals.passesAgain - published.passesAgain)
     metrics("loadTime").add(totals.loadNs - published.loadNs)
     metrics("prepareTime").add(totals.prepareNs - published.prepareNs)
     metrics("forwardTime").add(totals.forwardNs - published.forwardNs)

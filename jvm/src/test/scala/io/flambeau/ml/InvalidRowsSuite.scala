@@ -36,6 +36,16 @@ class InvalidRowsSuite extends StageSuite {
     assert(reasons.map(_.getInt(0)).toSet == Set(3, 4))
   }
 
+  test("rows that the program refuses are bad rows") {
+    val tensors = spark.range(0, 20, 1, 1).selectExpr("cast(id as int) id", "if(id = 7, array(-1, 0, 0, 0), array(id, 2, 3, 4)) x")
+    def stage = new TorchModelTransformer().setModel("raises")
+    val kept = stage.setHandleInvalid("keep").setErrorCol("why").transform(tensors).orderBy("id").collect()
+    assert(kept.map(_.isNullAt(2)).toSeq == (0 until 20).map(_ == 7))
+    assert(kept.filter(!_.isNullAt(4)).map(_.getInt(0)).toSeq == Seq(7) && kept(7).getString(4).contains("must not be negative"))
+    assert(stage.setHandleInvalid("skip").transform(tensors).count() == 19)
+    assertFails("FLAMBEAU_BAD_INPUT", "row 7 of partition 0")(stage.transform(tensors).collect())
+  }
+
   test("predictor and tensors") {
     val predictor = new DeepImagePredictor().setInputCol("content").setOutputCol("p").setModelName("image_tiny")
       .setDecodePredictions(false).setHandleInvalid("skip")

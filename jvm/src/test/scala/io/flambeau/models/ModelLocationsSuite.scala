@@ -153,7 +153,7 @@ class ModelLocationsSuite extends FlambeauSuite {
       val planned = spark.sql(s"SELECT featurize(array(1, 2, 3, 4), '$scheme$place') FROM range(1)")
       val noop = FlambeauSuite.packages.resolve("raises")
       Using.resource(Files.list(noop))(_.forEach(file => Files.copy(file, place.resolve(file.getFileName), StandardCopyOption.REPLACE_EXISTING)))
-      assertFails("FLAMBEAU_NATIVE", "must not be negative")(
+      assertFails("FLAMBEAU_BAD_INPUT", "must not be negative")(
         rowsOf(s"SELECT featurize(v, '$scheme$place') FROM VALUES (array(-1, 2, 3, 4)) AS t(v)"))
       // What was planned before gives the numbers planned: that content is in memory still.
       assert(planned.head().get(0) == Expected)

@@ -126,8 +126,39 @@ class ErrorsSuite extends FlambeauSuite {
     }
   }
 
-  test("FLAMBEAU_NATIVE: the program raises") {
-    val failure = assertFails("FLAMBEAU_NATIVE", "model 'raises'")(rowsOf("SELECT featurize(array(-1, 2, 3, 4), 'raises')"))
+  test("FLAMBEAU_BAD_INPUT: a guard lets a bad row in") {
+    assertFails("FLAMBEAU_BAD_INPUT", "featurize with model 'tiny'")(rowsOf("SELECT CASE WHEN id > 0 THEN featurize(v, 'tiny') END FROM bad"))
+    val beside = "SELECT try_featurize(v, 'tiny'), CASE WHEN id > 10 THEN featurize(v, 'tiny') END FROM bad"
+    val failure = assertFails("FLAMBEAU_BAD_INPUT", "input 'x': dimension 0 has 2 values")(rowsOf(beside))
+    assert("row \\d+ of partition \\d+".r.findFirstIn(messagesOf(failure)).isDefined)
+    goesOn()
+  }
+
+  test("FLAMBEAU_BAD_INPUT: a row that the program refuses is named") {
+    def query(function: String) = spark.range(0, 20, 1, 1).selectExpr("if(id = 7, array(-1, 0, 0, 0), array(id, 2, 3, 4)) v").selectExpr(s"$function(v, 'raises') f")
+    assertFails("FLAMBEAU_BAD_INPUT", "model 'raises'", "row 7 of partition 0", "must not be negative", "try_featurize")(query("featurize").collect())
+    withConf(FlambeauConf.BatchRows.key -> "3") {
+      assertFails("FLAMBEAU_BAD_INPUT", "row 7 of partition 0")(query("featurize").collect())
+      assert(query("try_featurize").collect().map(_.isNullAt(0)).toSeq == (0 until 20).map(_ == 7))
+    }
+    assert(query("try_featurize").collect().map(_.isNullAt(0)).toSeq == (0 until 20).map(_ == 7))
+    goesOn()
+  }
+
+  test("FLAMBEAU_BAD_INPUT: an unknown id") {
+    for ((model, part) <- Seq("embeds" -> "index out of range", "embeds_bounded" -> "the value 12 is above 9")) {
+      assertFails("FLAMBEAU_BAD_INPUT", s"model '$model'", part)(rowsOf(s"SELECT featurize(array(3, 12), '$model')"))
+      assert(rowsOf(s"SELECT try_featurize(array(id, 2), '$model')[0] FROM range(8, 12) ORDER BY id").map(_.get(0)) == Seq[Any](10f, 11f, null, null))
+    }
+  }
+
+  test("FLAMBEAU_BAD_MODEL: the program refuses every row") {
+    assertFails("FLAMBEAU_BAD_MODEL", "model 'refuses'", "rows that it was given failed", "takes nothing")(rowsOf("SELECT try_featurize(v, 'refuses') FROM t"))
+    goesOn()
+  }
+
+  test("FLAMBEAU_BAD_INPUT: the program raises") {
+    val failure = assertFails("FLAMBEAU_BAD_INPUT", "model 'raises'")(rowsOf("SELECT featurize(array(-1, 2, 3, 4), 'raises')"))
     assert(!messagesOf(failure).contains("Exception raised from"), "a C++ backtrace in the message")
     assert(rowsOf("SELECT featurize(array(1, 2, 3, 4), 'raises')").head.getSeq[Float](0) == Seq(2f, 4f, 6f))
     goesOn()
