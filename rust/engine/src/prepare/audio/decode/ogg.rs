@@ -11,6 +11,9 @@ use crate::prepare::audio::AudioError;
 
 const PAGE_HEADER_BYTES: usize = 27;
 
+/// Most streams that run side by side.
+const MOST_STREAMS: usize = 64;
+
 /// The pages of `bytes`, without what follows the last one.
 ///
 /// # Errors
@@ -25,9 +28,13 @@ pub(super) fn pages(bytes: &[u8]) -> Result<&[u8], AudioError> {
         if page.checksum != checksum(bytes.get(at..end).ok_or_else(damaged)?) {
             return Err(damaged());
         }
+        let side_by_side = streams.len();
         let known = streams.iter_mut().find(|(serial, _)| *serial == page.serial);
         match known {
             _ if page.is_first && begun => return Err(AudioError::Unsupported("several streams one after the other".to_owned())),
+            None if side_by_side == MOST_STREAMS => {
+                return Err(AudioError::Unsupported(format!("more than {MOST_STREAMS} streams side by side")));
+            }
             None => streams.push((page.serial, page.number)),
             Some((_, number)) if number.wrapping_add(1) == page.number => *number = page.number,
             Some(_) => return Err(AudioError::Corrupt(format!("an Ogg page is missing before byte {at}"))),
