@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import math
 import struct
 import sys
@@ -140,6 +142,87 @@ def test_thousands_of_pictures_sound_and_damaged(spark: SparkSession) -> None:
     wrong = [row.name for row in answered if any(abs(a - b) > 1e-6 for a, b in zip(row.ours, row.right, strict=True))]
     assert wrong == []
     assert [row.name for row in found if row.archive == "sound" and row.right and not row.ours] == []
+
+
+def test_sounds_as_they_are_found(spark: SparkSession) -> None:
+    """Tags, open lengths, odd chunks, many channels: as long as the decoder's own test says, or refused as it says."""
+    folder = ROOT / "build" / "audio-reference" / "clips"
+    cases = json.loads((folder.parent / "cases.json").read_text(encoding="utf-8"))
+    rows = spark.read.format("binaryFile").option("pathGlobFilter", "odd_*.{wav,flac,mp3,ogg,aac}").load(folder.as_uri())
+    tried = rows.selectExpr("element_at(split(path, '/'), -1) AS name", f"try_infer('{VOICE}', content) AS voice").collect()
+    found = {row.name: row.voice for row in tried}
+    right = {case["file"]: case for case in cases["clips"] if case["file"].startswith("odd_")}
+    refused = {case["file"] for case in cases["errors"] if case["file"].startswith("odd_")}
+    assert len(right) > 80 and len(refused) > 10 and found.keys() == right.keys() | refused
+    assert {name for name, voice in found.items() if voice is None} == refused
+    for name, case in right.items():
+        at_16_khz = -(-case["samples"] * 16_000 // case["sample_rate"])
+        assert found[name].window_count == -(-at_16_khz // 512), name
+
+
+def counting_package(folder: Path, tokenizer: dict[str, object]) -> str:
+    """A package whose feature is the number of tokens."""
+    import torch
+
+    class Count(torch.nn.Module):
+        def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            return mask.sum(1, keepdim=True).to(torch.float32)
+
+    folder.mkdir()
+    torch.jit.script(Count()).save(str(folder / "model.pt"))
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("model.pt", "tokenizer.json")}
+    (folder / "model.toml").write_text(
+        f"""format = 1
+name = "{folder.name}"
+license = "Apache-2.0"
+[[input]]
+name = "text"
+kind = "text"
+[input.text]
+[[output]]
+name = "count"
+role = "features"
+shape = [1]
+[[variant]]
+file = "model.pt"
+engine = "torchscript"
+precision = "f32"
+sha256 = "{sums["model.pt"]}"
+[files]
+"tokenizer.json" = "{sums["tokenizer.json"]}"
+""",
+        encoding="utf-8",
+    )
+    return str(folder)
+
+
+def letters(**parts: object) -> dict[str, object]:
+    """A tokenizer of small letters, with these parts."""
+    vocabulary = {letter: number for number, letter in enumerate("?abcdefghijklmnopqrstuvwxyz")}
+    model = {"type": "BPE", "unk_token": "?", "vocab": vocabulary, "merges": []}
+    return {"version": "1.0", "added_tokens": [], "model": model, **parts}
+
+
+def test_a_tokenizer_that_makes_too_much(spark: SparkSession, tmp_path: Path) -> None:
+    """Eight rules of sixteen: four billion letters out of one. The row that begins it is at fault, and no other."""
+    rule = {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 16}
+    model = counting_package(tmp_path / "grows", letters(normalizer={"type": "Sequence", "normalizers": [rule] * 8}))
+    rows = spark.createDataFrame([("bcd",), ("banana",), (None,), ("",)], "text string")
+    tried = rows.select(F.try_featurize("text", model).alias("f")).collect()
+    assert [row.f and list(row.f) for row in tried] == [[3.0], None, None, [0.0]]
+    with pytest.raises(Exception, match="text of 6 bytes grows beyond 25165824 bytes"):
+        rows.select(F.featurize("text", model)).collect()
+
+
+def test_a_tokenizer_that_no_row_could_use(spark: SparkSession, tmp_path: Path) -> None:
+    """It names a token that it lacks: the library panics at the first row, so the package is refused."""
+    single = [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+    template = {"type": "TemplateProcessing", "single": single, "pair": single, "special_tokens": {}}
+    model = counting_package(tmp_path / "lacks", letters(post_processor=template))
+    for call in (F.featurize, F.try_featurize):
+        with pytest.raises(Exception, match=r"(?s)cannot use the tokenizer.*it fails on the text"):
+            spark.createDataFrame([("a",)], "text string").select(call("text", model)).collect()
 
 
 def test_numbers(spark: SparkSession) -> None:
