@@ -1,38 +1,23 @@
-"""Training as PySpark users do it: heads and whole networks, saved, searched, watched, cancelled, on a cluster."""
+"""Training as PySpark users do it: heads and whole networks, saved, searched, watched, cancelled."""
 
 from __future__ import annotations
 
-import contextlib
 import io
-import json
-import sys
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from pyspark.errors import PySparkException
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.evaluation import MulticlassClassificationEvaluator
 from pyspark.ml.functions import array_to_vector, vector_to_array
 from pyspark.ml.tuning import CrossValidator, ParamGridBuilder, TrainValidationSplit
 from pyspark.sql.functions import col, concat
-from support import (
-    PACKAGES,
-    PROGRAMS,
-    ROOT,
-    SPARK,
-    background,
-    environment,
-    executor_logs,
-    free_port,
-    run,
-    spark_home,
-    wait_until,
-)
+from support import PACKAGES, wait_until
 from torch import nn
 
 import flambeau
@@ -55,8 +40,6 @@ from flambeau.ml import (
 from flambeau.models import open_package
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pyspark.sql import DataFrame, SparkSession
 
 
@@ -247,6 +230,12 @@ class Net(nn.Module):
     def own_loss(self, output: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         return nn.functional.cross_entropy(output, label.long().flatten(), reduction="none")
 
+    @torch.jit.export
+    def picky_loss(self, output: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        if bool((label == 2).any()):
+            raise ValueError("label 2 is not for this loss")
+        return self.own_loss(output, label)
+
 
 def test_a_whole_network(spark: SparkSession, points: DataFrame, tmp_path: Path) -> None:
     torch.manual_seed(1)
@@ -357,70 +346,49 @@ def test_mistakes(points: DataFrame) -> None:
         TorchRegressor(optimizer="sgd", learningRate=1e30).fit(points)
     with pytest.raises(PySparkException, match=r"row .* of partition"):
         TorchClassifier().fit(points.withColumn("label", col("label") + 0.5))
+    with pytest.raises(PySparkException, match=r"all 240 training rows have weight 0"):
+        TorchClassifier(weightCol="none").fit(points.withColumn("none", col("label") * 0))
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Any:
-    """Runs a task of `programs/training_job.py` on a cluster of two executor processes."""
-
-    def job(task: str, master: str = "local-cluster[2,1,1024]") -> tuple[dict[str, Any], Path]:
-        home = spark_home(tmp_path)
-        command = [sys.executable, PROGRAMS / "training_job.py", task, tmp_path, master]
-        done = run(
-            command, cwd=tmp_path, env=environment(PYTHONPATH=str(ROOT / "python"), SPARK_HOME=str(home)), seconds=400
-        )
-        return json.loads(done.stdout.splitlines()[-1]), home
-
-    return job
-
-
-def test_two_executors_train_what_one_does(cluster: Any) -> None:
-    result, _ = cluster("same")
-    assert result["spread"] > 0.5 and result["distance"] < 1e-3 and result["epochs"] == 8
-    assert result["kept"] == [f"step-{125 * epoch:012d}.checkpoint" for epoch in (5, 6, 7)]
-
-
-@contextlib.contextmanager
-def standalone(folder: Path) -> Iterator[str]:
-    """A standalone master and two workers of one core each; gives the master's URL."""
-    port = free_port()
-    env = environment(SPARK_HOME=str(SPARK), SPARK_WORKER_DIR=str(folder / "workers"))
-    url = f"spark://127.0.0.1:{port}"
-    deploy, launcher = "org.apache.spark.deploy", SPARK / "bin" / "spark-class"
-    at = ["--host", "127.0.0.1", "--webui-port", "0"]
-    with contextlib.ExitStack() as servers:
-        log = folder / "master.log"
-        master = [launcher, f"{deploy}.master.Master", *at, "--port", str(port)]
-        servers.enter_context(background(master, folder, log, env))
-        wait_until(lambda: "New state: ALIVE" in log.read_text(errors="replace"), "the master is up", 60)
-        for number in (1, 2):
-            worker = [launcher, f"{deploy}.worker.Worker", *at, "--cores", "1", "--memory", "1g", url]
-            servers.enter_context(background(worker, folder, folder / f"worker-{number}.log", env))
-        wait_until(lambda: log.read_text(errors="replace").count("Registering worker") == 2, "the workers are up", 60)
-        yield url
+def test_mistakes_in_a_whole_network(points: DataFrame, tmp_path: Path) -> None:
+    export.trainable(
+        Net(),
+        tmp_path / "net",
+        name="net",
+        license="Apache-2.0",
+        inputs=[export.TensorInput("x", [2])],
+        outputs=[export.Output("logits", "scores")],
+        quiet=True,
+    )
+    net = TorchEstimator(modelName=tmp_path / "net", featuresCol="x", batchSize=32, numWorkers=2)
+    with pytest.raises(PySparkException, match=r"'method:own_lose': model 'net' has no such method, only own_loss"):
+        net.copy({net.loss: "method:own_lose"}).fit(points)
+    with pytest.raises(PySparkException, match=r"no parameter of model 'net' matches frozen layers 'bdoy\*'"):
+        net.copy({net.frozen: ["bdoy*"]}).fit(points)
+    # A program error in the part of one worker is what both say, and not that they lost each other.
+    with pytest.raises(PySparkException, match="FLAMBEAU_NATIVE") as failure:
+        net.copy({net.loss: "method:picky_loss"}).fit(points.where("label < 2 OR id = 2"))
+    assert "label 2 is not for this loss" in str(failure.value)
 
 
-def test_a_standalone_cluster_trains_what_one_worker_does(cluster: Any, tmp_path: Path) -> None:
-    with standalone(tmp_path) as master:
-        result, _ = cluster("same", master)
-    assert result["spread"] > 0.5 and result["distance"] < 1e-3 and result["epochs"] == 8
-
-
-def test_a_killed_executor_costs_no_more_than_an_epoch(cluster: Any) -> None:
-    result, home = cluster("killed")
-    assert result["killed"] and result["epochs"] == 8
-    assert result["spread"] > 0.5 and result["distance"] < 1e-5
-    logs = "\n".join(executor_logs(home).values())
-    assert "goes on from" in logs
-    assert "FLAMBEAU_PEER" in logs
-
-
-def test_too_few_slots_are_said_at_once(cluster: Any) -> None:
-    result, _ = cluster("starved")
-    assert result["condition"] == "FLAMBEAU_BAD_ARGUMENT" and "numWorkers is 3" in result["message"]
-
-
-def test_more_rows_than_the_heap_holds(cluster: Any) -> None:
-    result, _ = cluster("large", "local[2]")
-    assert result["bytes"] > result["heap"] > 0
-    assert result["losses"][1] < result["losses"][0]
+def test_the_limit_of_pixels_holds_in_training(spark: SparkSession, tmp_path: Path) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (20, 10), "red").save(picture, "png")
+    rows = spark.createDataFrame([(picture.getvalue(), float(i % 2)) for i in range(8)], "image binary, label double")
+    export.trainable(
+        nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2)),
+        tmp_path / "net",
+        name="net",
+        license="Apache-2.0",
+        inputs=[export.ImageInput(resize=8, crop=8)],
+        outputs=[export.Output("logits", "scores")],
+        quiet=True,
+    )
+    net = TorchEstimator(modelName=tmp_path / "net", featuresCol="image", batchSize=8, maxEpochs=1)
+    assert net.fit(rows).summary.rows == 8
+    spark.conf.set("spark.flambeau.image.maxPixels", "199")
+    try:
+        with pytest.raises(PySparkException, match=r"20 x 10 pixels, more than the 199 allowed"):
+            net.fit(rows)
+    finally:
+        spark.conf.unset("spark.flambeau.image.maxPixels")

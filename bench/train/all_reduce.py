@@ -14,6 +14,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -59,15 +60,15 @@ def python_rank(rank: int, port: int, times: int, sizes: list[int]) -> None:
     dist.destroy_process_group()
 
 
-def started(ours: bool, rank: int, port: int, times: int, sizes: list[int]) -> subprocess.Popen[str]:
-    """One rank."""
+def started(ours: bool, rank: int, place: str, times: int, sizes: list[int]) -> subprocess.Popen[str]:
+    """One rank; `place` is where they meet: a folder, or a port of c10d."""
     numbers = [str(number) for number in (times, *sizes)]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     if ours:
         env["LD_LIBRARY_PATH"] = str(ROOT / ".libtorch" / "lib")
-        command = [str(EXAMPLE), str(rank), str(WORLD), str(port), *numbers]
+        command = [str(EXAMPLE), place, str(rank), str(WORLD), *numbers]
     else:
-        command = [sys.executable, __file__, "--rank", str(rank), str(port), *numbers]
+        command = [sys.executable, __file__, "--rank", str(rank), place, *numbers]
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -80,13 +81,10 @@ def free_port() -> int:
 
 def run(ours: bool, times: int, sizes: list[int]) -> dict[int, list[float]]:
     """Both ranks to their end; bytes -> seconds of each sum."""
-    port = 0 if ours else free_port()
-    ranks = [started(ours, 0, port, times, sizes)]
-    if ours:
-        assert ranks[0].stdout is not None
-        port = int(ranks[0].stdout.readline() or sys.exit(f"bench: {ranks[0].communicate()[1]}"))
-    ranks += [started(ours, rank, port, times, sizes) for rank in range(1, WORLD)]
-    printed = [process.communicate(timeout=300) for process in ranks]
+    with tempfile.TemporaryDirectory() as folder:
+        place = folder if ours else str(free_port())
+        ranks = [started(ours, rank, place, times, sizes) for rank in range(WORLD)]
+        printed = [process.communicate(timeout=300) for process in ranks]
     for process, (_, errors) in zip(ranks, printed):
         if process.returncode != 0:
             sys.exit(f"bench: a rank failed\n{errors[-4000:]}")

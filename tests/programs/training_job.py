@@ -3,6 +3,8 @@
 python training_job.py same FOLDER MASTER     1 and 2 workers: how far their models are apart
 python training_job.py killed FOLDER MASTER   2 workers; when the first checkpoint is there, one executor is killed (SIGKILL)
 python training_job.py starved FOLDER MASTER  more workers than slots
+python training_job.py dynamic FOLDER MASTER  executors that come on demand: one worker, and what is said of two
+python training_job.py authenticated FOLDER MASTER  2 workers where Spark authenticates its own connections, refused and allowed
 python training_job.py large FOLDER MASTER    more bytes of rows than the JVM's heap has
 """
 
@@ -64,6 +66,24 @@ def executors() -> dict[int, str]:
 
 application = ""
 
+SETTINGS = {
+    "large": {"spark.driver.memory": "512m"},
+    "dynamic": {
+        "spark.dynamicAllocation.enabled": "true",
+        "spark.dynamicAllocation.shuffleTracking.enabled": "true",
+        "spark.dynamicAllocation.minExecutors": "0",
+        "spark.dynamicAllocation.maxExecutors": "2",
+    },
+    "authenticated": {
+        "spark.authenticate": "true",
+        "spark.authenticate.secret": "of the tests",
+        "spark.network.crypto.enabled": "true",
+    },
+}
+"""Of the application, by task."""
+
+ALLOW = "spark.flambeau.train.allowUnencrypted"
+
 
 def kill_one(checkpoints: Path, done: list[Any]) -> None:
     """SIGKILLs one executor as soon as a checkpoint is there."""
@@ -85,7 +105,7 @@ def main(task: str, folder: str, master: str) -> None:
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.shuffle.partitions": "2",
         "spark.flambeau.native.directory": f"{folder}/native",
-        **({"spark.driver.memory": "512m"} if task == "large" else {}),
+        **SETTINGS.get(task, {}),
     }.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
@@ -100,11 +120,16 @@ def main(task: str, folder: str, master: str) -> None:
         heap = int(spark._jvm.java.lang.Runtime.getRuntime().maxMemory())
         losses = [row.trainLoss for row in model.summary.history.orderBy("epoch").collect()]
         result = {"bytes": model.summary.rows * 512 * 4, "heap": heap, "losses": losses}
-    elif task == "starved":
+    elif task in ("starved", "dynamic", "authenticated"):
         try:
-            classifier(numWorkers=3).fit(rows)
+            classifier(numWorkers=3 if task == "starved" else 2).fit(rows)
         except Exception as error:
             result = {"condition": error.getCondition(), "message": str(error)}
+        if task != "starved":
+            if task == "authenticated":  # as if the application had been started with it
+                spark.sparkContext._jsc.sc().conf().set(ALLOW, "true")
+            model = classifier(numWorkers=1 if task == "dynamic" else 2).fit(rows)
+            result["epochs"] = model.summary.history.count()
     else:
         undisturbed = answers(classifier(numWorkers=1 if task == "same" else 2).fit(rows), rows)
         killed: list[Any] = []

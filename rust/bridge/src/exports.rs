@@ -15,8 +15,8 @@ use serde::de::DeserializeOwned;
 
 use crate::failure::{self, Failure, ThrowNative};
 use crate::training::{
-    cancel_trainers, feed, heard, open_feed, open_group, open_store, open_trainers, restore_checkpoint, run_trainers, save_checkpoint,
-    save_package, say, seal_feed, store_port, train_groups,
+    cancel_trainers, check_program, feed, open_feed, open_group, open_trainers, restore_checkpoint, run_trainers, save_checkpoint,
+    save_package, seal_feed, train_groups,
 };
 use crate::{arrow, handles, jlog};
 
@@ -42,11 +42,8 @@ methods! {
     "openFeed" => { static fn open_feed(spec: JString, schema: jlong) -> jlong },
     "feed" => { static fn feed(handle: jlong, array: jlong) -> JString },
     "sealFeed" => { static fn seal_feed(feed: jlong) -> JString },
-    "openStore" => { static fn open_store(spec: JString) -> jlong },
-    "storePort" => { static fn store_port(store: jlong) -> jlong },
-    "say" => { static fn say(store: jlong, round: JString, message: JString) },
-    "heard" => { static fn heard(store: jlong, round: JString) -> JString },
-    "openGroup" => { static fn open_group(feed: jlong, spec: JString) -> jlong },
+    "checkProgram" => { static fn check_program(spec: JString) },
+    "openGroup" => { static fn open_group(feed: jlong, spec: JString, board: io.flambeau.bridge.Board) -> jlong },
     "openTrainers" => { static fn open_trainers(feed: jlong, group: jlong, specs: JString) -> jlong },
     "runTrainers" => { static fn run_trainers(trainers: jlong, max_millis: jlong) -> JString },
     "saveCheckpoint" => { static fn save_checkpoint(trainers: jlong, place: jlong, file: JString) },

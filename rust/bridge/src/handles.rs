@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flambeau_engine::train::{Feed, Ranks, Stack};
 use flambeau_engine::{Model, Session};
-use flambeau_torch_ext::Store;
 use once_cell::sync::Lazy;
 
 use crate::failure::Failure;
@@ -28,7 +27,6 @@ enum Held {
     Model(Arc<Model>),
     Session(Arc<Session>),
     Feed(Arc<Feed>),
-    Store(Arc<Store>),
     Group(Arc<Ranks>),
     Trainers(Arc<HeldTrainers>),
 }
@@ -69,7 +67,6 @@ kinds! {
     Model(Arc<Model>): model, "model";
     Session(Arc<Session>): session, "session";
     Feed(Arc<Feed>): feed, "feed";
-    Store(Arc<Store>): store, "store";
     Group(Arc<Ranks>): group, "group";
     Trainers(Arc<HeldTrainers>): trainers, "trainer";
 }
@@ -84,10 +81,6 @@ pub(crate) fn add_session(session: Session) -> i64 {
 
 pub(crate) fn add_feed(feed: Feed) -> i64 {
     add(Held::Feed(Arc::new(feed)))
-}
-
-pub(crate) fn add_store(store: Store) -> i64 {
-    add(Held::Store(Arc::new(store)))
 }
 
 pub(crate) fn add_group(group: Ranks) -> i64 {

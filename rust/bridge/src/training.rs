@@ -4,11 +4,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use flambeau_engine::train::spec::TrainingSpec;
-use flambeau_engine::train::{Feed, FeedSpec, GroupSpec, GroupsSpec, PublishSpec, Ranks, RoundSpec, Stack, StoreSpec};
-use jni::Env;
-use jni::objects::{JClass, JString};
+use flambeau_engine::EngineError;
+use flambeau_engine::train::spec::{ProgramSpec, TrainingSpec};
+use flambeau_engine::train::{Board, Feed, FeedSpec, GroupSpec, GroupsSpec, PublishSpec, Ranks, Stack};
+use jni::objects::{JByteArray, JClass, JObject, JString, JValue};
 use jni::sys::jlong;
+use jni::{Env, jni_sig, jni_str};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -35,47 +36,59 @@ pub(crate) fn seal_feed<'local>(env: &mut Env<'local>, _class: JClass<'local>, f
     Ok(env.new_string(serde_json::to_string(&summary)?)?)
 }
 
-pub(crate) fn open_store<'local>(env: &mut Env<'local>, _class: JClass<'local>, spec: JString<'local>) -> Answer<jlong> {
-    let spec: StoreSpec = parsed(env, &spec)?;
-    Ok(handles::add_store(spec.open()?))
-}
-
-pub(crate) fn say<'local>(
+/// `feed`: the worker's own; cancelling it ends the wait for the others. `board`: where the workers find one another; asked on this
+/// thread, until all have joined.
+pub(crate) fn open_group<'local>(
     env: &mut Env<'local>,
     _class: JClass<'local>,
-    store: jlong,
-    round: JString<'local>,
-    message: JString<'local>,
-) -> Answer<()> {
-    let round: RoundSpec = parsed(env, &round)?;
-    let message = message.try_to_string(env)?;
-    Ok(round.say(handles::store(store)?.as_ref(), &message)?)
-}
-
-/// Null while somebody has not said anything.
-pub(crate) fn heard<'local>(
-    env: &mut Env<'local>,
-    _class: JClass<'local>,
-    store: jlong,
-    round: JString<'local>,
-) -> Answer<JString<'local>> {
-    let round: RoundSpec = parsed(env, &round)?;
-    match round.heard(handles::store(store)?.as_ref())? {
-        Some(all) => Ok(env.new_string(serde_json::to_string(&all)?)?),
-        None => Ok(JString::null()),
-    }
-}
-
-pub(crate) fn store_port<'local>(_env: &mut Env<'local>, _class: JClass<'local>, store: jlong) -> Answer<jlong> {
-    Ok(i64::from(handles::store(store)?.port()))
-}
-
-/// `feed`: the worker's own; cancelling it ends the wait for the others.
-pub(crate) fn open_group<'local>(env: &mut Env<'local>, _class: JClass<'local>, feed: jlong, spec: JString<'local>) -> Answer<jlong> {
+    feed: jlong,
+    spec: JString<'local>,
+    board: JObject<'local>,
+) -> Answer<jlong> {
     let spec: GroupSpec = parsed(env, &spec)?;
     let feed = handles::feed(feed)?;
-    let store = spec.store.map(handles::store).transpose()?;
-    Ok(handles::add_group(Ranks::join(&spec, store.as_deref(), feed.cancelled())?))
+    let ranks = Ranks::join(&spec, &mut JavaBoard { env, board }, feed.cancelled())?;
+    Ok(handles::add_group(ranks))
+}
+
+/// An `io.flambeau.bridge.Board`. An exception of it stays pending, and is what the JVM sees.
+struct JavaBoard<'a, 'local> {
+    env: &'a mut Env<'local>,
+    board: JObject<'local>,
+}
+
+/// References that one question needs.
+const BOARD_REFERENCES: usize = 4;
+
+fn board_failed(error: jni::errors::Error) -> EngineError {
+    EngineError::Internal(format!("the board of the workers' addresses: {error}"))
+}
+
+impl Board for JavaBoard<'_, '_> {
+    fn put(&mut self, key: &str, value: &[u8]) -> Result<(), EngineError> {
+        let board = &self.board;
+        let put = self.env.with_local_frame(BOARD_REFERENCES, |env| -> jni::errors::Result<()> {
+            let (key, value) = (env.new_string(key)?, env.byte_array_from_slice(value)?);
+            let signature = jni_sig!("(Ljava/lang/String;[B)V");
+            env.call_method(board, jni_str!("put"), signature, &[JValue::from(&key), JValue::from(&value)])?;
+            Ok(())
+        });
+        put.map_err(board_failed)
+    }
+
+    fn look(&mut self, key: &str) -> Result<Option<Vec<u8>>, EngineError> {
+        let board = &self.board;
+        let found = self.env.with_local_frame(BOARD_REFERENCES, |env| -> jni::errors::Result<Option<Vec<u8>>> {
+            let key = env.new_string(key)?;
+            let value = env.call_method(board, jni_str!("look"), jni_sig!("(Ljava/lang/String;)[B"), &[JValue::from(&key)])?.l()?;
+            if value.is_null() {
+                return Ok(None);
+            }
+            let value = env.cast_local::<JByteArray>(value)?;
+            env.convert_byte_array(value).map(Some)
+        });
+        found.map_err(board_failed)
+    }
 }
 
 pub(crate) fn open_trainers<'local>(
@@ -89,6 +102,12 @@ pub(crate) fn open_trainers<'local>(
     let cancelled = Arc::new(AtomicBool::new(false));
     let stack = Stack::open(&handles::feed(feed)?, &handles::group(group)?, specs, cancelled.clone())?;
     Ok(handles::add_trainers(stack, cancelled))
+}
+
+/// Whether a program can be trained as asked, before there are any rows.
+pub(crate) fn check_program<'local>(env: &mut Env<'local>, _class: JClass<'local>, spec: JString<'local>) -> Answer<()> {
+    let spec: ProgramSpec = parsed(env, &spec)?;
+    Ok(flambeau_engine::train::check_program(&spec)?)
 }
 
 pub(crate) fn run_trainers<'local>(

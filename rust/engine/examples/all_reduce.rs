@@ -1,34 +1,35 @@
 //! One process of a sum over ranks, as training does it (buckets, waits that look for a cancellation), alone: for comparison with
 //! `torch.distributed` in `bench/train/all_reduce.py`, which starts both.
 //!
-//! `all_reduce RANK WORLD PORT TIMES BYTES…`: rank 0 takes 0 for PORT, prints its port first, and then a JSON line: bytes -> seconds of
-//! each sum. A sum of one number before each keeps the ranks together.
+//! `all_reduce FOLDER RANK WORLD TIMES BYTES…`: the ranks find one another by FOLDER, a new and empty one. Rank 0 prints a JSON line:
+//! bytes -> seconds of each sum. A sum of one number before each keeps the ranks together.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "an example")]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use flambeau_engine::train::{GroupSpec, Ranks, StoreSpec};
+use board::FolderBoard;
+use flambeau_engine::train::{GroupSpec, Ranks};
 use flambeau_torch_ext::process;
 use tch::{Device, Kind, Tensor};
+
+#[path = "../tests/train/board.rs"]
+mod board;
 
 const TIMEOUT_MS: u64 = 60_000;
 
 fn main() {
     process::tune_malloc();
     process::set_intra_op_threads(1).unwrap();
-    let numbers: Vec<usize> = std::env::args().skip(1).map(|n| n.parse().expect("a number")).collect();
-    let [rank, world, port, times, sizes @ ..] = numbers.as_slice() else { panic!("RANK WORLD PORT TIMES BYTES…") };
-    let host = String::from("127.0.0.1");
-    let store = (*rank == 0).then(|| StoreSpec { host: host.clone(), port: 0, timeout_ms: TIMEOUT_MS }.open().unwrap());
-    let port = store.as_ref().map_or(u16::try_from(*port).unwrap(), |store| store.port());
-    if store.is_some() {
-        println!("{port}");
-    }
-    let member = GroupSpec { rank: *rank, world: *world, host, port, own_host: None, timeout_ms: TIMEOUT_MS, store: None };
+    let mut arguments = std::env::args().skip(1);
+    let mut board = FolderBoard(arguments.next().expect("FOLDER").into());
+    let numbers: Vec<usize> = arguments.map(|n| n.parse().expect("a number")).collect();
+    let [rank, world, times, sizes @ ..] = numbers.as_slice() else { panic!("FOLDER RANK WORLD TIMES BYTES…") };
+    let (own_host, secret) = (String::from("127.0.0.1"), String::new());
+    let member = GroupSpec { rank: *rank, world: *world, own_host, timeout_ms: TIMEOUT_MS, secret };
     let going = AtomicBool::new(false);
-    let ranks = Ranks::join(&member, store.as_ref(), &going).unwrap();
+    let ranks = Ranks::join(&member, &mut board, &going).unwrap();
     let mut seconds: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     let one = Tensor::ones([1], (Kind::Float, Device::Cpu));
     for bytes in sizes {

@@ -11,9 +11,13 @@ use std::time::Duration;
 
 use arrow_array::{Array, ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int32Array, StructArray};
 use arrow_schema::{DataType, Field, Fields};
-use flambeau_engine::train::{Event, Feed, FeedSpec, GroupSpec, Ranks, StoreSpec, Trainer};
+use board::FolderBoard;
+use flambeau_engine::train::{Event, Feed, FeedSpec, GroupSpec, Ranks, Trainer};
 use flambeau_torch_ext::process;
 use serde_json::{Value, json};
+
+#[path = "../tests/train/board.rs"]
+mod board;
 
 const HEAD_ROWS: usize = 20_000;
 const FEATURES: usize = 1280;
@@ -95,14 +99,14 @@ fn main() {
         println!("{:?}", run(&feed(HEAD_ROWS, FEATURES, &json!([FEATURES]), 5, 0, 1), &Arc::new(Ranks::alone()), spec));
         return;
     }
-    let store = StoreSpec { host: "127.0.0.1".into(), port: 0, timeout_ms: 60_000 }.open().unwrap();
-    let port = store.port();
+    let folder = std::env::temp_dir().join(format!("flambeau-train-alone-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
     std::thread::scope(|scope| {
         for rank in 0..world {
-            let (store, spec) = (&store, spec.clone());
+            let (folder, spec) = (&folder, spec.clone());
             scope.spawn(move || {
-                let member = GroupSpec { rank, world, host: "127.0.0.1".into(), port, own_host: None, timeout_ms: 60_000, store: None };
-                let ranks = Arc::new(Ranks::join(&member, (rank == 0).then_some(store), &AtomicBool::new(false)).unwrap());
+                let member = GroupSpec { rank, world, own_host: "127.0.0.1".into(), timeout_ms: 60_000, secret: String::new() };
+                let ranks = Arc::new(Ranks::join(&member, &mut FolderBoard(folder.clone()), &AtomicBool::new(false)).unwrap());
                 let feed = feed(HEAD_ROWS, FEATURES, &json!([FEATURES]), 5, rank, world);
                 let history = run(&feed, &ranks, spec);
                 if rank == 0 {
@@ -111,4 +115,5 @@ fn main() {
             });
         }
     });
+    std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -105,6 +105,12 @@ pub enum EngineError {
         /// What c10d said.
         cause: String,
     },
+    /// A folder or disk of this machine that cannot be written or read.
+    #[error("{0}")]
+    Disk(String),
+    /// A checkpoint that is not as it was written.
+    #[error("{0}")]
+    BadCheckpoint(String),
     /// A loss that is NaN or infinite.
     #[error("{0}")]
     Diverged(String),
@@ -127,6 +133,8 @@ impl EngineError {
             Self::Torch { error: TorchError::OutOfMemory(_), .. } => "out_of_memory",
             Self::Torch { .. } => "torch",
             Self::Peer { .. } => "peer",
+            Self::Disk(_) => "disk",
+            Self::BadCheckpoint(_) => "bad_checkpoint",
             Self::Diverged(_) => "diverged",
             Self::Cancelled => "cancelled",
             Self::Internal(_) => "internal",

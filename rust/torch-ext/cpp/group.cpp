@@ -1,28 +1,76 @@
-// Ranks that add up tensors: c10d's TCPStore for the rendezvous and its Gloo back end for the sums. Every wait has a
-// deadline. Of Gloo's own types only pointers are passed on (see opaque/gloo).
+// Ranks that add up tensors: c10d's Gloo back end. The ranks find one another by a board that the caller keeps (nothing here
+// listens but Gloo's own pairs, on one address). Every wait has a deadline. Of Gloo's own types only pointers are passed on (see
+// opaque/gloo).
 #include "error.h"
 
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
-#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <ATen/ATen.h>
 
-#include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <memory>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
+
+// Where ranks find one another's addresses. Both functions are called on the thread that opens the group, until it is open.
+struct FlbBoard {
+  void* context;
+  // Whether the bytes were put.
+  bool (*put)(void* context, const char* key, const uint8_t* bytes, int64_t length);
+  // Waits for the bytes of a key; they stay where they are until the next call. Null: there are none, and the caller knows why.
+  const uint8_t* (*get)(void* context, const char* key, int64_t* length);
+};
 
 namespace {
 
 using Millis = std::chrono::milliseconds;
 
-struct Store {
-  c10::intrusive_ptr<c10d::TCPStore> tcp;
+// The board as the store that Gloo takes. Gloo puts its own address, and waits for and reads those of the others.
+class BoardStore final : public c10d::Store {
+ public:
+  explicit BoardStore(FlbBoard board) : board_(board), owner_(std::this_thread::get_id()) {}
+
+  // After this nothing is asked of the board any more, which may go.
+  void close() { open_ = false; }
+
+  c10::intrusive_ptr<c10d::Store> clone() override { C10_THROW_ERROR(NotImplementedError, "the group's board is one"); }
+
+  void set(const std::string& key, const std::vector<uint8_t>& value) override {
+    check_open();
+    TORCH_CHECK(board_.put(board_.context, key.c_str(), value.data(), static_cast<int64_t>(value.size())), "the board does not take ", key);
+  }
+
+  std::vector<uint8_t> get(const std::string& key) override {
+    check_open();
+    int64_t length = 0;
+    const auto* bytes = board_.get(board_.context, key.c_str(), &length);
+    TORCH_CHECK(bytes != nullptr, "the board has no ", key);
+    return std::vector<uint8_t>(bytes, bytes + length);
+  }
+
+  void wait(const std::vector<std::string>& keys) override {
+    for (const auto& key : keys) get(key);
+  }
+
+  void wait(const std::vector<std::string>& keys, const Millis& /*the caller's deadline holds*/) override { wait(keys); }
+
+  int64_t add(const std::string& /*key*/, int64_t /*value*/) override { return unused(); }
+  bool deleteKey(const std::string& /*key*/) override { return unused() != 0; }
+  bool check(const std::vector<std::string>& /*keys*/) override { return unused() != 0; }
+  int64_t getNumKeys() override { return unused(); }
+
+ private:
+  void check_open() const { TORCH_CHECK(open_ && owner_ == std::this_thread::get_id(), "the group's board is closed"); }
+  static int64_t unused() { C10_THROW_ERROR(NotImplementedError, "the group's board has no such operation"); }
+
+  FlbBoard board_;
+  std::thread::id owner_;
+  bool open_ = true;
 };
 
 struct Group {
-  c10::intrusive_ptr<c10d::Store> store;  // before gloo, so that it outlives it
+  c10::intrusive_ptr<BoardStore> store;  // before gloo, so that it outlives it
   c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo;
 };
 
@@ -34,62 +82,22 @@ struct Pending {
 
 extern "C" {
 
-// A client of the store at host:port, or, with `serve`, the store itself on a free port.
-void* flb_store_open(const char* host, int32_t port, bool serve, int64_t timeout_ms, FlbError* error) {
-  return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
-    c10d::TCPStoreOptions options;
-    options.port = static_cast<uint16_t>(serve ? 0 : port);
-    options.isServer = serve;
-    options.waitWorkers = false;
-    options.timeout = Millis(timeout_ms);
-    auto store = std::make_unique<Store>();
-    store->tcp = c10::make_intrusive<c10d::TCPStore>(std::string(host), options);
-    store->tcp->setTimeout(Millis(timeout_ms));
-    return store.release();
-  });
-}
-
-void flb_store_put(void* store, const char* key, const uint8_t* bytes, int64_t length, FlbError* error) {
-  flambeau::guarded<int>(error, 0, [&] {
-    static_cast<Store*>(store)->tcp->set(std::string(key), std::vector<uint8_t>(bytes, bytes + length));
-    return 0;
-  });
-}
-
-// The values of prefix0 … prefix(world - 1) one after another, `lengths[i]` bytes each, malloc'ed (flb_free_bytes); null while one
-// is missing. Does not wait for it.
-uint8_t* flb_store_all(void* store, const char* prefix, int32_t world, int64_t* lengths, FlbError* error) {
-  return flambeau::guarded<uint8_t*>(error, nullptr, [&]() -> uint8_t* {
-    auto& tcp = static_cast<Store*>(store)->tcp;
-    std::vector<std::string> keys;
-    for (int32_t rank = 0; rank < world; rank++) keys.push_back(prefix + std::to_string(rank));
-    if (!tcp->check(keys)) return nullptr;
-    const auto values = tcp->multiGet(keys);
-    size_t total = 0;
-    for (const auto& value : values) total += value.size();
-    auto* bytes = static_cast<uint8_t*>(malloc(std::max<size_t>(total, 1)));
-    if (bytes == nullptr) throw std::bad_alloc();
-    auto* at = bytes;
-    for (size_t i = 0; i < values.size(); i++) {
-      lengths[i] = static_cast<int64_t>(values[i].size());
-      at = std::copy(values[i].begin(), values[i].end(), at);
-    }
-    return bytes;
-  });
-}
-
-int32_t flb_store_port(const void* store) { return static_cast<const Store*>(store)->tcp->getPort(); }
-
-void flb_store_free(void* store) { delete static_cast<Store*>(store); }
-
-// Joins the group, waiting for all others until the deadline. `own_host` is the address that peers reach this rank by.
-void* flb_group_open(void* store, int32_t rank, int32_t world, const char* own_host, int64_t timeout_ms, FlbError* error) {
+// Joins the group, waiting for all others until the deadline. `own_host` is the address that peers reach this rank by, and the
+// only one that it listens on.
+void* flb_group_open(
+    const FlbBoard* board, int32_t rank, int32_t world, const char* own_host, int64_t timeout_ms, FlbError* error) {
   return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
     auto group = std::make_unique<Group>();
-    group->store = static_cast<Store*>(store)->tcp;
+    group->store = c10::make_intrusive<BoardStore>(*board);
     auto options = c10d::ProcessGroupGloo::Options::create(Millis(timeout_ms));
     options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(own_host));
-    group->gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(group->store, rank, world, options);
+    try {
+      group->gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(group->store, rank, world, options);
+    } catch (...) {
+      group->store->close();
+      throw;
+    }
+    group->store->close();
     return group.release();
   });
 }

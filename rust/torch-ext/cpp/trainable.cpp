@@ -10,7 +10,10 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/script.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <unordered_set>
@@ -118,6 +121,22 @@ void flb_trainable_free(void* module) { delete static_cast<Trainable*>(module); 
 int32_t flb_trainable_inputs(const void* module) {
   auto& script = static_cast<const Trainable*>(module)->script;
   return static_cast<int32_t>(script.get_method("forward").function().getSchema().arguments().size()) - 1;
+}
+
+// The module's own methods, a line each: how many values it takes beside itself, and its name. `length` bytes, malloc'ed
+// (flb_free_bytes).
+uint8_t* flb_trainable_methods(const void* module, int64_t* length, FlbError* error) {
+  return flambeau::guarded<uint8_t*>(error, nullptr, [&]() -> uint8_t* {
+    std::string text;
+    for (const auto& method : static_cast<const Trainable*>(module)->script.get_methods()) {
+      text += std::to_string(method.function().getSchema().arguments().size() - 1) + " " + method.name() + "\n";
+    }
+    auto* bytes = static_cast<uint8_t*>(malloc(text.size() + 1));
+    if (bytes == nullptr) throw std::bad_alloc();
+    std::copy(text.begin(), text.end(), bytes);
+    *length = static_cast<int64_t>(text.size());
+    return bytes;
+  });
 }
 
 // Parameters (buffers = false) or buffers.

@@ -31,6 +31,14 @@ pub(crate) struct FlbOptimizerOptions {
     pub(crate) weight_decay: f64,
 }
 
+/// A board of addresses; see `cpp/group.cpp`.
+#[repr(C)]
+pub(crate) struct FlbBoard {
+    pub(crate) context: *mut c_void,
+    pub(crate) put: extern "C" fn(*mut c_void, *const c_char, *const u8, i64) -> bool,
+    pub(crate) get: extern "C" fn(*mut c_void, *const c_char, *mut i64) -> *const u8,
+}
+
 unsafe extern "C" {
     pub(crate) fn flb_trainable_load(path: *const c_char, error: *mut FlbError) -> *mut c_void;
     pub(crate) fn flb_trainable_define(
@@ -42,6 +50,7 @@ unsafe extern "C" {
     ) -> *mut c_void;
     pub(crate) fn flb_trainable_free(module: *mut c_void);
     pub(crate) fn flb_trainable_inputs(module: *const c_void) -> i32;
+    pub(crate) fn flb_trainable_methods(module: *const c_void, length: *mut i64, error: *mut FlbError) -> *mut u8;
     pub(crate) fn flb_trainable_len(module: *const c_void, buffers: bool) -> i32;
     pub(crate) fn flb_trainable_name(module: *const c_void, buffers: bool, i: i32) -> *const c_char;
     pub(crate) fn flb_trainable_tensor(module: *const c_void, buffers: bool, i: i32, error: *mut FlbError) -> *mut C_tensor;
@@ -79,13 +88,8 @@ unsafe extern "C" {
     pub(crate) fn flb_optimizer_save(optimizer: *const c_void, length: *mut i64, error: *mut FlbError) -> *mut u8;
     pub(crate) fn flb_optimizer_load(optimizer: *mut c_void, bytes: *const u8, length: i64, error: *mut FlbError);
     pub(crate) fn flb_free_bytes(bytes: *mut u8);
-    pub(crate) fn flb_store_open(host: *const c_char, port: i32, serve: bool, timeout_ms: i64, error: *mut FlbError) -> *mut c_void;
-    pub(crate) fn flb_store_put(store: *mut c_void, key: *const c_char, bytes: *const u8, length: i64, error: *mut FlbError);
-    pub(crate) fn flb_store_all(store: *mut c_void, prefix: *const c_char, world: i32, lengths: *mut i64, error: *mut FlbError) -> *mut u8;
-    pub(crate) fn flb_store_port(store: *const c_void) -> i32;
-    pub(crate) fn flb_store_free(store: *mut c_void);
     pub(crate) fn flb_group_open(
-        store: *mut c_void,
+        board: *const FlbBoard,
         rank: i32,
         world: i32,
         own_host: *const c_char,

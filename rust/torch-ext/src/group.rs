@@ -1,9 +1,11 @@
-//! Ranks that add up tensors: c10d's TCPStore for the rendezvous, its Gloo back end for the sums.
+//! Ranks that add up tensors: c10d's Gloo back end, over a [`Board`] of addresses that the caller keeps.
 //!
-//! Every wait has a deadline, given when the store and the group are opened. A group closes its sockets when it is dropped;
-//! that waits for sums still under way, so whoever gives up on one drops the group on a thread of its own.
+//! Every wait has a deadline. A group closes its sockets when it is dropped; that waits for sums still under way, so whoever gives
+//! up on one drops the group on a thread of its own. Gloo listens on the one address that a rank is told, and nothing else listens.
 
-use std::ffi::{CString, c_void};
+use std::any::Any;
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 use std::time::Duration;
 
@@ -11,99 +13,83 @@ use tch::Tensor;
 
 use crate::{TorchError, error, ffi};
 
-/// The key-value store by which ranks find one another.
-#[derive(Debug)]
-pub struct Store {
-    raw: NonNull<c_void>,
-}
-
-// SAFETY: c10d's TCPStore locks its own connection.
-unsafe impl Send for Store {}
-// SAFETY: as above.
-unsafe impl Sync for Store {}
-
-impl Store {
-    /// Serves on a free port of `host`, an address of this machine.
-    ///
-    /// # Errors
-    /// The port cannot be opened.
-    pub fn serve(host: &str, deadline: Duration) -> Result<Self, TorchError> {
-        Self::open(host, 0, true, deadline)
-    }
-
-    /// Connects to the store at `host`:`port`, trying until the deadline.
-    ///
-    /// # Errors
-    /// Nobody answers there.
-    pub fn connect(host: &str, port: u16, deadline: Duration) -> Result<Self, TorchError> {
-        Self::open(host, port, false, deadline)
-    }
+/// Where the ranks of a group find one another's addresses: keys and bytes that all of them see. Asked by the thread that joins.
+pub trait Board {
+    /// What it fails with.
+    type Error;
 
     /// Puts a value under a key.
     ///
     /// # Errors
-    /// The store is gone.
-    pub fn put(&self, key: &str, value: &[u8]) -> Result<(), TorchError> {
-        let key = text(key)?;
-        let length = i64::try_from(value.len()).unwrap_or(i64::MAX);
-        let mut failure = ffi::FlbError::none();
-        // SAFETY: the store is live, `key` NUL-terminated, `value` has `length` bytes, `failure` is writable.
-        unsafe { ffi::flb_store_put(self.raw.as_ptr(), key.as_ptr(), value.as_ptr(), length, &raw mut failure) };
-        error::take(failure)
-    }
+    /// The board is gone.
+    fn put(&mut self, key: &str, value: &[u8]) -> Result<(), Self::Error>;
 
-    /// The values under `prefix`0 … `prefix`(world - 1), once all are there; does not wait for them.
+    /// The value under a key; waits for it.
     ///
     /// # Errors
-    /// The store is gone.
-    pub fn all(&self, prefix: &str, world: usize) -> Result<Option<Vec<Vec<u8>>>, TorchError> {
-        let prefix = text(prefix)?;
-        let mut lengths = vec![0_i64; world];
-        let mut failure = ffi::FlbError::none();
-        let (raw, to) = (self.raw.as_ptr(), lengths.as_mut_ptr());
-        // SAFETY: the store is live, `prefix` NUL-terminated, `lengths` has room for `world` numbers, `failure` is writable.
-        let bytes = unsafe { ffi::flb_store_all(raw, prefix.as_ptr(), number(world), to, &raw mut failure) };
-        error::take(failure)?;
-        if bytes.is_null() {
-            return Ok(None);
-        }
-        let lengths: Vec<usize> = lengths.into_iter().map(|n| usize::try_from(n).unwrap_or(0)).collect();
-        // SAFETY: without a failure the call returned as many bytes as `lengths` adds up to, and they are ours.
-        let mut rest = unsafe { std::slice::from_raw_parts(bytes, lengths.iter().sum()) };
-        let mut values = Vec::with_capacity(world);
-        for length in lengths {
-            let (value, after) = rest.split_at(length);
-            values.push(value.to_vec());
-            rest = after;
-        }
-        // SAFETY: the same bytes, freed once, not used after.
-        unsafe { ffi::flb_free_bytes(bytes) };
-        Ok(Some(values))
-    }
+    /// The board is gone, or nothing came in time.
+    fn get(&mut self, key: &str) -> Result<Vec<u8>, Self::Error>;
+}
 
-    fn open(host: &str, port: u16, serve: bool, deadline: Duration) -> Result<Self, TorchError> {
-        let host = text(host)?;
-        let mut failure = ffi::FlbError::none();
-        // SAFETY: `host` is NUL-terminated and `failure` writable; both outlive the call.
-        let raw = unsafe { ffi::flb_store_open(host.as_ptr(), i32::from(port), serve, millis(deadline), &raw mut failure) };
-        error::take(failure)?;
-        NonNull::new(raw).map(|raw| Self { raw }).ok_or_else(|| TorchError::Failed("no store was opened".into()))
-    }
+/// Why a group was not joined.
+#[derive(Debug)]
+pub enum JoinError<E> {
+    /// The board's own failure.
+    Board(E),
+    /// Gloo's.
+    Torch(TorchError),
+}
 
-    /// The port that it serves on, or is connected to.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        // SAFETY: `raw` is a live store.
-        let port = unsafe { ffi::flb_store_port(self.raw.as_ptr()) };
-        u16::try_from(port).unwrap_or(0)
+/// A board while C++ asks it.
+struct Asked<'a, B: Board> {
+    board: &'a mut B,
+    /// What the last `get` gave, for as long as C++ reads it.
+    value: Vec<u8>,
+    failure: Option<B::Error>,
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+impl<B: Board> Asked<'_, B> {
+    /// Notes a failure, or a panic, which must not go through C++.
+    fn outcome<T>(&mut self, ask: impl FnOnce(&mut B) -> Result<T, B::Error>) -> Option<T> {
+        match catch_unwind(AssertUnwindSafe(|| ask(self.board))) {
+            Ok(Ok(answer)) => Some(answer),
+            Ok(Err(failure)) => {
+                self.failure = Some(failure);
+                None
+            }
+            Err(panic) => {
+                self.panic = Some(panic);
+                None
+            }
+        }
     }
 }
 
-impl Drop for Store {
-    fn drop(&mut self) {
-        // SAFETY: `raw` came from flb_store_open and is freed once, here; groups hold the store by their own reference.
-        unsafe { ffi::flb_store_free(self.raw.as_ptr()) };
-    }
+extern "C" fn put<B: Board>(context: *mut c_void, key: *const c_char, bytes: *const u8, length: i64) -> bool {
+    // SAFETY: `context` is the Asked<B> that `Group::join` lends to C++, which calls on the same thread while it is lent.
+    let asked = unsafe { &mut *context.cast::<Asked<'_, B>>() };
+    // SAFETY: C++ gives a NUL-terminated key that outlives the call.
+    let key = unsafe { CStr::from_ptr(key) }.to_string_lossy();
+    let value = match usize::try_from(length).unwrap_or(0) {
+        0 => &[],
+        // SAFETY: C++ gives `length` bytes that outlive the call.
+        length => unsafe { std::slice::from_raw_parts(bytes, length) },
+    };
+    asked.outcome(|board| board.put(&key, value)).is_some()
+}
+
+extern "C" fn get<B: Board>(context: *mut c_void, key: *const c_char, length: *mut i64) -> *const u8 {
+    // SAFETY: as in `put`.
+    let asked = unsafe { &mut *context.cast::<Asked<'_, B>>() };
+    // SAFETY: C++ gives a NUL-terminated key that outlives the call.
+    let key = unsafe { CStr::from_ptr(key) }.to_string_lossy();
+    let Some(value) = asked.outcome(|board| board.get(&key)) else { return std::ptr::null() };
+    asked.value = value;
+    let bytes = i64::try_from(asked.value.len()).unwrap_or(0);
+    // SAFETY: C++ gives a place for one number.
+    unsafe { length.write(bytes) };
+    asked.value.as_ptr()
 }
 
 /// One rank's membership.
@@ -119,18 +105,35 @@ unsafe impl Send for Group {}
 unsafe impl Sync for Group {}
 
 impl Group {
-    /// Joins as `rank` of `world`, and waits until all have joined. `own_host`: the address by which peers reach this rank.
+    /// Joins as `rank` of `world`, and waits until all have joined. `own_host`: the address by which peers reach this rank, and the
+    /// only one that it listens on. The deadline holds for every later wait too.
     ///
     /// # Errors
-    /// A rank that does not come before the deadline, which holds for every later wait too.
-    pub fn join(store: &Store, rank: usize, world: usize, own_host: &str, deadline: Duration) -> Result<Self, TorchError> {
-        let host = text(own_host)?;
+    /// What the board fails with; a rank that does not come before the deadline.
+    pub fn join<B: Board>(
+        board: &mut B,
+        rank: usize,
+        world: usize,
+        own_host: &str,
+        deadline: Duration,
+    ) -> Result<Self, JoinError<B::Error>> {
+        let host = text(own_host).map_err(JoinError::Torch)?;
+        let mut asked = Asked { board, value: Vec::new(), failure: None, panic: None };
+        let lent = ffi::FlbBoard { context: (&raw mut asked).cast(), put: put::<B>, get: get::<B> };
         let mut failure = ffi::FlbError::none();
         let (rank, world, millis) = (number(rank), number(world), millis(deadline));
-        // SAFETY: the store is live, `host` NUL-terminated, `failure` writable; the C++ side keeps its own store reference.
-        let raw = unsafe { ffi::flb_group_open(store.raw.as_ptr(), rank, world, host.as_ptr(), millis, &raw mut failure) };
-        error::take(failure)?;
-        NonNull::new(raw).map(|raw| Self { raw }).ok_or_else(|| TorchError::Failed("no group was joined".into()))
+        // SAFETY: the board and `asked` outlive the call, after which C++ asks no more; `host` is NUL-terminated, `failure` writable.
+        let raw = unsafe { ffi::flb_group_open(&raw const lent, rank, world, host.as_ptr(), millis, &raw mut failure) };
+        if let Some(panic) = asked.panic {
+            resume_unwind(panic);
+        }
+        let opened = error::take(failure);
+        if let Some(failure) = asked.failure {
+            return Err(JoinError::Board(failure));
+        }
+        opened.map_err(JoinError::Torch)?;
+        let nothing = || JoinError::Torch(TorchError::Failed("no group was joined".into()));
+        NonNull::new(raw).map(|raw| Self { raw }).ok_or_else(nothing)
     }
 
     /// Starts adding up a dense contiguous tensor over all ranks, in place; it must be left alone until that is done.

@@ -2,7 +2,7 @@
 //!
 //! For inference: [`ScriptModule`], a TorchScript program frozen and optimised; [`Outputs`], what one forward pass returned.
 //! For training: [`Trainable`], a module whose parameters change, which [`flatten`] lays into one vector for an [`Optimizer`]
-//! (`torch::optim`); [`Store`] and [`Group`], ranks that add up tensors (c10d over Gloo). [`TorchError`] is any C++ failure as
+//! (`torch::optim`); [`Group`], ranks that add up tensors (c10d over Gloo) and find one another by a [`Board`]. [`TorchError`] is any C++ failure as
 //! a value, and `process` holds settings of the whole process.
 //!
 //! Ownership: a `ScriptModule` owns its C++ module and is shared between threads by reference (`forward` takes `&self`);
@@ -20,7 +20,7 @@ mod trainable;
 
 pub use error::TorchError;
 pub use generator::Generator;
-pub use group::{Group, Pending, Store};
+pub use group::{Board, Group, JoinError, Pending};
 pub use module::{Behind, Outputs, ScriptModule};
 pub use optimizer::{Optimizer, OptimizerKind, OptimizerOptions};
 pub use trainable::{Flat, Trainable, flatten, flatten_into};

@@ -60,6 +60,24 @@ impl Trainable {
         usize::try_from(count).unwrap_or(0)
     }
 
+    /// The module's own methods by name, and how many values each takes.
+    ///
+    /// # Errors
+    /// See [`TorchError`].
+    pub fn methods(&self) -> Result<Vec<(String, usize)>, TorchError> {
+        let mut failure = ffi::FlbError::none();
+        let mut length = 0_i64;
+        // SAFETY: `raw` is a live module; `length` and `failure` are writable.
+        let bytes = unsafe { ffi::flb_trainable_methods(self.raw.as_ptr(), &raw mut length, &raw mut failure) };
+        error::take(failure)?;
+        // SAFETY: without a failure the call returned `length` bytes, and they are ours.
+        let text = String::from_utf8_lossy(unsafe { std::slice::from_raw_parts(bytes, usize::try_from(length).unwrap_or(0)) }).into_owned();
+        // SAFETY: the same bytes, freed once, not used after.
+        unsafe { ffi::flb_free_bytes(bytes) };
+        let one = |line: &str| line.split_once(' ').and_then(|(inputs, name)| Some((name.to_owned(), inputs.parse().ok()?)));
+        Ok(text.lines().filter_map(one).collect())
+    }
+
     /// All parameters by name, each tensor once.
     ///
     /// # Errors

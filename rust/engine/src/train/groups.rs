@@ -261,7 +261,8 @@ impl Stacking<'_> {
             id: group.id,
             rows: group.rows.len(),
             loss: if *weight > 0.0 { sum / weight } else { f64::NAN },
-            parameters: parameters.to_vec(),
+            // Rows of no weight have taught nothing: what was there at first is no model.
+            parameters: if *weight > 0.0 { parameters.to_vec() } else { vec![f32::NAN; parameters.len()] },
         };
         Ok(stack.iter().zip(each).zip(sums.iter().zip(&weights)).map(one).collect())
     }

@@ -113,6 +113,16 @@ impl Loss {
         }
     }
 
+    /// What a row counts in a mean, as the losses see it: rounded to f32.
+    pub(super) fn row_weight(&self, labels: &Labels, weights: Option<&[f64]>, row: u32) -> f64 {
+        let own = weights.map_or(1.0, |w| w[row as usize]);
+        let factor = match (&self.class_weights, labels) {
+            (Some(of_class), Labels::Scalars(values)) if !self.is_classes() => of_class[usize::from(values[row as usize] >= 0.5)],
+            _ => self.class_factor(labels, row),
+        };
+        f64::from((own * factor) as f32)
+    }
+
     /// Targets of these rows.
     pub(super) fn target(&self, labels: &Labels, weights: Option<&[f64]>, rows: &[u32]) -> Result<Target, TchError> {
         let own = |row: u32| weights.map_or(1.0, |w| w[row as usize]);

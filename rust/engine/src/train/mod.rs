@@ -5,9 +5,9 @@
 //!   which validate. `batch`: a batch's tensors, and those of the next one made ahead on the decode pool where rows must be
 //!   decoded. `augment`: random changes of images. `budget`: what is asked of the machine, before it is.
 //! - `program`: what is trained: a `head` made here, or the program of a package. `loss`, `schedule`: as PyTorch's.
-//! - `ranks`: the workers, and sums over all of them. `trainer`: a training; `epoch`: its ends; `stack`: the loop, and
+//! - `ranks`: the workers, and sums over all of them; `board`: how they find one another. `trainer`: a training; `epoch`: its ends; `stack`: the loop, and
 //!   several heads that step together. `evaluate`, `metrics`: validation rows.
-//! - `checkpoint`: an exact continuation as a file. `publish`: the result as a package. `groups`: many small heads at once.
+//! - `checkpoint`: an exact continuation as a file; `settings`: what it may not change. `publish`: the result as a package. `groups`: many small heads at once.
 //!
 //! Who owns what: the JVM holds a feed, a group and stacks of trainers; a trainer keeps its feed and group alive by `Arc`. The feed's
 //! file is deleted when the last of them goes. Parameters are views of one flat vector and their gradients of another, so
@@ -24,6 +24,7 @@
 
 mod augment;
 mod batch;
+mod board;
 mod budget;
 mod checkpoint;
 mod deal;
@@ -41,14 +42,17 @@ mod publish;
 mod random;
 mod ranks;
 mod schedule;
+mod settings;
 pub mod spec;
 mod stack;
 mod steps;
 mod trainer;
 
+pub use board::Board;
 pub use feed::{DenseSpec, Feed, FeedSpec, FeedSummary, Skipped, TrialSpec};
 pub use groups::{GroupsSpec, train_groups};
+pub use program::check_program;
 pub use publish::PublishSpec;
-pub use ranks::{GroupSpec, Ranks, RoundSpec, StoreSpec};
+pub use ranks::{GroupSpec, Ranks};
 pub use stack::Stack;
 pub use trainer::{EpochRow, Event, Progress, Trainer};

@@ -6,7 +6,7 @@ use tch::Tensor;
 use super::head::{self, Head, Noise};
 use super::patterns::Patterns;
 use super::random::Stream;
-use super::spec::{Precision, TrainingSpec};
+use super::spec::{Precision, ProgramSpec, TrainingSpec};
 use crate::EngineError;
 use crate::package::{Dtype, InputKind, Package};
 
@@ -18,6 +18,9 @@ const ONE_VALUE: &str = "Expected more than 1 value per channel when training";
 
 /// Dimensions of a row that is laid out with channels last, as convolutions on a CPU want it (measured: 1.3 times the rows/s).
 pub(super) const PICTURE_RANK: usize = 3;
+
+/// What the loss's method is given: the output and the labels.
+const LOSS_INPUTS: usize = 2;
 
 /// See the module.
 pub(super) struct Program {
@@ -40,6 +43,33 @@ pub(super) struct Program {
     training: Option<bool>,
 }
 
+/// Whether a package's program has what is asked of it: the output, the method for the loss, the parameters named frozen.
+///
+/// # Errors
+/// What it lacks, with what it has.
+pub fn check_program(spec: &ProgramSpec) -> Result<(), EngineError> {
+    let Some(directory) = &spec.package else { return Ok(()) };
+    let mut program = Program::of_package(Package::open(directory)?, spec)?;
+    program.freeze(&spec.frozen)
+}
+
+fn check_loss_method(model: &str, script: &Trainable, method: &str) -> Result<(), EngineError> {
+    let refuse = |why: String| {
+        let advice = "mark the method @torch.jit.export, let it take the output and the labels, and export the package again";
+        Err(EngineError::BadRequest(format!("loss='method:{method}': {why}; {advice}")))
+    };
+    let methods = script.methods().map_err(|error| EngineError::torch(model, error))?;
+    match methods.iter().find(|(name, _)| name == method) {
+        Some((_, inputs)) if *inputs == LOSS_INPUTS => Ok(()),
+        Some((_, inputs)) => refuse(format!("this method of model '{model}' takes {inputs} values, not {LOSS_INPUTS}")),
+        None => {
+            let names: Vec<&str> = methods.iter().map(|(name, _)| name.as_str()).filter(|name| *name != "forward").collect();
+            let others = if names.is_empty() { "no method but forward".to_owned() } else { format!("only {}", names.join(", ")) };
+            refuse(format!("model '{model}' has no such method, {others}"))
+        }
+    }
+}
+
 impl Program {
     pub(super) fn new(spec: &TrainingSpec) -> Result<Self, EngineError> {
         let bf16 = spec.precision == Precision::Bf16;
@@ -49,7 +79,7 @@ impl Program {
                 let outputs = head.outputs();
                 Self::bare(head::NAME.to_owned(), script, Some(head), None, 0, outputs)
             }
-            (None, Some(directory)) => Self::of_package(Package::open(directory)?, spec)?,
+            (None, Some(directory)) => Self::of_package(Package::open(directory)?, &spec.program)?,
             (None, None) => return Err(EngineError::BadRequest("there is no program".into())),
         };
         program.bf16 = bf16;
@@ -64,7 +94,7 @@ impl Program {
         Self { name, script, head, package, output, outputs, dtype, loss_method, bf16: false, learning, buffers, training: None }
     }
 
-    fn of_package(package: Package, spec: &TrainingSpec) -> Result<Self, EngineError> {
+    fn of_package(package: Package, spec: &ProgramSpec) -> Result<Self, EngineError> {
         let descriptor = &package.descriptor;
         let name = descriptor.name.clone();
         let fail = |cause: String| EngineError::model(&name, cause);
@@ -74,7 +104,7 @@ impl Program {
                     .into(),
             ));
         }
-        let output = match &spec.program.output {
+        let output = match &spec.output {
             None => 0,
             Some(wanted) => descriptor.outputs.iter().position(|o| o.name == *wanted).ok_or_else(|| {
                 let names: Vec<_> = descriptor.outputs.iter().map(|o| o.name.as_str()).collect();
@@ -85,6 +115,9 @@ impl Program {
         let path = package.program(variant)?;
         let mut script = Trainable::load(&path).map_err(|error| fail(format!("{}: {error}", variant.file)))?;
         let has_pictures = descriptor.inputs.iter().any(|input| input.kind == InputKind::Image || input.shape.len() == PICTURE_RANK);
+        if let Some(method) = &spec.loss_method {
+            check_loss_method(&name, &script, method)?;
+        }
         if has_pictures {
             script.channels_last().map_err(|error| EngineError::torch(&name, error))?;
         }

@@ -2,8 +2,12 @@
 //!
 //! One worker alone opens no socket, and its sums are its own. With more, every wait has a deadline, looks for a
 //! cancellation twenty times a second, and ends with an error that names this rank and what it was doing once a peer is gone.
-//!
 //! After such an end the group is of no more use: its sockets are closed by a thread that ends as soon as Gloo's own have.
+//!
+//! What listens: each rank's Gloo, on the one address that it is told, from when it joins until the group goes. Whoever connects
+//! there must name a pair that is expected, but those numbers can be guessed. So the first sum proves that all ranks know the job's
+//! secret, before any gradient is sent; without a rank that knows it the sum is wrong and all ranks stop. What Gloo sends is not
+//! encrypted.
 //!
 //! Sums begin when the backward pass has ended. Beginning them bucket by bucket within it could hide no more than they take: under 1 % of
 //! a step of the small net and of ResNet-50 on two ranks of a CPU (bench/results: train_workers, train_all_reduce,
@@ -13,113 +17,61 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use flambeau_torch_ext::{Group, Pending, Store, TorchError};
+use flambeau_torch_ext::{Group, JoinError, Pending, TorchError};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 use tch::Tensor;
 
+use super::board::{Board, Waiting};
 use crate::EngineError;
 
 /// Elements of one sum: 25 MB of f32, as PyTorch's buckets are.
 const BUCKET_ELEMENTS: i64 = 25 * 1024 * 1024 / 4;
 
-/// Key, less the rank, by which a rank tells that it is there.
-const ARRIVED: &str = "flambeau/arrived/";
-
-/// Pause between two looks whether all have come.
-const MEET: Duration = Duration::from_millis(5);
-
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Rank 0's store, as one of the ranks opens it.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StoreSpec {
-    /// An address of rank 0's machine.
-    pub host: String,
-    /// Where it listens already; 0: it is opened here, on a free port.
-    #[serde(default)]
-    pub port: u16,
-    /// Deadline of its answers.
-    pub timeout_ms: u64,
-}
+/// What a rank does that waits for the others to come.
+pub(super) const JOINING: &str = "joining the group";
 
-impl StoreSpec {
-    /// Listens on a free port, or connects to the one that listens.
-    ///
-    /// # Errors
-    /// An address that is not of this machine, or where nobody answers.
-    pub fn open(&self) -> Result<Store, EngineError> {
-        let deadline = Duration::from_millis(self.timeout_ms);
-        let store = match self.port {
-            0 => Store::serve(&self.host, deadline),
-            port => Store::connect(&self.host, port, deadline),
-        };
-        store.map_err(|error| peer(0, 0, format!("opening the rendezvous at {}", self.host), &error))
-    }
-}
+/// Before the secret and the rank in what is hashed for the proof.
+const PROOF: &[u8] = b"flambeau worker ";
 
-/// One round of messages, in which every rank says something and hears all others.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RoundSpec {
-    /// From 0.
-    pub rank: usize,
-    /// How many there are.
-    pub world: usize,
-    /// Counts the rounds of a store; the same for all ranks.
-    pub number: u64,
-}
-
-impl RoundSpec {
-    fn prefix(&self) -> String {
-        format!("flambeau/round/{}/", self.number)
-    }
-
-    /// Says this rank's message.
-    ///
-    /// # Errors
-    /// Rank 0 is gone.
-    pub fn say(&self, store: &Store, message: &str) -> Result<(), EngineError> {
-        store.put(&format!("{}{}", self.prefix(), self.rank), message.as_bytes()).map_err(|error| self.lost(&error))
-    }
-
-    /// What all ranks said, by rank, once they have; does not wait for them.
-    ///
-    /// # Errors
-    /// Rank 0 is gone.
-    pub fn heard(&self, store: &Store) -> Result<Option<Vec<String>>, EngineError> {
-        let all = store.all(&self.prefix(), self.world).map_err(|error| self.lost(&error))?;
-        Ok(all.map(|values| values.iter().map(|value| String::from_utf8_lossy(value).into_owned()).collect()))
-    }
-
-    fn lost(&self, error: &TorchError) -> EngineError {
-        peer(self.rank, self.world, "agreeing with the other workers".into(), error)
-    }
-}
+/// Numbers of a proof.
+const PROOF_NUMBERS: usize = 8;
 
 /// One worker's membership.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GroupSpec {
     /// From 0.
     pub rank: usize,
     /// How many there are.
     pub world: usize,
-    /// Where rank 0's store listens.
+    /// The address by which peers reach this process, and the only one that it listens on.
     #[serde(default)]
-    pub host: String,
-    /// See `host`.
-    #[serde(default)]
-    pub port: u16,
-    /// The address by which peers reach this process. Default: `host`, which is right on one machine.
-    #[serde(default)]
-    pub own_host: Option<String>,
+    pub own_host: String,
     /// Deadline of joining and of every wait for a peer.
     #[serde(default)]
     pub timeout_ms: u64,
-    /// For the bridge: the handle of the store, where it is open already.
+    /// Known to the job's workers alone; the same for all.
     #[serde(default)]
-    pub store: Option<i64>,
+    pub secret: String,
+}
+
+impl GroupSpec {
+    /// What this rank adds to the proof: 32 bits of a hash each, so that their sums over ranks do not overflow.
+    fn proof(&self, rank: usize) -> [i64; PROOF_NUMBERS] {
+        let mut hash = Sha256::new();
+        hash.update(PROOF);
+        hash.update(self.secret.as_bytes());
+        hash.update(format!(" {rank}").as_bytes());
+        let digest = hash.finalize();
+        let mut numbers = [0; PROOF_NUMBERS];
+        for (number, bytes) in numbers.iter_mut().zip(digest.chunks_exact(4)) {
+            *number = bytes.iter().fold(0, |sum, byte| sum << 8 | i64::from(*byte));
+        }
+        numbers
+    }
 }
 
 /// See the module.
@@ -138,11 +90,11 @@ impl Ranks {
         Self { rank: 0, world: 1, group: Mutex::new(None) }
     }
 
-    /// Joins, and waits for all others. `store`: where it is open already, as on rank 0.
+    /// Joins by the board, and waits for all others.
     ///
     /// # Errors
-    /// Workers that do not come before the deadline; a cancellation.
-    pub fn join(spec: &GroupSpec, store: Option<&Store>, cancelled: &AtomicBool) -> Result<Self, EngineError> {
+    /// Workers that do not come before the deadline, or do not know the secret; a cancellation; what the board fails with.
+    pub fn join(spec: &GroupSpec, board: &mut dyn Board, cancelled: &AtomicBool) -> Result<Self, EngineError> {
         if spec.world == 0 || spec.rank >= spec.world {
             return Err(EngineError::BadRequest(format!("there is no rank {} of {}", spec.rank, spec.world)));
         }
@@ -150,31 +102,32 @@ impl Ranks {
             return Ok(Self::alone());
         }
         let deadline = Duration::from_millis(spec.timeout_ms);
-        let at = format!("joining the group at {}:{}", spec.host, spec.port);
-        let fail = |error: TorchError| peer(spec.rank, spec.world, at.clone(), &error);
-        let client;
-        let store = match store {
-            Some(store) => store,
-            None => {
-                client = Store::connect(&spec.host, spec.port, deadline).map_err(fail)?;
-                &client
-            }
-        };
-        // Gloo's own joining cannot be cancelled, so it begins when nobody is missing any more.
-        store.put(&format!("{ARRIVED}{}", spec.rank), b"1").map_err(fail)?;
-        let since = Instant::now();
-        while store.all(ARRIVED, spec.world).map_err(fail)?.is_none() {
-            if cancelled.load(Ordering::Relaxed) {
-                return Err(EngineError::Cancelled);
-            }
-            if since.elapsed() >= deadline {
-                return Err(fail(TorchError::Failed(format!("not all workers came within {} s", deadline.as_secs()))));
-            }
-            std::thread::sleep(MEET);
+        let mut waiting = Waiting { board, cancelled, deadline, since: Instant::now(), rank: spec.rank, world: spec.world };
+        let group = Group::join(&mut waiting, spec.rank, spec.world, &spec.own_host, deadline).map_err(|error| match error {
+            JoinError::Board(error) => error,
+            JoinError::Torch(error) => peer(spec.rank, spec.world, format!("{JOINING} at {}", spec.own_host), &error),
+        })?;
+        let ranks = Self { rank: spec.rank, world: spec.world, group: Mutex::new(Some(group)) };
+        ranks.prove(spec, cancelled)?;
+        Ok(ranks)
+    }
+
+    /// Fails unless all ranks know the secret.
+    fn prove(&self, spec: &GroupSpec, cancelled: &AtomicBool) -> Result<(), EngineError> {
+        let internal = |error: tch::TchError| EngineError::Internal(error.to_string());
+        let mut wanted = [0; PROOF_NUMBERS];
+        for rank in 0..self.world {
+            wanted.iter_mut().zip(spec.proof(rank)).for_each(|(sum, number)| *sum += number);
         }
-        let own = spec.own_host.as_ref().unwrap_or(&spec.host);
-        let group = Group::join(store, spec.rank, spec.world, own, deadline).map_err(fail)?;
-        Ok(Self { rank: spec.rank, world: spec.world, group: Mutex::new(Some(group)) })
+        let tensor = Tensor::f_from_slice(&spec.proof(self.rank)).map_err(internal)?;
+        self.sum(&[&tensor], JOINING, cancelled)?;
+        let mut found = [0_i64; PROOF_NUMBERS];
+        tensor.f_copy_data(&mut found, PROOF_NUMBERS).map_err(internal)?;
+        if found == wanted {
+            Ok(())
+        } else {
+            Err(self.broken(JOINING, "a process that does not know this job's secret took a worker's place"))
+        }
     }
 
     /// Adds up dense 1-d tensors over all workers, in place. `phase` is for messages.
@@ -282,45 +235,69 @@ mod tests {
         assert_eq!(numbers, [1.0, 2.0]);
     }
 
-    #[test]
-    fn every_rank_hears_what_all_said_once_all_have() {
-        let mut spec = StoreSpec { host: "127.0.0.1".into(), port: 0, timeout_ms: 60_000 };
-        let served = spec.open().unwrap();
-        spec.port = served.port();
-        let client = spec.open().unwrap();
-        let round = |rank, number| RoundSpec { rank, world: 2, number };
-        round(0, 1).say(&served, "né le 1er").unwrap();
-        assert_eq!(round(1, 1).heard(&client).unwrap(), None);
-        round(1, 1).say(&client, "").unwrap();
-        for store in [&served, &client] {
-            assert_eq!(round(0, 1).heard(store).unwrap(), Some(vec!["né le 1er".to_owned(), String::new()]));
-            assert_eq!(round(0, 2).heard(store).unwrap(), None);
+    /// A board of one process, on which nobody else puts anything.
+    #[derive(Default)]
+    struct Lonely(std::collections::HashMap<String, Vec<u8>>);
+
+    impl Board for Lonely {
+        fn put(&mut self, key: &str, value: &[u8]) -> Result<(), EngineError> {
+            self.0.insert(key.to_owned(), value.to_vec());
+            Ok(())
         }
-        drop(served);
-        let lost = round(1, 2).say(&client, "late").and_then(|()| round(1, 2).heard(&client)).err();
-        assert_eq!(lost.map(|error| error.kind()), Some("peer"));
+
+        fn look(&mut self, key: &str) -> Result<Option<Vec<u8>>, EngineError> {
+            Ok(self.0.get(key).cloned())
+        }
+    }
+
+    fn first_of_two(timeout_ms: u64) -> GroupSpec {
+        GroupSpec { rank: 0, world: 2, own_host: "127.0.0.1".into(), timeout_ms, secret: String::new() }
     }
 
     #[test]
     fn waiting_for_a_rank_that_does_not_come_can_be_cancelled_and_has_a_deadline() {
-        let spec = |timeout_ms| GroupSpec { rank: 0, world: 2, host: "127.0.0.1".into(), port: 0, own_host: None, timeout_ms, store: None };
-        let store = StoreSpec { host: "127.0.0.1".into(), port: 0, timeout_ms: 600_000 }.open().unwrap();
         let cancelled = Arc::new(AtomicBool::new(false));
         let for_thread = cancelled.clone();
         let canceller = std::thread::spawn(move || {
             std::thread::sleep(LOOK);
             for_thread.store(true, Ordering::Relaxed);
         });
-        let joined = Ranks::join(&spec(600_000), Some(&store), &cancelled);
+        let joined = Ranks::join(&first_of_two(600_000), &mut Lonely::default(), &cancelled);
         assert!(matches!(joined, Err(EngineError::Cancelled)));
         canceller.join().unwrap();
-        let late = Ranks::join(&spec(20), Some(&store), &AtomicBool::new(false));
+        let late = Ranks::join(&first_of_two(20), &mut Lonely::default(), &AtomicBool::new(false));
         assert_eq!(late.err().map(|e| e.kind()), Some("peer"));
     }
 
     #[test]
+    fn a_board_that_fails_is_the_failure() {
+        struct Gone;
+        impl Board for Gone {
+            fn put(&mut self, _key: &str, _value: &[u8]) -> Result<(), EngineError> {
+                Err(EngineError::Internal("the driver is gone".into()))
+            }
+            fn look(&mut self, _key: &str) -> Result<Option<Vec<u8>>, EngineError> {
+                Ok(None)
+            }
+        }
+        let error = Ranks::join(&first_of_two(600_000), &mut Gone, &AtomicBool::new(false)).err().unwrap();
+        assert!(error.to_string().contains("the driver is gone"), "{error}");
+    }
+
+    #[test]
     fn a_rank_that_is_not_in_the_world_is_refused() {
-        let spec = GroupSpec { rank: 2, world: 2, host: String::new(), port: 0, own_host: None, timeout_ms: 1, store: None };
-        assert_eq!(Ranks::join(&spec, None, &AtomicBool::new(false)).err().map(|e| e.kind()), Some("bad_request"));
+        let spec = GroupSpec { rank: 2, ..first_of_two(1) };
+        assert_eq!(Ranks::join(&spec, &mut Lonely::default(), &AtomicBool::new(false)).err().map(|e| e.kind()), Some("bad_request"));
+    }
+
+    #[test]
+    fn proofs_differ_by_secret_and_by_rank() {
+        let mut spec = first_of_two(1);
+        spec.secret = "one".into();
+        let (zero, one) = (spec.proof(0), spec.proof(1));
+        assert_ne!(zero, one);
+        spec.secret = "other".into();
+        assert_ne!(zero, spec.proof(0));
+        assert!(zero.iter().all(|number| (0..1_i64 << 32).contains(number)));
     }
 }

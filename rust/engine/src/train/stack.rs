@@ -67,7 +67,7 @@ impl Stack {
         for spec in &specs {
             parts.push(Parts::new(feed, spec, parts.first().map(|first| first.sources.clone()))?);
         }
-        let deal = Arc::new(Deal::new(&parts[0].feed, ranks, &specs[0], false, &cancelled)?);
+        let deal = Arc::new(Deal::new(&parts[0].feed, ranks, &specs[0], &parts[0].loss, false, &cancelled)?);
         let count: usize = parts[0].program.learning.iter().map(|(_, tensor)| tensor.numel()).sum();
         let torch = |error: TchError| EngineError::torch(head::NAME, error);
         let (values, gradients) = room(specs.len(), count + EXTRA).map_err(torch)?;

@@ -111,7 +111,7 @@ pub(super) struct Best {
 pub(super) struct Parts {
     pub(super) feed: Arc<Sealed>,
     pub(super) program: Program,
-    loss: Loss,
+    pub(super) loss: Loss,
     pub(super) sources: Arc<Sources>,
 }
 
@@ -165,7 +165,7 @@ impl Trainer {
     pub fn open(feed: &Arc<Feed>, ranks: &Arc<Ranks>, spec: TrainingSpec, cancelled: Arc<AtomicBool>) -> Result<Self, EngineError> {
         process::keep_to_threads();
         let parts = Parts::new(feed, &spec, None)?;
-        let deal = Arc::new(Deal::new(&parts.feed, ranks, &spec, parts.program.normalises(), &cancelled)?);
+        let deal = Arc::new(Deal::new(&parts.feed, ranks, &spec, &parts.loss, parts.program.normalises(), &cancelled)?);
         Self::over(feed, ranks, spec, cancelled, parts, deal, None)
     }
 
@@ -335,19 +335,6 @@ impl Trainer {
             event,
             history: position.history.clone(),
         }
-    }
-
-    /// What no continuation may change: rows, batches and the shape of what is trained.
-    pub(super) fn fingerprint(&self) -> String {
-        let names: Vec<String> = self.program.learning.iter().map(|(name, t)| format!("{name}{:?}", t.size())).collect();
-        let optimizer = self.spec.optimizer.name;
-        format!(
-            "{} rows in batches of {}, seed {}, {optimizer:?}, {}",
-            self.deal.total,
-            self.spec.batch_rows,
-            self.spec.seed,
-            names.join(" ")
-        )
     }
 
     /// Throws away what was made ahead: the position has changed.

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow_array::{ArrayRef, Float64Array, ListArray};
-use flambeau_engine::train::{Feed, FeedSpec, Ranks, Trainer};
+use flambeau_engine::train::{Feed, FeedSpec, GroupSpec, Ranks, Trainer};
 use serde_json::json;
 
-use crate::support::{Rows, alone, class_rows, finish, folder, group, head_spec, open, spec, struct_of};
+use crate::board::FolderBoard;
+use crate::support::{Rows, alone, class_rows, finish, folder, group, head_spec, member, open, spec, struct_of};
 
 /// Far beyond what a test takes: whoever waits for it hangs.
 const LONG_MS: u64 = 1_800_000;
@@ -33,27 +34,51 @@ fn a_peer_that_goes_is_an_error_of_the_others_that_names_rank_and_phase() {
     assert_eq!(errors.iter().flatten().count(), 2);
 }
 
-/// A rank of plain Python torch, which joins, counts its rows (none) with the others, and then does nothing.
+/// A rank of plain Python torch, which joins, proves that it knows the secret, counts its rows (none) with the others, and then does
+/// nothing.
 const PYTHON_RANK: &str = r#"
-import sys, time, torch, datetime
+import datetime, hashlib, os, sys, time, torch
 import torch.distributed as dist
-store = dist.TCPStore("127.0.0.1", int(sys.argv[1]), 2, False, datetime.timedelta(seconds=300))
-store.set("flambeau/arrived/1", "1")
-group = dist.ProcessGroupGloo(store, 1, 2, datetime.timedelta(seconds=300))
-group.allreduce([torch.zeros(17, dtype=torch.float64)]).wait()
+
+class Folder(dist.Store):
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+    def file(self, key):
+        return os.path.join(self.folder, key.replace("/", "_"))
+    def set(self, key, value):
+        with open(self.file(key) + ".part", "wb") as out:
+            out.write(value.encode() if isinstance(value, str) else bytes(value))
+        os.rename(self.file(key) + ".part", self.file(key))
+    def wait(self, keys, timeout=None):
+        while not all(os.path.exists(self.file(key)) for key in keys):
+            time.sleep(0.01)
+    def get(self, key):
+        self.wait([key])
+        with open(self.file(key), "rb") as file:
+            return file.read()
+
+group = dist.ProcessGroupGloo(Folder(sys.argv[1]), 1, 2, datetime.timedelta(seconds=300))
+digest = hashlib.sha256(b"flambeau worker of the tests 1").digest()
+group.allreduce([torch.tensor([int.from_bytes(digest[at:at + 4], "big") for at in range(0, 32, 4)])]).wait()
+group.allreduce([torch.zeros(int(sys.argv[2]), dtype=torch.float64)]).wait()
 print("joined", flush=True)
 time.sleep(3600)
 "#;
 
+/// Numbers that ranks add up before the first step of the trainings here: rows of 16 slots, and four sums over all rows.
+const COUNTED: usize = 16 + 4;
+
 #[test]
 fn a_peer_that_is_killed_is_an_error_at_once() {
     use std::io::{BufRead, BufReader};
-    let store = flambeau_engine::train::StoreSpec { host: "127.0.0.1".into(), port: 0, timeout_ms: LONG_MS }.open().unwrap();
+    let board = folder("board");
     let python = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/bin/python");
     let mut command = std::process::Command::new(python);
-    let mut peer = command.args(["-c", PYTHON_RANK, &store.port().to_string()]).stdout(std::process::Stdio::piped()).spawn().unwrap();
-    let member = json!({"rank": 0, "world": 2, "host": "127.0.0.1", "port": store.port(), "timeout_ms": LONG_MS});
-    let ranks = Arc::new(Ranks::join(&serde_json::from_value(member).unwrap(), Some(&store), &AtomicBool::new(false)).unwrap());
+    let arguments = [std::ffi::OsStr::new("-c"), PYTHON_RANK.as_ref(), board.as_os_str()];
+    let mut peer = command.args(arguments).arg(COUNTED.to_string()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let joined = Ranks::join(&member(0, 2, LONG_MS), &mut FolderBoard(board), &AtomicBool::new(false));
+    let ranks = Arc::new(joined.unwrap());
     let rows = class_rows(false);
     let mut trainer = open(&rows.feed(&rows.of_rank(0, 1), &rows.dense()), &ranks, &head_spec()).unwrap();
     let mut line = String::new();
@@ -72,12 +97,55 @@ fn a_peer_that_is_killed_is_an_error_at_once() {
 
 #[test]
 fn a_peer_that_never_comes_is_an_error_at_the_deadline() {
-    let spec = flambeau_engine::train::StoreSpec { host: "127.0.0.1".into(), port: 0, timeout_ms: 300 };
-    let store = spec.open().unwrap();
-    let member = json!({"rank": 0, "world": 2, "host": "127.0.0.1", "port": store.port(), "timeout_ms": 300});
-    let error = Ranks::join(&serde_json::from_value(member).unwrap(), Some(&store), &AtomicBool::new(false)).err().unwrap();
+    let error = Ranks::join(&member(0, 2, 300), &mut FolderBoard(folder("board")), &AtomicBool::new(false)).err().unwrap();
     assert_eq!(error.kind(), "peer");
-    assert!(error.to_string().contains("joining the group at 127.0.0.1"), "{error}");
+    assert!(error.to_string().contains("joining the group: not all workers came within 0.3 s"), "{error}");
+}
+
+#[test]
+fn a_rank_without_the_secret_stops_all_before_any_gradient() {
+    let board = folder("board");
+    let errors = std::thread::scope(|scope| {
+        let join = |rank, secret: &str| {
+            let (spec, board) = (GroupSpec { secret: secret.into(), ..member(rank, 2, LONG_MS) }, board.clone());
+            scope.spawn(move || Ranks::join(&spec, &mut FolderBoard(board), &AtomicBool::new(false)).err().unwrap())
+        };
+        let threads = [join(0, "ours"), join(1, "guessed")];
+        threads.map(|thread| thread.join().unwrap())
+    });
+    for error in errors {
+        assert_eq!(error.kind(), "peer");
+        assert!(error.to_string().contains("does not know this job's secret"), "{error}");
+    }
+}
+
+#[test]
+fn ranks_listen_on_the_address_they_are_told_and_nowhere_else() {
+    let before = listening();
+    let during = group(2, LONG_MS, |ranks| {
+        let found: Vec<String> = listening().into_iter().filter(|socket| !before.contains(socket)).collect();
+        // Neither leaves before both have looked.
+        ranks.sum(&[&tch::Tensor::from_slice(&[1.0])], "staying", &AtomicBool::new(false)).unwrap();
+        found
+    });
+    // Other tests of this process join groups too, on the same address.
+    for socket in &during[0] {
+        assert!(socket.starts_with("0100007F:"), "{socket} listens beyond 127.0.0.1");
+    }
+    assert!(!during[0].is_empty(), "the ranks listen somewhere");
+}
+
+/// Local addresses, as the kernel writes them, of the sockets on which this process listens.
+fn listening() -> Vec<String> {
+    let mut own = std::collections::HashSet::new();
+    for descriptor in std::fs::read_dir("/proc/self/fd").unwrap().flatten() {
+        if let Ok(target) = std::fs::read_link(descriptor.path()) {
+            own.insert(target.to_string_lossy().replace("socket:[", "").replace(']', ""));
+        }
+    }
+    let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"].map(|file| std::fs::read_to_string(file).unwrap_or_default());
+    let lines = tables.iter().flat_map(|table| table.lines().skip(1)).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    lines.filter(|fields| fields[3] == "0A" && own.contains(fields[9])).map(|fields| fields[1].to_owned()).collect()
 }
 
 #[test]

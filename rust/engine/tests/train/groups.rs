@@ -75,6 +75,8 @@ fn each_is_as_if_alone(rows: &Rows, spec: &Value) {
         let weights = rows.weights.as_ref().map_or(vec![1.0; own.len()], take);
         if weights.iter().sum::<f64>() <= 0.0 {
             assert!(found.column(2).as_primitive::<Float64Type>().value(i).is_nan());
+            let values = found.column(3).as_list::<i32>().value(i);
+            assert!(values.as_primitive::<Float32Type>().values().iter().all(|value| value.is_nan()), "group {group} has learnt nothing");
             continue;
         }
         let only = Rows {

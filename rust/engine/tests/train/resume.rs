@@ -89,10 +89,23 @@ fn checkpoints_of_other_trainings_and_damaged_ones_are_refused() {
         assert_eq!(error.kind(), "bad_request");
         assert!(error.to_string().contains("of another training"), "{error}");
     }
+    // Whatever one bit is changed, wherever the file ends: it is not taken.
     let bytes = std::fs::read(&file).unwrap();
-    std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
-    let error = trainer.restore_checkpoint(&file).unwrap_err();
-    assert!(error.to_string().contains("cannot be used"), "{error}");
-    // What was there before is untouched by a checkpoint that cannot be read.
+    let flips = (0..bytes.len()).step_by(bytes.len() / 97).chain(0..64).map(|at| {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1 << (at % 8);
+        damaged
+    });
+    let cuts = [0, 1, 30, 60, bytes.len() / 2, bytes.len() - 1].map(|length| bytes[..length].to_vec());
+    let longer = [bytes.iter().copied().chain([0]).collect()];
+    for damaged in flips.chain(cuts).chain(longer) {
+        std::fs::write(&file, damaged).unwrap();
+        let error = trainer.restore_checkpoint(&file).unwrap_err();
+        assert_eq!(error.kind(), "bad_checkpoint", "{error}");
+        assert!(error.to_string().contains("cannot be used"), "{error}");
+    }
+    // What was there before is untouched by a checkpoint that cannot be read; whole again, it is taken.
+    std::fs::write(&file, &bytes).unwrap();
+    trainer.restore_checkpoint(&file).unwrap();
     assert!(finish(&mut trainer).is_ok());
 }

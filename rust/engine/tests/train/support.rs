@@ -12,8 +12,10 @@ use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, Int32Array, Int64
 use arrow_schema::{Field, Fields};
 use flambeau_engine::EngineError;
 use flambeau_engine::train::spec::TrainingSpec;
-use flambeau_engine::train::{Event, Feed, FeedSpec, GroupSpec, Progress, PublishSpec, Ranks, StoreSpec, Trainer};
+use flambeau_engine::train::{Event, Feed, FeedSpec, GroupSpec, Progress, PublishSpec, Ranks, Trainer};
 use serde_json::{Value, json};
+
+use crate::board::FolderBoard;
 
 /// Slots of all tests' rows.
 pub const SLOTS: u32 = 16;
@@ -155,17 +157,21 @@ pub fn parameters(trainer: &Trainer) -> Parameters {
     module.named_parameters().unwrap().iter().map(|(name, t)| (name.clone(), flat(t))).collect()
 }
 
+/// One of `world` ranks on this machine.
+pub fn member(rank: usize, world: usize, timeout_ms: u64) -> GroupSpec {
+    GroupSpec { rank, world, own_host: "127.0.0.1".into(), timeout_ms, secret: "of the tests".into() }
+}
+
 /// Runs `body` once for each rank, on threads, in one group.
 pub fn group<T: Send>(world: usize, timeout_ms: u64, body: impl Fn(Arc<Ranks>) -> T + Sync) -> Vec<T> {
-    let store = StoreSpec { host: "127.0.0.1".into(), port: 0, timeout_ms }.open().unwrap();
-    let port = store.port();
+    let folder = folder("board");
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..world)
             .map(|rank| {
-                let (store, body) = (&store, &body);
+                let (folder, body) = (&folder, &body);
                 scope.spawn(move || {
-                    let spec = GroupSpec { rank, world, host: "127.0.0.1".into(), port, own_host: None, timeout_ms, store: None };
-                    body(Arc::new(Ranks::join(&spec, (rank == 0).then_some(store), &AtomicBool::new(false)).unwrap()))
+                    let ranks = Ranks::join(&member(rank, world, timeout_ms), &mut FolderBoard(folder.clone()), &AtomicBool::new(false));
+                    body(Arc::new(ranks.unwrap()))
                 })
             })
             .collect();

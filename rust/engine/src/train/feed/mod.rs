@@ -187,5 +187,5 @@ impl Feed {
 
 /// A failure of the feed's own file.
 pub(super) fn broken(error: impl std::fmt::Display) -> EngineError {
-    EngineError::Internal(format!("the feed's file: {error}; is there room in spark.local.dir?"))
+    EngineError::Disk(format!("the training rows cannot be kept on this machine's disk: {error}"))
 }

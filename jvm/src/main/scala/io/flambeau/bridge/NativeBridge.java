@@ -76,27 +76,18 @@ final class NativeBridge {
   static native String sealFeed(long feed);
 
   /**
-   * Rank 0's rendezvous store: opened, listening on a free port, or with {@code port} connected to.
-   * {@code {"host", "port", "timeout_ms"}}. Returns a handle.
+   * Fails unless a package's program has what is asked of it: {@code {"package", "output", "frozen", "loss_method"}}. Loads the
+   * program, and lets go of it.
    */
-  static native long openStore(String specJson);
-
-  /** The port that a store listens on. */
-  static native long storePort(long store);
-
-  /** Says this rank's message of a round: {@code {"rank", "world", "number"}}. */
-  static native void say(long store, String roundJson, String message);
-
-  /** What all ranks said in that round, a JSON array by rank; null while somebody has not. Does not wait. */
-  static native String heard(long store, String roundJson);
+  static native void checkProgram(String specJson);
 
   /**
    * Joins a group and waits until all have joined or {@code feed}, this worker's own, is cancelled:
-   * {@code {"rank", "world", "host", "port", "own_host", "timeout_ms", "store"}}. {@code host} and {@code port} are of rank 0's
-   * store, {@code store} its handle, {@code own_host} the address by which peers reach this process. {@code world} = 1 opens no
-   * socket. Returns a handle.
+   * {@code {"rank", "world", "own_host", "timeout_ms", "secret"}}. {@code own_host} is the address by which peers reach this process,
+   * and the only one that it listens on; the workers find one another by {@code board}, and prove that they know {@code secret}.
+   * {@code world} = 1 opens no socket, and asks no board. Returns a handle.
    */
-  static native long openGroup(long feed, String specJson);
+  static native long openGroup(long feed, String specJson, Board board);
 
   /**
    * Trainers over a sealed feed, from a JSON array of their specifications: one, or heads that step together. Several such stacks

@@ -104,37 +104,6 @@ object TrainingFeed {
   }
 }
 
-/** The rendezvous of a job's workers: rank 0's process holds it, the others are connected. Used by the task thread only. */
-final class TrainingStore private (val handle: AtomicLong, rank: Int, world: Int) extends AutoCloseable {
-  def port: Int = NativeBridge.storePort(handle.get).toInt
-
-  /** Says this rank's message of round `number`. */
-  def say(number: Long, message: String): Unit = NativeBridge.say(handle.get, round(number), message)
-
-  /** What all ranks said in that round, by rank, once they have. Does not wait. */
-  def heard(number: Long): Option[Seq[String]] =
-    Option(NativeBridge.heard(handle.get, round(number))).map(all => Json.read(all).elements.asScala.map(_.asText).toSeq)
-
-  private def round(number: Long): String = Json.write(Map[String, Any]("rank" -> rank, "world" -> world, "number" -> number))
-
-  override def close(): Unit = NativeBridge.close(handle.getAndSet(0))
-}
-
-object TrainingStore {
-
-  /** Rank 0's: listens on a free port of `host`, an address of this machine that all workers reach. */
-  def open(host: String, world: Int, timeoutMillis: Long): TrainingStore = at(host, 0, 0, world, timeoutMillis)
-
-  /** Another rank's: connects to rank 0's. */
-  def connect(host: String, port: Int, rank: Int, world: Int, timeoutMillis: Long): TrainingStore = at(host, port, rank, world, timeoutMillis)
-
-  private def at(host: String, port: Int, rank: Int, world: Int, timeoutMillis: Long): TrainingStore = {
-    NativeLibrary.ensureLoaded()
-    val spec = Map[String, Any]("host" -> host, "port" -> port, "timeout_ms" -> timeoutMillis)
-    new TrainingStore(new AtomicLong(NativeBridge.openStore(Json.write(spec))), rank, world)
-  }
-}
-
 /** The workers of one training, as one of them sees it. Its trainers close before it does. */
 final class TrainingGroup private (val handle: AtomicLong, val rank: Int, val world: Int) extends AutoCloseable {
   override def close(): Unit = NativeBridge.close(handle.getAndSet(0))
@@ -143,29 +112,46 @@ final class TrainingGroup private (val handle: AtomicLong, val rank: Int, val wo
 object TrainingGroup {
 
   /** One worker by itself: no sockets. */
-  def alone(feed: TrainingFeed): TrainingGroup = open(feed, 0, 1, "127.0.0.1", 0, "127.0.0.1", 0, None)
+  def alone(feed: TrainingFeed): TrainingGroup = open(feed, 0, 1, "", 0, "", NoBoard)
 
   /**
    * Joins, and waits until all have joined, the deadline has passed or `feed` was cancelled.
    *
    * @param feed
    *   this worker's own
-   * @param host
-   *   where rank 0's store listens, on `port`
    * @param ownHost
-   *   the address by which the others reach this process
+   *   the address by which the others reach this process, the only one that it listens on
    * @param timeoutMillis
    *   deadline of joining and of every wait for a peer
-   * @param store
-   *   what this rank has open of rank 0's store
+   * @param secret
+   *   what all workers know, and nobody else
+   * @param board
+   *   where they find one another; asked on this thread until all have joined
    */
-  def open(
-      feed: TrainingFeed, rank: Int, world: Int, host: String, port: Int, ownHost: String, timeoutMillis: Long, store: Option[TrainingStore]): TrainingGroup = {
+  def open(feed: TrainingFeed, rank: Int, world: Int, ownHost: String, timeoutMillis: Long, secret: String, board: Board): TrainingGroup = {
     NativeLibrary.ensureLoaded()
-    val spec = Map[String, Any](
-      "rank" -> rank, "world" -> world, "host" -> host, "port" -> port, "own_host" -> ownHost, "timeout_ms" -> timeoutMillis,
-      "store" -> store.map(_.handle.get))
-    new TrainingGroup(new AtomicLong(NativeBridge.openGroup(feed.handle.get, Json.write(spec))), rank, world)
+    val spec = Json.write(
+      Map[String, Any]("rank" -> rank, "world" -> world, "own_host" -> ownHost, "timeout_ms" -> timeoutMillis, "secret" -> secret))
+    new TrainingGroup(new AtomicLong(NativeBridge.openGroup(feed.handle.get, spec, board)), rank, world)
+  }
+
+  private object NoBoard extends Board {
+    override def put(key: String, value: Array[Byte]): Unit = ()
+    override def look(key: String): Array[Byte] = null
+  }
+}
+
+object TrainableProgram {
+
+  /**
+   * Fails with a NativeException unless the program of a package has what is asked of it. Loads it, and lets go of it.
+   *
+   * @param program
+   *   `package` (a folder), `output`, `frozen`, `loss_method` (rust/engine/src/train/spec.rs)
+   */
+  def check(program: Map[String, Any]): Unit = {
+    NativeLibrary.ensureLoaded()
+    NativeBridge.checkProgram(Json.write(program))
   }
 }
 

@@ -61,12 +61,16 @@ object FlambeauConf {
     Prefix + "precision.minCosine", "0.999", Real(0, 1),
     "A variant of reduced precision runs only if the cosine its package recorded against f32 is at least this. 1.0 allows f32 only.")
 
+  val TrainAllowUnencrypted: Setting[String] = Setting(
+    Prefix + "train.allowUnencrypted", "false", OneOf("true", "false"),
+    "Whether training with several workers may send sums of gradients in clear although the application asks Spark for authentication or encryption (spark.authenticate, spark.network.crypto.enabled, spark.ssl). False refuses.", perProcess = true)
+
   val LogLevel: Setting[String] = Setting(
     Prefix + "log.level", "info", OneOf("error", "warn", "info", "debug", "trace"),
     "Level of the native side's messages (error, warn, info, debug, trace); they appear in Spark's log under io.flambeau.native.", perProcess = true)
 
   val all: Seq[Setting[_]] = Seq(
-    BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, Precision, MinCosine, ModelsMaxBytes, Libtorch, NativeDirectory, DecodeThreads, LogLevel)
+    BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, Precision, MinCosine, ModelsMaxBytes, Libtorch, NativeDirectory, DecodeThreads, TrainAllowUnencrypted, LogLevel)
 
   /** Named functions: `spark.flambeau.udf.<name>=<model>`. */
   val UdfPrefix: String = Prefix + "udf."

@@ -7,8 +7,6 @@ import java.nio.file.{Files, Path, Paths, StandardOpenOption}
 import scala.collection.mutable
 import scala.util.Using
 
-import io.flambeau.bridge.Unpacker
-
 /**
  * A part of a file of a trained model.
  *
@@ -33,7 +31,7 @@ private[train] final class Arrivals(owner: String) extends AutoCloseable {
 
   def take(part: FilePart): Unit = synchronized {
     require(Paths.get(part.name).getFileName.toString == part.name, s"'${part.name}' is not a file's name")
-    val folder = folders.getOrElseUpdate((part.attempt, part.run), Files.createTempDirectory(s"flambeau-$owner-"))
+    val folder = folders.getOrElseUpdate((part.attempt, part.run), Scratch.create(Paths.get(System.getProperty("java.io.tmpdir")), s"flambeau-$owner-"))
     Using.resource(FileChannel.open(folder.resolve(part.name), StandardOpenOption.CREATE, StandardOpenOption.WRITE)) { file =>
       val bytes = ByteBuffer.wrap(part.bytes)
       while (bytes.hasRemaining) file.write(bytes, part.offset + bytes.position())
@@ -46,7 +44,7 @@ private[train] final class Arrivals(owner: String) extends AutoCloseable {
   }
 
   override def close(): Unit = synchronized {
-    folders.values.foreach(Unpacker.deleteFolder)
+    folders.values.foreach(Scratch.delete)
     folders.clear()
   }
 }

@@ -1,63 +1,92 @@
 package io.flambeau.train
 
-import java.io.{FileNotFoundException, IOException}
+import java.io.FileNotFoundException
 import java.nio.file.{Files, Path => LocalPath}
 
 import org.apache.hadoop.conf.Configuration
 import org.apache.hadoop.fs.{FileStatus, FileSystem, Path}
 import org.apache.spark.internal.Logging
 
+import io.flambeau.bridge.NativeException
 import io.flambeau.models.HadoopSettings
 
 /**
- * Checkpoints of one training on a Hadoop file system. Rank 0 writes; every rank reads. On the task's thread.
+ * Checkpoints of one training on a Hadoop file system. Rank 0 writes and chooses; every rank reads. On the task's thread.
  *
- * A file is written under a hidden name and then renamed, so one that is there is whole. Names sort by step.
+ * A file is written under a hidden name and then renamed, so one that is there was written to its end; whether it still is what was
+ * written, its own checksum tells (rust/engine/src/train/checkpoint.rs). Names sort by step. Where the newest is damaged, the one before
+ * it is taken.
+ *
+ * @param run
+ *   which of a fit's trainings it is
  */
-private[train] final class Checkpoints(spec: CheckpointSpec, hadoop: HadoopSettings, scratch: LocalPath) extends Logging {
+private[train] final class Checkpoints(spec: CheckpointSpec, run: Int, hadoop: HadoopSettings, scratch: LocalPath) extends Logging {
   private lazy val configuration: Configuration = hadoop.configuration()
-
-  def writes: Boolean = spec.directory.isDefined
 
   /** Has `write` make a local file, and keeps it as the checkpoint after `step` steps; drops the oldest beyond those to keep. */
   def save(step: Long)(write: LocalPath => Unit): Unit = spec.directory.foreach { directory =>
     val local = scratch.resolve(s"checkpoint-$step")
     try {
       write(local)
-      val folder = new Path(directory)
-      val files = folder.getFileSystem(configuration)
-      files.mkdirs(folder)
-      val target = new Path(folder, f"${Checkpoints.Prefix}$step%012d${Checkpoints.Suffix}")
-      val hidden = new Path(folder, s".${target.getName}.writing")
-      files.copyFromLocalFile(false, true, new Path(local.toUri), hidden)
-      // A checkpoint of this step that is there already holds the same: a retried stage makes it again.
-      files.delete(target, false)
-      if (!files.rename(hidden, target)) throw new IOException(s"$hidden cannot be renamed to $target")
-      Checkpoints.in(files, folder).dropRight(spec.keep).foreach(old => files.delete(old.getPath, false))
-      logInfo(s"checkpoint $target")
+      Storage.of(s"checkpointDir $directory cannot be written", "Free some space there, or set checkpointDir to another folder.") {
+        val folder = new Path(directory)
+        val files = folder.getFileSystem(configuration)
+        Storage.makeFolder(files, folder)
+        val target = new Path(folder, f"${Checkpoints.Prefix}$step%012d${Checkpoints.Suffix}")
+        val hidden = new Path(folder, s".${target.getName}.writing")
+        files.copyFromLocalFile(false, true, new Path(local.toUri), hidden)
+        // A checkpoint of this step that is there already holds the same: a retried stage makes it again.
+        files.delete(target, false)
+        if (!files.rename(hidden, target)) throw new java.io.IOException(s"$hidden cannot be renamed to $target")
+        Checkpoints.in(files, folder).dropRight(spec.keep).foreach(old => files.delete(old.getPath, false))
+        logInfo(s"checkpoint $target")
+      }
     } finally Files.deleteIfExists(local)
   }
 
-  /** The checkpoint to go on from: this fit's newest, else what the user said. */
-  def latest(): Option[String] =
-    spec.directory.flatMap(newest).orElse(spec.resumeFrom.map { from =>
-      newest(from).getOrElse(throw new FileNotFoundException(s"resumeFrom: $from is no checkpoint and no folder with one"))
+  /**
+   * Has `read` continue from this fit's newest checkpoint that is whole, else from what the user said. Gives its path; None where there
+   * is nothing to go on from. A damaged one is passed over, which the log tells; where `resumeFrom` has only such, that fails.
+   */
+  def resume(read: LocalPath => Unit): Option[String] =
+    newest(spec.directory.toSeq.flatMap(found))(read).orElse(spec.resumeFrom.map { from =>
+      val candidates = Checkpoints.ofRun(found(from), run)
+      if (candidates.isEmpty) throw new FileNotFoundException(s"resumeFrom: $from is no checkpoint and no folder with one")
+      newest(candidates)(read).getOrElse(throw new FileNotFoundException(
+        s"resumeFrom: no checkpoint is whole in $from: ${candidates.map(_.getPath).mkString(", ")}. Each is damaged, or no checkpoint of this version"))
     })
+
+  /** The first that `read` takes, the newest before all. */
+  private def newest(candidates: Seq[FileStatus])(read: LocalPath => Unit): Option[String] =
+    candidates.reverseIterator.map(_.getPath.toString).find { path =>
+      try {
+        load(path)(read)
+        true
+      } catch {
+        case cause: NativeException if cause.kind == "bad_checkpoint" =>
+          logWarning(s"the checkpoint $path is passed over: ${cause.getMessage}")
+          false
+      }
+    }
 
   /** Makes a checkpoint local for as long as `read` takes. */
   def load(path: String)(read: LocalPath => Unit): Unit = {
     val local = scratch.resolve("resume")
     val source = new Path(path)
     try {
-      source.getFileSystem(configuration).copyToLocalFile(false, source, new Path(local.toUri), true)
-      read(local)
+      Storage.of(s"the checkpoint $path cannot be read", "It must be in a folder that all executors see.") {
+        source.getFileSystem(configuration).copyToLocalFile(false, source, new Path(local.toUri), true)
+      }
+      try read(local)
+      catch {
+        case cause: NativeException => throw new NativeException(cause.kind, s"$path: ${cause.getMessage}", cause.row)
+      }
     } finally Files.deleteIfExists(local)
   }
 
-  private def newest(from: String): Option[String] = {
+  private def found(from: String): Seq[FileStatus] = {
     val path = new Path(from)
-    val files = path.getFileSystem(configuration)
-    Checkpoints.under(files, path).lastOption.map(_.getPath.toString)
+    Checkpoints.under(path.getFileSystem(configuration), path)
   }
 }
 
@@ -65,17 +94,32 @@ private[train] object Checkpoints {
   val Prefix = "step-"
   val Suffix = ".checkpoint"
 
-  /** Checkpoints in this folder, the oldest first. */
-  private def in(files: FileSystem, folder: Path): Seq[FileStatus] =
-    list(files, folder).filter(f => f.isFile && isCheckpoint(f.getPath)).sortBy(_.getPath.getName)
+  /** How a fit names the folder of one of its trainings. */
+  def folderOf(run: Int): String = s"run-$run"
 
-  /** This file, or all checkpoints in this folder and below it, the oldest first. */
+  /** Checkpoints in this folder, of the fewest steps first. */
+  private def in(files: FileSystem, folder: Path): Seq[FileStatus] =
+    list(files, folder).filter(f => f.isFile && isCheckpoint(f.getPath)).sortBy(age)
+
+  /** This file, or all checkpoints in this folder and below it, of the fewest steps first. */
   private def under(files: FileSystem, path: Path): Seq[FileStatus] = {
     val here = list(files, path)
     val found = here.filter(f => f.isFile && (isCheckpoint(f.getPath) || f.getPath == files.makeQualified(path)))
     val below = here.filter(_.isDirectory).flatMap(f => under(files, f.getPath))
-    (found ++ below).sortBy(f => (f.getModificationTime, f.getPath.getName))
+    (found ++ below).sortBy(age)
   }
+
+  /** Where a folder holds all trainings of a fit, those of one of them. */
+  private def ofRun(all: Seq[FileStatus], run: Int): Seq[FileStatus] = {
+    val own = all.filter(_.getPath.getParent.getName == folderOf(run))
+    if (own.isEmpty) all else own
+  }
+
+  /** By steps made; of two fits with as many, the one that wrote last is newer. */
+  private def age(file: FileStatus): (Long, Long, String) = (step(file.getPath), file.getModificationTime, file.getPath.toString)
+
+  /** Of a file under another name: -1. */
+  private def step(path: Path): Long = path.getName.stripPrefix(Prefix).stripSuffix(Suffix).toLongOption.getOrElse(-1L)
 
   private def list(files: FileSystem, path: Path): Seq[FileStatus] =
     try files.listStatus(path).toSeq

@@ -8,11 +8,14 @@ import io.flambeau.bridge.NativeException
 /** Native failures of a training as users meet them: cause, worker, and the setting to change. */
 private[train] object Failures {
 
-  /** Of what the stage's retry would find again. */
-  private val Lasting = Set("diverged", "bad_model", "bad_request", "bad_input")
+  /** What another attempt may mend: a lost peer, memory that others take now. Everything else would come again. */
+  private val Passing = Set("peer", "cancelled", "out_of_memory")
 
   /** Whether trying again is in vain, so that the failure goes to the driver as a value. */
-  def isLasting(cause: NativeException): Boolean = Lasting(cause.kind)
+  def isLasting(cause: NativeException): Boolean = !Passing(cause.kind)
+
+  /** Whether it only says that another worker failed. */
+  def isOfPeer(cause: NativeException): Boolean = cause.kind == "peer"
 
   def translated(owner: String, rank: Int, world: Int, cause: NativeException): FlambeauException =
     // Once rows are in the feed, a row is named by its id.
@@ -28,6 +31,8 @@ private[train] object Failures {
       case "bad_input" => ("FLAMBEAU_BAD_INPUT", "Repair the row, or filter it out.")
       case "bad_model" => ("FLAMBEAU_BAD_MODEL", "Make the package anew (flambeau.export.trainable).")
       case "bad_request" => ("FLAMBEAU_BAD_ARGUMENT", "Compare the parameters with docs/training.md.")
+      case "bad_checkpoint" => ("FLAMBEAU_BAD_ARGUMENT", "Take another checkpoint, or begin anew without resumeFrom.")
+      case "disk" => (Storage.Condition, Storage.ScratchAdvice)
       case "out_of_memory" =>
         ("FLAMBEAU_OUT_OF_MEMORY", "Lower microBatchSize or batchSize, or raise spark.executor.memoryOverhead.")
       case "torch" => ("FLAMBEAU_NATIVE", "The program refused this batch: check that labels and inputs are what it was made for.")

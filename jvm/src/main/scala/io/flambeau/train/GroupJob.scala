@@ -1,6 +1,6 @@
 package io.flambeau.train
 
-import java.nio.file.{Files, Paths}
+import java.io.IOException
 
 import org.apache.arrow.memory.BufferAllocator
 import org.apache.spark.TaskContext
@@ -10,7 +10,7 @@ import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.execution.SQLExecution
 
 import io.flambeau.FlambeauException
-import io.flambeau.bridge.{ArrowAccess, GroupHead, GroupHeads, NativeException, Releases, TrainingFeed, Unpacker}
+import io.flambeau.bridge.{ArrowAccess, GroupHead, GroupHeads, NativeException, Releases, TrainingFeed}
 
 /**
  * Many small heads in one Spark job: each task gets all rows of its groups and trains their heads in one native call. Tasks
@@ -50,11 +50,12 @@ private[train] final class GroupWorker(owner: String, spec: FeedSpec, learning: 
         val failure = Failures.translated(owner, 0, 1, cause)
         if (Failures.isLasting(cause)) Left(Failure.of(failure)) else Failures.rethrow(task, failure)
       case cause: FlambeauException => Left(Failure.of(cause))
+      case cause: IOException if Storage.isLasting(cause) => Left(Failure.of(Storage.failure(owner, cause)))
     } finally releases.close()
   }
 
   private def train(task: TaskContext, rows: Iterator[InternalRow], releases: Releases): Either[Failure, Seq[GroupHead]] = {
-    val scratch = releases.own(Files.createTempDirectory(Paths.get(SparkAccess.localDirectory()), "flambeau-training-"))(Unpacker.deleteFolder)
+    val scratch = releases.own(Scratch.ofTask())(Scratch.delete)
     val allocator = releases.own(
       ArrowAccess.rootAllocator().newChildAllocator(s"flambeau $owner, task ${task.taskAttemptId()}", 0, Long.MaxValue))(_.close())
     val feeder = releases.own(new RowFeeder(task, owner, spec, learning, rows, allocator))(_.close())

@@ -1,27 +1,85 @@
 package io.flambeau.train
 
+import java.security.SecureRandom
+import java.util.{Base64, HexFormat}
+
 import scala.collection.mutable
+import scala.jdk.CollectionConverters._
+
+import io.flambeau.bridge.{Board, Json}
 
 /**
- * What the driver keeps while a job's workers look for each other: the port of rank 0's store, by the stage's attempt, so that no
- * worker of a second attempt goes to a store of the first. Questions come one at a time, from the job's [[DriverChannel]].
+ * What the driver keeps for the workers of one job: a board of keys and texts, one for each attempt of the stage, so that no worker
+ * of a second attempt meets one of the first; and the job's secret. Questions come one at a time, from the job's [[DriverChannel]], so
+ * over Spark's own RPC: where Spark authenticates and encrypts that, it does so here.
  */
 private[train] final class MeetingPoint {
-  private val ports = mutable.Map.empty[Int, Int]
+  private val secret = {
+    val bytes = new Array[Byte](MeetingPoint.SecretBytes)
+    new SecureRandom().nextBytes(bytes)
+    HexFormat.of().formatHex(bytes)
+  }
+  private val boards = mutable.Map.empty[Int, mutable.Map[String, String]]
 
-  /** "ATTEMPT PORT" is rank 0's, "ATTEMPT" any other's question. The answer is the port, or nothing where it is not known yet. */
+  /**
+   * JSON: `{"attempt", "put": key, "value"}` puts, where nothing is there yet; `{"attempt", "look": [keys]}` asks. The answer is a
+   * JSON array of what is under all keys, or nothing where one is not there yet.
+   */
   def answer(question: String): String = {
-    val numbers = question.split(' ').map(_.toInt)
-    numbers.lift(1).foreach(port => ports(numbers.head) = port)
-    ports.get(numbers.head).fold("")(_.toString)
+    val asked = Json.read(question)
+    val attempt = asked.get("attempt").asInt
+    boards.filterInPlace((other, _) => other >= attempt)
+    val board = boards.getOrElseUpdate(attempt, mutable.Map(MeetingPoint.Secret -> secret))
+    Option(asked.get("put")) match {
+      case Some(key) =>
+        board.getOrElseUpdate(key.asText, asked.get("value").asText)
+        ""
+      case None =>
+        val found = asked.get("look").elements.asScala.map(key => board.get(key.asText)).toSeq
+        if (found.forall(_.isDefined)) Json.write(found.flatten) else ""
+    }
   }
 }
 
 private[train] object MeetingPoint {
+  private val SecretBytes = 32
+  private val Secret = "secret"
+  private val LostPeer = "failure"
 
-  /** Rank 0 says where it listens. */
-  def tell(driver: DriverChannel.Caller, attempt: Int, port: Int): Unit = driver.ask(s"$attempt $port")
+  /** A worker's view of its attempt's board. Used by the task thread only. */
+  final class Client(driver: DriverChannel.Caller, attempt: Int) extends Board {
 
-  /** Where rank 0 listens, once it does. */
-  def ask(driver: DriverChannel.Caller, attempt: Int): Option[Int] = Some(driver.ask(attempt.toString)).filter(_.nonEmpty).map(_.toInt)
+    /** What only workers of this job know. */
+    lazy val secret: String = look(Seq(Secret)).map(_.head).getOrElse(throw new IllegalStateException("the driver keeps no secret"))
+
+    /** Puts a text under a key, where nothing is there yet. */
+    def put(key: String, value: String): Unit = {
+      driver.ask(Json.write(Map[String, Any]("attempt" -> attempt, "put" -> key, "value" -> value)))
+      ()
+    }
+
+    /** What is under these keys, once all are there. Does not wait. */
+    def look(keys: Seq[String]): Option[Seq[String]] =
+      Some(driver.ask(Json.write(Map[String, Any]("attempt" -> attempt, "look" -> keys)))).filter(_.nonEmpty)
+        .map(Json.read(_).elements.asScala.map(_.asText).toSeq)
+
+    override def put(key: String, value: Array[Byte]): Unit = put(Addresses + key, Base64.getEncoder.encodeToString(value))
+
+    override def look(key: String): Array[Byte] =
+      look(Seq(Addresses + key)).map(found => Base64.getDecoder.decode(found.head)).getOrElse {
+        stopIfOneFailed()
+        null
+      }
+
+    /** Ends a wait for others with the failure of the one that will not come. */
+    def stopIfOneFailed(): Unit = failure.foreach(failure => throw failure.exception)
+
+    /** Says why this worker fails, so that those who lose it know; what another said first stays. */
+    def fail(failure: Failure): Unit = put(LostPeer, Facts.failed(failure).json)
+
+    /** What made the first worker fail, if one said so. */
+    def failure: Option[Failure] = look(Seq(LostPeer)).flatMap(found => Facts.parse(found.head).failure)
+  }
+
+  private val Addresses = "address/"
 }

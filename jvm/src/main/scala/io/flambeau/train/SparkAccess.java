@@ -16,6 +16,11 @@ final class SparkAccess {
     return context.maxNumConcurrentTasks(profile);
   }
 
+  /** Whether executors come and go as Spark sees fit; never in local mode. */
+  static boolean isDynamicAllocationEnabled(SparkContext context) {
+    return Utils.isDynamicAllocationEnabled(context.conf());
+  }
+
   /** Ends the task with Spark's own exception if it was killed. */
   static void stopIfKilled(TaskContext task) {
     task.killTaskIfInterrupted();

@@ -103,7 +103,14 @@ private[flambeau] final case class PackageSpec(
  *   the part of the native specification that does not depend on the data
  */
 private[flambeau] final case class RunSpec(
-    program: Program, learning: Learning, settings: Map[String, Any], checkpoints: CheckpointSpec, result: PackageSpec, logDir: Option[String])
+    program: Program, learning: Learning, settings: Map[String, Any], checkpoints: CheckpointSpec, result: PackageSpec, logDir: Option[String]) {
+
+  /** Fails with an IOException if what it writes beside its model cannot be written from here. */
+  def probe(hadoop: HadoopSettings): Unit = {
+    checkpoints.directory.foreach(Storage.probe("checkpointDir", _, hadoop))
+    logDir.foreach(Storage.probe("logDir", _, hadoop))
+  }
+}
 
 /**
  * Several trainings over one feed, one after another.

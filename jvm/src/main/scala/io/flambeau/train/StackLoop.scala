@@ -1,6 +1,6 @@
 package io.flambeau.train
 
-import java.io.IOException
+import java.io.{FileNotFoundException, IOException}
 import java.nio.file.{Files, Path, Paths}
 
 import scala.jdk.CollectionConverters._
@@ -9,7 +9,7 @@ import scala.util.Using
 import org.apache.spark.TaskContext
 import org.apache.spark.internal.Logging
 
-import io.flambeau.bridge.{PackageManifest, Progress, Trainers, Unpacker}
+import io.flambeau.bridge.{NativeException, PackageManifest, Progress, Trainers, Unpacker}
 import io.flambeau.models.ModelStore
 
 /**
@@ -53,35 +53,41 @@ private[train] final class StackLoop(
   /** One of the trainings: its checkpoints, its log, its package. */
   private final class Member(val run: Int, place: Int) {
     private val spec = job.runs(run)
-    private val checkpoints = new Checkpoints(spec.checkpoints, job.hadoop, scratch)
+    private val checkpoints = new Checkpoints(spec.checkpoints, run, job.hadoop, scratch)
     private val log = spec.logDir.filter(_ => leads).map(new TensorBoardLog(_, job.hadoop))
     private var finished = false
 
-    /** Rank 0 looks, and tells the others even if that failed: they wait for it. */
+    /** Rank 0 looks, takes what is whole, and tells the others even if that failed: they wait for it. */
     def resume(): Unit = {
-      val found = meeting.fromRankZero(latest())
+      val found = meeting.fromRankZero(restored())
       Facts.parse(found.takeWhile(_ != '\n')).failure.foreach(failure => throw failure.exception)
       val from = found.dropWhile(_ != '\n').drop(1)
       if (from.nonEmpty) {
         logInfo(s"worker ${meeting.rank} of ${meeting.world} goes on from $from")
-        checkpoints.load(from)(trainers.restoreCheckpoint(place, _))
+        if (!leads) checkpoints.load(from)(trainers.restoreCheckpoint(place, _))
       }
     }
 
-    /** A line of facts, which may hold a failure, and the checkpoint's path, empty if there is none. */
-    private def latest(): String =
-      try s"${Facts.none.json}\n${checkpoints.latest().getOrElse("")}"
-      catch {
-        case cause: IOException =>
-          val why = Option(cause.getMessage).getOrElse(cause.toString)
-          Facts.failed(Failure("FLAMBEAU_BAD_ARGUMENT", s"${job.owner}: $why", Map("model" -> job.owner, "cause" -> why))).json
+    /** A line of facts, which may hold a failure, and the path of the checkpoint that rank 0 stands at now, empty if there is none. */
+    private def restored(): String =
+      try {
+        spec.probe(job.hadoop)
+        s"${Facts.none.json}\n${checkpoints.resume(trainers.restoreCheckpoint(place, _)).getOrElse("")}"
+      } catch {
+        case cause: FileNotFoundException => refused("FLAMBEAU_BAD_ARGUMENT", cause.getMessage)
+        case cause: IOException => Facts.failed(Failure.of(Storage.failure(job.owner, cause))).json
+        case cause: NativeException if cause.kind == "bad_request" =>
+          refused("FLAMBEAU_BAD_ARGUMENT", s"${cause.getMessage}. Only numWorkers, microBatchSize, patience, minDelta and maxEpochs of a schedule that does not hang on it may change")
       }
+
+    private def refused(condition: String, why: String): String =
+      Facts.failed(Failure(condition, s"${job.owner}: $why", Map("model" -> job.owner, "cause" -> why))).json
 
     /** Writes down where it stands, once more at its end and never after it. */
     def note(progress: Progress): Unit = if (!finished) {
       finished = progress.finished
       if (progress.event == "checkpoint") checkpoints.save(progress.step)(trainers.saveCheckpoint(place, _))
-      log.foreach(_.write(progress))
+      log.foreach(log => logged(log.write(progress)))
     }
 
     def result(progress: Progress): Trained = {
@@ -96,7 +102,10 @@ private[train] final class StackLoop(
       Trained(task.taskAttemptId(), run, progress.history, progress.step, progress.event == "stopped_early")
     }
 
-    def close(): Unit = log.foreach(_.close())
+    def close(): Unit = log.foreach(log => logged(log.close()))
+
+    private def logged(body: => Unit): Unit =
+      Storage.of(s"logDir ${spec.logDir.getOrElse("")} cannot be written", "Free some space there, or set logDir to another folder.")(body)
   }
 }
 

@@ -1,5 +1,6 @@
 package io.flambeau.train
 
+import java.io.IOException
 import java.nio.file.Path
 import java.util.UUID
 
@@ -12,8 +13,9 @@ import org.apache.spark.sql.{classic, DataFrame}
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.execution.SQLExecution
 
-import io.flambeau.{FlambeauAnalysisException, FlambeauException}
-import io.flambeau.bridge.EpochRow
+import io.flambeau.FlambeauException
+import io.flambeau.bridge.{EpochRow, NativeException, TrainableProgram}
+import io.flambeau.models.ModelStore
 
 /**
  * One training's result on the driver.
@@ -35,7 +37,7 @@ private[flambeau] object TrainingJob extends Logging {
   def run(rows: DataFrame, job: JobSpec): Seq[TrainingResult] = {
     val dataset = FeedColumns.rows(rows)
     val context = dataset.sparkSession.sparkContext
-    if (job.workers > 1) requireSlots(context, job)
+    check(context, job)
     val metrics = TrainingMetrics.register(context)
     Using.resource(new Arrivals(job.owner))(results(dataset, job, metrics, _))
   }
@@ -92,31 +94,21 @@ private[flambeau] object TrainingJob extends Logging {
         }
     }
 
-  /**
-   * Fails at once where there cannot be enough slots, which Spark itself asks again and again for ten minutes. Executors of a
-   * starting application have some seconds to register.
-   */
-  private def requireSlots(context: SparkContext, job: JobSpec): Unit = {
-    var slots = SparkAccess.concurrentTasks(context)
-    var quietSince = System.nanoTime()
-    val local = context.isLocal
-    while (slots < job.workers && !local && System.nanoTime() - quietSince < SettledNanos) {
-      Thread.sleep(PauseMillis)
-      val now = SparkAccess.concurrentTasks(context)
-      if (now != slots) {
-        slots = now
-        quietSince = System.nanoTime()
-      }
-    }
-    if (slots < job.workers) {
-      throw new FlambeauAnalysisException(
-        "FLAMBEAU_BAD_ARGUMENT",
-        s"${job.owner}: numWorkers is ${job.workers}, but the cluster runs $slots tasks at the same time: " +
-          "lower numWorkers, or give the application more cores (master local[n], spark.executor.instances, spark.executor.cores, " +
-          "spark.cores.max; spark.task.cpus is what one worker takes)")
-    }
+  /** Finds what would make the job fail, before it begins. */
+  private def check(context: SparkContext, job: JobSpec): Unit = {
+    ClearText.check(context.getConf, job)
+    job.runs.map(_.program).distinct.foreach(checkProgram(job.owner, _))
+    try job.runs.foreach(_.probe(job.hadoop))
+    catch { case cause: IOException => throw Storage.failure(job.owner, cause) }
+    if (job.workers > 1) Slots.require(context, job)
   }
 
-  private val SettledNanos = 3000000000L
-  private val PauseMillis = 100L
+  /** Whether a package's program has the method and the parameters that are named. It is loaded here for that, and only for that. */
+  private def checkProgram(owner: String, program: Program): Unit = program match {
+    case Program.Package(ref, output, frozen, lossMethod, _) if lossMethod.isDefined || frozen.nonEmpty =>
+      val asked = Map[String, Any]("package" -> ModelStore.localDirectory(ref), "output" -> output, "frozen" -> frozen, "loss_method" -> lossMethod)
+      try TrainableProgram.check(asked)
+      catch { case cause: NativeException => throw Failures.translated(owner, 0, 1, cause) }
+    case _ => ()
+  }
 }

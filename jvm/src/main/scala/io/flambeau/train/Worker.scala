@@ -1,25 +1,27 @@
 package io.flambeau.train
 
-import java.nio.file.{Files, Path, Paths}
+import java.io.IOException
+import java.nio.file.Path
 
 import scala.util.Using
+import scala.util.control.NonFatal
 
 import org.apache.spark.TaskContext
 import org.apache.spark.internal.Logging
 import org.apache.spark.sql.catalyst.InternalRow
 
 import io.flambeau.FlambeauException
-import io.flambeau.bridge.{ArrowAccess, NativeException, Releases, Trainers, TrainingFeed, Unpacker}
+import io.flambeau.bridge.{ArrowAccess, NativeException, Releases, Trainers, TrainingFeed}
 
 /**
  * One worker: one Spark task, all on its thread. It writes its rows into a feed on local disk, agrees with the others on what
  * the data are, and runs the job's trainings over that feed, stack after stack.
  *
- * It owns, in this order: the rendezvous, a scratch folder, an Arrow allocator, the rows' vectors, the feed, the group and, while they run, a stack's
+ * It owns, in this order: an Arrow allocator, the rows' vectors, a scratch folder, the feed, the group and, while they run, a stack's
  * trainers and the thread that watches for kills. All are released, the newest first, when the task ends in whatever way.
  *
- * A failure that would come again is a value ([[Outcome.failure]]) that all workers agree on where they can; what another
- * attempt may mend (a lost peer) is thrown, and the stage's retry resumes from the last checkpoint.
+ * A failure that would come again is a value ([[Outcome.failure]]) that all workers learn of; what another attempt may mend (a lost
+ * peer, a file system that does not answer) is thrown, and the stage's retry resumes from the last checkpoint.
  *
  * @param channel
  *   name of the job's [[DriverChannel]]
@@ -30,45 +32,44 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics, channe
   def run(task: TaskContext, rows: Iterator[InternalRow]): Outcome = {
     val releases = new Releases
     task.addTaskCompletionListener[Unit](_ => releases.close())
-    try {
-      val meeting = releases.own(Rendezvous.of(task, job.workers, driver, job.timeoutMillis))(_.close())
-      train(task, meeting, rows, releases)
-    } catch {
-      // A peer that is gone before training begins; what else may fail there is a value already.
-      case cause: NativeException =>
-        Failures.rethrow(task, Failures.translated(job.owner, task.partitionId(), job.workers, cause))
-    } finally releases.close()
+    val meeting = Rendezvous.of(task, job.workers, driver, job.timeoutMillis)
+    try train(task, meeting, rows, releases)
+    finally releases.close()
   }
 
   private def train(task: TaskContext, meeting: Rendezvous, rows: Iterator[InternalRow], releases: Releases): Outcome = {
-    val scratch = releases.own(Files.createTempDirectory(Paths.get(SparkAccess.localDirectory()), "flambeau-training-"))(Unpacker.deleteFolder)
     val allocator = releases.own(
       ArrowAccess.rootAllocator().newChildAllocator(s"flambeau ${job.owner}, task ${task.taskAttemptId()}", 0, Long.MaxValue))(_.close())
     val learning = job.runs.map(_.learning).find(_ != Learning.Numbers).getOrElse(Learning.Numbers)
     val feeder = releases.own(new RowFeeder(task, job.owner, job.feed, learning, rows, allocator))(_.close())
-    val begun = meeting.agree(attempt(feeder.begin()))
+    lazy val scratch = releases.own(Scratch.ofTask())(Scratch.delete)
+    def attempt(facts: => Facts): Facts =
+      try facts
+      catch { case NonFatal(cause) => Facts.failed(lasting(meeting, cause).getOrElse(throw cause)) }
+    val begun = meeting.agree(attempt {
+      val folder = scratch
+      logDebug(s"worker ${meeting.rank} of ${meeting.world} writes to $folder")
+      feeder.begin()
+    })
     if (begun.failure.isDefined) Outcome(begun, Nil, begun.failure)
     else {
-      val feed = releases.own(feeder.open(scratch, begun))(_.close())
+      // Opened before the facts are agreed on, so that a disk without room is a failure that all workers learn of.
+      var opened = Option.empty[TrainingFeed]
       val fed = attempt {
+        val feed = releases.own(feeder.open(scratch, begun))(_.close())
+        opened = Some(feed)
         val facts = feeder.feedAll(feed)
         val sealedFeed = feed.seal()
         logInfo(s"worker ${meeting.rank} of ${meeting.world}: $sealedFeed")
         facts
       }
       val facts = meeting.agree(fed.copy(featureSizes = begun.featureSizes, targetSizes = begun.targetSizes))
-      if (facts.failure.isDefined) Outcome(facts, Nil, facts.failure)
-      else trainAll(task, meeting, feed, facts, scratch, releases)
+      (facts.failure, opened) match {
+        case (None, Some(feed)) => trainAll(task, meeting, feed, facts, scratch, releases)
+        case (failure, _) => Outcome(facts, Nil, failure)
+      }
     }
   }
-
-  /** What this worker found, or why it cannot be: then all workers learn of it, instead of waiting. */
-  private def attempt(facts: => Facts): Facts =
-    try facts
-    catch {
-      case cause: FlambeauException => Facts.failed(Failure.of(cause))
-      case cause: NativeException if Failures.isLasting(cause) => Facts.failed(Failure.of(Failures.translated(job.owner, 0, 1, cause)))
-    }
 
   private def trainAll(
       task: TaskContext, meeting: Rendezvous, feed: TrainingFeed, facts: Facts, scratch: Path, releases: Releases): Outcome = {
@@ -84,10 +85,35 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics, channe
       }
       Outcome(facts, trained.sortBy(_.run), None)
     } catch {
-      case cause: NativeException =>
-        val failure = Failures.translated(job.owner, meeting.rank, meeting.world, cause)
-        if (Failures.isLasting(cause)) Outcome(facts, Nil, Some(Failure.of(failure))) else Failures.rethrow(task, failure)
-      case cause: FlambeauException => Outcome(facts, Nil, Some(Failure.of(cause)))
+      case NonFatal(cause) => Outcome(facts, Nil, Some(failed(task, meeting, cause)))
     }
+  }
+
+  /**
+   * What this worker ends with, as a value where another attempt would end so too. The others are told before they lose this one, so that
+   * all end with the same failure, and Spark does not try the stage again because of theirs.
+   */
+  private def failed(task: TaskContext, meeting: Rendezvous, cause: Throwable): Failure = lasting(meeting, cause) match {
+    case Some(failure) =>
+      try meeting.fail(failure)
+      catch { case NonFatal(lost) => logWarning(s"the other workers were not told: $lost") }
+      failure
+    case None => cause match {
+      case native: NativeException =>
+        SparkAccess.stopIfKilled(task)
+        val own = Failures.translated(job.owner, meeting.rank, meeting.world, native)
+        (if (Failures.isOfPeer(native)) meeting.failureOfPeer else None).getOrElse(throw own)
+      case io: IOException => throw Storage.failure(job.owner, io)
+      case other => throw other
+    }
+  }
+
+  /** The failure, if another attempt would find it again. */
+  private def lasting(meeting: Rendezvous, cause: Throwable): Option[Failure] = cause match {
+    case ours: FlambeauException => Some(Failure.of(ours))
+    case native: NativeException if Failures.isLasting(native) =>
+      Some(Failure.of(Failures.translated(job.owner, meeting.rank, meeting.world, native)))
+    case io: IOException if Storage.isLasting(io) => Some(Failure.of(Storage.failure(job.owner, io)))
+    case _ => None
   }
 }

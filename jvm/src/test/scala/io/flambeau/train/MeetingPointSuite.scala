@@ -2,14 +2,35 @@ package io.flambeau.train
 
 import org.scalatest.funsuite.AnyFunSuite
 
-/** What the driver answers to workers that look for rank 0. */
-class MeetingPointSuite extends AnyFunSuite {
+import io.flambeau.bridge.Json
 
-  test("a port is known from when rank 0 told it, to workers of its own attempt alone") {
+/** What the driver answers to workers that look for each other. */
+class MeetingPointSuite extends AnyFunSuite {
+  private def put(attempt: Int, key: String, value: String) = Json.write(Map[String, Any]("attempt" -> attempt, "put" -> key, "value" -> value))
+  private def look(attempt: Int, keys: String*) = Json.write(Map[String, Any]("attempt" -> attempt, "look" -> keys))
+
+  test("what was put is there once all of it is, and stays as it was put first") {
     val meeting = new MeetingPoint
-    assert(meeting.answer("0") == "")
-    assert(meeting.answer("0 4711") == "4711" && meeting.answer("0") == "4711")
-    assert(meeting.answer("1") == "")
-    assert(meeting.answer("1 815") == "815" && meeting.answer("1") == "815" && meeting.answer("0") == "4711")
+    assert(meeting.answer(look(0, "a", "b")) == "")
+    assert(meeting.answer(put(0, "a", "né le 1er")) == "" && meeting.answer(look(0, "a", "b")) == "")
+    meeting.answer(put(0, "b", ""))
+    meeting.answer(put(0, "a", "later"))
+    assert(meeting.answer(look(0, "a", "b")) == """["né le 1er",""]""")
+  }
+
+  test("an attempt sees nothing of the one before, which sees nothing any more") {
+    val meeting = new MeetingPoint
+    meeting.answer(put(0, "a", "old"))
+    assert(meeting.answer(look(1, "a")) == "")
+    meeting.answer(put(1, "a", "new"))
+    assert(meeting.answer(look(1, "a")) == """["new"]""" && meeting.answer(look(0, "a")) == "")
+  }
+
+  test("a job's secret is of 256 bits, the same for all its workers, and another for each job") {
+    def secret(meeting: MeetingPoint, attempt: Int) = Json.read(meeting.answer(look(attempt, "secret"))).get(0).asText
+    val (one, other) = (new MeetingPoint, new MeetingPoint)
+    assert(secret(one, 0).matches("[0-9a-f]{64}") && secret(one, 0) == secret(one, 1) && secret(one, 1) != secret(other, 1))
+    one.answer(put(1, "secret", "mine"))
+    assert(secret(one, 1) != "mine")
   }
 }

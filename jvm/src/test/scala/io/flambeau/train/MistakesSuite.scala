@@ -34,6 +34,27 @@ class MistakesSuite extends TrainingSuite {
     assert(classifier.setHandleInvalid("skip").fit(with27("label", null)).summary.skippedRows == 1)
   }
 
+  test("weights that are all zero, of rows or of their classes, are said before the first step") {
+    val rows = points(30)
+    val none = rows.withColumn("weight", lit(0.0))
+    val tiny = rows.withColumn("weight", lit(1e-60)) // zero in f32, in which losses are
+    Seq(1, 2).foreach { workers =>
+      Seq(none, tiny).foreach { all =>
+        assertFails("FLAMBEAU_BAD_ARGUMENT", "all 30 training rows have weight 0")(classifier.setNumWorkers(workers).setWeightCol("weight").fit(all))
+        assertFails("FLAMBEAU_BAD_ARGUMENT", "all 200 training rows have weight 0")(
+          regressor.setNumWorkers(workers).setWeightCol("weight").fit(line(200).withColumn("weight", lit(0.0))))
+      }
+      assertFails("FLAMBEAU_BAD_ARGUMENT", "all 10 training rows have weight 0", "classWeights")(
+        classifier.setNumWorkers(workers).setClassWeights(Array(0.0, 1.0)).fit(rows.where("label = 0").withColumn("label", lit(0.0))))
+      val unheld = rows.withColumn("weight", when(col("held"), 0.0).otherwise(1.0))
+      assertFails("FLAMBEAU_BAD_ARGUMENT", "all 6 validation rows have weight 0")(
+        classifier.setNumWorkers(workers).setWeightCol("weight").setValidationIndicatorCol("held").setPatience(2).fit(unheld))
+    }
+    // Some rows of weight zero are as if they were not there.
+    val history = classifier.setWeightCol("weight").fit(rows.withColumn("weight", when(col("id") < 20, 0.0).otherwise(1.0))).summary.history
+    assert(history.collect().forall(row => row.getAs[Double]("trainLoss") > 0))
+  }
+
   test("features of different lengths") {
     val rows = spark.sql("SELECT id, if(id = 7, array(1f, 2f), array(1f, 2f, 3f)) AS features, double(id % 2) AS label FROM range(20)")
     assertFails("FLAMBEAU_BAD_INPUT", "row 7 of partition 0")(classifier.fit(rows.coalesce(1)))

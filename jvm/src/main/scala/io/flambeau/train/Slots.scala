@@ -1,0 +1,62 @@
+package io.flambeau.train
+
+import org.apache.spark.{SparkConf, SparkContext}
+import org.apache.spark.internal.Logging
+
+import io.flambeau.FlambeauAnalysisException
+
+/**
+ * Whether all workers of a job can run at the same time, as a barrier stage needs. Asked before the job: Spark itself refuses with an
+ * exception of its own where executors come and go, and asks for ten minutes where there are too few. Driver only.
+ */
+private[train] object Slots extends Logging {
+  private val SettledNanos = 3000000000L
+  private val PauseMillis = 100L
+  private val NanosPerMilli = 1000000L
+
+  /** Fails if they cannot. Waits for executors that are promised, or still coming. */
+  def require(context: SparkContext, job: JobSpec): Unit = {
+    if (SparkAccess.isDynamicAllocationEnabled(context)) {
+      refuse(job, "several workers make one barrier stage, which Spark does not run with dynamic allocation (spark.dynamicAllocation.enabled is " +
+        "true, as on EMR and Dataproc unless told otherwise). Set numWorkers to 1, or start the application with " +
+        s"spark.dynamicAllocation.enabled=false and enough spark.executor.instances for ${job.workers} tasks at the same time")
+    }
+    val slots = await(context, job)
+    if (slots < job.workers) {
+      refuse(job, s"the cluster runs $slots tasks at the same time: lower numWorkers, or give the application more cores (master local[n], " +
+        "spark.executor.instances, spark.executor.cores, spark.cores.max; spark.task.cpus is what one worker takes)")
+    }
+  }
+
+  private def refuse(job: JobSpec, why: String): Nothing =
+    throw new FlambeauAnalysisException("FLAMBEAU_BAD_ARGUMENT", s"${job.owner}: numWorkers is ${job.workers}, but $why")
+
+  /**
+   * The slots once there are enough, or no more will come: at once in local mode, `peerTimeout` after the start where the application
+   * was promised enough executors, else when none has registered for some seconds.
+   */
+  private def await(context: SparkContext, job: JobSpec): Int = {
+    val started = System.nanoTime()
+    val waitNanos = if (promised(context.getConf) >= job.workers) job.timeoutMillis * NanosPerMilli else SettledNanos
+    var slots = SparkAccess.concurrentTasks(context)
+    var since = started
+    if (slots < job.workers && !context.isLocal) logInfo(s"${job.owner}: ${job.workers} workers wait for executors; there is room for $slots now")
+    while (slots < job.workers && !context.isLocal && System.nanoTime() - since < waitNanos) {
+      Thread.sleep(PauseMillis)
+      val now = SparkAccess.concurrentTasks(context)
+      if (now != slots) {
+        slots = now
+        since = System.nanoTime()
+      }
+    }
+    slots
+  }
+
+  /** Tasks at the same time once all executors are there that the application asked for; 0 where it did not say. */
+  private def promised(conf: SparkConf): Int = {
+    val perTask = conf.getInt("spark.task.cpus", 1)
+    val ofInstances = conf.getInt("spark.executor.instances", 0) * (conf.getInt("spark.executor.cores", 1) / perTask)
+    val ofCores = conf.getInt("spark.cores.max", 0) / perTask
+    math.max(ofInstances, ofCores)
+  }
+}

@@ -1,0 +1,146 @@
+//! What a continuation may not change, by the names that users know: what the result hangs on, whatever the number of workers.
+//!
+//! Left out, since the result stays defined with other values: numWorkers, microBatchSize, peerTimeout, patience, minDelta, where and how
+//! often checkpoints and logs are written, and maxEpochs where the schedule does not hang on it. Of the rows their number, their
+//! weights and their labels are compared, by sums that do not hang on the rows' order.
+
+use serde_json::{Map, Value, json};
+
+use super::spec::{ScheduleName, TrainingSpec};
+use super::trainer::Trainer;
+
+/// Numbers that are added up may come out this much different, in proportion, where rows come in another order.
+const TOLERANCE: f64 = 1e-9;
+
+/// Characters of a value in a message.
+const SHOWN: usize = 80;
+
+/// Those of a training over its rows, as a JSON object.
+pub(super) fn of(trainer: &Trainer) -> Value {
+    let (spec, totals) = (&trainer.spec, &trainer.deal.totals);
+    let mut all = Map::new();
+    let mut add = |name: &str, value: Value| all.insert(name.to_owned(), value);
+    add("number of training rows", json!(trainer.deal.total));
+    add("number of validation rows", json!(totals.validation_rows as u64));
+    add("sum of the training rows' weights", json!(totals.weight));
+    add("sum of the validation rows' weights", json!(totals.validation_weight));
+    add("sum over the labels", json!(totals.labels));
+    add("batchSize", json!(spec.batch_rows));
+    add("seed", json!(spec.seed));
+    add("dropLast", json!(spec.drop_last));
+    add("precision", json!(format!("{:?}", spec.precision).to_lowercase()));
+    add("loss", json!(spec.program.loss_method.as_ref().map_or_else(|| format!("{:?}", spec.loss), |method| format!("method:{method}"))));
+    add("huberDelta", json!(spec.huber_delta.unwrap_or(1.0)));
+    add("classWeights", json!(spec.class_weights));
+    add("labelSmoothing", json!(spec.label_smoothing));
+    add("clipNorm", json!(spec.clip_norm));
+    add("metric", json!(spec.validation.metric.key()));
+    add("restoreBest", json!(spec.validation.restore_best.unwrap_or(true)));
+    add("inputs", json!(spec.inputs));
+    optimizer(spec, &mut add);
+    schedule(spec, &mut add);
+    program(trainer, &mut add);
+    Value::Object(all)
+}
+
+fn optimizer(spec: &TrainingSpec, add: &mut impl FnMut(&str, Value) -> Option<Value>) {
+    let options = spec.optimizer.options();
+    add("optimizer", json!(format!("{:?}", spec.optimizer.name).to_lowercase()));
+    add("learningRate", json!(options.lr));
+    add("momentum", json!(options.momentum));
+    add("nesterov", json!(options.nesterov));
+    add("weightDecay", json!(options.weight_decay));
+    add("beta1, beta2, eps, alpha", json!([options.beta1, options.beta2, options.eps, options.alpha]));
+}
+
+fn schedule(spec: &TrainingSpec, add: &mut impl FnMut(&str, Value) -> Option<Value>) {
+    let schedule = &spec.schedule;
+    add("schedule", json!(format!("{:?}", schedule.name).to_lowercase()));
+    add("warmupSteps", json!(schedule.warmup_steps));
+    match schedule.name {
+        ScheduleName::Constant => {}
+        ScheduleName::Step => {
+            add("stepEpochs", json!(schedule.step_epochs.unwrap_or(1)));
+            add("gamma", json!(schedule.gamma.unwrap_or(0.1)));
+        }
+        ScheduleName::Cosine | ScheduleName::OneCycle => {
+            add("maxEpochs (the schedule hangs on it)", json!(spec.epochs));
+        }
+    }
+}
+
+fn program(trainer: &Trainer, add: &mut impl FnMut(&str, Value) -> Option<Value>) {
+    let spec = &trainer.spec.program;
+    if let Some(head) = &spec.head {
+        add("number of features", json!(head.inputs));
+        add("number of outputs", json!(head.outputs));
+        add("hiddenLayers", json!(head.hidden));
+        add("activation", json!(format!("{:?}", head.activation).to_lowercase()));
+        add("dropout", json!(head.dropout));
+    }
+    if let Some(package) = &trainer.program.package {
+        add("model", json!(package.hash));
+        add("outputName", json!(package.descriptor.outputs.get(trainer.program.output).map(|output| &output.name)));
+        let learning: Vec<String> = trainer.program.learning.iter().map(|(name, t)| format!("{name} {:?}", t.size())).collect();
+        add("parameters that are not frozen", json!(learning.join(", ")));
+    }
+    let augment = trainer.spec.augment.unwrap_or_default();
+    add("augmentation (flip, crop, colour)", json!([augment.flip, augment.crop, augment.colour]));
+}
+
+/// One text for each setting that is not the same.
+pub(super) fn differences(own: &Value, other: &Value) -> Vec<String> {
+    let (Some(own), Some(other)) = (own.as_object(), other.as_object()) else { return vec!["it has no settings".to_owned()] };
+    let names: std::collections::BTreeSet<&String> = own.keys().chain(other.keys()).collect();
+    let value = |all: &Map<String, Value>, name: &String| all.get(name).cloned().unwrap_or(Value::Null);
+    let one = |name: &String| {
+        let (own, other) = (value(own, name), value(other, name));
+        (!same(&own, &other)).then(|| format!("{name} is {}, the checkpoint's {}", shown(&own), shown(&other)))
+    };
+    names.into_iter().filter_map(one).collect()
+}
+
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Number(x), Value::Number(y)) if x.is_f64() || y.is_f64() => {
+            let (x, y) = (x.as_f64().unwrap_or(f64::NAN), y.as_f64().unwrap_or(f64::NAN));
+            (x - y).abs() <= TOLERANCE * x.abs().max(y.abs())
+        }
+        _ => a == b,
+    }
+}
+
+fn shown(value: &Value) -> String {
+    let text = match value {
+        Value::Null => "not set".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if text.chars().count() <= SHOWN { text } else { text.chars().take(SHOWN).chain("…".chars()).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_is_listed_by_name_with_both_values() {
+        let own = json!({"batchSize": 32, "learningRate": 0.1, "clipNorm": null, "weights": 1.0, "hiddenLayers": [8]});
+        let other = json!({"batchSize": 64, "learningRate": 0.1, "clipNorm": 1.5, "weights": 1.000_000_000_000_1, "hiddenLayers": [8, 8]});
+        assert_eq!(differences(&own, &own), Vec::<String>::new());
+        assert_eq!(
+            differences(&own, &other),
+            [
+                "batchSize is 32, the checkpoint's 64",
+                "clipNorm is not set, the checkpoint's 1.5",
+                "hiddenLayers is [8], the checkpoint's [8,8]"
+            ]
+        );
+    }
+
+    #[test]
+    fn whole_numbers_are_compared_exactly() {
+        assert_eq!(differences(&json!({"seed": 1_000_000_000_000_u64}), &json!({"seed": 1_000_000_000_001_u64})).len(), 1);
+    }
+}

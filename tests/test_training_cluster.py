@@ -1,0 +1,180 @@
+"""Training on clusters: several processes, executors that die or come late, and what listens meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support import (
+    PROGRAMS,
+    ROOT,
+    SPARK,
+    background,
+    environment,
+    executor_logs,
+    free_port,
+    run,
+    spark_home,
+    wait_until,
+)
+
+from flambeau.ml import TorchClassifier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyspark.sql import SparkSession
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Any:
+    """Runs a task of `programs/training_job.py` on a cluster of two executor processes."""
+
+    def job(task: str, master: str = "local-cluster[2,1,1024]") -> tuple[dict[str, Any], Path]:
+        home = spark_home(tmp_path)
+        command = [sys.executable, PROGRAMS / "training_job.py", task, tmp_path, master]
+        done = run(command, cwd=tmp_path, env=environment(PYTHONPATH=str(ROOT / "python"), SPARK_HOME=str(home)))
+        return json.loads(done.stdout.splitlines()[-1]), home
+
+    return job
+
+
+def test_two_executors_train_what_one_does(cluster: Any) -> None:
+    result, _ = cluster("same")
+    assert result["spread"] > 0.5 and result["distance"] < 1e-3 and result["epochs"] == 8
+    assert result["kept"] == [f"step-{125 * epoch:012d}.checkpoint" for epoch in (5, 6, 7)]
+
+
+@contextlib.contextmanager
+def standalone(folder: Path) -> Iterator[str]:
+    """A standalone master and two workers of one core each; gives the master's URL."""
+    port = free_port()
+    env = environment(SPARK_HOME=str(SPARK), SPARK_WORKER_DIR=str(folder / "workers"))
+    url = f"spark://127.0.0.1:{port}"
+    deploy, launcher = "org.apache.spark.deploy", SPARK / "bin" / "spark-class"
+    at = ["--host", "127.0.0.1", "--webui-port", "0"]
+    with contextlib.ExitStack() as servers:
+        log = folder / "master.log"
+        master = [launcher, f"{deploy}.master.Master", *at, "--port", str(port)]
+        servers.enter_context(background(master, folder, log, env))
+        wait_until(lambda: "New state: ALIVE" in log.read_text(errors="replace"), "the master is up")
+        for number in (1, 2):
+            worker = [launcher, f"{deploy}.worker.Worker", *at, "--cores", "1", "--memory", "1g", url]
+            servers.enter_context(background(worker, folder, folder / f"worker-{number}.log", env))
+        wait_until(lambda: log.read_text(errors="replace").count("Registering worker") == 2, "the workers are up")
+        yield url
+
+
+def test_a_standalone_cluster_trains_what_one_worker_does(cluster: Any, tmp_path: Path) -> None:
+    with standalone(tmp_path) as master:
+        result, _ = cluster("same", master)
+    assert result["spread"] > 0.5 and result["distance"] < 1e-3 and result["epochs"] == 8
+
+
+def test_a_killed_executor_costs_no_more_than_an_epoch(cluster: Any) -> None:
+    result, home = cluster("killed")
+    assert result["killed"] and result["epochs"] == 8
+    assert result["spread"] > 0.5 and result["distance"] < 1e-5
+    logs = "\n".join(executor_logs(home).values())
+    assert "goes on from" in logs
+    assert "FLAMBEAU_PEER" in logs
+
+
+def test_too_few_slots_are_said_at_once(cluster: Any) -> None:
+    result, _ = cluster("starved")
+    assert result["condition"] == "FLAMBEAU_BAD_ARGUMENT" and "numWorkers is 3" in result["message"]
+
+
+def test_more_rows_than_the_heap_holds(cluster: Any) -> None:
+    result, _ = cluster("large", "local[2]")
+    assert result["bytes"] > result["heap"] > 0
+    assert result["losses"][1] < result["losses"][0]
+
+
+def test_dynamic_allocation_trains_with_one_worker_and_is_explained_for_several(cluster: Any) -> None:
+    result, home = cluster("dynamic")
+    assert result["epochs"] == 8
+    assert result["condition"] == "FLAMBEAU_BAD_ARGUMENT" and "numWorkers is 2" in result["message"]
+    assert "spark.dynamicAllocation.enabled=false" in result["message"]
+    assert executor_logs(home), "the executors came on demand"
+
+
+def test_what_spark_is_asked_to_protect_does_not_go_in_clear(cluster: Any) -> None:
+    result, _ = cluster("authenticated")
+    assert result["condition"] == "FLAMBEAU_BAD_ARGUMENT" and "spark.authenticate" in result["message"]
+    assert "spark.flambeau.train.allowUnencrypted" in result["message"]
+    assert result["epochs"] == 8
+
+
+def listening(process: int) -> dict[str, int]:
+    """Local address, as the kernel writes it -> port, of the TCP sockets on which a process listens."""
+    inodes = set()
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            inodes.add(str(descriptor.readlink()).removeprefix("socket:[").removesuffix("]"))
+    found = {}
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{process}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in inodes:
+                found[fields[1]] = int(fields[1].rsplit(":", 1)[1], 16)
+    return found
+
+
+FOREIGN = """
+import datetime, sys
+import torch.distributed as dist
+try:
+    store = dist.TCPStore("127.0.0.1", int(sys.argv[1]), None, False, datetime.timedelta(seconds=2), wait_for_workers=False)
+    print("in", store.num_keys())
+except Exception as error:
+    print("out", type(error).__name__)
+"""
+"""A process that is none of ours asks a port for a store's keys, as one of c10d would."""
+
+
+def test_nobody_else_gets_in_while_workers_train(spark: SparkSession) -> None:
+    rows = spark.range(256).selectExpr("array(float(sin(id)), float(cos(id))) AS features", "double(id % 2) AS label")
+    jvm = int(spark._jvm.java.lang.ProcessHandle.current().pid())
+    ended: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            TorchClassifier(maxEpochs=1_000_000, numWorkers=2).fit(rows)
+        except Exception as error:
+            ended.append(error)
+
+    before = listening(jvm)
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        wait_until(lambda: bool(set(listening(jvm)) - set(before)) or bool(ended), "the workers join")
+        assert not ended, ended
+        opened = {address: port for address, port in listening(jvm).items() if address not in before}
+        for address, port in opened.items():
+            host = address.rsplit(":", 1)[0]
+            assert host.strip("0") != "", f"{address} listens on all interfaces"
+            ip = socket.inet_ntoa(int(host, 16).to_bytes(4, "little")) if len(host) == 8 else "::1"
+            with contextlib.suppress(OSError), socket.create_connection((ip, port), 2) as stranger:
+                # A pair's number, guessed, and then what is no message of Gloo's.
+                stranger.sendall((0).to_bytes(8, "little") + b"give me your gradients")
+            answer = subprocess.run(
+                [sys.executable, "-c", FOREIGN.replace("127.0.0.1", ip), str(port)],
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            assert answer.stdout.startswith("out"), answer.stdout + answer.stderr
+        assert worker.is_alive() and not ended, "strangers disturb no training"
+    finally:
+        spark.sparkContext.cancelAllJobs()
+        worker.join(300)
+    assert "cancel" in str(ended[0]).lower()
