@@ -81,11 +81,12 @@ def test_a_package_that_lies_about_its_hash(vectors: DataFrame) -> None:
     ],
 )
 def test_an_injected_fault(spark: SparkSession, vectors: DataFrame, fault: str, condition: str, part: str) -> None:
-    spark.conf.set("spark.flambeau.internal.fault", fault)
+    properties = spark._jvm.java.lang.System
+    properties.setProperty("spark.flambeau.internal.fault", fault)
     try:
         fails(vectors.where("id = 1").select(F.featurize("x", "tiny")), condition, part)
     finally:
-        spark.conf.unset("spark.flambeau.internal.fault")
+        properties.clearProperty("spark.flambeau.internal.fault")
 
 
 @pytest.mark.parametrize("kind", ["photos", "texts"])

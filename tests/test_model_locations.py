@@ -64,8 +64,10 @@ def test_a_zip_and_a_bare_program_of_the_driver_are_shipped(job: tuple[dict, str
     assert answers["bare"] == ["2"], "no labels: the class's index"
 
 
-def test_executors_read_a_hadoop_file_system_with_the_sessions_settings(job: tuple[dict, str]) -> None:
+def test_executors_read_a_hadoop_file_system_with_the_applications_settings(job: tuple[dict, str]) -> None:
+    """Where the application has a list, a session's mount table does not make an allowed URI another folder."""
     answers, logs = job
+    assert answers["what the session mounted"] == "in"
     assert answers["hadoop"] == ["r"]
     assert answers["hadoop zip"] == ["u"]
     assert "of viewfs://models/all/tiny" in logs and "of viewfs://models/all/remote.zip" in logs
@@ -81,3 +83,4 @@ def test_each_content_is_fetched_once_for_the_machine(job: tuple[dict, str]) -> 
 
 def test_a_session_cannot_widen_what_the_application_allows(job: tuple[dict, str]) -> None:
     assert "is outside of spark.flambeau.models.allow" in job[0]["outside"]
+    assert "is outside of spark.flambeau.models.allow" in job[0]["another file system"]

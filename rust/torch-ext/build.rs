@@ -24,7 +24,7 @@ fn main() {
         .flag("cpp/opaque")
         .define("USE_DISTRIBUTED", None)
         .define("USE_C10D_GLOO", None)
-        .files(["module", "process", "trainable", "optimizer", "group"].map(|name| format!("cpp/{name}.cpp")))
+        .files(["archive", "module", "process", "trainable", "trap", "optimizer", "group"].map(|name| format!("cpp/{name}.cpp")))
         .compile("flambeau_torch_ext");
     // Test binaries of this crate find libtorch where it was linked.
     println!("cargo:rustc-link-arg=-Wl,-rpath,{root}/lib");

@@ -48,7 +48,9 @@ def main() -> None:
     for key, value in {
         "spark.executor.extraJavaOptions": f"-Djava.io.tmpdir={executors}",
         "spark.flambeau.libtorch": os.environ["TEST_LIBTORCH"],
-        "spark.flambeau.models.allow": f"{HIDDEN},viewfs://models/all",
+        # An entry that cannot be reached must not stand in the way of the others.
+        "spark.flambeau.models.allow": f"{HIDDEN},viewfs://nowhere/models,viewfs://models/all",
+        "spark.hadoop.fs.viewfs.mounttable.models.link./all": (HERE / "packages").as_uri(),
         "spark.ui.enabled": "false",
         "spark.sql.shuffle.partitions": "2",
         "spark.task.maxFailures": "1",
@@ -77,7 +79,11 @@ def main() -> None:
     result["bare"] = best(rows, "bare")
 
     relabel(HERE / "packages" / "tiny", ["p", "q", "r"])
-    spark.conf.set("fs.viewfs.mounttable.models.link./all", (HERE / "packages").as_uri())
+    shutil.copytree(HERE / "packages" / "tiny", HERE / "mounted" / "tiny")
+    relabel(HERE / "mounted" / "tiny", ["in", "va", "der"])
+    spark.conf.set("fs.viewfs.mounttable.models.link./all", (HERE / "mounted").as_uri())
+    # Whoever asks first makes the instance that Hadoop keeps: a session, with its own mount table.
+    result["what the session mounted"] = spark.read.text("viewfs://models/all/tiny/labels.txt").head().value
     result["hadoop"] = best(rows, "viewfs://models/all/tiny")
     relabel(HERE / "packages" / "tiny", ["s", "t", "u"])
     shutil.make_archive(str(HERE / "packages" / "remote"), "zip", HERE / "packages" / "tiny")
@@ -91,6 +97,10 @@ def main() -> None:
         best(rows, "/proc/self/cwd/outside")
     except AnalysisException as error:
         result["outside"] = str(error)
+    try:
+        best(rows, "viewfs://elsewhere/tiny")
+    except AnalysisException as error:
+        result["another file system"] = str(error)
     spark.stop()
     result["kept on the executors' machine"] = len(list(executors.glob("flambeau-*/package-*")))
     print(json.dumps(result))

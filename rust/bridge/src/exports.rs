@@ -87,6 +87,7 @@ fn native_table<'local>(env: &mut Env<'local>, _class: JClass<'local>) -> Answer
 struct StartSettings {
     intra_op_threads: usize,
     decode_threads: usize,
+    idle_model_bytes: u64,
     log_level: String,
 }
 
@@ -97,8 +98,10 @@ fn start<'local>(env: &mut Env<'local>, _class: JClass<'local>, settings: JStrin
     ONCE.call_once(|| {
         jlog::set_level(&settings.log_level);
         process::tune_malloc();
+        process::bound_allocations();
         pool::configure(settings.decode_threads);
-        outcome = process::set_intra_op_threads(settings.intra_op_threads);
+        registry::configure(settings.idle_model_bytes);
+        outcome = process::set_intra_op_threads(settings.intra_op_threads).and_then(|()| process::handle_traps());
     });
     outcome?;
     let versions = serde_json::json!({
@@ -218,6 +221,7 @@ fn stats<'local>(env: &mut Env<'local>, _class: JClass<'local>) -> Answer<JStrin
         "forwards": stats::FORWARDS.get(),
         "model_loads": stats::MODEL_LOADS.get(),
         "models_in_memory": registry::in_memory(),
+        "models_evicted": stats::MODELS_EVICTED.get(),
         "weights_bytes": registry::weights_bytes(),
         "live_handles": handles::live(),
     });

@@ -154,6 +154,14 @@ impl EngineError {
         Self::BadModel { model: model.to_owned(), cause: cause.to_string() }
     }
 
+    /// A program that libtorch does not load. `what` names its files.
+    pub(crate) fn program(model: &str, what: &str, error: TorchError) -> Self {
+        match error {
+            TorchError::OutOfMemory(_) => Self::torch(model, error),
+            other => Self::model(model, format!("{what} cannot be loaded as TorchScript: {other}")),
+        }
+    }
+
     pub(crate) fn torch(model: &str, error: impl Into<TorchError>) -> Self {
         Self::Torch { model: model.to_owned(), error: error.into() }
     }

@@ -7,6 +7,7 @@ use flambeau_torch_ext::{Behind, Outputs, ScriptModule};
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 
+use crate::package::{Dtype, Output};
 use crate::prepare::Preparer;
 use crate::session::Pace;
 use crate::{EngineError, Package, memory, stats};
@@ -56,11 +57,11 @@ impl Model {
         let started = Instant::now();
         let name = package.descriptor.name.clone();
         let variant = package.choose_variant(options.precision(), options.min_cosine()?)?;
-        let path = package.program(variant)?;
+        let archive = package.program(variant)?;
         let head = variant.head.as_ref().map(|head| Ok((package.head(head)?, head))).transpose()?;
-        let behind = head.as_ref().map(|(path, head)| Behind { head: path, index: head.index, key: &head.reads });
-        let module = ScriptModule::load(&path, behind.as_ref(), None)
-            .map_err(|error| EngineError::model(&name, format!("{} cannot be loaded as TorchScript: {error}", variant.programs())))?;
+        let behind = head.as_ref().map(|(archive, head)| Behind { head: archive, index: head.index, key: &head.reads });
+        let loaded = ScriptModule::load(&archive, behind.as_ref(), None);
+        let module = loaded.map_err(|error| EngineError::program(&name, &variant.programs(), error))?;
         let preparers = package.descriptor.inputs.iter().map(|i| Preparer::new(&package, i)).collect::<Result<Vec<_>, _>>()?;
         let given: usize = preparers.iter().map(Preparer::tensors).sum();
         if module.inputs() != given {
@@ -102,6 +103,7 @@ impl Model {
         stats::ROWS_FORWARDED.add(rows);
         let tensors = self.in_order(outputs)?;
         for (tensor, declared) in tensors.iter().zip(&self.package.descriptor.outputs) {
+            of_kind(tensor, declared).map_err(|cause| EngineError::model(self.name(), cause))?;
             let size = tensor.size();
             // The longest row's items, where rows differ in length.
             let longest = declared.lengths.as_ref().map(|_| size.get(1).copied().unwrap_or(-1));
@@ -156,4 +158,17 @@ impl Model {
             })
             .collect()
     }
+}
+
+/// Refuses elements that would become other numbers on the way into a column of the declared type.
+fn of_kind(tensor: &Tensor, declared: &Output) -> Result<(), String> {
+    use Kind::{BFloat16, Bool, Double, Float, Half, Int, Int8, Int16, Int64, Uint8};
+    let whole = matches!(declared.dtype, Dtype::I64 | Dtype::I32 | Dtype::I16 | Dtype::I8 | Dtype::U8 | Dtype::Bool);
+    let given = match tensor.f_kind() {
+        Ok(Int64 | Int | Int16 | Int8 | Uint8 | Bool) => return Ok(()),
+        Ok(Float | Double | Half | BFloat16) if !whole => return Ok(()),
+        Ok(kind) => format!("{kind:?}"),
+        Err(_) => "a type that Flambeau does not know".into(),
+    };
+    Err(format!("output '{}' has elements of type {given}; model.toml declares {:?}", declared.name, declared.dtype))
 }

@@ -1,19 +1,30 @@
 //! Models in memory: one copy of the weights per process, whatever the number of tasks.
 //!
 //! A model is known by its content (hash of `model.toml`) and the settings that choose its variant. Tasks that ask for the
-//! same model at once wait for one load; different models load side by side. A failed load is not remembered. A model that
-//! no session has used for ten minutes is dropped when another one is opened.
+//! same model at once wait for one load; different models load side by side. A failed load is not remembered.
+//!
+//! Models that no session holds stay for the next task or query, within a bound: when another model is loaded, those that were
+//! not used for ten minutes go, then the least recently used, until the rest has no more bytes than [`configure`] allows.
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use once_cell::sync::{Lazy, OnceCell};
 
-use crate::{EngineError, Model, ModelOptions, Package};
+use flambeau_torch_ext::process;
+
+use crate::{EngineError, Model, ModelOptions, Package, stats};
 
 const IDLE: Duration = Duration::from_secs(600);
+
+/// What a model costs beside its weights: its code and graph, tables, a tokenizer.
+const OVERHEAD_BYTES: u64 = 16 << 20;
+
+/// Bytes of models that no session holds, at the most.
+static IDLE_BYTES: AtomicU64 = AtomicU64::new(512 << 20);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
@@ -29,6 +40,11 @@ struct Slot {
 
 // A process-wide singleton because "one copy per process" is the promise; it grows by models in use and shrinks when idle.
 static MODELS: Lazy<Mutex<HashMap<Key, Slot>>> = Lazy::new(Mutex::default);
+
+/// Sets how many bytes of models that no session holds stay in memory. A model counts its weights and 16 MiB.
+pub fn configure(idle_bytes: u64) {
+    IDLE_BYTES.store(idle_bytes, Ordering::Relaxed);
+}
 
 /// The model of this package, loaded if it is not in memory.
 ///
@@ -77,13 +93,43 @@ fn loaded(key: &Key) -> Option<Arc<Model>> {
 fn slot(key: Key) -> Arc<OnceCell<Arc<Model>>> {
     let mut models = models();
     let now = Instant::now();
-    models.retain(|other, slot| {
-        let in_use = Arc::strong_count(&slot.cell) > 1 || slot.cell.get().is_none_or(|model| Arc::strong_count(model) > 1);
-        *other == key || in_use || now.duration_since(slot.used) < IDLE
-    });
+    let dropped = evict(&mut models, &key, now, IDLE_BYTES.load(Ordering::Relaxed));
     let slot = models.entry(key).or_insert_with(|| Slot { cell: Arc::default(), used: now });
     slot.used = now;
-    slot.cell.clone()
+    let cell = slot.cell.clone();
+    // Weights are freed without the lock.
+    drop(models);
+    if !dropped.is_empty() {
+        for model in &dropped {
+            log::info!("model '{}' ({} bytes of weights) is not kept any longer: no task uses it", model.name(), model.weights_bytes());
+        }
+        stats::MODELS_EVICTED.add(dropped.len());
+        drop(dropped);
+        process::trim_memory();
+    }
+    cell
+}
+
+/// Takes out what is idle too long, then the least recently used idle models, until `idle_bytes` hold the rest.
+fn evict(models: &mut HashMap<Key, Slot>, wanted: &Key, now: Instant, idle_bytes: u64) -> Vec<Arc<Model>> {
+    let is_idle = |slot: &Slot| Arc::strong_count(&slot.cell) == 1 && slot.cell.get().is_none_or(|model| Arc::strong_count(model) == 1);
+    let mut idle: Vec<(Instant, Key, u64)> = models
+        .iter()
+        .filter(|(key, slot)| *key != wanted && is_idle(slot))
+        .map(|(key, slot)| (slot.used, key.clone(), slot.cell.get().map_or(0, |model| model.weights_bytes() + OVERHEAD_BYTES)))
+        .collect();
+    idle.sort_by_key(|(used, ..)| std::cmp::Reverse(*used));
+    let mut kept_bytes = 0;
+    let mut dropped = Vec::new();
+    for (used, key, bytes) in idle {
+        kept_bytes += bytes;
+        if (now.duration_since(used) >= IDLE || kept_bytes > idle_bytes)
+            && let Some(slot) = models.remove(&key)
+        {
+            dropped.extend(slot.cell.get().cloned());
+        }
+    }
+    dropped
 }
 
 /// A panic while the map was held cannot leave it half changed: every change is one call.

@@ -8,6 +8,8 @@ pub static ROWS_FORWARDED: Counter = Counter::new();
 pub static FORWARDS: Counter = Counter::new();
 /// Programs loaded from their files.
 pub static MODEL_LOADS: Counter = Counter::new();
+/// Models dropped from memory because no session held them.
+pub static MODELS_EVICTED: Counter = Counter::new();
 
 /// A number that only grows.
 pub struct Counter(AtomicU64);

@@ -1,8 +1,10 @@
 // TorchScript modules for inference: loaded, frozen, optimised, run without autograd. A module here is shared by threads:
 // `forward` does not change it.
+#include "archive.h"
 #include "error.h"
 #include "outputs.h"
 #include "process.h"
+#include "trap.h"
 
 #include <c10/core/InferenceMode.h>
 #include <torch/csrc/jit/frontend/tracer.h>
@@ -71,16 +73,19 @@ extern "C" {
 
 void flb_free_message(char* message) { free(message); }
 
-// The program at `path`; with the one at `head` behind it, unless that is null. device_index < 0: CPU.
-void* flb_module_load(const char* path, const char* head, int32_t index, const char* key, int32_t device_index, FlbError* error) {
+// The program of `archive`; with the one of `head` behind it, unless that is null. device_index < 0: CPU.
+void* flb_module_load(
+    const void* archive, const void* head, int32_t index, const char* key, int32_t device_index, FlbError* error) {
   return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
     torch::NoGradGuard guard;
+    flambeau::require_address_space();
+    const auto traps = flambeau::traps_so_far();
     auto device = device_index < 0 ? c10::Device(c10::kCPU) : c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(device_index));
     auto loaded = std::make_unique<Module>();
-    auto script = torch::jit::load(path, device, /*load_debug_files=*/false);
+    auto script = torch::jit::load(static_cast<const flambeau::Archive*>(archive)->file, device, /*load_debug_files=*/false);
     script.eval();
     if (head != nullptr) {
-      auto behind = torch::jit::load(head, device, /*load_debug_files=*/false);
+      auto behind = torch::jit::load(static_cast<const flambeau::Archive*>(head)->file, device, /*load_debug_files=*/false);
       behind.eval();
       script = joined(script, behind, index, key);
     }
@@ -91,6 +96,7 @@ void* flb_module_load(const char* path, const char* head, int32_t index, const c
     if (script.hasattr("training")) script = torch::jit::freeze_module(script);
     auto graph = script.get_method("forward").graph();
     torch::jit::OptimizeFrozenGraph(graph, /*optimize_numerics=*/true);
+    flambeau::check_traps(traps);
     loaded->script = std::move(script);
     return loaded.release();
   });
@@ -107,11 +113,13 @@ void* flb_module_forward(void* module, const at::Tensor* const* inputs, int32_t 
   return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
     c10::InferenceMode guard;
     flambeau::apply_threads();
+    const auto traps = flambeau::traps_so_far();
     std::vector<c10::IValue> stack;
     stack.reserve(static_cast<size_t>(count));
     for (int32_t i = 0; i < count; i++) stack.emplace_back(*inputs[i]);
     auto outputs = std::make_unique<Outputs>();
     flatten(static_cast<Module*>(module)->script.get_method("forward")(std::move(stack)), *outputs);
+    flambeau::check_traps(traps);
     return outputs.release();
   });
 }

@@ -1,8 +1,10 @@
 // TorchScript modules whose parameters change: loaded unfrozen or made from source, run with autograd, saved as programs for
 // inference. A trainable module belongs to one thread at a time.
+#include "archive.h"
 #include "error.h"
 #include "outputs.h"
 #include "process.h"
+#include "trap.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/autocast_mode.h>
@@ -92,10 +94,13 @@ torch::jit::Module standalone(const Trainable& module) {
 
 extern "C" {
 
-void* flb_trainable_load(const char* path, FlbError* error) {
+void* flb_trainable_load(const void* archive, FlbError* error) {
   return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
+    flambeau::require_address_space();
+    const auto traps = flambeau::traps_so_far();
     auto loaded = std::make_unique<Trainable>();
-    loaded->script = torch::jit::load(path, c10::kCPU, /*load_debug_files=*/false);
+    loaded->script = torch::jit::load(static_cast<const flambeau::Archive*>(archive)->file, c10::kCPU, /*load_debug_files=*/false);
+    flambeau::check_traps(traps);
     TORCH_CHECK(loaded->script.hasattr("training"), "the program is frozen: its parameters are constants; save it unfrozen");
     list(*loaded);
     return loaded.release();
@@ -212,6 +217,7 @@ void* flb_trainable_run(
     void* module, const char* method, const at::Tensor* const* inputs, int32_t count, bool autograd, bool bf16, FlbError* error) {
   return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
     flambeau::apply_threads();
+    const auto traps = flambeau::traps_so_far();
     at::AutoGradMode grad(autograd);
     Autocast autocast(bf16);
     // Eager operators one by one: the graph executor would specialise for each batch shape anew.
@@ -221,6 +227,7 @@ void* flb_trainable_run(
     for (int32_t i = 0; i < count; i++) stack.emplace_back(*inputs[i]);
     auto outputs = std::make_unique<flambeau::Outputs>();
     flambeau::flatten(static_cast<Trainable*>(module)->script.get_method(method)(std::move(stack)), *outputs);
+    flambeau::check_traps(traps);
     return outputs.release();
   });
 }

@@ -40,7 +40,7 @@ pub(crate) struct FlbBoard {
 }
 
 unsafe extern "C" {
-    pub(crate) fn flb_trainable_load(path: *const c_char, error: *mut FlbError) -> *mut c_void;
+    pub(crate) fn flb_trainable_load(archive: *const c_void, error: *mut FlbError) -> *mut c_void;
     pub(crate) fn flb_trainable_define(
         source: *const c_char,
         names: *const *const c_char,
@@ -103,8 +103,8 @@ unsafe extern "C" {
     pub(crate) fn flb_apply_threads();
     pub(crate) fn flb_free_message(message: *mut c_char);
     pub(crate) fn flb_module_load(
-        path: *const c_char,
-        head: *const c_char,
+        archive: *const c_void,
+        head: *const c_void,
         index: i32,
         key: *const c_char,
         device_index: i32,
@@ -120,5 +120,16 @@ unsafe extern "C" {
     pub(crate) fn flb_outputs_free(outputs: *mut c_void);
     pub(crate) fn flb_set_threads(intra_op: i32, error: *mut FlbError);
     pub(crate) fn flb_tune_malloc();
+    pub(crate) fn flb_bound_allocations();
+    pub(crate) fn flb_trim_memory();
+    pub(crate) fn flb_require_address_space(error: *mut FlbError);
+    pub(crate) fn flb_handle_traps(error: *mut FlbError);
+    pub(crate) fn flb_archive_open(fd: i32, error: *mut FlbError) -> *mut c_void;
+    pub(crate) fn flb_archive_free(archive: *mut c_void);
+    pub(crate) fn flb_archive_len(archive: *const c_void) -> i64;
+    pub(crate) fn flb_archive_name(archive: *const c_void, i: i64) -> *const c_char;
+    pub(crate) fn flb_archive_record(archive: *mut c_void, i: i64, max_bytes: u64, length: *mut u64, error: *mut FlbError) -> *mut c_void;
+    pub(crate) fn flb_record_data(record: *const c_void) -> *const u8;
+    pub(crate) fn flb_record_free(record: *mut c_void);
     pub(crate) fn flb_libtorch_version() -> *const c_char;
 }

@@ -8,6 +8,7 @@
 //! Ownership: a `ScriptModule` owns its C++ module and is shared between threads by reference (`forward` takes `&self`);
 //! `Outputs` owns tensors; what trains belongs to one thread at a time. No C++ exception crosses into Rust: each C function catches all and fills an error struct.
 
+mod archive;
 mod cstring;
 mod error;
 mod ffi;
@@ -18,6 +19,7 @@ mod optimizer;
 pub mod process;
 mod trainable;
 
+pub use archive::Archive;
 pub use error::TorchError;
 pub use generator::Generator;
 pub use group::{Board, Group, JoinError, Pending};

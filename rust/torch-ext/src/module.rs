@@ -1,13 +1,13 @@
 //! A TorchScript program, ready to run.
 
 use std::ffi::{CStr, c_void};
-use std::path::Path;
 use std::ptr::NonNull;
 
 use tch::Tensor;
 
-use crate::cstring::{of_path, of_text};
-use crate::{TorchError, error, ffi};
+use crate::archive::Records;
+use crate::cstring::of_text;
+use crate::{Archive, TorchError, error, ffi, process};
 
 /// A TorchScript module: loaded onto one device, in eval mode, frozen, optimised for inference.
 #[derive(Debug)]
@@ -22,10 +22,10 @@ unsafe impl Send for ScriptModule {}
 unsafe impl Sync for ScriptModule {}
 
 /// A program that takes one output of the program before it, flattened to rows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Behind<'a> {
     /// A TorchScript file.
-    pub head: &'a Path,
+    pub head: &'a Archive,
     /// The output's place, where the program before it returns several.
     pub index: usize,
     /// The output's name, where it returns a dict.
@@ -33,19 +33,29 @@ pub struct Behind<'a> {
 }
 
 impl ScriptModule {
-    /// Loads `path`, and what goes behind it, as one program onto the CPU, or onto a CUDA device.
+    /// Loads a program, and what goes behind it, as one program onto the CPU, or onto a CUDA device.
     ///
     /// # Errors
     /// A file is not TorchScript, the programs do not fit, or libtorch cannot run them on this machine.
-    pub fn load(path: &Path, behind: Option<&Behind>, cuda_device: Option<usize>) -> Result<Self, TorchError> {
-        let path = of_path(path)?;
-        let (head, key) = (behind.map(|b| of_path(b.head)).transpose()?, behind.map(|b| of_text(b.key)).transpose()?);
-        let pointer = |text: &Option<std::ffi::CString>| text.as_ref().map_or(std::ptr::null(), |text| text.as_ptr());
+    pub fn load(program: &Archive, behind: Option<&Behind>, cuda_device: Option<usize>) -> Result<Self, TorchError> {
+        let archives: Vec<&Archive> = std::iter::once(program).chain(behind.map(|b| b.head)).collect();
+        Archive::load(&archives, |records| Self::load_here(&records[0], records.get(1), behind, cuda_device))
+    }
+
+    fn load_here(
+        program: &Records,
+        head: Option<&Records>,
+        behind: Option<&Behind>,
+        cuda_device: Option<usize>,
+    ) -> Result<Self, TorchError> {
+        let key = behind.map(|b| of_text(b.key)).transpose()?;
+        let key = key.as_ref().map_or(std::ptr::null(), |text| text.as_ptr());
+        let head = head.map_or(std::ptr::null(), Records::as_ptr);
         let index = behind.map_or(0, |b| i32::try_from(b.index).unwrap_or(i32::MAX));
         let device = cuda_device.map_or(-1, |index| i32::try_from(index).unwrap_or(i32::MAX));
         let mut failure = ffi::FlbError::none();
-        // SAFETY: the texts are NUL-terminated or, both, null, and `failure` is writable; all outlive the call.
-        let raw = unsafe { ffi::flb_module_load(path.as_ptr(), pointer(&head), index, pointer(&key), device, &raw mut failure) };
+        // SAFETY: the archives are live, `key` is NUL-terminated; head and key may both be null. All outlive the call.
+        let raw = unsafe { ffi::flb_module_load(program.as_ptr(), head, index, key, device, &raw mut failure) };
         error::take(failure)?;
         NonNull::new(raw).map(|raw| Self { raw }).ok_or_else(|| TorchError::Failed("no module was loaded".into()))
     }
@@ -74,8 +84,10 @@ impl ScriptModule {
         let pointers: Vec<_> = inputs.iter().map(Tensor::as_ptr).collect();
         let count = i32::try_from(pointers.len()).unwrap_or(i32::MAX);
         let mut failure = ffi::FlbError::none();
-        // SAFETY: `raw` is a live module, `pointers` holds `count` live tensors, `failure` is writable.
-        let raw = unsafe { ffi::flb_module_forward(self.raw.as_ptr(), pointers.as_ptr(), count, &raw mut failure) };
+        let raw = process::on_deep_stack(|| {
+            // SAFETY: `raw` is a live module, `pointers` holds `count` live tensors, `failure` is writable.
+            unsafe { ffi::flb_module_forward(self.raw.as_ptr(), pointers.as_ptr(), count, &raw mut failure) }
+        })?;
         error::take(failure)?;
         let raw = NonNull::new(raw).ok_or_else(|| TorchError::Failed("forward returned nothing".into()))?;
         Outputs::take(&OutputsGuard(raw))

@@ -26,6 +26,46 @@ pub fn tune_malloc() {
     unsafe { ffi::flb_tune_malloc() };
 }
 
+/// Refuses tensors of 256 MiB and more that the machine, or the container around this process, has no memory for.
+pub fn bound_allocations() {
+    // SAFETY: the call has no preconditions.
+    unsafe { ffi::flb_bound_allocations() };
+}
+
+/// Makes integer divisions without a result (the smallest integer by -1, any by zero) errors of the program that asks for
+/// them; libtorch would end the process. Signals of others go where they went before.
+///
+/// # Errors
+/// If the system refuses.
+pub fn handle_traps() -> Result<(), TorchError> {
+    let mut failure = ffi::FlbError::none();
+    // SAFETY: `failure` is a live, writable struct for the length of the call.
+    unsafe { ffi::flb_handle_traps(&raw mut failure) };
+    error::take(failure)
+}
+
+/// Stack of a program that runs. libtorch's graph passes recurse along chains of operators: 3,000 of them overflow the 1 MiB
+/// that the JVM gives a task's thread, 20,000 fit here.
+const STACK_BYTES: usize = 64 << 20;
+
+/// Runs `work` on the calling thread with a stack large enough for any program that was let in. It must not call the JVM.
+///
+/// # Errors
+/// Where the process's address space is limited and nearly used up: libtorch would end the process in `work`.
+pub(crate) fn on_deep_stack<R>(work: impl FnOnce() -> R) -> Result<R, TorchError> {
+    let mut failure = ffi::FlbError::none();
+    // SAFETY: `failure` is a live, writable struct for the length of the call.
+    unsafe { ffi::flb_require_address_space(&raw mut failure) };
+    error::take(failure)?;
+    Ok(stacker::grow(STACK_BYTES, work))
+}
+
+/// Gives memory that nobody uses back to the machine.
+pub fn trim_memory() {
+    // SAFETY: malloc_trim has no preconditions.
+    unsafe { ffi::flb_trim_memory() };
+}
+
 /// The libtorch that is loaded, e.g. `2.13.0`.
 #[must_use]
 pub fn libtorch_version() -> String {

@@ -6,8 +6,9 @@ use std::ptr::NonNull;
 
 use tch::Tensor;
 
+use crate::archive::Records;
 use crate::cstring::{of_path, of_text};
-use crate::{Outputs, TorchError, error, ffi};
+use crate::{Archive, Outputs, TorchError, error, ffi, process};
 
 /// A module with its parameters, on the CPU. Tensors handed out are the module's own: changing them changes it.
 #[derive(Debug)]
@@ -23,11 +24,14 @@ impl Trainable {
     ///
     /// # Errors
     /// The file is not TorchScript, or is frozen.
-    pub fn load(path: &Path) -> Result<Self, TorchError> {
-        let path = of_path(path)?;
+    pub fn load(program: &Archive) -> Result<Self, TorchError> {
+        Archive::load(&[program], |records| Self::load_here(&records[0]))
+    }
+
+    fn load_here(program: &Records) -> Result<Self, TorchError> {
         let mut failure = ffi::FlbError::none();
-        // SAFETY: `path` is NUL-terminated and `failure` writable; both outlive the call.
-        let raw = unsafe { ffi::flb_trainable_load(path.as_ptr(), &raw mut failure) };
+        // SAFETY: the archive is live and `failure` writable; both outlive the call.
+        let raw = unsafe { ffi::flb_trainable_load(program.as_ptr(), &raw mut failure) };
         Self::made(raw, failure)
     }
 
@@ -144,8 +148,10 @@ impl Trainable {
         let count = i32::try_from(pointers.len()).unwrap_or(i32::MAX);
         let mut failure = ffi::FlbError::none();
         let raw = self.raw.as_ptr();
-        // SAFETY: `raw` is live and ours alone, `pointers` holds `count` live tensors.
-        let raw = unsafe { ffi::flb_trainable_run(raw, method.as_ptr(), pointers.as_ptr(), count, autograd, bf16, &raw mut failure) };
+        let raw = process::on_deep_stack(|| {
+            // SAFETY: `raw` is live and ours alone, `pointers` holds `count` live tensors.
+            unsafe { ffi::flb_trainable_run(raw, method.as_ptr(), pointers.as_ptr(), count, autograd, bf16, &raw mut failure) }
+        })?;
         error::take(failure)?;
         Outputs::take_attached(NonNull::new(raw).ok_or_else(|| TorchError::Failed("the program returned nothing".into()))?)
     }

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use flambeau_torch_ext::Archive;
 use sha2::{Digest, Sha256};
 
 use super::{Descriptor, Dtype, Input, InputKind, Output, Role};
@@ -129,7 +130,9 @@ fn of_lengths(descriptor: &Descriptor, output: &Output, name: &str) -> Result<()
 pub(super) fn labels(descriptor: &Descriptor, output: &Output, directory: &Path) -> Result<Vec<String>, EngineError> {
     let Some(file) = &output.labels else { return Ok(Vec::new()) };
     let fail = |cause: String| EngineError::model(&descriptor.name, cause);
-    let text = std::fs::read_to_string(directory.join(file)).map_err(|error| fail(format!("{file} cannot be read: {error}")))?;
+    let bytes = std::fs::read(directory.join(file)).map_err(|error| fail(format!("{file} cannot be read: {error}")))?;
+    same(&descriptor.name, file, &format!("{:x}", Sha256::digest(&bytes)), descriptor.files.get(file).map_or("", String::as_str))?;
+    let text = String::from_utf8(bytes).map_err(|error| fail(format!("{file} cannot be read: {error}")))?;
     let labels: Vec<String> = text.lines().map(str::to_owned).collect();
     if labels.len() != output.row_len() {
         return Err(fail(format!("{file} has {} labels, output '{}' has {} scores", labels.len(), output.name, output.row_len())));
@@ -137,19 +140,34 @@ pub(super) fn labels(descriptor: &Descriptor, output: &Output, directory: &Path)
     Ok(labels)
 }
 
-/// The path of a file of the package whose content has this SHA-256.
-pub(super) fn file(model: &str, directory: &Path, name: &str, sha256: &str) -> Result<PathBuf, EngineError> {
-    let path = directory.join(name);
-    let actual = hash(&path).map_err(|error| EngineError::model(model, format!("{name} cannot be read: {error}")))?;
-    if !actual.eq_ignore_ascii_case(sha256) {
-        return Err(EngineError::model(model, format!("{name} was altered: its SHA-256 is {actual}, model.toml says {sha256}")));
+/// Checks that a file of the package has the content that its SHA-256 says.
+pub(super) fn file(model: &str, directory: &Path, name: &str, sha256: &str) -> Result<(), EngineError> {
+    let actual = hash(&directory.join(name)).map_err(|error| EngineError::model(model, format!("{name} cannot be read: {error}")))?;
+    same(model, name, &actual, sha256)
+}
+
+/// A program of the package, opened; what is open has the content that its SHA-256 says.
+pub(super) fn program(model: &str, directory: &Path, name: &str, sha256: &str) -> Result<Archive, EngineError> {
+    let unreadable = |error: std::io::Error| EngineError::model(model, format!("{name} cannot be read: {error}"));
+    let archive = Archive::open(&directory.join(name)).map_err(unreadable)?;
+    let actual = hash_of(archive.file()).map_err(unreadable)?;
+    same(model, name, &actual, sha256)?;
+    Ok(archive)
+}
+
+fn same(model: &str, name: &str, actual: &str, sha256: &str) -> Result<(), EngineError> {
+    if actual.eq_ignore_ascii_case(sha256) {
+        return Ok(());
     }
-    Ok(path)
+    Err(EngineError::model(model, format!("{name} was altered: its SHA-256 is {actual}, model.toml says {sha256}")))
 }
 
 /// SHA-256 of a file, in hexadecimal.
 pub(crate) fn hash(path: &Path) -> std::io::Result<String> {
-    let mut file = std::fs::File::open(path)?;
+    hash_of(std::fs::File::open(path)?)
+}
+
+fn hash_of(mut file: impl Read) -> std::io::Result<String> {
     let mut digest = Sha256::new();
     let mut buffer = vec![0_u8; 1 << 20];
     loop {
@@ -158,5 +176,20 @@ pub(crate) fn hash(path: &Path) -> std::io::Result<String> {
             return Ok(format!("{:x}", digest.finalize()));
         }
         digest.update(&buffer[..n]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_whose_product_overflows_are_refused() {
+        for shape in [&[1_usize << 33, 1 << 33][..], &[1 << 62, 4], &[usize::MAX, 2], &[1 << 31]] {
+            assert!(of_shape(shape).is_err(), "{shape:?}");
+        }
+        for shape in [&[][..], &[0], &[1280], &[3, 4000, 4000], &[i32::MAX as usize]] {
+            assert_eq!(of_shape(shape), Ok(()), "{shape:?}");
+        }
     }
 }

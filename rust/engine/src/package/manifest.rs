@@ -140,4 +140,12 @@ mod tests {
         let error = list("net", wrapped["manifest"].as_str().unwrap()).unwrap_err().to_string();
         assert!(error.contains("is not the name of a file in the package's folder"), "{error}");
     }
+
+    #[test]
+    fn a_manifest_that_nests_is_an_error_not_an_overflow() {
+        for open in ["x = [", "x = {a = ", "[a.b]\nx = [{y = "] {
+            let deep = format!("{open}{}", open[open.find('=').unwrap() + 2..].repeat(200_000));
+            assert!(list("net", &deep).is_err());
+        }
+    }
 }

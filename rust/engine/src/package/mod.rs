@@ -10,6 +10,7 @@ mod manifest;
 
 use std::path::{Path, PathBuf};
 
+use flambeau_torch_ext::Archive;
 use sha2::{Digest, Sha256};
 
 pub use descriptor::{Activation, Descriptor, Dtype, EngineKind, HeadProgram, Input, InputKind, Output, Role, Variant};
@@ -98,19 +99,19 @@ impl Package {
         toml::from_str(&text).map_err(|error| fail(error.to_string()))
     }
 
-    /// The variant's file, its hash checked.
+    /// The variant's file, open, its hash checked.
     ///
     /// # Errors
     /// If it is missing or altered.
-    pub fn program(&self, variant: &Variant) -> Result<PathBuf, EngineError> {
-        check::file(&self.descriptor.name, &self.directory, &variant.file, &variant.sha256)
+    pub fn program(&self, variant: &Variant) -> Result<Archive, EngineError> {
+        check::program(&self.descriptor.name, &self.directory, &variant.file, &variant.sha256)
     }
 
-    /// The file of the program behind the variant's, its hash checked.
+    /// The file of the program behind the variant's, open, its hash checked.
     ///
     /// # Errors
     /// If it is missing or altered.
-    pub fn head(&self, head: &HeadProgram) -> Result<PathBuf, EngineError> {
-        check::file(&self.descriptor.name, &self.directory, &head.file, &head.sha256)
+    pub fn head(&self, head: &HeadProgram) -> Result<Archive, EngineError> {
+        check::program(&self.descriptor.name, &self.directory, &head.file, &head.sha256)
     }
 }

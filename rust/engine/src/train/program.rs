@@ -112,8 +112,8 @@ impl Program {
             })?,
         };
         let variant = package.plain_variant().ok_or_else(|| fail("there is no f32 TorchScript variant to train".into()))?;
-        let path = package.program(variant)?;
-        let mut script = Trainable::load(&path).map_err(|error| fail(format!("{}: {error}", variant.file)))?;
+        let archive = package.program(variant)?;
+        let mut script = Trainable::load(&archive).map_err(|error| EngineError::program(&name, &variant.file, error))?;
         let has_pictures = descriptor.inputs.iter().any(|input| input.kind == InputKind::Image || input.shape.len() == PICTURE_RANK);
         if let Some(method) = &spec.loss_method {
             check_loss_method(&name, &script, method)?;

@@ -55,6 +55,13 @@ abstract class FlambeauSuite extends AnyFunSuite with BeforeAndAfterAll with Bef
     }
   }
 
+  /** Runs `body` while every first forward pass fails so. */
+  protected def withFault[T](fault: String)(body: => T): T = {
+    sys.props(FlambeauConf.InternalFault) = fault
+    try body
+    finally sys.props -= FlambeauConf.InternalFault
+  }
+
   /** What `body` gives, and how many rows went through a forward pass meanwhile. */
   protected def countingRows[T](body: => T): (T, Long) = {
     val before = NativeStats.rowsForwarded

@@ -37,10 +37,13 @@ object NativeLibrary extends Logging {
    * Loads on first use; what the native side says of its versions and settings, as JSON.
    *
    * @throws FlambeauException
-   *   FLAMBEAU_SETUP, if this process cannot use it
+   *   FLAMBEAU_SETUP, if this process cannot use it; FLAMBEAU_OUT_OF_MEMORY, if its address space is too small
    */
   def ensureLoaded(): String = loaded match {
     case Right(versions) => versions
+    case Left(cause: AddressSpaceException) =>
+      val parameters = Map("model" -> "libtorch", "cause" -> cause.getMessage)
+      throw new FlambeauException("FLAMBEAU_OUT_OF_MEMORY", s"Flambeau's native library cannot be loaded in this process: ${cause.getMessage}", parameters, cause)
     case Left(cause) =>
       throw FlambeauException.setup(
         s"Flambeau's native library cannot be used in this process: ${FlambeauException.describe(cause)}. " +
@@ -55,6 +58,7 @@ object NativeLibrary extends Logging {
     // Fails where the JVM was started without the --add-opens that Arrow needs; its message names them.
     Class.forName("org.apache.arrow.memory.util.MemoryUtil")
     val torch = torchDirectory()
+    AddressSpace.check()
     LoadOrder.map(torch.resolve).filter(Files.exists(_)).foreach(loadOne)
     val own = sys.props.get("flambeau.native.library").map(Paths.get(_)).getOrElse {
       Unpacker.unpack(OwnIndex, "flambeau").getOrElse(throw new IllegalStateException(
@@ -128,6 +132,7 @@ object NativeLibrary extends Logging {
     Json.write(Map[String, Any](
       "intra_op_threads" -> intraOp,
       "decode_threads" -> (if (decode > 0) decode.toInt else executorCores()),
+      "idle_model_bytes" -> FlambeauConf.ofProcess(FlambeauConf.ModelsIdleBytes),
       "log_level" -> FlambeauConf.ofProcess(FlambeauConf.LogLevel)))
   }
 

@@ -19,6 +19,12 @@ object NativeStats {
   /** Models whose weights are in memory now; each counts once, however many tasks use it. */
   def modelsInMemory: Long = read("models_in_memory")
 
+  /** Bytes of their weights. */
+  def weightsBytes: Long = read("weights_bytes")
+
+  /** Models that were dropped from memory because no task used them: see `spark.flambeau.models.idleBytes`. */
+  def modelsEvicted: Long = read("models_evicted")
+
   /** Times a program was loaded from its file. */
   def modelLoads: Long = read("model_loads")
 }

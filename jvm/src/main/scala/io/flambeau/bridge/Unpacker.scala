@@ -1,10 +1,9 @@
 package io.flambeau.bridge
 
 import java.io.{InputStream, IOException}
-import java.nio.channels.{FileChannel, FileLock}
+import java.nio.channels.{Channels, FileChannel, FileLock}
 import java.nio.charset.StandardCharsets.UTF_8
 import java.nio.file.{Files, LinkOption, Path, Paths, StandardCopyOption, StandardOpenOption}
-import java.nio.file.attribute.PosixFilePermissions
 import java.security.MessageDigest
 import java.util.HexFormat
 import java.util.concurrent.ConcurrentHashMap
@@ -23,8 +22,9 @@ import io.flambeau.conf.FlambeauConf
  *
  * The target folder is named by the hash of the content's list, so new content never meets old files. Processes and threads
  * that start together wait for one another on a file lock, a killed task no longer than a tenth of a second; the folder
- * appears by an atomic rename, complete or not at all. Every file's hash is checked on the way. What a killed process left
- * half done is removed by the next one that holds the lock. Nothing complete is ever removed: see
+ * appears by an atomic rename, complete or not at all. Every file's hash is checked on the way, and whoever finds the folder looks
+ * whether it still is whole ([[Inventory]]): what is cut short, altered or gone is brought anew. What a killed process left
+ * half done is removed by the next one that holds the lock. Nothing whole is ever removed: see
  * `spark.flambeau.native.directory` for the place.
  */
 private[flambeau] object Unpacker extends Logging {
@@ -64,8 +64,8 @@ private[flambeau] object Unpacker extends Logging {
    */
   def fetch(label: String, hash: String, entries: Seq[Entry], maxBytes: Long, from: String)(open: String => InputStream): Path = {
     val target = folder(label, hash)
-    if (!Files.isDirectory(target)) locked(target) {
-      if (!Files.isDirectory(target)) {
+    if (!Inventory.holds(target, entries)) locked(target) {
+      if (!Inventory.holds(target, entries)) {
         val started = System.nanoTime()
         val staging = target.resolveSibling(s".${target.getFileName}.part")
         writing {
@@ -74,7 +74,11 @@ private[flambeau] object Unpacker extends Logging {
         }
         try {
           val bytes = entries.foldLeft(0L)((sofar, entry) => sofar + copy(entry, staging, maxBytes - sofar, from)(open))
-          writing(Files.move(staging, target, StandardCopyOption.ATOMIC_MOVE))
+          Inventory.write(staging, entries)
+          writing {
+            force(staging)
+            replace(target, staging)
+          }
           val millis = (System.nanoTime() - started) / 1000000
           logInfo(s"brought ${entries.size} files ($bytes bytes) of $from to $target in $millis ms")
         } finally deleteFolder(staging)
@@ -83,35 +87,46 @@ private[flambeau] object Unpacker extends Logging {
     target
   }
 
+  /** The folder of such a set, if it is here and whole; nothing is brought. */
+  def whole(label: String, hash: String, entries: Seq[Entry]): Option[Path] =
+    Some(folder(label, hash)).filter(Inventory.holds(_, entries))
+
+  /** Puts a complete folder in its place. What lay there was damaged; who has it open keeps what was opened. */
+  private def replace(target: Path, complete: Path): Unit = {
+    if (Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
+      logWarning(s"$target is damaged (files are missing or altered) and is unpacked anew")
+      val damaged = target.resolveSibling(s".${target.getFileName}.damaged")
+      remove(damaged)
+      Files.move(target, damaged, StandardCopyOption.ATOMIC_MOVE)
+      remove(damaged)
+    }
+    Files.move(complete, target, StandardCopyOption.ATOMIC_MOVE)
+    force(target.getParent)
+  }
+
+  private def remove(path: Path): Unit = if (Files.isDirectory(path, LinkOption.NOFOLLOW_LINKS)) deleteFolder(path) else { Files.deleteIfExists(path); () }
+
+  /** Waits until the disk has it: after a crash a renamed folder must not hold files that were never written. */
+  private def force(folder: Path): Unit = Using.resource(FileChannel.open(folder, StandardOpenOption.READ))(_.force(true))
+
   /** Where [[fetch]] puts a set. */
   def folder(label: String, hash: String): Path = baseDirectory().resolve(s"$label-${hash.take(HashDigits)}")
 
   /** Where everything unpacked or fetched is kept: private to this user. */
   def baseDirectory(): Path = writing {
-    val base = directory
-    if (!Files.isDirectory(base)) {
-      Files.createDirectories(base.toAbsolutePath.getParent)
-      try Files.createDirectory(base, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")))
-      catch { case _: java.nio.file.FileAlreadyExistsException => () }
-    }
-    if (Files.getOwner(base).getName != System.getProperty("user.name")) {
-      throw new IOException(s"$base belongs to ${Files.getOwner(base).getName}: set ${FlambeauConf.NativeDirectory.key} to a folder of your own")
-    }
-    base
+    configured.fold(PrivateFolder.in(temporary))(PrivateFolder.at)
   }
 
-  private def directory: Path = {
-    val configured = FlambeauConf.ofProcess(FlambeauConf.NativeDirectory)
-    if (configured.nonEmpty) Paths.get(configured)
-    else Paths.get(System.getProperty("java.io.tmpdir"), s"flambeau-${System.getProperty("user.name")}")
-  }
+  private def configured: Option[Path] = Option(FlambeauConf.ofProcess(FlambeauConf.NativeDirectory)).filter(_.nonEmpty).map(Paths.get(_))
+
+  private def temporary: Path = Paths.get(System.getProperty("java.io.tmpdir"))
 
   /** What fails in here is the folder's fault, not that of the files which are brought. */
   private def writing[T](body: => T): T =
     try body
     catch {
       case cause: DirectoryException => throw cause
-      case cause: IOException => throw new DirectoryException(directory, cause)
+      case cause: IOException => throw new DirectoryException(configured.getOrElse(temporary), cause)
     }
 
   /** One lock for each target in this process; files are locked per process only. */
@@ -121,7 +136,7 @@ private[flambeau] object Unpacker extends Logging {
   def locked[T](target: Path)(body: => T): T = {
     val lock = target.resolveSibling(s".${target.getFileName}.lock")
     threadLocks.computeIfAbsent(target, _ => new Object).synchronized {
-      Using.resource(writing(FileChannel.open(lock, StandardOpenOption.CREATE, StandardOpenOption.WRITE))) { channel =>
+      Using.resource(writing(FileChannel.open(lock, StandardOpenOption.CREATE, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS))) { channel =>
         Using.resource(acquire(channel))(_ => body)
       }
     }
@@ -164,7 +179,8 @@ private[flambeau] object Unpacker extends Logging {
   private def copy(entry: Entry, staging: Path, maxBytes: Long, from: String)(open: String => InputStream): Long =
     Using.Manager { use =>
       val in = use(open(entry.name))
-      val out = use(writing(Files.newOutputStream(staging.resolve(entry.name), StandardOpenOption.CREATE_NEW)))
+      val file = use(writing(FileChannel.open(staging.resolve(entry.name), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)))
+      val out = Channels.newOutputStream(file)
       val digest = MessageDigest.getInstance("SHA-256")
       var bytes = 0L
       chunks(in) { (buffer, n) =>
@@ -175,6 +191,7 @@ private[flambeau] object Unpacker extends Logging {
         digest.update(buffer, 0, n)
         writing(out.write(buffer, 0, n))
       }
+      writing(file.force(true))
       val actual = hex(digest.digest())
       if (!actual.equalsIgnoreCase(entry.sha256)) {
         throw new IOException(s"${entry.name} of $from was altered or damaged: its SHA-256 is $actual, expected ${entry.sha256}")

@@ -37,6 +37,10 @@ object FlambeauConf {
     Prefix + "models.maxBytes", "16g", Bytes("1", "1024t"),
     "Maximum total size of the files of one model package, checked when it is fetched or unpacked.", perProcess = true)
 
+  val ModelsIdleBytes: Setting[Long] = Setting(
+    Prefix + "models.idleBytes", "512m", Bytes("0", "1024t"),
+    "Maximum size of models that stay in an executor's memory for the next task or query although no task uses them: their weights, and 16 MiB each. Beyond it the least recently used go when another model is loaded; after ten minutes all do.", perProcess = true)
+
   val Libtorch: Setting[String] = Setting(
     Prefix + "libtorch", "", LocalFolder,
     "Folder with libtorch's libraries (2.13.0) on every machine. Empty: the environment's LIBTORCH, then the flambeau-libtorch jar.", perProcess = true)
@@ -70,19 +74,13 @@ object FlambeauConf {
     "Level of the native side's messages (error, warn, info, debug, trace); they appear in Spark's log under io.flambeau.native.", perProcess = true)
 
   val all: Seq[Setting[_]] = Seq(
-    BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, Precision, MinCosine, ModelsMaxBytes, Libtorch, NativeDirectory, DecodeThreads, TrainAllowUnencrypted, LogLevel)
+    BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, Precision, MinCosine, ModelsMaxBytes, ModelsIdleBytes, Libtorch, NativeDirectory, DecodeThreads, TrainAllowUnencrypted, LogLevel)
 
   /** Named functions: `spark.flambeau.udf.<name>=<model>`. */
   val UdfPrefix: String = Prefix + "udf."
 
-  /** For tests only: makes the native side fail at a chosen place (`panic`, `torch`, `allocation`). */
+  /** For tests only: a system property of the driver that makes the native side fail at a chosen place (`panic`, `torch`, `allocation`). */
   val InternalFault: String = Prefix + "internal.fault"
-
-  private[flambeau] val Fault: Setting[String] = Setting(
-    InternalFault, "none", OneOf("none", "panic", "torch", "allocation"), "Where the first forward pass of a session fails.")
-
-  /** Those that no user needs: known, but not in the table. */
-  private[flambeau] val internal: Seq[Setting[_]] = Seq(Fault)
 
   /** What a session has, or the default. */
   def get[T](conf: SQLConf, setting: Setting[T]): T = setting.parse(conf.getConfString(setting.key, setting.default))

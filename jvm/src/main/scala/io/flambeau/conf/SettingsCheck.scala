@@ -46,7 +46,7 @@ private[flambeau] object SettingsCheck extends Logging {
   private def ours(all: Map[String, String]): Seq[(String, String)] = all.toSeq.filter(_._1.startsWith(FlambeauConf.Prefix)).sorted
 
   private def problem(key: String, value: String): Option[String] =
-    (FlambeauConf.all ++ FlambeauConf.internal).find(_.key == key) match {
+    FlambeauConf.all.find(_.key == key) match {
       case Some(setting) => setting.problem(value)
       case None if key.startsWith(FlambeauConf.UdfPrefix) => functionProblem(key, value)
       case None => Some(unknown(key))

@@ -1,10 +1,15 @@
 package io.flambeau.models
 
+import java.net.URI
 import java.nio.file.Path
 import java.util.concurrent.ConcurrentHashMap
 
+import scala.util.control.NonFatal
+
+import org.apache.hadoop.fs.{Path => HadoopPath}
 import org.apache.spark.sql.internal.SQLConf
 
+import io.flambeau.FlambeauException
 import io.flambeau.conf.FlambeauConf
 
 /**
@@ -20,18 +25,53 @@ private[flambeau] object AllowList {
   /** Takes the package that a fit of this driver wrote, which lies there until the process ends. */
   def addTrained(folder: Path): Unit = trained.add(folder.toAbsolutePath.normalize)
 
-  /** Why a package from this place (None: embedded in a jar) may not be used, or None if it may. */
-  def refusal(place: Option[Place], session: SQLConf, hadoop: => HadoopSettings): Option[String] = {
-    val key = FlambeauConf.ModelsAllow.key
-    val application = ClusterFiles.application().flatMap(_.getConf.getOption(key)).map(FlambeauConf.split(_)).getOrElse(Nil)
-    Seq(application, FlambeauConf.get(session, FlambeauConf.ModelsAllow)).find(list => list.nonEmpty && !allows(list, place, hadoop)).map {
-      list => s"${place.fold("it is embedded in a jar, which")(_.uri)} is outside of $key (${list.mkString(", ")})"
+  /** The application's list; empty where it allows all. */
+  def ofApplication: Seq[String] =
+    ClusterFiles.application().flatMap(_.getConf.getOption(FlambeauConf.ModelsAllow.key)).map(FlambeauConf.split(_)).getOrElse(Nil)
+
+  /** Whether the application's list has folders on the file system of this URI, or there is no list. */
+  def mentions(uri: URI): Boolean = {
+    def same(one: String, other: String) = one == null || other == null || one.equalsIgnoreCase(other)
+    ofApplication.isEmpty || ofApplication.filter(Place.schemeOf(_).isDefined).exists { folder =>
+      val listed = new HadoopPath(folder).toUri
+      listed.getScheme.equalsIgnoreCase(uri.getScheme) && same(listed.getAuthority, uri.getAuthority)
     }
   }
 
-  private def allows(list: Seq[String], place: Option[Place], hadoop: => HadoopSettings): Boolean = place match {
-    case None => list.contains(Embedded)
-    case Some(LocalPlace(folder)) if trained.contains(folder) => true
-    case Some(here) => list.filter(_ != Embedded).exists(folder => here.isIn(Place(folder, hadoop)))
+  /** Why a package from this place (None: embedded in a jar) may not be used, or None if it may. */
+  def refusal(place: Option[Place], session: SQLConf, hadoop: => HadoopSettings): Option[String] =
+    Seq(ofApplication, FlambeauConf.get(session, FlambeauConf.ModelsAllow)).filter(_.nonEmpty).flatMap(refusalBy(_, place, hadoop)).headOption
+
+  private def refusalBy(list: Seq[String], place: Option[Place], hadoop: => HadoopSettings): Option[String] = {
+    val unreachable = Seq.newBuilder[String]
+    val allowed = place match {
+      case None => list.contains(Embedded)
+      case Some(LocalPlace(folder)) if trained.contains(folder) => true
+      case Some(here) =>
+        list.filter(folder => folder != Embedded && mayHold(folder, here)).exists { folder =>
+          try here.isIn(Place(folder, hadoop))
+          catch {
+            // That one cannot be asked is no reason to refuse what another one holds.
+            case cause: Throwable if NonFatal(cause) || cause.isInstanceOf[LinkageError] =>
+              unreachable += s"$folder (${FlambeauException.describe(cause)})"
+              false
+          }
+        }
+    }
+    Option.when(!allowed) {
+      val what = place.fold("it is embedded in a jar, which")(_.uri)
+      val not = unreachable.result()
+      s"$what is outside of ${FlambeauConf.ModelsAllow.key} (${list.mkString(", ")})" +
+        (if (not.isEmpty) "" else s"; of these could not be reached: ${not.mkString(", ")}")
+    }
+  }
+
+  /** Whether the folder is on the kind of file system that the place is on; others are not even asked. */
+  private def mayHold(folder: String, here: Place): Boolean = {
+    val scheme = Place.schemeOf(folder).filter(_ != "file")
+    here match {
+      case _: LocalPlace => scheme.isEmpty
+      case other => scheme.exists(s => Place.schemeOf(other.uri).contains(s))
+    }
   }
 }

@@ -1,15 +1,28 @@
 package io.flambeau.models
 
+import java.io.IOException
+import java.net.URI
+import java.util.concurrent.ConcurrentHashMap
+
 import scala.jdk.CollectionConverters._
 
 import org.apache.hadoop.conf.Configuration
+import org.apache.hadoop.fs.FileSystem
 import org.apache.spark.sql.internal.SQLConf
+
+import io.flambeau.conf.FlambeauConf
 
 /**
  * What the driver knows of Hadoop file systems, for executors: those settings that are not Hadoop's own defaults, among them
  * what a session set (`SET fs.s3a.…`). They may hold credentials, so they never show in text.
+ *
+ * Where the application bounds models to a list of folders, sessions have no say: `SET fs.hdfs.impl=…`, a mount table or another
+ * endpoint would make an allowed URI mean any folder.
+ *
+ * @param isApplications
+ *   whether no session had a say
  */
-private[flambeau] final class HadoopSettings(private val values: Map[String, String]) extends Serializable {
+private[flambeau] final class HadoopSettings(private val values: Map[String, String], isApplications: Boolean) extends Serializable {
 
   /** For this process: its own settings, these on top. */
   def configuration(): Configuration = {
@@ -18,18 +31,31 @@ private[flambeau] final class HadoopSettings(private val values: Map[String, Str
     conf
   }
 
+  /**
+   * The file system of a URI. Hadoop keeps one instance for all who ask, made with the settings of who asked first, which may
+   * have been a session: the application's settings get instances of their own.
+   */
+  def fileSystem(uri: URI): FileSystem =
+    if (!isApplications) FileSystem.get(uri, configuration())
+    else if (!AllowList.mentions(uri)) throw new IOException(s"$uri is outside of ${FlambeauConf.ModelsAllow.key}")
+    else HadoopSettings.instances.computeIfAbsent(s"${uri.getScheme}://${uri.getAuthority}", _ => FileSystem.newInstance(uri, configuration()))
+
   override def toString: String = s"HadoopSettings(${values.size} settings)"
 }
 
 private[flambeau] object HadoopSettings {
 
-  val none: HadoopSettings = new HadoopSettings(Map.empty)
+  val none: HadoopSettings = new HadoopSettings(Map.empty, isApplications = false)
 
-  /** The running application's, and the session's on top, as Spark itself does for data sources. Driver only. */
+  /** By scheme and authority, until the process ends: as many as the application's list names. */
+  private val instances = new ConcurrentHashMap[String, FileSystem]
+
+  /** The running application's, and the session's on top, as Spark itself does for data sources, unless a list bounds it. Driver only. */
   def of(session: SQLConf): HadoopSettings = {
     val base = ClusterFiles.application().map(_.hadoopConfiguration).getOrElse(ClusterFiles.hadoopConfiguration())
     val own = base.asScala.map(_.getKey).filterNot(isDefault(base, _)).flatMap(key => Option(base.getRaw(key)).map(key -> _)).toMap
-    new HadoopSettings(own ++ session.getAllConfs.filterNot { case (key, _) => key.startsWith("spark.") })
+    if (AllowList.ofApplication.nonEmpty) new HadoopSettings(own, isApplications = true)
+    else new HadoopSettings(own ++ session.getAllConfs.filterNot { case (key, _) => key.startsWith("spark.") }, isApplications = false)
   }
 
   private def isDefault(conf: Configuration, key: String): Boolean =

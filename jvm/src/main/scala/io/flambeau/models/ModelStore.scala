@@ -137,10 +137,8 @@ object ModelStore {
         shipped(name, source, bring(Package, manifest, listing.hash, listing.files, source))
       case (_, place) =>
         val (manifest, listing) = read(source)
-        val complete = Unpacker.folder(Package, listing.hash)
-        val folder =
-          if (Files.isDirectory(complete)) complete
-          else bring(Description, manifest, listing.hash, listing.files.filterNot(_.program), source)
+        val folder = Unpacker.whole(Package, listing.hash, entries(listing.hash, listing.files)).getOrElse(
+          bring(Description, manifest, listing.hash, listing.files.filterNot(_.program), source))
         val settings = if (place.isInstanceOf[LocalPlace]) HadoopSettings.none else hadoop
         ModelRef(name, place.uri, describe(folder.toString), Origin.Fetched(manifest, listing.files, None, settings))
     }
@@ -170,10 +168,8 @@ object ModelStore {
       Files.isRegularFile(descriptor) && Unpacker.sha256(Files.newInputStream(descriptor)) == ref.spec.hash
     }
 
-  private def fetch(ref: ModelRef, origin: Origin.Fetched): Path = {
-    val there = Unpacker.folder(Package, ref.spec.hash)
-    if (Files.isDirectory(there)) there
-    else {
+  private def fetch(ref: ModelRef, origin: Origin.Fetched): Path =
+    Unpacker.whole(Package, ref.spec.hash, entries(ref.spec.hash, origin.files)).getOrElse {
       val source = origin.served match {
         case Some(base) => new ServedPackage(base)
         case None =>
@@ -182,17 +178,18 @@ object ModelStore {
       }
       bring(Package, origin.manifest, ref.spec.hash, origin.files, source)
     }
-  }
 
-  private def bring(label: String, manifest: String, hash: String, files: Seq[PackageManifest.File], source: PackageFiles): Path = {
-    val entries = Unpacker.Entry(hash, Descriptor) +: files.map(file => Unpacker.Entry(file.sha256, file.name))
+  /** A package's files: `hash` is the manifest's, in which the others' are. */
+  private def entries(hash: String, files: Seq[PackageManifest.File]): Seq[Unpacker.Entry] =
+    Unpacker.Entry(hash, Descriptor) +: files.map(file => Unpacker.Entry(file.sha256, file.name))
+
+  private def bring(label: String, manifest: String, hash: String, files: Seq[PackageManifest.File], source: PackageFiles): Path =
     source.withFiles { open =>
-      Unpacker.fetch(label, hash, entries, maxBytes, source.from) {
+      Unpacker.fetch(label, hash, entries(hash, files), maxBytes, source.from) {
         case Descriptor => new ByteArrayInputStream(manifest.getBytes(UTF_8)): InputStream
         case name => open(name)
       }
     }
-  }
 
   private def maxBytes: Long = FlambeauConf.ofProcess(FlambeauConf.ModelsMaxBytes)
 

@@ -41,8 +41,7 @@ private[models] object Place {
 
   /** @throws IllegalArgumentException for what is neither a path nor a URI, or leaves its own root by `..` */
   def apply(text: String, hadoop: => HadoopSettings): Place = {
-    val scheme = """^([A-Za-z][A-Za-z0-9+.-]*):""".r.findFirstMatchIn(text).map(_.group(1).toLowerCase)
-    scheme match {
+    schemeOf(text) match {
       case None => LocalPlace(absolute(Paths.get(text)))
       case Some("file") =>
         val uri = URI.create(text)
@@ -51,10 +50,13 @@ private[models] object Place {
       case Some(_) =>
         val path = new HadoopPath(text)
         if (path.toUri.getPath.split('/').contains("..")) throw new IllegalArgumentException("'..' leads out of the file system")
-        val fs = path.getFileSystem(hadoop.configuration())
+        val fs = hadoop.fileSystem(path.toUri)
         HadoopPlace(fs, fs.makeQualified(path))
     }
   }
+
+  /** The scheme of a URI in lower case; None for a path. */
+  def schemeOf(text: String): Option[String] = """^([A-Za-z][A-Za-z0-9+.-]*):""".r.findFirstMatchIn(text).map(_.group(1).toLowerCase)
 
   private def absolute(path: Path): Path = path.toAbsolutePath.normalize
 }

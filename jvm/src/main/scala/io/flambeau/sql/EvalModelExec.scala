@@ -71,11 +71,12 @@ object EvalModelExec {
 
   /** The session's settings as the native side names them. */
   private[flambeau] def nativeSettings(conf: SQLConf): Map[String, String] = {
-    val fault = FlambeauConf.get(conf, FlambeauConf.Fault)
+    // No session's setting: whoever may SET must not make an executor fail.
+    val fault = sys.props.getOrElse(FlambeauConf.InternalFault, "")
     Map(
       "max_pixels" -> FlambeauConf.get(conf, FlambeauConf.ImageMaxPixels).toString,
       "precision" -> FlambeauConf.get(conf, FlambeauConf.Precision),
       "min_cosine" -> FlambeauConf.get(conf, FlambeauConf.MinCosine).toString) ++
-      (if (fault == FlambeauConf.Fault.default) Map.empty else Map("fault" -> fault))
+      (if (fault.isEmpty) Map.empty else Map("fault" -> fault))
   }
 }

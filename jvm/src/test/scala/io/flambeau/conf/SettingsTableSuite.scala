@@ -19,7 +19,7 @@ class SettingsTableSuite extends AnyFunSuite {
   test("every setting is declared once, documented, and in the list") {
     val keys = FlambeauConf.all.map(_.key)
     assert(keys.distinct == keys)
-    (FlambeauConf.all ++ FlambeauConf.internal).foreach { setting =>
+    FlambeauConf.all.foreach { setting =>
       assert(setting.problem(setting.default).isEmpty, s"${setting.key}: its own default is refused")
       assert(setting.key.startsWith(FlambeauConf.Prefix))
       assert(setting.doc.endsWith("."), setting.key)
@@ -27,7 +27,7 @@ class SettingsTableSuite extends AnyFunSuite {
     }
     val declared = FlambeauConf.getClass.getDeclaredMethods.filter(_.getReturnType == classOf[Setting[_]])
       .filter(_.getParameterCount == 0).map(_.invoke(FlambeauConf).asInstanceOf[Setting[_]].key).toSet
-    assert(declared == keys.toSet ++ FlambeauConf.internal.map(_.key))
+    assert(declared == keys.toSet)
   }
 
   test("no key of ours is written out elsewhere in the code") {

@@ -13,11 +13,12 @@ import io.flambeau.FlambeauSuite
 import io.flambeau.bridge.Unpacker
 import io.flambeau.conf.FlambeauConf
 
-/** A Hadoop file system that is not the local one: `elsewhere:/path` is the file `/path`. Hadoop finds it by its setting. */
+/** A Hadoop file system that is not the local one: `elsewhere:/path` is the file `/path`; the host `gone` cannot be reached. Hadoop finds it by its setting. */
 final class ElsewhereFileSystem extends RawLocalFileSystem {
   override def getScheme: String = "elsewhere"
   override def getUri: java.net.URI = java.net.URI.create("elsewhere:///")
-  override def initialize(uri: java.net.URI, conf: Configuration): Unit = super.initialize(getUri, conf)
+  override def initialize(uri: java.net.URI, conf: Configuration): Unit =
+    if (uri.getHost == "gone") throw new java.net.UnknownHostException("gone") else super.initialize(getUri, conf)
 }
 
 /** From where packages can come, in one process; `tests/test_model_locations.py` does the same over executors. */
@@ -179,6 +180,34 @@ class ModelLocationsSuite extends FlambeauSuite {
     }
     withConf(FlambeauConf.ModelsPath.key -> s"$folder/allowed/one") {
       assertFails("FLAMBEAU_UNKNOWN_MODEL", "begin with a dot")(features(".."))
+    }
+  }
+
+  test("an entry of models.allow that cannot be reached refuses nothing but what would lie in it") {
+    val place = copyOfTiny("reachable/one")
+    withConf(FlambeauConf.ModelsAllow.key -> s"hdfs://no-such-host/models,s3a://no-jar/models,elsewhere://gone/models,nosuch:/x,elsewhere:$folder/reachable,$folder/reachable") {
+      assert(features(place.toString) == Expected && features(s"elsewhere:$place") == Expected)
+      assertFails("FLAMBEAU_UNKNOWN_MODEL", "is outside of", "could not be reached: elsewhere://gone/models (there is no host gone")(
+        features(s"elsewhere:$tiny"))
+      assertFails("FLAMBEAU_UNKNOWN_MODEL", "is outside of")(features(tiny.toString))
+    }
+  }
+
+  test("a package that was cut short, altered or removed after it was fetched is fetched anew") {
+    val place = copyOfTiny("repaired")
+    assert(features(s"elsewhere:$place") == Expected)
+    val hash = Unpacker.sha256(Files.newInputStream(place.resolve("model.toml")))
+    val fetched = Unpacker.folder("package", hash)
+    Seq[Path => Unit](
+      file => Files.write(file, Files.readAllBytes(file).take(100)),
+      file => Files.write(file, Files.readAllBytes(file).map(b => (b ^ 1).toByte)),
+      file => Files.delete(file)).foreach { damage =>
+      Seq("model.pt", "model.toml", "labels.txt").foreach(name => damage(fetched.resolve(name)))
+      val planned = spark.sql(s"SELECT featurize(array(1, 2, 3, 4), 'elsewhere:$place') FROM range(1)")
+      assert(planned.head().get(0) == Expected)
+      Seq("model.pt", "model.toml", "labels.txt").foreach { name =>
+        assert(Files.readAllBytes(fetched.resolve(name)).toSeq == Files.readAllBytes(place.resolve(name)).toSeq, name)
+      }
     }
   }
 

@@ -101,7 +101,7 @@ class ErrorsSuite extends FlambeauSuite {
   }
 
   test("only a panic asks for a report") {
-    for ((fault, report) <- Seq("panic" -> true, "torch" -> false, "allocation" -> false)) withConf(FlambeauConf.InternalFault -> fault) {
+    for ((fault, report) <- Seq("panic" -> true, "torch" -> false, "allocation" -> false)) withFault(fault) {
       val failure = intercept[Exception](rowsOf("SELECT featurize(v, 'tiny') FROM t"))
       assert(messagesOf(failure).contains("report") == report, fault)
     }
@@ -172,12 +172,19 @@ class ErrorsSuite extends FlambeauSuite {
   for ((fault, condition, part) <- Seq(
       ("panic", "FLAMBEAU_NATIVE", ".rs:"), ("torch", "FLAMBEAU_NATIVE", "tiny"), ("allocation", "FLAMBEAU_OUT_OF_MEMORY", "tiny"))) {
     test(s"an injected fault: $fault") {
-      withConf(FlambeauConf.InternalFault -> fault) {
+      withFault(fault) {
         assertFails(condition, part)(rowsOf("SELECT featurize(v, 'tiny') FROM t"))
         assertFails(condition, part)(rowsOf("SELECT try_featurize(v, 'tiny') FROM t"))
       }
       goesOn()
     }
+  }
+
+  test("a session cannot ask for a fault") {
+    withConf(FlambeauConf.InternalFault -> "panic") {
+      assertFails("FLAMBEAU_BAD_SETTING", s"there is no setting ${FlambeauConf.InternalFault}")(rowsOf("SELECT featurize(v, 'tiny') FROM t"))
+    }
+    goesOn()
   }
 
   test("no cause in the chain is an OutOfMemoryError, which would end the executor") {

@@ -1,0 +1,40 @@
+"""Runs programs that try to end their process, one after another in one process, and a right one after each.
+
+    python hostile_job.py PACKAGES RIGHT NAME...    (prints a line of JSON for each name)
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+import flambeau
+from flambeau import functions as F
+
+
+def main() -> None:
+    """One session; the process that ran the first program answers the last."""
+    packages, right = Path(sys.argv[1]), sys.argv[2]
+    builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").config("spark.task.maxFailures", "1")
+    spark = flambeau.configure(builder).getOrCreate()
+    spark.sparkContext.setLogLevel("OFF")
+    rows = spark.createDataFrame([([1.0, 2.0, 3.0, 4.0],)], "x array<float>")
+    for name in sys.argv[3:]:
+        model = str(packages / name)
+        answer: dict[str, object] = {"name": name}
+        try:
+            answer["value"] = rows.select(F.infer(model, "x")["features"].alias("y")).head().y
+        except PySparkException as error:
+            answer |= {"condition": error.getCondition(), "message": str(error)[:2000]}
+        if not name.startswith("mutant"):
+            answer["right"] = rows.select(F.featurize("x", right).alias("f")).head().f
+        print(json.dumps(answer), flush=True)
+    spark.stop()
+
+
+if __name__ == "__main__":
+    main()
