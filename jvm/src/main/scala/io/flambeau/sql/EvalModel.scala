@@ -1,6 +1,7 @@
 package io.flambeau.sql
 
 import org.apache.spark.sql.catalyst.expressions.{Attribute, AttributeReference, AttributeSet, Expression}
+import org.apache.spark.sql.catalyst.expressions.Literal.TrueLiteral
 import org.apache.spark.sql.catalyst.plans.logical.{LogicalPlan, OrderPreservingUnaryNode}
 
 import io.flambeau.models.ModelRef
@@ -12,6 +13,9 @@ import io.flambeau.models.ModelRef
  *   the model's inputs, expressions over `child`
  * @param results
  *   one attribute per request
+ * @param guards
+ *   one condition per request, never NULL: for which rows of `child` its result is wanted. A row that no request wants is not
+ *   evaluated and its results are NULL; a bad row fails the query only where a strict request wants it
  * @param passThrough
  *   the columns of `child` that somebody above needs; the others (mostly the inputs themselves, megabytes a row) do not wait
  *   for their row's result
@@ -21,6 +25,7 @@ final case class EvalModel(
     model: ModelRef,
     requests: Seq[ModelRequest],
     results: Seq[Attribute],
+    guards: Seq[Expression],
     passThrough: Seq[Attribute],
     child: LogicalPlan)
     extends OrderPreservingUnaryNode {
@@ -38,35 +43,44 @@ final case class EvalModel(
     model == otherModel && inputs.length == otherInputs.length &&
       inputs.zip(otherInputs).forall { case (mine, theirs) => mine.semanticEquals(theirs) }
 
-  /** This node serving these requests too, and the attribute of each of them. */
-  def serving(wanted: Seq[ModelRequest]): (EvalModel, Seq[Attribute]) = {
-    val missing = wanted.distinct.filterNot(requests.contains)
-    val added = missing.map { request =>
-      AttributeReference(request.function, request.task.dataType(model.spec), request.tolerant || inputs.exists(ModelInputs.mayBeNull))()
+  /** Whether every row that is evaluated may fail the query. */
+  def isStrict: Boolean = requests.forall(!_.tolerant)
+
+  /** The conditions of the requests that are `tolerant`, or that are not. */
+  def guardsOf(tolerant: Boolean): Seq[Expression] = requests.zip(guards).collect { case (r, guard) if r.tolerant == tolerant => guard }
+
+  /** This node serving this request for these rows too, and its attribute. */
+  def serving(wanted: ModelRequest, guard: Expression): (EvalModel, Attribute) = {
+    val at = requests.indexOf(wanted)
+    val wider = if (at < 0) guard else CallGuards.any(Seq(guards(at), guard))
+    val mayBeNull = wanted.tolerant || wider != TrueLiteral || inputs.exists(ModelInputs.mayBeNull)
+    if (at < 0) {
+      val result = AttributeReference(wanted.function, wanted.task.dataType(model.spec), mayBeNull)()
+      (copy(requests = requests :+ wanted, results = results :+ result, guards = guards :+ wider), result)
+    } else {
+      val result = results(at).withNullability(results(at).nullable || mayBeNull)
+      (copy(results = results.updated(at, result), guards = guards.updated(at, wider)), result)
     }
-    val wider = copy(requests = requests ++ missing, results = results ++ added)
-    (wider, wanted.map(request => wider.results(wider.requests.indexOf(request))))
   }
 
   /** Only these columns and results, in this node's order. */
   def keeping(needed: AttributeSet): EvalModel = {
-    val kept = requests.zip(results).filter { case (_, result) => needed.contains(result) }
-    copy(requests = kept.map(_._1), results = kept.map(_._2), passThrough = passThrough.filter(needed.contains))
+    val kept = requests.indices.filter(i => needed.contains(results(i)))
+    copy(
+      requests = kept.map(requests), results = kept.map(results), guards = kept.map(guards), passThrough = passThrough.filter(needed.contains))
   }
 
   override def nodeName: String = s"EvalModel ${model.name}"
 
   override protected def stringArgs: Iterator[Any] =
-    Iterator(inputs, requests.map(_.function), results, passThrough)
+    Iterator(inputs, requests.map(_.function), results) ++ guards.find(_ != TrueLiteral).map(_ => guards) ++ Iterator(passThrough)
 
   override protected def withNewChildInternal(newChild: LogicalPlan): EvalModel = copy(child = newChild)
 }
 
 object EvalModel {
 
-  /** A node over `child` that passes all of its columns. */
-  def apply(calls: Seq[ModelCall], child: LogicalPlan): EvalModel = {
-    val ModelCall(inputs, model, _, _) = calls.head
-    EvalModel(inputs, model, Nil, Nil, child.output, child).serving(calls.map(_.request))._1
-  }
+  /** A node over `child` that passes all of its columns, and has nothing to compute yet. */
+  def over(child: LogicalPlan, inputs: Seq[Expression], model: ModelRef): EvalModel =
+    EvalModel(inputs, model, Nil, Nil, Nil, child.output, child)
 }

@@ -3,6 +3,7 @@ package io.flambeau.sql
 import org.apache.spark.rdd.RDD
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.catalyst.expressions.{Attribute, AttributeSet, Expression, NamedExpression, SortOrder}
+import org.apache.spark.sql.catalyst.expressions.Literal.TrueLiteral
 import org.apache.spark.sql.catalyst.plans.QueryPlan
 import org.apache.spark.sql.execution.{OrderPreservingUnaryExecNode, PartitioningPreservingUnaryExecNode, SparkPlan}
 import org.apache.spark.sql.execution.metric.SQLMetric
@@ -20,6 +21,7 @@ final case class EvalModelExec(
     model: ModelRef,
     requests: Seq[ModelRequest],
     results: Seq[Attribute],
+    guards: Seq[Expression],
     passThrough: Seq[Attribute],
     child: SparkPlan)
     extends PartitioningPreservingUnaryExecNode
@@ -37,7 +39,8 @@ final case class EvalModelExec(
 
   override protected def doExecute(): RDD[InternalRow] =
     child.execute().mapPartitionsWithEvaluator(
-      new EvalModelEvaluatorFactory(inputs, model, requests, passThrough, results, child.output, limits, settings, metrics))
+      new EvalModelEvaluatorFactory(
+        inputs, model, requests, passThrough, results, child.output, limits, settings, metrics, RowsWanted(requests, guards)))
 
   private def limits: BatchLimits = {
     val configured = FlambeauConf.get(conf, FlambeauConf.BatchRows)
@@ -51,7 +54,7 @@ final case class EvalModelExec(
   override def nodeName: String = s"EvalModel ${model.name}"
 
   override protected def stringArgs: Iterator[Any] =
-    Iterator(inputs, requests.map(_.function), results, passThrough)
+    Iterator(inputs, requests.map(_.function), results) ++ guards.find(_ != TrueLiteral).map(_ => guards) ++ Iterator(passThrough)
 
   override def verboseStringWithOperatorId(): String = {
     val fields = Seq(
@@ -60,7 +63,7 @@ final case class EvalModelExec(
       "Arguments" -> inputs,
       "Functions" -> requests.map(_.function),
       "Results" -> results,
-      "Passed through" -> passThrough)
+      "Passed through" -> passThrough) ++ guards.find(_ != TrueLiteral).map(_ => "Where" -> guards)
     (formattedNodeName +: fields.map { case (name, values) => QueryPlan.generateFieldString(name, values) }).mkString("", "\n", "\n")
   }
 

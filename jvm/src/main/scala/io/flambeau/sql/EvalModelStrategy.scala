@@ -13,8 +13,8 @@ import io.flambeau.FlambeauAnalysisException
 private[flambeau] object EvalModelStrategy extends SparkStrategy {
 
   override def apply(plan: LogicalPlan): Seq[SparkPlan] = plan match {
-    case EvalModel(inputs, model, requests, results, passThrough, child) =>
-      EvalModelExec(inputs, model, requests, results, passThrough, planLater(child)) :: Nil
+    case EvalModel(inputs, model, requests, results, guards, passThrough, child) =>
+      EvalModelExec(inputs, model, requests, results, guards, passThrough, planLater(child)) :: Nil
     case unplaced if ExtractModelCalls.holdsCalls(unplaced) =>
       val placed = ExtractModelCalls(unplaced)
       firstCall(placed).foreach { call =>

@@ -1,6 +1,6 @@
 package io.flambeau.sql
 
-import org.apache.spark.sql.catalyst.expressions.{And, Attribute, Expression, PredicateHelper, SubqueryExpression}
+import org.apache.spark.sql.catalyst.expressions.{And, Attribute, AttributeSet, Expression, PredicateHelper, SubqueryExpression}
 import org.apache.spark.sql.catalyst.plans.InnerLike
 import org.apache.spark.sql.catalyst.plans.logical.{Filter, Join, LogicalPlan, Project, Subquery}
 import org.apache.spark.sql.catalyst.rules.Rule
@@ -14,7 +14,7 @@ import org.apache.spark.sql.catalyst.rules.Rule
  *
  * Order of work:
  *  1. calls over aggregates move above the aggregate ([[PullCallsAboveAggregate]]);
- *  1. bottom up, each operator's calls go below it, the innermost first; an evaluation of the same model over the same inputs
+ *  1. bottom up, each operator's calls go below it with what guards them ([[CallGuards]]), the innermost first; an evaluation of the same model over the same inputs
  *     that is already below serves them too ([[SharedEvaluation]]);
  *  1. what need not wait for the model moves below it, what nobody needs goes ([[PushBelowEvalModel]]);
  *  1. what would run its input twice gets the input from a shuffle ([[EvaluateOnceUnderSort]]).
@@ -33,52 +33,75 @@ object ExtractModelCalls extends Rule[LogicalPlan] with PredicateHelper {
   /** Whether any operator (subqueries aside) still holds a call. */
   def holdsCalls(plan: LogicalPlan): Boolean = plan.exists(_.expressions.exists(ModelCall.in))
 
-  /**
-   * The calls that can be evaluated as they are: no call among their inputs, no variable of a lambda. Those in the condition
-   * of a correlated subquery wait until it is a join: a subquery expression does not tell what its condition refers to.
-   */
-  private def innermostCalls(expression: Expression): Seq[ModelCall] = expression match {
-    case _: SubqueryExpression => Nil
-    case call: ModelCall if !call.inputs.exists(ModelCall.in) => if (call.isOverLambdaVariable) Nil else Seq(call)
-    case other => other.children.flatMap(innermostCalls)
-  }
-
   private def replaced(expression: Expression, placed: Map[Expression, Attribute]): Expression = expression match {
     case subquery: SubqueryExpression => subquery
     case call: ModelCall if placed.contains(call.canonicalized) => placed(call.canonicalized)
     case other => other.mapChildren(replaced(_, placed))
   }
 
-  private def extract(node: LogicalPlan): LogicalPlan = {
-    val calls = node.expressions.flatMap(innermostCalls)
-    val (children, placed) = place(node.children, calls)
+  private def extract(node: LogicalPlan): LogicalPlan = node match {
+    // What needs no model decides first, below: then it guards the calls as a filter of its own.
+    case Filter(condition, child) if plainConditions(condition).nonEmpty && ModelCall.in(condition) =>
+      val plain = plainConditions(condition)
+      val calling = splitConjunctivePredicates(condition).filterNot(plain.contains)
+      extract(Filter(calling.reduce(And), Filter(plain.reduce(And), child)))
+    case other => extractCalls(other)
+  }
+
+  private def plainConditions(condition: Expression): Seq[Expression] =
+    splitConjunctivePredicates(condition).filter(conjunct => conjunct.deterministic && !ModelCall.in(conjunct))
+
+  private def extractCalls(node: LogicalPlan): LogicalPlan = {
+    val (children, placed) = place(node.children, innermostCalls(node))
     if (placed.isEmpty) splitJoin(node)
     else {
       val rewritten = node.withNewChildren(children).mapExpressions(replaced(_, placed))
-      // Calls of which these were inputs are innermost now. Each round removes at least one call.
+      // Calls of which these were inputs, or whose guards asked for these, come next. Each round removes at least one call.
       val done = extract(rewritten)
       if (done.output == node.output) done else Project(node.output, done)
     }
   }
 
-  /** Puts the calls below, each over the first child that has all it needs. */
-  private def place(children: Seq[LogicalPlan], calls: Seq[ModelCall]): (Seq[LogicalPlan], Map[Expression, Attribute]) =
+  /** The calls that can be evaluated as they are: none among their inputs. The same call may stand in several places. */
+  private def innermostCalls(node: LogicalPlan): Seq[GuardedCall] =
+    CallGuards.callsOf(node).filterNot(_.call.inputs.exists(ModelCall.in))
+
+  /** Puts calls below, each over the first child that has all it needs. */
+  private def place(children: Seq[LogicalPlan], calls: Seq[GuardedCall]): (Seq[LogicalPlan], Map[Expression, Attribute]) =
     children.foldLeft((Seq.empty[LogicalPlan], Map.empty[Expression, Attribute])) { case ((done, placed), child) =>
-      val here = calls.filter(call => !placed.contains(call.canonicalized) && call.references.subsetOf(child.outputSet))
-      val groups = here.groupBy(call => (call.inputs.map(_.canonicalized), call.model)).values.toSeq
-        .sortBy(group => calls.indexOf(group.head))
-      val (newChild, attributes) = groups.foldLeft((child, Map.empty[Expression, Attribute])) { case ((plan, sofar), group) =>
-        val (newPlan, results) = SharedEvaluation(plan, group)
-        (newPlan, sofar ++ group.map(_.canonicalized).zip(results))
+      val here = calls.filter(c => !placed.contains(c.call.canonicalized) && c.call.references.subsetOf(child.outputSet))
+      val (newChild, attributes) = ready(here, child.outputSet).foldLeft((child, Map.empty[Expression, Attribute])) {
+        case ((plan, sofar), (call, guards)) =>
+          val (newPlan, result) = SharedEvaluation(plan, call, guards)
+          (newPlan, sofar + (call.canonicalized -> result))
       }
       (done :+ newChild, placed ++ attributes)
     }
+
+  /**
+   * The calls whose guards need no other call's result, with the guards of all the places where they stand. Where each waits
+   * for another (`CASE WHEN a AND f(x) THEN g(x) WHEN g(x) THEN f(x) END`) the first one gets the part of its guard that can be had.
+   */
+  private def ready(calls: Seq[GuardedCall], columns: AttributeSet): Seq[(ModelCall, Seq[Seq[Expression]])] = {
+    def guards(same: Seq[GuardedCall])(usable: Expression => Boolean): Seq[Seq[Expression]] =
+      same.map(c => CallGuards.keep(c.guard)(e => CallGuards.isPortable(e, columns) && usable(e)))
+    val distinct = calls.groupBy(_.call.canonicalized).values.toSeq.sortBy(same => calls.indexOf(same.head))
+    val free = distinct.flatMap { same =>
+      val call = same.head.call
+      // That it came to the same call before says nothing about whether it comes to this one.
+      val wanted = guards(same)(!_.exists(_.canonicalized == call.canonicalized))
+      if (wanted.exists(_.isEmpty)) Some(call -> Seq(Nil))
+      else if (wanted.exists(_.exists(ModelCall.in))) None
+      else Some(call -> wanted)
+    }
+    if (free.nonEmpty) free else distinct.headOption.map(same => same.head.call -> guards(same)(!ModelCall.in(_))).toSeq
+  }
 
   /** An inner join's conditions that call a model over both sides hold just as well in a filter above the join. */
   private def splitJoin(node: LogicalPlan): LogicalPlan = node match {
     case join @ Join(_, _, _: InnerLike, Some(condition), _) =>
       val (calling, rest) = splitConjunctivePredicates(condition).partition { conjunct =>
-        innermostCalls(conjunct).exists(_.references.subsetOf(join.outputSet))
+        conjunct.exists { case call: ModelCall => !call.inputs.exists(ModelCall.in) && call.references.subsetOf(join.outputSet); case _ => false }
       }
       if (calling.isEmpty) join
       else extract(Filter(calling.reduce(And), join.copy(condition = rest.reduceOption(And))))

@@ -10,7 +10,7 @@ import org.apache.spark.internal.Logging
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.catalyst.expressions.UnsafeRow
 import org.apache.spark.sql.execution.arrow.ArrowWriter
-import org.apache.spark.sql.types.{DataType, StructType}
+import org.apache.spark.sql.types.{DataType, StringType, StructType}
 import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnarBatch}
 
 import io.flambeau.FlambeauException
@@ -24,6 +24,9 @@ import io.flambeau.models.{ModelRef, ModelStore}
  * and, while a batch is read, the result vectors. Each is registered for release when it is acquired, and all are released,
  * the newest first, when the rows are exhausted or the task ends in whatever way; only once. All on the task's thread.
  *
+ * Strict and `try_` calls may share an evaluation and want different rows of it (`requiredByRow`). No row then fails on the
+ * native side, which tells the reasons instead, and whether one of them ends the task is decided here.
+ *
  * A batch: `beginBatch`, `offer` until it says no or rows run out, `evaluateBatch`, read the rows, `finishBatch`. The results
  * must be read before `finishBatch`, since the native side may have lent them the input's own buffers.
  */
@@ -35,11 +38,13 @@ private[sql] final class TaskEvaluation(
     resultTypes: Seq[DataType],
     limits: BatchLimits,
     settings: Map[String, String],
-    metrics: EvalModelMetrics)
+    metrics: EvalModelMetrics,
+    requiredByRow: Boolean)
     extends Logging {
 
   private val waiting = ArrayBuffer.empty[UnsafeRow]
-  private var carried: Option[(UnsafeRow, UnsafeRow)] = None
+  private val required = ArrayBuffer.empty[Boolean]
+  private var carried: Option[(UnsafeRow, UnsafeRow, Boolean)] = None
   private var rowsLimit = limits.rows
   private var nativeBytes = 0L
   private var rows = 0
@@ -71,28 +76,31 @@ private[sql] final class TaskEvaluation(
     reserveNative()
     carried match {
       case None => true
-      case Some((input, passed)) =>
+      case Some((input, passed, isRequired)) =>
         carried = None
-        offer(input, passed)
+        offer(input, passed, isRequired)
     }
   }
 
   /**
    * Takes a row into the batch, or keeps it for the next one if it does not fit. Copies what it keeps.
    *
+   * @param isRequired
+   *   whether the row fails the query if it is bad and somebody is strict
    * @return
    *   whether the batch takes more rows
    */
-  def offer(input: UnsafeRow, passed: UnsafeRow): Boolean = {
+  def offer(input: UnsafeRow, passed: UnsafeRow, isRequired: Boolean): Boolean = {
     val bytes = input.getSizeInBytes
     val fits = inputBytes + bytes <= limits.bytes && reserve(inputBytes + bytes, waitingBytes + passed.getSizeInBytes)
     if (!fits && rows > 0) {
-      carried = Some((input.copy(), passed.copy()))
+      carried = Some((input.copy(), passed.copy(), isRequired))
       false
     } else {
       if (!fits && !reserve(inputBytes + bytes, waitingBytes + passed.getSizeInBytes)) refuse(bytes)
       writer.write(input)
       waiting += passed.copy()
+      if (requiredByRow) required += isRequired
       rows += 1
       inputBytes += bytes
       waitingBytes += passed.getSizeInBytes
@@ -113,6 +121,7 @@ private[sql] final class TaskEvaluation(
       } finally metrics.publish(session.counters)
     result = Some(evaluated)
     checkLayout(evaluated)
+    if (requiredByRow) failOnRequired(evaluated)
     metrics.batch(bufferBytes(root), (0 until evaluated.numCols).map(i => vectorBytes(evaluated, i)).sum)
     (waiting.iterator, evaluated.rowIterator().asScala)
   }
@@ -123,6 +132,7 @@ private[sql] final class TaskEvaluation(
     evaluated.close()
     writer.reset()
     waiting.clear()
+    required.clear()
     rowsBefore += rows
     rows = 0
     inputBytes = 0
@@ -132,8 +142,14 @@ private[sql] final class TaskEvaluation(
   /** Releases everything, the newest first. */
   def close(): Unit = releases.close()
 
+  /** What the native side is asked for. */
+  private def asked: Seq[ModelRequest] =
+    if (requiredByRow) requests.map(_.copy(tolerant = true)) :+ ModelRequest(ModelTask.Error, tolerant = true) else requests
+
+  private def askedTypes: Seq[DataType] = if (requiredByRow) resultTypes :+ StringType else resultTypes
+
   private def open(): ModelSession =
-    try ModelSession.open(model, ModelStore.localDirectory(model), inputSchema, requests.map(_.toOutputRequest), settings, allocator)
+    try ModelSession.open(model, ModelStore.localDirectory(model), inputSchema, asked.map(_.toOutputRequest), settings, allocator)
     catch { case cause: NativeException => throw translated(cause) }
 
   private def translated(cause: NativeException): FlambeauException =
@@ -163,13 +179,21 @@ private[sql] final class TaskEvaluation(
       null)
   }
 
+  /** The last column is why a row is bad. */
+  private def failOnRequired(evaluated: ColumnarBatch): Unit = {
+    val reasons = evaluated.column(evaluated.numCols - 1)
+    required.indices.find(row => required(row) && !reasons.isNullAt(row)).foreach { row =>
+      throw translated(new NativeException("bad_input", reasons.getUTF8String(row).toString, row.toLong))
+    }
+  }
+
   /** What came back must be what was asked for: reading a vector of another layout would give wrong rows silently. */
   private def checkLayout(evaluated: ColumnarBatch): Unit = {
     val actual = (0 until evaluated.numCols).map(evaluated.column(_).dataType)
-    val same = actual.length == resultTypes.length && actual.zip(resultTypes).forall { case (g, w) => DataType.equalsIgnoreNullability(g, w) }
+    val same = actual.length == askedTypes.length && actual.zip(askedTypes).forall { case (g, w) => DataType.equalsIgnoreNullability(g, w) }
     if (!same || evaluated.numRows != rows) {
       val what = s"model '${model.name}': the native side gave ${evaluated.numRows} rows of ${actual.map(_.sql).mkString(", ")}, " +
-        s"wanted $rows of ${resultTypes.map(_.sql).mkString(", ")}"
+        s"wanted $rows of ${askedTypes.map(_.sql).mkString(", ")}"
       throw new FlambeauException("FLAMBEAU_NATIVE", what, Map("model" -> model.name, "cause" -> what), null)
     }
   }
