@@ -19,7 +19,7 @@ from support import PACKAGES, PROGRAMS, ROOT, environment, executor_logs, run, s
 sys.path.insert(0, str(ROOT / "tests" / "fixtures"))
 import hostile_programs as hostile
 
-DIVISION = ("FLAMBEAU_NATIVE", "an integer division has no result")
+DIVISION = ("FLAMBEAU_BAD_INPUT", "an integer division has no result")
 DEEP_CODE = ("FLAMBEAU_BAD_MODEL", "nests too deep to be compiled safely")
 DEEP_DATA = ("FLAMBEAU_BAD_MODEL", "nests too deep to be loaded safely")
 
@@ -30,7 +30,7 @@ REFUSED = {
     "greatest_divisor": DIVISION,
     "int32_tensors": DIVISION,
     "folded_at_load": ("FLAMBEAU_BAD_MODEL", "an integer division has no result"),
-    "zero_tensors": ("FLAMBEAU_NATIVE", "ZeroDivisionError"),
+    "zero_tensors": ("FLAMBEAU_BAD_INPUT", "ZeroDivisionError"),
     "parentheses": DEEP_CODE,
     "signs": DEEP_CODE,
     "negations": DEEP_CODE,
@@ -48,17 +48,17 @@ REFUSED = {
     "cut_off": ("FLAMBEAU_BAD_MODEL", "cannot be loaded as TorchScript"),
     "recursion": ("FLAMBEAU_BAD_MODEL", "recursive"),
     "hundred_gigabytes": ("FLAMBEAU_OUT_OF_MEMORY", "not enough memory"),
-    "product_overflows": ("FLAMBEAU_NATIVE", "overflow"),
+    "product_overflows": ("FLAMBEAU_BAD_INPUT", "overflow"),
     "writes_a_file": ("FLAMBEAU_BAD_MODEL", "the program calls save"),
     "reads_a_file": ("FLAMBEAU_BAD_MODEL", "the program calls from_file"),
     "wrong_shape": ("FLAMBEAU_BAD_MODEL", "has shape [1, 3]"),
     "wrong_rows": ("FLAMBEAU_BAD_MODEL", "has shape [2, 4]"),
     "complex": ("FLAMBEAU_BAD_MODEL", "ComplexFloat"),
     "quantized": ("FLAMBEAU_BAD_MODEL", "QInt8"),
-    "meta": ("FLAMBEAU_NATIVE", "meta"),
+    "meta": ("FLAMBEAU_BAD_INPUT", "meta"),
     "fraction_for_whole": ("FLAMBEAU_BAD_MODEL", "model.toml declares I64"),
     "shape_overflows": ("FLAMBEAU_BAD_MODEL", "a row has less than 2^31 values"),
-    "raises": ("FLAMBEAU_NATIVE", "not today"),
+    "raises": ("FLAMBEAU_BAD_INPUT", "not today"),
 }
 
 ANSWERED = {
@@ -128,7 +128,7 @@ def test_nan_is_an_answer(answers: dict[str, dict]) -> None:
 def test_mutated_programs_are_answered_or_refused(answers: dict[str, dict]) -> None:
     """By a condition that is no bug of ours; most do not load, some are right still."""
     found = [answers[name].get("condition") for name in MUTANTS]
-    assert set(found) <= {None, "FLAMBEAU_BAD_MODEL", "FLAMBEAU_NATIVE"}, found
+    assert set(found) <= {None, "FLAMBEAU_BAD_INPUT", "FLAMBEAU_BAD_MODEL", "FLAMBEAU_NATIVE"}, found
     assert found.count("FLAMBEAU_BAD_MODEL") > len(MUTANTS) / 3
     for name in MUTANTS:
         assert "value" in answers[name] or "Please report" not in answers[name]["message"], answers[name]

@@ -520,3 +520,25 @@ def test_tokenizers_come_as_files_folders_and_objects(tmp_path: Path) -> None:
         export.TextInput(tmp_path / "slow")
     with pytest.raises(export.ExportError, match=r"not a dict.*save_pretrained"):
         export.TextInput({"a": 1})
+
+
+class Looked(nn.Module):
+    """A vector for each id from 1000 to 1007."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.table(x - 1000)
+
+
+def test_ids_are_drawn_from_what_the_input_takes(tmp_path: Path) -> None:
+    def ids(**limits: int) -> export.ExportReport:
+        return write(
+            Looked(), tmp_path / "ids", inputs=[export.TensorInput("x", [], dtype="i64", **limits)], quiet=True
+        )
+
+    with pytest.raises(export.ExportError, match=r"index out of range.*TensorInput\(name, shape, dtype, min=…, max=…\)"):
+        ids()
+    assert not ids(min=1000, max=1007).warnings

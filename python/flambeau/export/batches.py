@@ -93,8 +93,13 @@ def _extreme(item: Input, drawn: Sequence[Tensor]) -> list[Tensor]:
         black, white = (torch.full_like(one, level * item.scale) for level in (0.0, 255.0))
         return [(black - mean) / std, (white - mean) / std, drawn[2]]
     if isinstance(item, TensorInput):
-        large = one.abs() * LARGE if one.is_floating_point() else torch.full_like(one, LARGE)
-        return [torch.zeros_like(one), large, torch.zeros_like(one) if one.dtype in UNSIGNED else -large]
+        if one.is_floating_point():
+            return [torch.zeros_like(one), one.abs() * LARGE, -one.abs() * LARGE]
+        least = -LARGE if item.min is None else item.min
+        most = LARGE if item.max is None else item.max
+        if item.min is None and one.dtype in UNSIGNED:
+            least = 0
+        return [torch.full_like(one, value) for value in (min(max(0, least), most), most, least)]
     return list(drawn)
 
 

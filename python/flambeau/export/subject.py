@@ -77,6 +77,8 @@ def hint(module: nn.Module, batch: list[Tensor], reason: str) -> str:
         )
     if "device" in reason and ("cuda" in reason or "meta" in reason):
         return " (the export runs on the CPU: make no tensors on another device in forward)"
+    if "index out of range" in reason and any(not value.is_floating_point() for value in batch):
+        return " (where an input holds ids, say which ones the module takes: TensorInput(name, shape, dtype, min=…, max=…))"
     if isinstance(module, torch.jit.ScriptModule):
         return " (if torch.jit.trace made it: a trace keeps the sizes that it saw, so use torch.jit.script, or hand over the module)"
     return ""

@@ -90,8 +90,7 @@ class SurfacesSuite extends FlambeauSuite {
   }
 
   test("a function may not take the name of Spark's own") {
-    val failure = intercept[IllegalArgumentException](ModelFunctions.registerBuiltin(Seq(ModelFunctions.named("sum", "tiny"))))
-    assert(failure.getMessage.contains("spark.flambeau.udf.sum"))
+    assertFails("FLAMBEAU_BAD_SETTING", "spark.flambeau.udf.sum")(ModelFunctions.registerBuiltin(Seq(ModelFunctions.named("sum", "tiny"))))
   }
 
   test("the functions describe themselves") {
