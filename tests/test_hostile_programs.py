@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import PACKAGES, PROGRAMS, ROOT, environment, executor_logs, run, spark_home
+from support import COMMAND_DEADLINE_S, PACKAGES, PROGRAMS, ROOT, environment, executor_logs, run, spark_home
 
 sys.path.insert(0, str(ROOT / "tests" / "fixtures"))
 import hostile_programs as hostile
@@ -97,7 +97,7 @@ def answers(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         capture_output=True,
         text=True,
         errors="replace",
-        timeout=300 + len(MUTANTS),
+        timeout=COMMAND_DEADLINE_S + len(MUTANTS),
         check=False,
     )
     found = {answer["name"]: answer for answer in map(json.loads, done.stdout.splitlines())}
@@ -143,7 +143,7 @@ def test_the_task_reaper_contains_a_program_that_never_ends(packages: Path, tmp_
     home = spark_home(tmp_path)
     variables = environment(SPARK_HOME=str(home), PYTHONPATH=str(ROOT / "python"))
     command = [sys.executable, PROGRAMS / "endless_job.py", packages / "endless_loop", PACKAGES / "tiny"]
-    done = run(command, tmp_path, variables, 300)
+    done = run(command, tmp_path, variables)
     answer = json.loads(done.stdout.splitlines()[-1])
     assert answer["cancelled"] and answer["next"] == [2.0, 4.0, 6.0]
     assert len(executor_logs(home)) == 2, "the executor that ran the loop, and the one that came after"

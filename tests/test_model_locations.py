@@ -40,7 +40,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, str]:
         PYTHONPATH=str(ROOT / "python"),
         TEST_LIBTORCH=os.environ.get("LIBTORCH", str(ROOT / ".libtorch")),
     )
-    done = run([sys.executable, PROGRAMS / "located_job.py"], folder, variables, 400)
+    done = run([sys.executable, PROGRAMS / "located_job.py"], folder, variables)
     return json.loads(done.stdout.splitlines()[-1]), "".join(executor_logs(home).values())
 
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import EXTENSION, PACKAGES, PROGRAMS, ROOT, SPARK, environment, jars, run
+from support import COMMAND_DEADLINE_S, EXTENSION, PACKAGES, PROGRAMS, ROOT, SPARK, environment, jars, run
 
 from flambeau import running
 
@@ -84,7 +84,7 @@ def test_wrong_settings_of_the_process_stop_the_application_at_its_start(tmp_pat
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=COMMAND_DEADLINE_S,
         check=False,
     )
     assert done.returncode != 0 and "started" not in done.stdout
@@ -109,7 +109,7 @@ def models(folder: Path, largest_file: int = resource.RLIM_INFINITY, **variables
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file)),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=COMMAND_DEADLINE_S,
         check=False,
     )
     assert done.returncode == 1, done.stdout
@@ -155,7 +155,7 @@ def test_a_jvm_without_what_arrow_needs(tmp_path: Path) -> None:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=COMMAND_DEADLINE_S,
         check=False,
     )
     assert done.returncode == 2

@@ -15,7 +15,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +36,10 @@ def table(spark: SparkSession) -> DataFrame:
     return rows.selectExpr("*", "double(pmod(int(20 + 3 * aggregate(features, 0D, (a, x) -> a + x)), 3)) AS label")
 
 
-def classifier(**more: Any) -> TorchClassifier:
+def classifier(epochs: int = 8, **more: Any) -> TorchClassifier:
     """Long enough to be disturbed in the middle."""
     return TorchClassifier(
-        hiddenLayers=[64, 64], batchSize=32, maxEpochs=8, learningRate=0.002, seed=5, peerTimeout=30, **more
+        hiddenLayers=[64, 64], batchSize=32, maxEpochs=epochs, learningRate=0.002, seed=5, peerTimeout=30, **more
     )
 
 
@@ -85,15 +84,38 @@ SETTINGS = {
 ALLOW = "spark.flambeau.train.allowUnencrypted"
 
 
-def kill_one(checkpoints: Path, done: list[Any]) -> None:
-    """SIGKILLs one executor as soon as a checkpoint is there."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not list(checkpoints.glob("**/step-*.checkpoint")):
-        time.sleep(0.02)
+def kill_one(checkpoints: Path, over: threading.Event, done: list[Any]) -> None:
+    """SIGKILLs one executor as soon as a checkpoint is there, unless the training is over by then."""
+    while not list(checkpoints.glob("**/step-*.checkpoint")):
+        if over.wait(0.002):
+            return
     names = [path.name for path in checkpoints.glob("**/step-*.checkpoint")]
     process = sorted(executors())[0]
     os.kill(process, signal.SIGKILL)
     done += [process, names]
+
+
+def disturbed(rows: DataFrame, checkpoints: Path) -> dict[str, Any]:
+    """Two workers of which one is killed. A machine that is through before that is given more to do."""
+    killed: list[Any] = []
+    epochs = 0
+    for epochs in (8, 64, 512):
+        over, own = threading.Event(), checkpoints / str(epochs)
+        killer = threading.Thread(target=kill_one, args=(own, over, killed), daemon=True)
+        killer.start()
+        model = classifier(epochs, numWorkers=2, checkpointDir=own, keepCheckpoints=3).fit(rows)
+        over.set()
+        killer.join()
+        if killed:
+            break
+    undisturbed = answers(classifier(epochs, numWorkers=2).fit(rows), rows)
+    return {
+        "distance": float(np.abs(answers(model, rows) - undisturbed).max()),
+        "spread": float(undisturbed.max() - undisturbed.min()),
+        "epochs": model.summary.history.count(),
+        "asked": epochs,
+        "killed": killed,
+    }
 
 
 def main(task: str, folder: str, master: str) -> None:
@@ -130,20 +152,16 @@ def main(task: str, folder: str, master: str) -> None:
                 spark.sparkContext._jsc.sc().conf().set(ALLOW, "true")
             model = classifier(numWorkers=1 if task == "dynamic" else 2).fit(rows)
             result["epochs"] = model.summary.history.count()
+    elif task == "killed":
+        result = disturbed(rows, Path(folder) / "checkpoints")
     else:
-        undisturbed = answers(classifier(numWorkers=1 if task == "same" else 2).fit(rows), rows)
-        killed: list[Any] = []
+        undisturbed = answers(classifier(numWorkers=1).fit(rows), rows)
         checkpoints = Path(folder) / "checkpoints"
-        two = classifier(numWorkers=2, checkpointDir=checkpoints, keepCheckpoints=3)
-        killer = threading.Thread(target=kill_one, args=(checkpoints, killed), daemon=True)
-        if task == "killed":
-            killer.start()
-        model = two.fit(rows)
+        model = classifier(numWorkers=2, checkpointDir=checkpoints, keepCheckpoints=3).fit(rows)
         result = {
             "distance": float(np.abs(answers(model, rows) - undisturbed).max()),
             "spread": float(undisturbed.max() - undisturbed.min()),
             "epochs": model.summary.history.count(),
-            "killed": killed,
             "kept": sorted(
                 path.name for path in checkpoints.glob("**/*") if path.is_file() and not path.name.endswith(".crc")
             ),
