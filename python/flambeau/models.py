@@ -46,11 +46,10 @@ UNREADABLE = (
     ValueError,
     EOFError,
     RuntimeError,
-    NotImplementedError,
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What reading a damaged archive may raise: cut short, wrong sums, unknown or encrypted members, impossible names."""
+"""What reading a damaged archive may raise: cut short, wrong sums, unknown (a RuntimeError) or encrypted members, impossible names."""
 
 Root = Union[Path, zipfile.Path]
 

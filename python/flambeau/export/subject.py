@@ -37,7 +37,7 @@ def as_module(given: object) -> nn.Module:
             raise ExportError(f"{name} is on {value.device}: the export runs on the CPU, so hand over model.cpu()")
     try:
         return module.eval()
-    except NotImplementedError as error:
+    except RuntimeError as error:
         raise ExportError(
             f"the model is what torch.export made, which {str(error).rstrip('.')}: hand over the nn.Module that it was made from"
         ) from error

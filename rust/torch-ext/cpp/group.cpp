@@ -34,7 +34,7 @@ class BoardStore final : public c10d::Store {
   // After this nothing is asked of the board any more, which may go.
   void close() { open_ = false; }
 
-  c10::intrusive_ptr<c10d::Store> clone() override { C10_THROW_ERROR(NotImplementedError, "the group's board is one"); }
+  c10::intrusive_ptr<c10d::Store> clone() override { C10_THROW_ERROR(Error, "the group's board is one"); }
 
   void set(const std::string& key, const std::vector<uint8_t>& value) override {
     check_open();
@@ -62,7 +62,7 @@ class BoardStore final : public c10d::Store {
 
  private:
   void check_open() const { TORCH_CHECK(open_ && owner_ == std::this_thread::get_id(), "the group's board is closed"); }
-  static int64_t unused() { C10_THROW_ERROR(NotImplementedError, "the group's board has no such operation"); }
+  static int64_t unused() { C10_THROW_ERROR(Error, "the group's board has no such operation"); }
 
   FlbBoard board_;
   std::thread::id owner_;

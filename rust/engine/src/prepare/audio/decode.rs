@@ -112,7 +112,7 @@ fn read(reader: &mut dyn FormatReader, mono: &mut Mono) -> Result<(), AudioError
     };
     let mut decoder = Decoder::new(parameters)?;
     if let Some(rate) = parameters.sample_rate {
-        mono.expect(rate, promised)?;
+        mono.begin(rate, promised)?;
     }
     while let Some(packet) = next_packet(reader, mono)? {
         if packet.track_id == track_id {

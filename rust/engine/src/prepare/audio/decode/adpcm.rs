@@ -59,7 +59,7 @@ impl<'a> Adpcm<'a> {
     /// Decodes every whole block.
     pub(super) fn decode(&self, mono: &mut Mono) -> Result<(), AudioError> {
         let blocks = self.samples.len() / self.block_bytes;
-        mono.expect(self.rate, Some((blocks * self.block_frames) as u64))?;
+        mono.begin(self.rate, Some((blocks * self.block_frames) as u64))?;
         let mut decoded = vec![0; self.block_frames * self.channels];
         let mut interleaved = vec![0.0; decoded.len()];
         for block in self.samples.chunks_exact(self.block_bytes) {

@@ -35,7 +35,7 @@ pub(super) fn decode(bytes: &[u8], mono: &mut Mono) -> Result<(), AudioError> {
     let (info, mut at) = metadata(bytes)?;
     let format = Format::of(info);
     let promised = Some(u64::from(info[13] & 15) << 32 | u64::from(read_u32(info, 14))).filter(|&samples| samples > 0);
-    mono.expect(format.rate, promised)?;
+    mono.begin(format.rate, promised)?;
     let mut decoder = decoder(info)?;
     while promised.is_none_or(|samples| mono.len() < samples) {
         let Some(frame) = Frame::read(&bytes[at..], format) else { break };

@@ -29,7 +29,7 @@ impl Mono {
     }
 
     /// What the file's header says: its rate in Hz and, where known, its length in samples of one channel.
-    pub(super) fn expect(&mut self, rate: u32, frames: Option<u64>) -> Result<(), AudioError> {
+    pub(super) fn begin(&mut self, rate: u32, frames: Option<u64>) -> Result<(), AudioError> {
         self.set_rate(rate)?;
         match frames {
             Some(frames) if frames > self.max_frames => Err(self.too_long()),

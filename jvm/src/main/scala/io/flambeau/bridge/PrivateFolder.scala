@@ -25,6 +25,7 @@ private[flambeau] object PrivateFolder {
 
   /** This user's own in a folder that others may write too, such as /tmp; made if it is not there. */
   def in(shared: Path): Path = {
+    if (Files.exists(shared) && !Files.isDirectory(shared)) throw new FileAlreadyExistsException(shared.toString)
     val own = shared.resolve(s"flambeau-$uid")
     if (!Files.exists(own, LinkOption.NOFOLLOW_LINKS)) {
       try Files.createDirectory(own, Permissions)
