@@ -49,6 +49,9 @@ private[flambeau] object PrivateFolder {
     if (refusal(real).isEmpty) real else in(real)
   }
 
+  /** The folder that messages name: this user's own in `asked` where that is there, else `asked`. */
+  def of(asked: Path): Path = Some(asked.resolve(s"flambeau-$uid")).filter(Files.exists(_)).getOrElse(asked)
+
   /** Why what lies there may not be trusted. */
   private def refusal(folder: Path): Option[String] = {
     val found = Files.readAttributes(folder, "unix:uid,mode,isDirectory", LinkOption.NOFOLLOW_LINKS)

@@ -126,7 +126,7 @@ private[flambeau] object Unpacker extends Logging {
     try body
     catch {
       case cause: DirectoryException => throw cause
-      case cause: IOException => throw new DirectoryException(configured.getOrElse(temporary), cause)
+      case cause: IOException => throw new DirectoryException(PrivateFolder.of(configured.getOrElse(temporary)), cause)
     }
 
   /** One lock for each target in this process; files are locked per process only. */
