@@ -149,7 +149,7 @@ void flb_require_address_space(FlbError* error) {
 void flb_apply_threads() { flambeau::apply_threads(); }
 
 // Big tensors are mmapped and unmapped per operator by default, so their pages fault anew each time. Raising the
-// thresholds keeps them in the heap: measured at up to 1.9x on convolutional nets (reference/spark.md, section 6).
+// thresholds keeps them in the heap: measured at up to 1.9x on convolutional nets.
 void flb_tune_malloc() {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, INT32_MAX);
