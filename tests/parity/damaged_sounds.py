@@ -18,7 +18,7 @@ import odd_sounds
 import soundfile
 
 #: Of each kind.
-COUNT = 60
+COUNT = 150
 #: Nobody's answer is longer: a header may promise years.
 MOST_FRAMES = 100_000
 

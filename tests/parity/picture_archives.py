@@ -23,7 +23,7 @@ from PIL import Image
 
 # What both sides are told to refuse.
 MAX_PIXELS = 1 << 20
-DAMAGED_PER_FORMAT = 400
+DAMAGED_PER_FORMAT = 1300
 
 
 def pillow_pixels(data):
