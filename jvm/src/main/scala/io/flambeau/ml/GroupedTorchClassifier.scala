@@ -38,8 +38,8 @@ class GroupedTorchClassifier(override val uid: String) extends GroupedTorchTrain
   /** Labels that are no class decide nothing: the task that gets such a row refuses it, or leaves it out. */
   override private[ml] def learning(dataset: Dataset[_], feed: FeedColumns): Learning = {
     val classes = columnsOf(dataset.schema).classLabels($(labelCol)).count.getOrElse {
-      val found = feed.largestLabel(dataset).fold(0)(_.toInt + 1)
-      NativeSpec.checkGaps(uid, found, feed.differentLabels(dataset))
+      val (found, different) = feed.classesAndLabels(dataset)
+      NativeSpec.checkGaps(uid, found, different)
       math.max(2, found)
     }
     Learning.Classes(Some(classes), get(classWeights).map(_.toSeq), balance = false)

@@ -49,18 +49,15 @@ private[flambeau] final case class FeedColumns(
     slotted.repartitionById(workers, pmod(col(FeedColumns.Slot), lit(workers)).cast("int"))
   }
 
-  /** The largest label that can be a class, of the rows that have all their values; None without such rows. Reads the dataset. */
-  def largestLabel(dataset: Dataset[_]): Option[Double] = {
-    val largest = classLabels(dataset).agg(max(col(FeedColumns.Label))).head()
-    Option.when(!largest.isNullAt(0))(largest.getDouble(0))
-  }
-
-  /** How many different labels there are among these. Reads the dataset. */
-  def differentLabels(dataset: Dataset[_]): Long = classLabels(dataset).agg(countDistinct(col(FeedColumns.Label))).head().getLong(0)
-
-  private def classLabels(dataset: Dataset[_]): DataFrame = {
+  /**
+   * Of the rows that have all their values, and a label that can be a class: how many classes the largest label makes (0 without such
+   * rows), and how many different labels there are. Reads the dataset once.
+   */
+  def classesAndLabels(dataset: Dataset[_]): (Int, Long) = {
     val value = col(FeedColumns.Label)
-    dataset.select(named: _*).na.drop().where(value >= 0 && value <= FeedColumns.LargestClass && value === floor(value))
+    val labels = dataset.select(named: _*).na.drop().where(value >= 0 && value <= FeedColumns.LargestClass && value === floor(value))
+    val found = labels.agg(max(value), countDistinct(value)).head()
+    (if (found.isNullAt(0)) 0 else found.getDouble(0).toInt + 1, found.getLong(1))
   }
 
   private def named: Seq[Column] = inputs.map(i => i.value.as(i.name)) ++ Seq(label.value.as(FeedColumns.Label)) ++
