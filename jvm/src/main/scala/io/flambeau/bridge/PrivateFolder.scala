@@ -26,7 +26,7 @@ private[flambeau] object PrivateFolder {
   /** This user's own in a folder that others may write too, such as /tmp; made if it is not there. */
   def in(shared: Path): Path = {
     if (Files.exists(shared) && !Files.isDirectory(shared)) throw new FileAlreadyExistsException(shared.toString)
-    val own = shared.resolve(s"flambeau-$uid")
+    val own = ownIn(shared)
     if (!Files.exists(own, LinkOption.NOFOLLOW_LINKS)) {
       try Files.createDirectory(own, Permissions)
       catch { case _: FileAlreadyExistsException => () }
@@ -50,7 +50,9 @@ private[flambeau] object PrivateFolder {
   }
 
   /** The folder that messages name: this user's own in `asked` where that is there, else `asked`. */
-  def of(asked: Path): Path = Some(asked.resolve(s"flambeau-$uid")).filter(Files.exists(_)).getOrElse(asked)
+  def of(asked: Path): Path = Some(ownIn(asked)).filter(Files.exists(_)).getOrElse(asked)
+
+  private def ownIn(shared: Path): Path = shared.resolve(s"flambeau-$uid")
 
   /** Why what lies there may not be trusted. */
   private def refusal(folder: Path): Option[String] = {

@@ -39,7 +39,7 @@ private[ml] final case class GroupHeadOutput(left: Expression, right: Expression
     var values = if (isWhole) held.toFloatArray() else Array.empty[Float]
     val sizes = values.length +: hidden :+ outputs
     val wanted = sizes.zip(sizes.tail).map { case (in, out) => out * (in + 1) }.sum
-    if (!isWhole || wanted != numbers.length || values.exists(value => value.isNaN || value.isInfinite)) null
+    if (!isWhole || wanted != numbers.length || !values.forall(java.lang.Float.isFinite)) null
     else {
       var at = 0
       sizes.tail.zipWithIndex.foreach { case (out, layer) =>

@@ -67,10 +67,10 @@ private[ml] final case class FiniteOnly(child: Expression) extends UnaryExpressi
   override protected def nullSafeEval(value: Any): Any = if (isFinite(value, dataType)) value else null
 
   private def isFinite(value: Any, dataType: DataType): Boolean = (value, dataType) match {
-    case (number: Float, _) => !number.isNaN && !number.isInfinite
-    case (number: Double, _) => !number.isNaN && !number.isInfinite
-    case (array: ArrayData, ArrayType(FloatType, false)) => array.toFloatArray().forall(number => !number.isNaN && !number.isInfinite)
-    case (array: ArrayData, ArrayType(DoubleType, false)) => array.toDoubleArray().forall(number => !number.isNaN && !number.isInfinite)
+    case (number: Float, _) => java.lang.Float.isFinite(number)
+    case (number: Double, _) => java.lang.Double.isFinite(number)
+    case (array: ArrayData, ArrayType(FloatType, false)) => array.toFloatArray().forall(java.lang.Float.isFinite)
+    case (array: ArrayData, ArrayType(DoubleType, false)) => array.toDoubleArray().forall(java.lang.Double.isFinite)
     case (array: ArrayData, ArrayType(element, _)) =>
       (0 until array.numElements()).forall(i => array.isNullAt(i) || isFinite(array.get(i, element), element))
     case _ => true
