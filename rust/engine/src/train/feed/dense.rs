@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use arrow_array::{Array, FixedSizeBinaryArray};
-use flambeau_columns::bf16;
-use flambeau_columns::f16;
 use tch::{TchError, Tensor};
 
 use crate::memory;
@@ -39,16 +37,15 @@ impl Dense {
         self.width * self.dtype.bytes()
     }
 
-    /// The first row with a value that `wanted` is true for, and that value.
+    /// The first row of labels with a value that `wanted` is true for, and that value.
     pub(in crate::train) fn find(&self, wanted: impl Fn(f64) -> bool) -> Option<(usize, f64)> {
         let count = self.starts.last().copied().unwrap_or(0);
         (0..count).find_map(|row| self.numbers(row).find(|value| wanted(*value)).map(|value| (row, value)))
     }
 
-    /// A row's values as f64.
+    /// A row's values, of labels: those are f64.
     pub(in crate::train) fn numbers(&self, row: usize) -> impl Iterator<Item = f64> + '_ {
-        let dtype = self.dtype;
-        self.bytes(row).chunks_exact(dtype.bytes()).map(move |bytes| number(dtype, bytes))
+        self.bytes(row).as_chunks().0.iter().map(|bytes| f64::from_ne_bytes(*bytes))
     }
 
     fn bytes(&self, row: usize) -> &[u8] {
@@ -66,23 +63,4 @@ impl Dense {
 pub(super) fn locate(starts: &[usize], row: usize) -> (usize, usize) {
     let batch = starts.partition_point(|start| *start <= row).saturating_sub(1);
     (batch, row - starts[batch])
-}
-
-/// One value; `bytes` are as many as the dtype has.
-#[expect(clippy::cast_precision_loss, reason = "integers beyond 2^53 are no labels")]
-fn number(dtype: Dtype, bytes: &[u8]) -> f64 {
-    let mut word = [0_u8; 8];
-    word[..bytes.len()].copy_from_slice(bytes);
-    let [a, b, c, d, ..] = word;
-    match dtype {
-        Dtype::F64 => f64::from_ne_bytes(word),
-        Dtype::F32 => f64::from(f32::from_ne_bytes([a, b, c, d])),
-        Dtype::F16 => f64::from(f16::from_ne_bytes([a, b])),
-        Dtype::Bf16 => f64::from(bf16::from_ne_bytes([a, b])),
-        Dtype::I64 => i64::from_ne_bytes(word) as f64,
-        Dtype::I32 => f64::from(i32::from_ne_bytes([a, b, c, d])),
-        Dtype::I16 => f64::from(i16::from_ne_bytes([a, b])),
-        Dtype::I8 => f64::from(i8::from_ne_bytes([a])),
-        Dtype::U8 | Dtype::Bool => f64::from(a),
-    }
 }
