@@ -162,6 +162,9 @@ void flb_bound_allocations() {
   c10::SetCPUAllocator(&bounded, /*priority=*/1);
 }
 
+// Bytes that the machine, and the container around this process, can still give; the largest number where neither says.
+uint64_t flb_available_bytes() { return available_bytes(); }
+
 // Gives pages that nobody uses back to the machine.
 void flb_trim_memory() { malloc_trim(0); }
 

@@ -121,6 +121,7 @@ unsafe extern "C" {
     pub(crate) fn flb_set_threads(intra_op: i32, error: *mut FlbError);
     pub(crate) fn flb_tune_malloc();
     pub(crate) fn flb_bound_allocations();
+    pub(crate) fn flb_available_bytes() -> u64;
     pub(crate) fn flb_trim_memory();
     pub(crate) fn flb_require_address_space(error: *mut FlbError);
     pub(crate) fn flb_handle_traps(error: *mut FlbError);

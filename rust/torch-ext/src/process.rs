@@ -60,6 +60,13 @@ pub(crate) fn on_deep_stack<R>(work: impl FnOnce() -> R) -> Result<R, TorchError
     Ok(stacker::grow(STACK_BYTES, work))
 }
 
+/// Bytes that the machine, and the container around this process, can still give; `u64::MAX` where neither says.
+#[must_use]
+pub fn available_bytes() -> u64 {
+    // SAFETY: the call has no preconditions.
+    unsafe { ffi::flb_available_bytes() }
+}
+
 /// Gives memory that nobody uses back to the machine.
 pub fn trim_memory() {
     // SAFETY: malloc_trim has no preconditions.

@@ -4,7 +4,7 @@
 //! What cannot fit is an error that names them; the machine is not tried. What is compared with is the least of: memory that the
 //! machine has free, what is free in the process's control group, and what Spark granted the executor's container.
 
-use sysinfo::{MemoryRefreshKind, RefreshKind, System};
+use flambeau_torch_ext::process;
 
 use super::batch::Sources;
 use super::head::widths;
@@ -61,21 +61,13 @@ pub(super) fn check_batch(spec: &TrainingSpec, sources: &Sources, rows: usize) -
 }
 
 fn refuse_beyond(wanted: u128, granted: Option<u64>, what: impl FnOnce() -> String, advice: &str) -> Result<(), EngineError> {
-    let free = u128::from(free_bytes());
+    let free = u128::from(process::available_bytes());
     let most = granted.map_or(free, |granted| free.min(u128::from(granted)));
     if wanted <= most {
         return Ok(());
     }
     let whose = if most < free { "Spark grants this executor" } else { "this machine has free" };
     Err(EngineError::BadRequest(format!("{}, and {whose} {}; {advice}", what(), gigabytes(most))))
-}
-
-/// Bytes that the machine and the process's control group have free.
-fn free_bytes() -> u64 {
-    let memory = MemoryRefreshKind::nothing().with_ram();
-    let system = System::new_with_specifics(RefreshKind::nothing().with_memory(memory));
-    let of_group = system.cgroup_limits().map(|limits| limits.free_memory).filter(|free| *free > 0);
-    of_group.map_or(system.available_memory(), |free| free.min(system.available_memory()))
 }
 
 fn gigabytes(bytes: u128) -> String {
