@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import ExportError
-from .program import in_order, run
+from .program import in_order, parity, run
 from .proof import Proof
 from .specs import Output
 
@@ -74,8 +74,13 @@ def reduced(
         if own is None:
             own = _cast(program, precision, dtype, outputs, batches[0].copy())
     small = proof.bare(own, f"the program in {precision}")
-    cosine = min(_cosine(run(full, batch.copy(), outputs), given) for batch, given in zip(batches, small))
-    return Variant(precision, own, requires, cosine)
+    cosines = [
+        parity(output.name, True, right, value, batch.label).cosine
+        for batch, given in zip(batches, small)
+        for output, right, value in zip(outputs, run(full, batch.copy(), outputs), given)
+        if right.is_floating_point()
+    ]
+    return Variant(precision, own, requires, min(cosines, default=1.0))
 
 
 def _cast(
@@ -92,14 +97,3 @@ def _cast(
     buffer = io.BytesIO()
     torch.jit.save(small, buffer)
     return buffer.getvalue()
-
-
-def _cosine(right: Sequence[Tensor], given: Sequence[Tensor]) -> float:
-    least = 1.0
-    for a, b in zip(right, given):
-        if a.is_floating_point() and a.numel():
-            rows = a.shape[0]
-            x, y = a.reshape(rows, -1).double(), b.reshape(rows, -1).double()
-            cosine = torch.where((x == y).all(dim=1), 1.0, nn.functional.cosine_similarity(x, y, dim=1, eps=1e-30))
-            least = min(least, float(cosine.min()))
-    return least
