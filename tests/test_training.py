@@ -237,17 +237,22 @@ class Net(nn.Module):
         return self.own_loss(output, label)
 
 
-def test_a_whole_network(spark: SparkSession, points: DataFrame, tmp_path: Path) -> None:
-    torch.manual_seed(1)
+def write_net(folder: Path) -> None:
+    """`Net` as a package that can be trained."""
     export.trainable(
         Net(),
-        tmp_path / "net",
+        folder,
         name="net",
         license="Apache-2.0",
         inputs=[export.TensorInput("x", [2])],
         outputs=[export.Output("logits", "scores")],
         quiet=True,
     )
+
+
+def test_a_whole_network(spark: SparkSession, points: DataFrame, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    write_net(tmp_path / "net")
     estimator = TorchEstimator(
         modelName=tmp_path / "net", featuresCol="x", maxEpochs=15, learningRate=0.02, batchSize=32, balance=True
     )
@@ -351,15 +356,7 @@ def test_mistakes(points: DataFrame) -> None:
 
 
 def test_mistakes_in_a_whole_network(points: DataFrame, tmp_path: Path) -> None:
-    export.trainable(
-        Net(),
-        tmp_path / "net",
-        name="net",
-        license="Apache-2.0",
-        inputs=[export.TensorInput("x", [2])],
-        outputs=[export.Output("logits", "scores")],
-        quiet=True,
-    )
+    write_net(tmp_path / "net")
     net = TorchEstimator(modelName=tmp_path / "net", featuresCol="x", batchSize=32, numWorkers=2)
     with pytest.raises(PySparkException, match=r"'method:own_lose': model 'net' has no such method, only own_loss"):
         net.copy({net.loss: "method:own_lose"}).fit(points)
