@@ -21,7 +21,7 @@ import org.apache.spark.sql.types.StructType;
 public final class GlossEmbedder {
   private GlossEmbedder() {}
 
-  /** Columns `id` and `text` to `id` and `features`. */
+  /** Columns `id` and a text to `id` and `features`. */
   public static Dataset<Row> embed(Dataset<Row> rows, int batch, boolean onTaskThread) {
     StructType schema =
         new StructType()

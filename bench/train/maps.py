@@ -30,7 +30,7 @@ FEATURES = 1280
 
 def tables(spark: Any) -> dict[str, Any]:
     """Name -> rows with `label`, and `content` or `features`, in memory."""
-    tiles = spark.read.format("binaryFile").load(str(data.provide(ROOT / "build" / "bench-images")))
+    tiles = spark.read.format("binaryFile").load(str(data.provide("tiles")[0]))
     photos = tiles.selectExpr("content", "double(pmod(int(regexp_extract(path, '([0-9]+)[.]jpg', 1)), 4)) AS label")
     numbers = spark.range(0, 20_000).selectExpr(
         f"transform(sequence(1, {FEATURES}), i -> float(sin(id * i))) AS features", "double(pmod(id, 4)) AS label"
