@@ -139,5 +139,5 @@ def main(family: str, cases: Sequence[Case], chosen: argparse.Namespace) -> None
             continue
         kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         result["machine"] = {**about, "load_after": os.getloadavg()[0]}
-        machine.keep(family, __version__, {**kept, "cases": {**kept.get("cases", {}), case.name: result}})
+        machine.keep(family, __version__, {"cases": {**kept.get("cases", {}), case.name: result}})
         print(f"kept in {path.relative_to(ROOT)}", flush=True)

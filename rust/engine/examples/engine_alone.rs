@@ -1,6 +1,6 @@
-//! The engine without Spark: `engine_alone PACKAGE FOLDER [THREADS [BATCH_ROWS [PASSES]]]` featurizes every file of FOLDER on
-//! THREADS threads (2) in batches of BATCH_ROWS (32) and prints rows and rows/s of each pass as JSON. What Spark's share of the
-//! time is measured against.
+//! The engine without Spark: `engine_alone PACKAGE INPUT [THREADS [BATCH_ROWS [PASSES [PRECISION [ROWS]]]]]` featurizes every file
+//! of the folder INPUT, or every text of the JSON list INPUT, on THREADS threads (2) in batches of BATCH_ROWS (32) and prints rows
+//! and rows/s of each pass as JSON. ROWS cuts the input (0: all of it). What Spark's share of the time is measured against.
 #![allow(clippy::print_stdout, reason = "a program")]
 
 use std::error::Error;
@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use arrow_array::{ArrayRef, BinaryArray, StructArray};
-use arrow_schema::{DataType, Field, Fields};
+use arrow_array::{Array, ArrayRef, BinaryArray, StringArray, StructArray};
+use arrow_schema::{Field, Fields};
 use flambeau_engine::{Counters, ModelOptions, Request, Session, Task, pool, registry};
 use flambeau_torch_ext::process;
 
@@ -19,16 +19,18 @@ type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |i: usize, default: usize| arguments.get(i).map_or(Ok(default), |a| a.parse());
-    let (Some(package), Some(folder)) = (arguments.first(), arguments.get(1)) else {
-        return Err("usage: engine_alone PACKAGE FOLDER [THREADS [BATCH_ROWS [PASSES]]]".into());
+    let (Some(package), Some(input)) = (arguments.first(), arguments.get(1)) else {
+        return Err("usage: engine_alone PACKAGE INPUT [THREADS [BATCH_ROWS [PASSES [PRECISION [ROWS]]]]]".into());
     };
     let (threads, batch_rows, passes) = (number(2, 2)?, number(3, 32)?, number(4, 3)?);
     process::set_intra_op_threads(1)?;
     process::tune_malloc();
     pool::configure(threads);
-    let files = read(Path::new(folder))?;
-    let model = registry::open(Path::new(package), &ModelOptions::default())?;
-    let fields = Fields::from(vec![Field::new("content", DataType::Binary, true)]);
+    let (column, limit) = (read(Path::new(input))?, number(6, 0)?);
+    let column = if limit == 0 { column } else { column.slice(0, limit.min(column.len())) };
+    let options = ModelOptions { precision: arguments.get(5).cloned(), ..ModelOptions::default() };
+    let model = registry::open(Path::new(package), &options)?;
+    let fields = Fields::from(vec![Field::new("content", column.data_type().clone(), true)]);
     for pass in 0..passes {
         let started = Instant::now();
         let next = AtomicUsize::new(0);
@@ -38,11 +40,11 @@ fn main() -> Outcome<()> {
                 let mut counters = Counters::default();
                 loop {
                     let first = next.fetch_add(batch_rows, Ordering::Relaxed);
-                    let Some(rows) = files.get(first..files.len().min(first + batch_rows)).filter(|rows| !rows.is_empty()) else {
+                    if first >= column.len() {
                         return Ok(counters);
-                    };
-                    let column: ArrayRef = Arc::new(BinaryArray::from_iter_values(rows));
-                    session.evaluate(&StructArray::new(fields.clone(), vec![column], None), &mut counters)?;
+                    }
+                    let rows = column.slice(first, batch_rows.min(column.len() - first));
+                    session.evaluate(&StructArray::new(fields.clone(), vec![rows], None), &mut counters)?;
                 }
             };
             let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
@@ -67,8 +69,14 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-fn read(folder: &Path) -> Outcome<Vec<Vec<u8>>> {
-    let mut paths = std::fs::read_dir(folder)?.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>()?;
+/// The rows: bytes of files in the order of their names, or texts.
+fn read(input: &Path) -> Outcome<ArrayRef> {
+    if input.is_file() {
+        let texts: Vec<String> = serde_json::from_slice(&std::fs::read(input)?)?;
+        return Ok(Arc::new(StringArray::from(texts)));
+    }
+    let mut paths = std::fs::read_dir(input)?.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>()?;
     paths.sort();
-    Ok(paths.iter().map(std::fs::read).collect::<Result<_, _>>()?)
+    let files = paths.iter().map(std::fs::read).collect::<Result<Vec<_>, _>>()?;
+    Ok(Arc::new(BinaryArray::from_iter_values(files)))
 }
