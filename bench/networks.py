@@ -48,6 +48,22 @@ def module(name: str) -> nn.Module:
                 return self.network.extract_features(image).mean((2, 3))
 
         return Pooled().eval()
+    if name == "resemblyzer_windows":
+
+        class Windows(nn.Module):
+            """Spectra of windows f32 `[n, 160, 40]` to f32 `[n, 256]` of length 1."""
+
+            def __init__(self) -> None:
+                super().__init__()
+                whole = sources.model("resemblyzer").load_network()
+                self.lower, self.upper, self.linear = whole.lower, whole.upper, whole.linear
+
+            def forward(self, windows: torch.Tensor) -> torch.Tensor:
+                below, _ = self.lower(windows)
+                _, (hidden, _) = self.upper(below)
+                return nn.functional.normalize(torch.relu(self.linear(hidden[-1])), dim=1)
+
+        return Windows().eval()
     if name in PUBLISHED:
         return sources.model(name).load_network()
     torch.manual_seed(SEED)
@@ -119,6 +135,9 @@ def write_onnx(name: str, path: Path) -> None:
     if name in IMAGES:
         example, names = (torch.randn(2, 3, 224, 224),), ["image"]
         free = {"image": {0: "rows"}, "features": {0: "rows"}}
+    elif name == "resemblyzer_windows":
+        example, names = (torch.randn(2, 160, 40),), ["windows"]
+        free = {"windows": {0: "rows"}, "features": {0: "rows"}}
     else:
         ids = torch.randint(1000, 2000, (2, 16))
         example, names = (ids, torch.ones_like(ids)), ["input_ids", "attention_mask"]

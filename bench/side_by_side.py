@@ -64,7 +64,17 @@ def options(description: str | None, cases: Sequence[str]) -> argparse.Namespace
 def engine_alone(case: Case, chosen: argparse.Namespace, precision: str) -> dict[str, Any]:
     """Our engine without Spark, on a thread a core: the Rust example `engine_alone` over the same rows."""
     program = ROOT / "target" / "release" / "examples" / "engine_alone"
-    build = ["cargo", "build", "--release", "--locked", "--quiet", "--package", "flambeau-engine", "--example", program.name]
+    build = [
+        "cargo",
+        "build",
+        "--release",
+        "--locked",
+        "--quiet",
+        "--package",
+        "flambeau-engine",
+        "--example",
+        program.name,
+    ]
     subprocess.run(build, cwd=ROOT, check=True)
     batch = "1024" if case.source.is_file() else "32"
     command = [program, networks.PACKAGES / case.network, case.source, "2", batch, str(chosen.passes + 1), precision]
@@ -73,7 +83,12 @@ def engine_alone(case: Case, chosen: argparse.Namespace, precision: str) -> dict
     spent_s = sum(passes[-1][key] for key in ("prepare_ns", "forward_ns", "convert_ns")) / 1e9
     rates = [p["rows_per_s"] for p in passes]
     print(f"    {done.stdout.splitlines()[-1]}", flush=True)
-    return {"rows": passes[-1]["rows"], "rows_per_s": rates, "rows_per_cpu_s": [passes[-1]["rows"] / spent_s], "last_pass": passes[-1]}
+    return {
+        "rows": passes[-1]["rows"],
+        "rows_per_s": rates,
+        "rows_per_cpu_s": [passes[-1]["rows"] / spent_s],
+        "last_pass": passes[-1],
+    }
 
 
 def run(family: str, case: Case, chosen: argparse.Namespace) -> dict[str, Any]:
@@ -98,7 +113,9 @@ def run(family: str, case: Case, chosen: argparse.Namespace) -> dict[str, Any]:
             command = [python, HERE / "arm.py", family, case.network, plain, case.source, out[arm], *rows]
             tuned = {} if plain == arm else machine.TUNED
             command += ["--passes", str(chosen.passes)]
-            runs[arm] = functools.partial(machine.run_arm, command, PYSPARK_PYTHON=str(python), **tuned, **case.environment.get(arm, {}))
+            runs[arm] = functools.partial(
+                machine.run_arm, command, PYSPARK_PYTHON=str(python), **tuned, **case.environment.get(arm, {})
+            )
         found = machine.in_turns(runs, chosen.rounds, "rows")
         least = compared(case, out)
     ours = "flambeau" if "flambeau" in arms else arms[0]

@@ -1,5 +1,7 @@
 """One arm of the audio benchmark in a process of its own: `arm.py ARM MODEL CLIPS OUT`.
 
+The arm `onnxruntime` is for Resemblyzer: spectra and windows by NumPy, the LSTM by ONNX Runtime on one thread, 64 windows at once.
+
 Models: `resemblyzer` (speaker embedding) and `silero_vad` (probability of speech). Arms: `flambeau`; `flambeau-bf16`: the
 same asked for the package's bf16 variant; `predict_batch_udf`: the recipe's eager network over clips padded to the longest of a batch; `published`: predict_batch_udf over the model's own Python
 package, which takes a clip at a time. The Python arms read clips with soundfile and, at another rate, resample with librosa;
@@ -81,6 +83,43 @@ def published(name: str) -> Callable[[list[np.ndarray]], np.ndarray]:
     )
 
 
+def with_onnxruntime() -> Callable[[list[np.ndarray]], np.ndarray]:
+    """Resemblyzer as a careful user might write it: what the recipe does, but for the LSTM in NumPy."""
+    import runtimes
+    import sources
+
+    recipe_of_it = sources.model("resemblyzer")
+    filters = recipe_of_it.mel_filters().numpy()
+    taper = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)).astype(np.float32)
+    encode = runtimes.load("onnxruntime", "resemblyzer_windows")
+
+    def windows_of(clip: np.ndarray) -> np.ndarray:
+        power = float(np.square(clip, dtype=np.float64).mean())
+        gain = max(1.0, 10.0 ** (-30.0 / 20.0) / power**0.5) if power > 0 else 1.0
+        frames = (len(clip) + 160) // 160
+        starts = max(1, frames - 160 + 77 + 1)
+        count = (starts + 76) // 77
+        if count > 1 and len(clip) - (count - 1) * 77 * 160 < 0.75 * 160 * 160:
+            count -= 1
+        longest = max(len(clip), ((count - 1) * 77 + 160) * 160)
+        padded = np.zeros(longest + 400, np.float32)
+        padded[200 : 200 + len(clip)] = clip * np.float32(gain)
+        cut = np.lib.stride_tricks.sliding_window_view(padded, 400)[::160]
+        spectra = np.fft.rfft(cut * taper)
+        mels = (np.square(spectra.real) + np.square(spectra.imag)).astype(np.float32) @ filters.T
+        return np.stack([mels[first : first + 160] for first in range(0, count * 77, 77)])
+
+    def of_batch(clips: list[np.ndarray]) -> np.ndarray:
+        own = [windows_of(clip) for clip in clips]
+        all_of_them = np.concatenate(own)
+        found = np.concatenate([encode(all_of_them[first : first + 64]) for first in range(0, len(all_of_them), 64)])
+        ends = np.cumsum([len(windows) for windows in own])
+        sums = np.stack([part.sum(0) for part in np.split(found, ends[:-1])])
+        return sums / np.linalg.norm(sums, axis=1, keepdims=True)
+
+    return of_batch
+
+
 def python_column(arm: str, name: str):
     """predict_batch_udf, loaded once a worker."""
     from pyspark.ml.functions import predict_batch_udf
@@ -94,7 +133,10 @@ def python_column(arm: str, name: str):
         import torch
 
         torch.set_num_threads(1)
-        of_batch = here.published(name) if arm == "published" else here.same_network(name)
+        if arm == "onnxruntime":
+            of_batch = here.with_onnxruntime()
+        else:
+            of_batch = here.published(name) if arm == "published" else here.same_network(name)
         return lambda contents: of_batch([here.read(bytes(content)) for content in contents])
 
     return predict_batch_udf(make, return_type=ArrayType(FloatType()), batch_size=BATCH)("content")

@@ -2,7 +2,7 @@
 
 Two models: Resemblyzer's speaker embedding and Silero VAD's probability of speech. Every run is a fresh process; all arms take turns,
 twice (`--rounds`). predict_batch_udf runs the same network on padded batches, as users run it and with malloc tuned as Flambeau does for itself,
-and runs the published Python package a clip at a time. All arms are in f32, but one of ours that asks for Resemblyzer's bf16
+and runs the published Python package a clip at a time. All arms are in f32 (ONNX Runtime for Resemblyzer's LSTM too), but one of ours that asks for Resemblyzer's bf16
 variant. Writes bench/results/<version>/audio.json and prints a table.
 """
 
@@ -21,6 +21,8 @@ ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT / "python"), str(ROOT / "tests" / "parity")]
 import data
 import machine
+import networks
+import peers
 import sources
 
 from flambeau.version import __version__
@@ -32,6 +34,7 @@ LEAST_COSINE = {
     "predict_batch_udf, malloc tuned": 0.9999,
     "published package": 0.999,
     "flambeau, bf16": 0.999,
+    "onnxruntime": 0.9999,
 }
 """Of speaker embeddings. Resemblyzer's own Python computes its spectra with librosa."""
 LARGEST_DIFFERENCE = 1e-3
@@ -70,11 +73,14 @@ def main() -> None:
             kinds["predict_batch_udf, malloc tuned"] = "predict_batch_udf"
             if model == "resemblyzer":
                 kinds["flambeau, bf16"] = "flambeau-bf16"
+                kinds["onnxruntime"] = "onnxruntime"
+                networks.onnx("resemblyzer_windows")
             out = {name: Path(temporary) / f"{number}.npy" for number, name in enumerate(kinds)}
             runs = {
                 name: functools.partial(
                     machine.run_arm,
-                    [sys.executable, HERE / "arm.py", kind, model, clips, out[name]],
+                    [peers.python(), HERE / "arm.py", kind, model, clips, out[name]],
+                    PYSPARK_PYTHON=str(peers.python()),
                     **(machine.TUNED if "tuned" in name else {}),
                 )
                 for name, kind in kinds.items()

@@ -27,7 +27,17 @@ import recipe
 QUALITY, SEED = 90, 11
 TILE, STRIDE = (500, 375), 48
 MEMBERS = [
-    *((photos.SCIKIT_IMAGE, f"skimage/data/{name}") for name in ("retina.jpg", "hubble_deep_field.jpg", "motorcycle_left.png", "motorcycle_right.png", "astronaut.png", "ihc.png")),
+    *(
+        (photos.SCIKIT_IMAGE, f"skimage/data/{name}")
+        for name in (
+            "retina.jpg",
+            "hubble_deep_field.jpg",
+            "motorcycle_left.png",
+            "motorcycle_right.png",
+            "astronaut.png",
+            "ihc.png",
+        )
+    ),
     *((photos.GRADIO, f"gradio/test_data/{name}") for name in ("cheetah1.jpg", "lion.jpg")),
 ]
 MORE = [

@@ -20,7 +20,15 @@ import data
 import networks
 import side_by_side
 
-F32 = ("flambeau", "udf onnxruntime", "udf openvino", "udf torch", "engine alone", "alone onnxruntime", "alone openvino")
+F32 = (
+    "flambeau",
+    "udf onnxruntime",
+    "udf openvino",
+    "udf torch",
+    "engine alone",
+    "alone onnxruntime",
+    "alone openvino",
+)
 BF16 = ("flambeau-bf16", "engine alone-bf16", "udf openvino-bf16", "alone openvino-bf16")
 FRAMEWORKS = ("udf onnxruntime malloc-tuned", "predict_batch_udf torch", "daft onnxruntime", "ray onnxruntime")
 FLOORS = {
@@ -35,7 +43,7 @@ ARMS = {
     "large/efficientnet_lite0": ("flambeau", "udf onnxruntime", "udf onnxruntime+draft", "udf torch", "flambeau-bf16"),
     **{f"photos/{network}": (*F32, *BF16) for network in networks.RANDOM_IMAGES},
 }
-ABOUT = {network: "random weights" for network in networks.RANDOM_IMAGES}
+ABOUT = dict.fromkeys(networks.RANDOM_IMAGES, "random weights")
 
 
 def main() -> None:

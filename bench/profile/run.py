@@ -29,7 +29,15 @@ from flambeau.version import __version__
 NETWORK, CORES, HERTZ = "efficientnet_lite0", 2, 499
 DECODE = ("jpeg", "jsimd", "decode_mcu", "huff", "idct", "ycc_", "upsample", "jdhuff", "consume_markers")
 RESIZE = ("resize", "resample", "horizontal", "vertical", "convolve")
-COLOURS = {"read": "#7f8c8d", "decode": "#c0392b", "resize": "#e67e22", "assemble": "#f1c40f", "forward": "#2980b9", "convert": "#27ae60", "boundary and waiting": "#bdc3c7"}
+COLOURS = {
+    "read": "#7f8c8d",
+    "decode": "#c0392b",
+    "resize": "#e67e22",
+    "assemble": "#f1c40f",
+    "forward": "#2980b9",
+    "convert": "#27ae60",
+    "boundary and waiting": "#bdc3c7",
+}
 
 
 def in_spark(folder: Path, rows: int) -> dict[str, float]:
@@ -39,7 +47,11 @@ def in_spark(folder: Path, rows: int) -> dict[str, float]:
     import flambeau
     from flambeau import functions as F
 
-    builder = SparkSession.builder.master(f"local[{CORES}]").config("spark.ui.enabled", "false").config("spark.log.level", "ERROR")
+    builder = (
+        SparkSession.builder.master(f"local[{CORES}]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.log.level", "ERROR")
+    )
     builder = builder.config("spark.driver.memory", "3g").config("spark.flambeau.models.path", str(networks.PACKAGES))
     spark = flambeau.configure(builder).getOrCreate()
     files = [str(path) for path in sorted(folder.iterdir())[:rows]]
@@ -62,7 +74,10 @@ def in_spark(folder: Path, rows: int) -> dict[str, float]:
     while plan:
         node = plan.pop()
         if node.nodeName().startswith("EvalModel"):
-            found = {name: node.metrics().apply(f"{name}Time").value() / 1e6 / rows for name in ("prepare", "forward", "convert")}
+            found = {
+                name: node.metrics().apply(f"{name}Time").value() / 1e6 / rows
+                for name in ("prepare", "forward", "convert")
+            }
         children = node.children()
         plan += [children.apply(index) for index in range(children.size())]
     spark.stop()
@@ -86,11 +101,19 @@ def phase(thread: str, library: str, symbol: str) -> str:
 def sampled(folder: Path, rows: int) -> dict[tuple[str, str], float]:
     """(phase, function) -> share of the engine's samples."""
     program = ROOT / "target" / "release" / "examples" / "engine_alone"
-    subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", "-p", "flambeau-engine", "--example", program.name], cwd=ROOT, check=True)
+    subprocess.run(
+        ["cargo", "build", "--release", "--locked", "--quiet", "-p", "flambeau-engine", "--example", program.name],
+        cwd=ROOT,
+        check=True,
+    )
     with tempfile.TemporaryDirectory(prefix="flambeau-bench-") as temporary:
         record = Path(temporary) / "perf.data"
         engine = [program, networks.PACKAGES / NETWORK, folder, str(CORES), "32", "3", "f32", str(rows)]
-        subprocess.run(["perf", "record", "-q", "-e", "cpu-clock", "-F", str(HERTZ), "-o", record, *engine], check=True, capture_output=True)
+        subprocess.run(
+            ["perf", "record", "-q", "-e", "cpu-clock", "-F", str(HERTZ), "-o", record, *engine],
+            check=True,
+            capture_output=True,
+        )
         script = ["perf", "script", "-i", record, "-F", "comm,dso,sym,ip"]
         lines = subprocess.run(script, check=True, capture_output=True, text=True).stdout.splitlines()
     counts: collections.Counter[tuple[str, str]] = collections.Counter()
@@ -108,7 +131,10 @@ def sampled(folder: Path, rows: int) -> dict[tuple[str, str], float]:
 
 def together(spark: dict[str, float], samples: dict[tuple[str, str], float]) -> dict[str, float]:
     """ms a row of each phase, in their order."""
-    preparing = {name: sum(share for (of, _), share in samples.items() if of == name) for name in ("decode", "resize", "assemble")}
+    preparing = {
+        name: sum(share for (of, _), share in samples.items() if of == name)
+        for name in ("decode", "resize", "assemble")
+    }
     all_of_it = sum(preparing.values()) or 1.0
     parts = {"read": spark["read"]}
     parts |= {name: spark["prepare"] * share / all_of_it for name, share in preparing.items()}
@@ -131,7 +157,14 @@ def draw(parts: dict[str, float], samples: dict[tuple[str, str], float], title: 
         axes.barh(level, width, left=left, height=0.96, color=colour, edgecolor="white")
         if width > whole * 0.02:
             room = int(width / whole * 150)
-            axes.text(left + width / 2, level, text if len(text) <= room else text[: max(0, room - 1)] + "…", ha="center", va="center", fontsize=8)
+            axes.text(
+                left + width / 2,
+                level,
+                text if len(text) <= room else text[: max(0, room - 1)] + "…",
+                ha="center",
+                va="center",
+                fontsize=8,
+            )
 
     box(0, whole, 0, f"{title}: {whole:.2f} ms of a core for each", "#ecf0f1")
     left = 0.0
@@ -165,7 +198,12 @@ def main() -> None:
     print("\nthe engine's longest functions:")
     for (name, symbol), share in longest:
         print(f"  {share:6.1%}  {name:9} {symbol}")
-    kept = {"machine": machine.describe(), "about": about, "ms_per_row": parts, "longest": [[*key, share] for key, share in longest]}
+    kept = {
+        "machine": machine.describe(),
+        "about": about,
+        "ms_per_row": parts,
+        "longest": [[*key, share] for key, share in longest],
+    }
     path = machine.keep("profile", __version__, json.loads(json.dumps(kept)))
     draw(parts, samples, about, path.with_suffix(".png"))
     print(f"kept in {path.relative_to(ROOT)} and {path.with_suffix('.png').name}")

@@ -83,7 +83,11 @@ def once(tasks: int, sizes: list[int]) -> list[dict[str, float]]:
             seconds = time.perf_counter() - started
         rows = TILES * times
         line = {"tasks": tasks, "rows": rows, "seconds": round(seconds, 2), "rows_per_s": round(rows / seconds, 1)}
-        line |= {"memory_mib": round(memory.most), "models": stats.modelsInMemory(), "weights_mib": round(stats.weightsBytes() / 2**20, 1)}
+        line |= {
+            "memory_mib": round(memory.most),
+            "models": stats.modelsInMemory(),
+            "weights_mib": round(stats.weightsBytes() / 2**20, 1),
+        }
         found.append(line)
     spark.stop()
     return found
@@ -115,7 +119,9 @@ def main() -> None:
         dearer = rows[-2]["rows_per_s"] / rows[-1]["rows_per_s"] - 1
         grown = rows[-1]["memory_mib"] - rows[-2]["memory_mib"]
         verdict = "" if dearer <= WITHIN else ": MISSED"
-        print(f"x {rows[-1]['rows'] // rows[-2]['rows']} rows: a row takes {dearer:+.1%} time, {WITHIN:.0%} at the most wanted{verdict}; {grown:+.0f} MiB")
+        print(
+            f"x {rows[-1]['rows'] // rows[-2]['rows']} rows: a row takes {dearer:+.1%} time, {WITHIN:.0%} at the most wanted{verdict}; {grown:+.0f} MiB"
+        )
     if [chosen.times, chosen.tasks] != [parser.get_default("times"), parser.get_default("tasks")]:
         return
     path = machine.keep("scaling", __version__, {"machine": about, "rows": rows, "tasks": tasks})

@@ -21,7 +21,15 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import data
 import side_by_side
 
-SAME = ("flambeau", "udf onnxruntime", "udf openvino", "udf torch", "engine alone", "alone onnxruntime", "alone openvino")
+SAME = (
+    "flambeau",
+    "udf onnxruntime",
+    "udf openvino",
+    "udf torch",
+    "engine alone",
+    "alone onnxruntime",
+    "alone openvino",
+)
 BF16 = ("flambeau-bf16", "engine alone-bf16", "udf openvino-bf16", "alone openvino-bf16")
 OTHERS = (
     "udf onnxruntime malloc-tuned",
