@@ -4,7 +4,7 @@ import org.apache.spark.SparkEnv
 import org.apache.spark.sql.SparkSessionExtensions
 
 import io.flambeau.conf.{FlambeauConf, SettingsCheck}
-import io.flambeau.sql.{CheckModelCalls, EvalModelStrategy, ExtractModelCalls, ModelFunctions, RegisterModel}
+import io.flambeau.sql.{CheckModelCalls, EvalModelStrategy, ExtractModelCalls, ModelFunctions, RegisterModel, TakeColumns}
 
 /**
  * What [[FlambeauExtensions]] adds to a session: the functions, the named functions of the configuration
@@ -23,6 +23,7 @@ private[flambeau] object SessionParts {
     extensions.injectCheckRule(_ => CheckModelCalls)
     extensions.injectPreCBORule(_ => ExtractModelCalls)
     extensions.injectPlannerStrategy(_ => EvalModelStrategy)
+    extensions.injectColumnar(_ => TakeColumns)
   }
 
   private def named: Seq[ModelFunctions.Definition] =

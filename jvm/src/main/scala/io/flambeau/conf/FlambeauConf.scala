@@ -19,7 +19,7 @@ object FlambeauConf {
 
   val BatchRows: Setting[Long] = Setting(
     Prefix + "batch.rows", "0", Whole("rows", 0, 1000000),
-    "Maximum rows of one batch. 0 takes the model package's own number (images 32, texts 1024, sounds 16, tensors 4096 unless it says otherwise).")
+    "Maximum rows of one batch; of a heavy model's images and tensors as many as half a second allows. 0 takes the model package's own number (images 32, texts 1024, sounds 16, tensors 4096 unless it says otherwise).")
 
   val BatchBytes: Setting[Long] = Setting(
     Prefix + "batch.bytes", "32m", Bytes("1", "1g"),

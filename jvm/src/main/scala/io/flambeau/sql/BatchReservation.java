@@ -14,6 +14,9 @@ import org.apache.spark.memory.TaskMemoryManager;
  */
 final class BatchReservation extends MemoryConsumer {
 
+  /** Asked for at a time where that much is free: a batch grows row by row, and Spark's memory manager is shared by all tasks. */
+  private static final long STEP_BYTES = 64 * 1024;
+
   private BatchReservation(TaskMemoryManager manager) {
     super(manager, manager.pageSizeBytes(), MemoryMode.ON_HEAP);
   }
@@ -28,7 +31,7 @@ final class BatchReservation extends MemoryConsumer {
     if (missing <= 0) {
       return true;
     }
-    long granted = acquireMemory(missing);
+    long granted = acquireMemory(Math.max(missing, STEP_BYTES));
     if (granted < missing) {
       freeMemory(granted);
       return false;

@@ -8,13 +8,17 @@ import org.apache.spark.sql.catalyst.plans.QueryPlan
 import org.apache.spark.sql.execution.{OrderPreservingUnaryExecNode, PartitioningPreservingUnaryExecNode, SparkPlan}
 import org.apache.spark.sql.execution.metric.SQLMetric
 import org.apache.spark.sql.internal.SQLConf
+import org.apache.spark.sql.vectorized.ColumnarBatch
 
 import io.flambeau.conf.FlambeauConf
 import io.flambeau.models.ModelRef
 
 /**
  * Runs [[EvalModel]]: batch by batch on the task's thread, in the order of the rows. Driver side only; the tasks get an
- * [[EvalModelEvaluatorFactory]], which holds plain values and nothing of the plan.
+ * [[EvaluationPlan]], which holds plain values and nothing of the plan.
+ *
+ * @param output
+ *   columns passed through and results, in the order that the query wants
  */
 final case class EvalModelExec(
     inputs: Seq[Expression],
@@ -23,11 +27,10 @@ final case class EvalModelExec(
     results: Seq[Attribute],
     guards: Seq[Expression],
     passThrough: Seq[Attribute],
+    output: Seq[Attribute],
     child: SparkPlan)
     extends PartitioningPreservingUnaryExecNode
     with OrderPreservingUnaryExecNode {
-
-  override def output: Seq[Attribute] = passThrough ++ results
 
   override def producedAttributes: AttributeSet = AttributeSet(results)
 
@@ -37,10 +40,26 @@ final case class EvalModelExec(
 
   override lazy val metrics: Map[String, SQLMetric] = EvalModelMetrics.create(sparkContext)
 
+  /** Columns are read as they come where nothing has to be computed from them; else Spark makes rows of them below this node. */
+  private def takesColumns: Boolean = child.supportsColumnar && inputs.forall(_.isInstanceOf[Attribute])
+
+  /** Columns where the parent takes them and the child gives them. */
+  override def supportsColumnar: Boolean = takesColumns
+
+  override def supportsRowBased: Boolean = true
+
   override protected def doExecute(): RDD[InternalRow] =
-    child.execute().mapPartitionsWithEvaluator(
-      new EvalModelEvaluatorFactory(
-        inputs, model, requests, passThrough, results, child.output, limits, settings, metrics, RowsWanted(requests, guards)))
+    if (takesColumns) {
+      child.executeColumnar().mapPartitionsWithEvaluator(
+        new EvaluatorFactory[ColumnarBatch, InternalRow](plan, new RowsFromColumns(_, _, _)))
+    } else child.execute().mapPartitionsWithEvaluator(new EvaluatorFactory[InternalRow, InternalRow](plan, new RowsFromRows(_, _, _)))
+
+  override protected def doExecuteColumnar(): RDD[ColumnarBatch] =
+    child.executeColumnar().mapPartitionsWithEvaluator(
+      new EvaluatorFactory[ColumnarBatch, ColumnarBatch](plan, new ColumnsFromColumns(_, _, _)))
+
+  private def plan: EvaluationPlan = EvaluationPlan(
+    inputs, model, requests, passThrough, results, output, child.output, limits, settings, metrics, RowsWanted(requests, guards))
 
   private def limits: BatchLimits = {
     val configured = FlambeauConf.get(conf, FlambeauConf.BatchRows)

@@ -1,6 +1,7 @@
 package io.flambeau.sql
 
-import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan
+import org.apache.spark.sql.catalyst.expressions.{Alias, Attribute, AttributeSet}
+import org.apache.spark.sql.catalyst.plans.logical.{LogicalPlan, Project}
 import org.apache.spark.sql.execution.{SparkPlan, SparkStrategy}
 
 import io.flambeau.FlambeauAnalysisException
@@ -13,8 +14,8 @@ import io.flambeau.FlambeauAnalysisException
 private[flambeau] object EvalModelStrategy extends SparkStrategy {
 
   override def apply(plan: LogicalPlan): Seq[SparkPlan] = plan match {
-    case EvalModel(inputs, model, requests, results, guards, passThrough, child) =>
-      EvalModelExec(inputs, model, requests, results, guards, passThrough, planLater(child)) :: Nil
+    case project @ Project(_, node: EvalModel) if named(project, node).isDefined => named(project, node).map(execution(_, project.output)).toSeq
+    case node: EvalModel => execution(node, node.output) :: Nil
     case unplaced if ExtractModelCalls.holdsCalls(unplaced) =>
       val placed = ExtractModelCalls(unplaced)
       firstCall(placed).foreach { call =>
@@ -25,6 +26,23 @@ private[flambeau] object EvalModelStrategy extends SparkStrategy {
       }
       planLater(placed) :: Nil
     case _ => Nil
+  }
+
+  private def execution(node: EvalModel, output: Seq[Attribute]): SparkPlan = {
+    val passed = node.passThrough.filter(AttributeSet(output).contains)
+    EvalModelExec(node.inputs, node.model, node.requests, node.results, node.guards, passed, output, planLater(node.child))
+  }
+
+  /** The node with the names that a projection gives its results, if it does nothing else: then no row is copied to do it. */
+  private def named(project: Project, node: EvalModel): Option[EvalModel] = {
+    val names = project.projectList.flatMap {
+      case alias @ Alias(result: Attribute, _) if node.results.exists(_.exprId == result.exprId) => Some(result.exprId -> alias.toAttribute)
+      case plain: Attribute => Some(plain.exprId -> plain)
+      case _ => None
+    }
+    val byResult = names.toMap
+    val onlyNames = names.length == project.projectList.length && byResult.size == names.length
+    if (onlyNames) Some(node.copy(results = node.results.map(result => byResult.getOrElse(result.exprId, result)))) else None
   }
 
   private def firstCall(plan: LogicalPlan): Option[ModelCall] =

@@ -7,28 +7,27 @@ import org.apache.arrow.memory.BufferAllocator
 import org.apache.arrow.vector.VectorSchemaRoot
 import org.apache.spark.TaskContext
 import org.apache.spark.internal.Logging
-import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.catalyst.expressions.UnsafeRow
-import org.apache.spark.sql.execution.arrow.ArrowWriter
 import org.apache.spark.sql.types.{DataType, StringType, StructType}
-import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnarBatch}
+import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnarBatch, ColumnVector}
 
 import io.flambeau.FlambeauException
 import io.flambeau.bridge.{ArrowAccess, ModelSession, NativeException, Releases}
+import io.flambeau.columns.InputBatch
 import io.flambeau.models.{ModelRef, ModelStore}
 
 /**
  * One task's evaluation of one model: gathers rows into a batch, has it evaluated, hands the results out.
  *
- * It owns, in this order: a memory reservation, a child allocator of Spark's Arrow root, the input vectors, a native session,
+ * It owns, in this order: a memory reservation, a child allocator of Spark's Arrow root, the inputs of a batch, a native session,
  * and, while a batch is read, the result vectors. Each is registered for release when it is acquired, and all are released,
  * the newest first, when the rows are exhausted or the task ends in whatever way; only once. All on the task's thread.
  *
  * Strict and `try_` calls may share an evaluation and want different rows of it (`requiredByRow`). No row then fails on the
  * native side, which tells the reasons instead, and whether one of them ends the task is decided here.
  *
- * A batch: `beginBatch`, `offer` until it says no or rows run out, `evaluateBatch`, read the rows, `finishBatch`. The results
- * must be read before `finishBatch`, since the native side may have lent them the input's own buffers.
+ * A batch: `beginBatch`, then `offer` or `offerColumns` until it is full or rows run out, `evaluateBatch`, read the results,
+ * `finishBatch`. The results must be read before `finishBatch`, since the native side may have lent them the input's own buffers.
  */
 private[sql] final class TaskEvaluation(
     task: TaskContext,
@@ -42,12 +41,12 @@ private[sql] final class TaskEvaluation(
     requiredByRow: Boolean)
     extends Logging {
 
-  private val waiting = ArrayBuffer.empty[UnsafeRow]
   private val required = ArrayBuffer.empty[Boolean]
-  private var carried: Option[(UnsafeRow, UnsafeRow, Boolean)] = None
+  // What memory allows, and of that what the model's pace makes of this batch.
+  private var grantedRows = limits.rows
   private var rowsLimit = limits.rows
+  private val pace = BatchPace.of(model, settings.getOrElse("precision", "f32"))
   private var nativeBytes = 0L
-  private var rows = 0
   private var inputBytes = 0L
   private var waitingBytes = 0L
   private var rowsBefore = 0L
@@ -62,79 +61,118 @@ private[sql] final class TaskEvaluation(
     ArrowAccess.rootAllocator().newChildAllocator(
       s"flambeau ${model.name}, stage ${task.stageId()} partition ${task.partitionId()} task ${task.taskAttemptId()}", 0, Long.MaxValue))(
     _.close())
-  private val root = releases.own(VectorSchemaRoot.create(ArrowAccess.toArrowSchema(inputSchema), allocator))(_.close())
-  private val writer = ArrowWriter.create(root)
+  private val inputs = releases.own(new InputBatch(inputSchema, allocator))(_.close())
   private val session = releases.own(open())(_.close())
   releases.atEnd(finishBatch())
 
-  /** Whether a row that did not fit the last batch waits for the next. */
-  def hasCarried: Boolean = carried.isDefined
+  /** Rows in the batch. */
+  def rows: Int = inputs.rows
 
-  /** Starts an empty batch; false if it is full already (a carried row can fill it). */
-  def beginBatch(): Boolean = {
+  /** Whether the batch takes more rows. */
+  def isOpen: Boolean = rows < rowsLimit && inputBytes < limits.bytes
+
+  /** Starts an empty batch. */
+  def beginBatch(): Unit = {
     BatchReservation.stopIfKilled(task)
+    rowsLimit = pace.rows(grantedRows)
     reserveNative()
-    carried match {
-      case None => true
-      case Some((input, passed, isRequired)) =>
-        carried = None
-        offer(input, passed, isRequired)
-    }
   }
 
   /**
-   * Takes a row into the batch, or keeps it for the next one if it does not fit. Copies what it keeps.
+   * Takes a row into the batch, which must be open; copies it.
    *
+   * @param row
+   *   holds the inputs, at `ordinals`
+   * @param passedBytes
+   *   of the row that waits for the results
    * @param isRequired
    *   whether the row fails the query if it is bad and somebody is strict
    * @return
-   *   whether the batch takes more rows
+   *   false if the row does not fit: it is for the next batch. The first row of a batch always fits
    */
-  def offer(input: UnsafeRow, passed: UnsafeRow, isRequired: Boolean): Boolean = {
-    val bytes = input.getSizeInBytes
-    val fits = inputBytes + bytes <= limits.bytes && reserve(inputBytes + bytes, waitingBytes + passed.getSizeInBytes)
-    if (!fits && rows > 0) {
-      carried = Some((input.copy(), passed.copy(), isRequired))
-      false
-    } else {
-      if (!fits && !reserve(inputBytes + bytes, waitingBytes + passed.getSizeInBytes)) refuse(bytes)
-      writer.write(input)
-      waiting += passed.copy()
+  def offer(row: UnsafeRow, ordinals: Array[Int], passedBytes: Int, isRequired: Boolean): Boolean = {
+    val bytes = inputs.bytesOf(row, ordinals)
+    val fits = admits(bytes, passedBytes)
+    if (fits) {
+      inputs.append(row, ordinals)
       if (requiredByRow) required += isRequired
-      rows += 1
-      inputBytes += bytes
-      waitingBytes += passed.getSizeInBytes
-      rows < rowsLimit && inputBytes < limits.bytes
     }
+    fits
   }
 
-  /** The passed rows and, beside each, its results. */
-  def evaluateBatch(): (Iterator[InternalRow], Iterator[InternalRow]) = {
-    writer.finish()
+  /**
+   * Takes rows of a columnar batch, and copies them; those that are not wanted become NULLs.
+   *
+   * @param passedBytes
+   *   of the row that waits for the results, by its place in the columns; none if no row waits
+   * @return
+   *   how many, from `from` on: at least one into an empty batch
+   */
+  def offerColumns(columns: Array[ColumnVector], from: Int, count: Int, wanted: WantedRows, passedBytes: Option[Int => Int]): Int = {
+    val some = math.min(count, rowsLimit - rows)
+    val bytes = inputs.bytesOf(columns, from, some)
+    val taken =
+      if (passedBytes.isEmpty && inputBytes + bytes <= limits.bytes && reserve(inputBytes + bytes, waitingBytes)) {
+        inputBytes += bytes
+        some
+      } else fitting(columns, from, some, passedBytes.getOrElse((_: Int) => 0))
+    var done = 0
+    while (done < taken) {
+      val (run, evaluated) = wanted.run(from + done, taken - done)
+      if (evaluated) inputs.append(columns, from + done, run) else inputs.appendNulls(run)
+      if (requiredByRow) (0 until run).foreach(i => required += evaluated && wanted.isRequired(from + done + i))
+      done += run
+    }
+    taken
+  }
+
+  /** Takes rows one by one, as long as they fit. */
+  private def fitting(columns: Array[ColumnVector], from: Int, count: Int, passedBytes: Int => Int): Int = {
+    var taken = 0
+    while (taken < count && inputBytes < limits.bytes &&
+      admits(inputs.bytesOf(columns, from + taken, 1), passedBytes(from + taken), rows + taken)) taken += 1
+    taken
+  }
+
+  /** Whether a row of so many bytes fits; then they count. */
+  private def admits(bytes: Long, passedBytes: Int, before: Int = rows): Boolean = {
+    val reserved = inputBytes + bytes <= limits.bytes && reserve(inputBytes + bytes, waitingBytes + passedBytes)
+    val fits = reserved || before == 0
+    if (fits) {
+      if (!reserved && !reserve(inputBytes + bytes, waitingBytes + passedBytes)) refuse(bytes)
+      inputBytes += bytes
+      waitingBytes += passedBytes
+    }
+    fits
+  }
+
+  /** The results of the batch, one column a request, until `finishBatch`. */
+  def evaluateBatch(): ColumnarBatch = {
+    val vectors = inputs.load()
+    val started = System.nanoTime()
     val evaluated =
-      try session.evaluate(root)
+      try session.evaluate(vectors)
       catch {
         case cause: NativeException =>
           // Cancelled between two passes: Spark's own exception says why.
           BatchReservation.stopIfKilled(task)
           throw translated(cause)
       } finally metrics.publish(session.counters)
+    pace.measured(rows, System.nanoTime() - started)
     result = Some(evaluated)
     checkLayout(evaluated)
     if (requiredByRow) failOnRequired(evaluated)
-    metrics.batch(bufferBytes(root), (0 until evaluated.numCols).map(i => vectorBytes(evaluated, i)).sum)
-    (waiting.iterator, evaluated.rowIterator().asScala)
+    metrics.batch(bufferBytes(vectors), (0 until evaluated.numCols).map(i => vectorBytes(evaluated, i)).sum)
+    evaluated
   }
 
-  /** Frees the results of the batch that was read, and empties the vectors. Nothing happens if there is none. */
+  /** Frees the results of the batch that was read, and empties the inputs. Nothing happens if there is none. */
   def finishBatch(): Unit = result.foreach { evaluated =>
     result = None
     evaluated.close()
-    writer.reset()
-    waiting.clear()
-    required.clear()
     rowsBefore += rows
-    rows = 0
+    inputs.clear()
+    required.clear()
     inputBytes = 0
     waitingBytes = 0
   }
@@ -161,6 +199,7 @@ private[sql] final class TaskEvaluation(
     while (!reservation.ensure(nativeBytes)) {
       if (rowsLimit == 1) refuse(nativeBytes)
       rowsLimit = math.max(1, rowsLimit / 2)
+      grantedRows = rowsLimit
       nativeBytes = session.estimateBytes(rowsLimit)
       logInfo(s"model ${model.name}: Spark has too little execution memory for a batch, continuing with $rowsLimit rows")
     }

@@ -114,12 +114,12 @@ class EvaluationSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
   private def forwardsWithin(memoryBytes: Long): Long = {
     val attribute = AttributeReference("v", ArrayType(FloatType))()
     val result = AttributeReference("f", ArrayType(FloatType, containsNull = false))()
-    val factory = new EvalModelEvaluatorFactory(
+    val plan = EvaluationPlan(
       Seq(attribute), ModelStore.resolve("tiny", spark.asInstanceOf[classic.SparkSession].sessionState.conf),
-      Seq(ModelRequest(ModelTask.Featurize, tolerant = false)), Nil, Seq(result), Seq(attribute),
+      Seq(ModelRequest(ModelTask.Featurize, tolerant = false)), Nil, Seq(result), Seq(result), Seq(attribute),
       BatchLimits(64, 1 << 20), Map.empty, EvalModelMetrics.create(spark.sparkContext))
     val toUnsafe = UnsafeProjection.create(StructType(Seq(StructField("v", ArrayType(FloatType)))))
     val rows = (0 until 64).iterator.map(i => toUnsafe(InternalRow(new GenericArrayData(Array.fill(4)(i.toFloat)))))
-    forwards(assert(SmallTask.run(memoryBytes, () => factory.createEvaluator().eval(0, rows).size) == 64))
+    forwards(assert(SmallTask.run(memoryBytes, () => new RowsFromRows(rows, plan, 0).size) == 64))
   }
 }
