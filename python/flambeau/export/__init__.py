@@ -83,7 +83,8 @@ def package(
         inputs, outputs: in the program's order.
         license: of the weights, as an SPDX expression ("Apache-2.0").
         description: one line for people.
-        example: prepared tensors to trace and compare with, when random ones will not do. Any number of rows.
+        example: prepared tensors to trace and compare with, when random ones will not do. Any number of rows. Where it is given,
+            the cosine of reduced precision is measured on it: give real rows.
         method: "trace" (one run is recorded) or "script" (control flow that hangs on data is kept).
         batch_rows: rows in one forward pass; default: by kind of input, as the engine decides.
         layers: outputs of inner layers, output name to the part's path in `named_modules` ("features.7"); they become

@@ -67,7 +67,8 @@ class Proof:
         by_themselves = self.expected[1 : 1 + ROWS] if spans.longest else [
             self.expected[1], *(self._eager(module, batch) for batch in alone[1:])
         ]  # fmt: skip
-        self.ordinary = len(self.batches)
+        # What reduced precision is measured on: the rows that the user calls real, else the random ones.
+        self.measured = [len(ordinary) - 1] if example is not None else list(range(len(self.batches)))
         self.warnings = [
             *spans.warnings,
             *not_finite(outputs, self.batches, self.expected),

@@ -58,8 +58,8 @@ class _Reduced(nn.Module):
 def reduced(
     program: bytes, precision: str, outputs: Sequence[Output], proof: Proof, own: bytes | None = None
 ) -> Variant:
-    """The program in `precision`, measured on the batches of `proof` (the extreme ones left out) in a process with libtorch
-    alone. `own`: the compiled program of that precision, where it is not the whole of `program` cast.
+    """The program in `precision`, measured in a process with libtorch alone on the example of `proof`, where it has one, else on
+    its random batches (the extreme ones left out). `own`: the compiled program of that precision, where it is not the whole of `program` cast.
 
     Raises:
         ExportError: no such precision, or the program cannot run in it.
@@ -67,13 +67,14 @@ def reduced(
     if precision not in PRECISIONS:
         raise ExportError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
     dtype, requires = PRECISIONS[precision]
-    batches = proof.batches[: proof.ordinary]
+    batches = [proof.batches[index] for index in proof.measured]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         full = torch.jit.load(io.BytesIO(program)).eval()
         if own is None:
             own = _cast(program, precision, dtype, outputs, batches[0].copy())
-    small = proof.bare(own, f"the program in {precision}")
+    results = proof.bare(own, f"the program in {precision}")
+    small = [results[index] for index in proof.measured]
     cosines = [
         parity(output.name, True, right, value, batch.label).cosine
         for batch, given in zip(batches, small)
