@@ -1,7 +1,8 @@
 """One arm of workers.py in a process of its own: `arm.py ARM KIND WORKERS ROWS EPOCHS FOLDER`; prints one JSON line.
 
 Arms: `torch` and `by_index`, the loops in one Python process; `ddp`, DistributedDataParallel over gloo in processes that this one
-starts; `distributor`, the same function under pyspark's TorchDistributor; `flambeau`, the estimators. The last two run in
+starts; `distributor`, the same function under pyspark's TorchDistributor; `flambeau`, the estimators; `apart`, fits of one worker side by
+side that know nothing of one another, each over its share of the rows and of a batch: what the cores give. The last three run in
 `local[2]`. One thread a worker in all of them. FOLDER holds what workers.py made for Spark: `net` (a package) and the rows as Parquet.
 
 `flambeau` tells more: seconds from the call of `fit` to the end of its first step, in the session's first fit, which loads libtorch,
@@ -17,6 +18,7 @@ import socket
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -77,25 +79,39 @@ def seconds_to_first_step(estimator: Any, table: Any, folder: Path) -> float:
     return round(min(file.stat().st_mtime for file in folder.rglob("*") if file.is_file()) - started, 3)
 
 
-def flambeau(kind: str, workers: int, rows: int, epochs: int, folder: Path) -> dict[str, Any]:
-    """The estimator over the Parquet files."""
+def estimator_of(kind: str, epochs: int, folder: Path, **more: Any) -> Any:
     from flambeau.ml import TorchClassifier, TorchEstimator
 
+    given: Any = {**loop.TRAININGS[kind].optimizer, "featuresCol": "x", "maxEpochs": epochs, "seed": 1, **more}
+    if loop.TRAININGS[kind].module == "net":
+        return TorchEstimator(modelName=folder / "package", **given)
+    return TorchClassifier(**given)
+
+
+def apart(kind: str, workers: int, epochs: int, folder: Path) -> dict[str, Any]:
+    """Rates are sums over the fits; the first and the last epoch, which some may run alone, are left out by workers.py."""
+    spark = session(True)
+    estimator = estimator_of(kind, epochs, folder, batchSize=loop.TRAININGS[kind].batch // workers, numWorkers=1)
+    parts = sorted((folder / kind).glob("*.parquet"))
+    tables = [spark.read.parquet(*map(str, parts[i::workers])).cache() for i in range(workers)]
+    for table in tables:
+        table.count()
+    estimator.copy({estimator.maxEpochs: 1}).fit(tables[0])
+    started = time.perf_counter()
+    with ThreadPoolExecutor(workers) as pool:
+        models = list(pool.map(estimator.fit, tables))
+    seconds = time.perf_counter() - started
+    histories = [model.summary.history.orderBy("epoch").collect() for model in models]
+    together = [(max(row.trainLoss for row in rows), sum(row.samplesPerSecond for row in rows)) for rows in zip(*histories)]
+    return loop.summed_up(together[:-1], seconds)
+
+
+def flambeau(kind: str, workers: int, rows: int, epochs: int, folder: Path) -> dict[str, Any]:
+    """The estimator over the Parquet files."""
     spark = session(True)
     table = spark.read.parquet(str(folder / kind))
     assert table.count() == rows
-    training = loop.TRAININGS[kind]
-    given: Any = {
-        **training.optimizer,
-        "batchSize": training.batch,
-        "maxEpochs": epochs,
-        "numWorkers": workers,
-        "seed": 1,
-    }
-    if training.module == "net":
-        estimator: Any = TorchEstimator(modelName=folder / "package", featuresCol="x", **given)
-    else:
-        estimator = TorchClassifier(featuresCol="x", **given)
+    estimator = estimator_of(kind, epochs, folder, batchSize=loop.TRAININGS[kind].batch, numWorkers=workers)
     with tempfile.TemporaryDirectory(prefix="flambeau-bench-") as checkpoints:
         first_step = [seconds_to_first_step(estimator, table, Path(checkpoints) / part) for part in ("first", "second")]
     one_batch = estimator.copy({estimator.batchSize: rows, estimator.maxEpochs: 1}).fit(table)
@@ -120,6 +136,8 @@ def main() -> None:
         found = ddp(kind, workers, rows, epochs)
     elif arm == "distributor":
         found = distributor(kind, workers, rows, epochs)
+    elif arm == "apart":
+        found = apart(kind, workers, epochs, folder)
     elif arm == "flambeau":
         found = flambeau(kind, workers, rows, epochs, folder)
     else:

@@ -1,7 +1,7 @@
 """`.venv/bin/python bench/train/maps.py`: eight parameter maps of a head in one `fit`, beside one map.
 
 Photos (the tiles of bench/images) with a pretrained network in front, and rows of 1,280 features without one: `fit(rows, maps)` reads
-and featurizes once, so eight maps must take at most 1.3 times as long as one. The map that is fitted by itself too must end with the
+and featurizes once, so eight maps must take at most 1.3 times as long as one over photos, 1.4 times over features. The map that is fitted by itself too must end with the
 same loss both times. Each time is the best of `--rounds` warm fits. Writes bench/results/<version>/train_maps.json.
 """
 
@@ -22,7 +22,7 @@ import machine
 
 from flambeau.version import __version__
 
-MOST = 1.3
+MOST = {"photos": 1.3, "features": 1.4}
 RATES = [10.0**-power for power in (1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5)]
 PARTITIONS = 4
 FEATURES = 1280
@@ -69,7 +69,7 @@ def main() -> None:
             sys.exit(f"bench: {name}: the same parameters gave the losses {losses}: no time is worth comparing")
         times = eight / one
         print(
-            f"{name}: {count} rows, one map {one:.2f} s, eight {eight:.2f} s: {times:.2f}x{'' if times <= MOST else ': MISSED'}"
+            f"{name}: {count} rows, one map {one:.2f} s, eight {eight:.2f} s: {times:.2f}x{'' if times <= MOST[name] else ': MISSED'}"
         )
         results[name] = {"rows": count, "one_s": round(one, 3), "eight_s": round(eight, 3), "times": round(times, 3)}
     spark.stop()

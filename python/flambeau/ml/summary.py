@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NOT_METRICS = {"epoch", "trainLoss", "validationLoss", "learningRate", "samples", "seconds", "samplesPerSecond"}
+NOT_METRICS = {"epoch", "trainLoss", "validationLoss", "learningRate", "samples", "seconds", "samplesPerSecond", "waitedSeconds"}
 """Columns of a history that are no metric."""
 
 
@@ -22,7 +22,8 @@ class TrainingSummary:
     @property
     def history(self) -> DataFrame:
         """A row for each epoch: `epoch` (from 1), `trainLoss`, `validationLoss` and a column for each metric (NULL without
-        validation rows), `learningRate` of its last step, `samples`, `seconds`, `samplesPerSecond`."""
+        validation rows), `learningRate` of its last step, `samples`, `seconds`, `samplesPerSecond`, and
+        `waitedSeconds`: how long the first worker's steps waited for their rows."""
         return DataFrame(self._java.history(), SparkSession.active())
 
     @property

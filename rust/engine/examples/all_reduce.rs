@@ -26,8 +26,8 @@ fn main() {
     let mut board = FolderBoard(arguments.next().expect("FOLDER").into());
     let numbers: Vec<usize> = arguments.map(|n| n.parse().expect("a number")).collect();
     let [rank, world, times, sizes @ ..] = numbers.as_slice() else { panic!("FOLDER RANK WORLD TIMES BYTES…") };
-    let (own_host, secret) = (String::from("127.0.0.1"), String::new());
-    let member = GroupSpec { rank: *rank, world: *world, own_host, timeout_ms: TIMEOUT_MS, secret };
+    let (own_host, secret, process) = (String::from("127.0.0.1"), String::new(), String::new());
+    let member = GroupSpec { rank: *rank, world: *world, own_host, timeout_ms: TIMEOUT_MS, secret, process };
     let going = AtomicBool::new(false);
     let ranks = Ranks::join(&member, &mut board, &going).unwrap();
     let mut seconds: BTreeMap<usize, Vec<f64>> = BTreeMap::new();

@@ -1,7 +1,9 @@
 //! Training alone, with no JVM around it: rows a second of a head over features and of a convolutional net, for comparison with
 //! the same loop in Python torch (`train_alone.py`, which also makes the net's package).
 //!
-//! `cargo run --release --example train_alone -- head BATCH EPOCHS [WORLD]`, or `net PACKAGE BATCH EPOCHS`. One thread.
+//! `train_alone head|mlp BATCH EPOCHS [WORLD [HOW]]`, `net PACKAGE BATCH EPOCHS [WORLD [HOW]]`, `maps COUNT BATCH EPOCHS`. One thread a worker.
+//! HOW the workers are joined: `memory` (the default, as in one executor), `sockets` (as in several), or `apart`: loops that know
+//! nothing of one another, each over its share of the rows and of the batch. Prints a line of (loss, rows a second) by epoch for each.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "an example")]
 
 use std::path::PathBuf;
@@ -12,7 +14,7 @@ use std::time::Duration;
 use arrow_array::{Array, ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int32Array, StructArray};
 use arrow_schema::{DataType, Field, Fields};
 use board::FolderBoard;
-use flambeau_engine::train::{Event, Feed, FeedSpec, GroupSpec, Ranks, Trainer};
+use flambeau_engine::train::{Event, Feed, FeedSpec, GroupSpec, Ranks, Stack};
 use flambeau_torch_ext::process;
 use serde_json::{Value, json};
 
@@ -22,7 +24,6 @@ mod board;
 const HEAD_ROWS: usize = 20_000;
 const FEATURES: usize = 1280;
 const NET_ROWS: usize = 512;
-const NET_VALUES: usize = 3 * 64 * 64;
 
 /// Numbers that look random, the same as in train_alone.py: ((i * 2654435761) mod 2^32) / 2^32 - 1/2.
 fn value(i: usize) -> f32 {
@@ -67,15 +68,58 @@ fn nested(flat: &FixedSizeListArray, rows: usize) -> ArrayRef {
     pictures
 }
 
-fn run(feed: &Arc<Feed>, ranks: &Arc<Ranks>, spec: Value) -> Vec<(f64, f64)> {
-    let spec = serde_json::from_value(spec).unwrap();
-    let mut trainer = Trainer::open(feed, ranks, spec, Arc::new(AtomicBool::new(false))).unwrap();
+fn run(feed: &Arc<Feed>, ranks: &Arc<Ranks>, specs: Vec<Value>) -> Vec<(f64, f64)> {
+    let specs = specs.into_iter().map(|spec| serde_json::from_value(spec).unwrap()).collect();
+    let mut stack = Stack::open(feed, ranks, specs, Arc::new(AtomicBool::new(false))).unwrap();
     loop {
-        let progress = trainer.run(Duration::from_secs(600)).unwrap();
-        if progress.event == Event::Done {
+        let progress = stack.run(Duration::from_secs(600)).unwrap();
+        if progress.iter().all(|one| one.event == Event::Done) {
             let of = |row: &flambeau_engine::train::EpochRow| (row.train_loss.unwrap(), row.samples as f64 / row.seconds);
-            return progress.history.iter().map(of).collect();
+            return progress[0].history.iter().map(of).collect();
         }
+    }
+}
+
+/// What is trained, over which rows.
+struct Training {
+    spec: Value,
+    rows: usize,
+    shape: Value,
+    classes: usize,
+}
+
+impl Training {
+    fn feed(&self, rank: usize, world: usize) -> Arc<Feed> {
+        let width = self.shape.as_array().unwrap().iter().map(|n| usize::try_from(n.as_u64().unwrap()).unwrap()).product();
+        feed(self.rows, width, &self.shape, self.classes, rank, world)
+    }
+
+    /// In `world` threads.
+    fn with_workers(&self, world: usize, how: &str) {
+        let folder = std::env::temp_dir().join(format!("flambeau-train-alone-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::thread::scope(|scope| {
+            for rank in 0..world {
+                let folder = &folder;
+                scope.spawn(move || {
+                    let process = if how == "sockets" { rank.to_string() } else { String::new() };
+                    let secret = String::new();
+                    let member = GroupSpec { rank, world, own_host: "127.0.0.1".into(), timeout_ms: 60_000, secret, process };
+                    let feed = self.feed(rank, world);
+                    let ranks = Ranks::join(&member, &mut FolderBoard(folder.clone()), &AtomicBool::new(false)).unwrap();
+                    let mut spec = self.spec.clone();
+                    let apart = how == "apart";
+                    if apart {
+                        spec["batch_rows"] = json!(spec["batch_rows"].as_u64().unwrap() / world as u64);
+                    }
+                    let history = run(&feed, &Arc::new(if apart { Ranks::alone() } else { ranks }), vec![spec]);
+                    if apart || rank == 0 {
+                        println!("{history:?}");
+                    }
+                });
+            }
+        });
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }
 
@@ -84,36 +128,22 @@ fn main() {
     process::set_intra_op_threads(1).unwrap();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |i: usize, otherwise: usize| arguments.get(i).map_or(otherwise, |n| n.parse().unwrap());
-    let optimizer = json!({"name": "adam", "lr": 0.001});
-    if arguments[0] == "net" {
+    let kind = arguments[0].as_str();
+    let after = usize::from(kind == "net" || kind == "maps");
+    let (batch, epochs) = (number(1 + after, if kind == "net" { 32 } else { 64 }), number(2 + after, 3));
+    let training = if kind == "net" {
         let spec = json!({"program": {"package": PathBuf::from(&arguments[1])}, "inputs": ["x"], "loss": "cross_entropy",
-            "optimizer": {"name": "sgd", "lr": 0.01, "momentum": 0.9}, "batch_rows": number(2, 32), "epochs": number(3, 3), "seed": 1});
-        let feed = feed(NET_ROWS, NET_VALUES, &json!([3, 64, 64]), 10, 0, 1);
-        println!("{:?}", run(&feed, &Arc::new(Ranks::alone()), spec));
-        return;
+            "optimizer": {"name": "sgd", "lr": 0.01, "momentum": 0.9}, "batch_rows": batch, "epochs": epochs, "seed": 1});
+        Training { spec, rows: NET_ROWS, shape: json!([3, 64, 64]), classes: 10 }
+    } else {
+        let hidden = if kind == "mlp" { json!([64]) } else { json!([]) };
+        let spec = json!({"program": {"head": {"inputs": FEATURES, "outputs": 5, "hidden": hidden}}, "inputs": ["x"], "loss": "cross_entropy",
+            "optimizer": {"name": "adam", "lr": 0.001}, "batch_rows": batch, "epochs": epochs, "seed": 1});
+        Training { spec, rows: HEAD_ROWS, shape: json!([FEATURES]), classes: 5 }
+    };
+    let maps = if kind == "maps" { number(1, 8) } else { 1 };
+    match number(3 + after, 1) {
+        1 => println!("{:?}", run(&training.feed(0, 1), &Arc::new(Ranks::alone()), vec![training.spec.clone(); maps])),
+        world => training.with_workers(world, arguments.get(4 + after).map_or("memory", String::as_str)),
     }
-    let spec = json!({"program": {"head": {"inputs": FEATURES, "outputs": 5, "hidden": if arguments[0] == "mlp" { json!([64]) } else { json!([]) }}},
-        "inputs": ["x"], "loss": "cross_entropy", "optimizer": optimizer, "batch_rows": number(1, 64), "epochs": number(2, 3), "seed": 1});
-    let world = number(3, 1);
-    if world == 1 {
-        println!("{:?}", run(&feed(HEAD_ROWS, FEATURES, &json!([FEATURES]), 5, 0, 1), &Arc::new(Ranks::alone()), spec));
-        return;
-    }
-    let folder = std::env::temp_dir().join(format!("flambeau-train-alone-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    std::thread::scope(|scope| {
-        for rank in 0..world {
-            let (folder, spec) = (&folder, spec.clone());
-            scope.spawn(move || {
-                let member = GroupSpec { rank, world, own_host: "127.0.0.1".into(), timeout_ms: 60_000, secret: String::new() };
-                let ranks = Arc::new(Ranks::join(&member, &mut FolderBoard(folder.clone()), &AtomicBool::new(false)).unwrap());
-                let feed = feed(HEAD_ROWS, FEATURES, &json!([FEATURES]), 5, rank, world);
-                let history = run(&feed, &ranks, spec);
-                if rank == 0 {
-                    println!("{history:?}");
-                }
-            });
-        }
-    });
-    std::fs::remove_dir_all(&folder).unwrap();
 }

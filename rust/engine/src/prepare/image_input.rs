@@ -24,8 +24,18 @@ impl ImagePreparer {
         Self { spec }
     }
 
+    /// What a picture's bytes become, channel by channel.
+    pub(crate) fn tables(&self) -> Vec<[f32; 256]> {
+        self.spec.tables()
+    }
+
+    /// What is made of a picture, as text.
+    pub(crate) fn made(&self) -> String {
+        format!("{:?}", self.spec)
+    }
+
     /// Height, width, channels.
-    fn block(&self) -> (usize, usize, usize) {
+    pub(crate) fn block(&self) -> (usize, usize, usize) {
         let (height, width) = self.spec.output_size();
         (height, width, self.spec.channels())
     }

@@ -1,27 +1,30 @@
 //! A batch's tensors, from rows of the feed: dense columns by copying rows, in the dtype that the package declares; all others as
 //! inference prepares them (images decoded and resized, texts tokenized and padded to the longest of the batch, clips decoded).
 //!
-//! Where rows must be decoded, the next batch is made on the decode pool while the step runs ([`Ahead`]). Of a clip that is
-//! longer than the package's window the first window is trained on.
+//! Where rows must be decoded, the next batch is made on the decode pool while the step runs ([`Ahead`]), and pictures that were
+//! prepared once are read back from disk (`pictures`) before they are changed at random. Of a clip that is longer than the
+//! package's window the first window is trained on.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
+use rayon::prelude::*;
 use tch::{TchError, Tensor};
 
 use super::augment;
 use super::feed::{Dense, Sealed, try_rows};
 use super::order::Part;
+use super::pictures::Pictures;
 use super::program::{PICTURE_RANK, Program};
 use super::spec::{AugmentSpec, TrainingSpec};
 use crate::package::{Dtype, InputKind};
 use crate::prepare::{Limits, Preparer, StagedRows, StopFlag};
-use crate::{EngineError, pool};
+use crate::{EngineError, memory, pool};
 
 /// Where a tensor of the program comes from.
 enum Source {
     Dense(Dense),
-    Prepared { column: usize, input: String, preparer: Preparer, is_image: bool },
+    Prepared { column: usize, input: String, preparer: Preparer, is_image: bool, kept: Option<Arc<Pictures>> },
 }
 
 /// See the module.
@@ -72,7 +75,8 @@ impl Sources {
                     if data_type != arrow_schema::DataType::Null {
                         preparer.check_type(&data_type).map_err(|error| EngineError::Column { input: input.clone(), error })?;
                     }
-                    sources.push(Source::Prepared { column, input, preparer, is_image });
+                    let kept = kept_pictures(spec, &feed, column, &preparer);
+                    sources.push(Source::Prepared { column, input, preparer, is_image, kept });
                 }
             }
         }
@@ -107,8 +111,11 @@ impl Sources {
                     let laid_out = if dense.shape.len() == PICTURE_RANK { tensor.and_then(|t| channels_last(&t)) } else { tensor };
                     StagedRows::Dense(laid_out.map_err(|error| EngineError::torch(&self.model, error))?)
                 }
-                Source::Prepared { column, input, preparer, is_image } => {
-                    let staged = self.stage(*column, input, preparer, rows)?;
+                Source::Prepared { column, input, preparer, is_image, kept } => {
+                    let staged = match kept {
+                        Some(kept) => self.stage_kept(*column, input, preparer, kept, rows)?,
+                        None => self.stage(*column, input, preparer, rows)?,
+                    };
                     match (&self.augment, epoch, &staged) {
                         (Some(spec), Some(epoch), StagedRows::Dense(images)) if *is_image => {
                             let ids: Vec<i64> = rows.iter().map(|row| self.feed.rows.id(*row as usize)).collect();
@@ -136,6 +143,58 @@ impl Sources {
         Err(EngineError::BadInput { row, input: input.to_owned(), fault })
     }
 
+    /// The same for pictures, those that are kept from disk.
+    fn stage_kept(
+        &self,
+        column: usize,
+        input: &str,
+        preparer: &Preparer,
+        kept: &Pictures,
+        rows: &[u32],
+    ) -> Result<StagedRows, EngineError> {
+        let lacking: Vec<u32> = rows.iter().copied().filter(|row| !kept.has(*row)).collect();
+        let decoded = if lacking.is_empty() {
+            None
+        } else {
+            match self.stage(column, input, preparer, &lacking)? {
+                StagedRows::Dense(pictures) => {
+                    Some(pictures.f_permute([0, 2, 3, 1]).map_err(|error| EngineError::torch(&self.model, error))?)
+                }
+                other => return Ok(other),
+            }
+        };
+        let fresh = decoded.as_ref().and_then(memory::values::<f32>).unwrap_or(&[]);
+        let Preparer::Image(image) = preparer else { return Err(EngineError::Internal("only pictures are kept".into())) };
+        let (height, width, channels) = image.block();
+        let block = (height * width * channels).max(1);
+        if let Some(all) = decoded.as_ref().filter(|_| lacking.len() == rows.len()) {
+            pool::install(|| fresh.par_chunks_exact(block).zip(rows).for_each(|(values, row)| kept.keep(*row, values)));
+            return all.f_permute([0, 3, 1, 2]).map(StagedRows::Dense).map_err(|error| EngineError::torch(&self.model, error));
+        }
+        // Where each row's fresh values are, if it has such.
+        let mut next = fresh.chunks_exact(block);
+        let places: Vec<(u32, Option<&[f32]>)> =
+            rows.iter().map(|row| (*row, if lacking.contains(row) { next.next() } else { None })).collect();
+        let shape = [rows.len(), height, width, channels].map(|n| n as i64);
+        let (tensor, whole) = memory::filled(&shape, |out: &mut [f32]| {
+            let one = |(out, (row, fresh)): (&mut [f32], &(u32, Option<&[f32]>))| match fresh {
+                Some(values) => {
+                    kept.keep(*row, values);
+                    out.copy_from_slice(values);
+                    true
+                }
+                None => kept.read(*row, out),
+            };
+            pool::install(|| out.par_chunks_mut(block).zip(&places).map(one).reduce(|| true, |a, b| a && b))
+        })
+        .map_err(|error| EngineError::torch(&self.model, error))?;
+        if !whole {
+            // The file cannot be read any more.
+            return self.stage(column, input, preparer, rows);
+        }
+        tensor.f_permute([0, 3, 1, 2]).map(StagedRows::Dense).map_err(|error| EngineError::torch(&self.model, error))
+    }
+
     fn assemble(&self, rows: &[u32], staged: &[StagedRows]) -> Result<Vec<Tensor>, EngineError> {
         let mut length = 0;
         let mut units_of = Vec::new();
@@ -159,6 +218,16 @@ impl Sources {
         }
         Ok(tensors)
     }
+}
+
+/// Where pictures are kept, if it pays: in a training that sees them more than once.
+fn kept_pictures(spec: &TrainingSpec, feed: &Arc<Sealed>, column: usize, preparer: &Preparer) -> Option<Arc<Pictures>> {
+    let Preparer::Image(image) = preparer else { return None };
+    if spec.epochs < 2 {
+        return None;
+    }
+    let (height, width, channels) = image.block();
+    feed.pictures(column, image.made(), |directory, rows| Pictures::open(directory, rows, height * width * channels, image.tables()))
 }
 
 /// The same `[n, c, h, w]` with channels last in memory.

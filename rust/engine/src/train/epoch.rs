@@ -32,6 +32,7 @@ impl Trainer {
             lr: position.lr,
             samples: position.samples,
             seconds: position.seconds,
+            waited_seconds: std::mem::take(&mut self.clock.waited).as_secs_f64(),
         });
         position.epoch += 1;
         position.step_in_epoch = 0;

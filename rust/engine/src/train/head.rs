@@ -1,7 +1,7 @@
 //! Heads: linear layers with an activation and dropout between them.
 //!
 //! A head begins as `torch.nn.Sequential(Linear, …)` does after `torch.manual_seed(seed)`: kaiming-uniform weights with
-//! a = sqrt 5, biases within 1 / sqrt(fan_in), from PyTorch's generator. In training its few operators are called one by one;
+//! a = sqrt 5, biases within 1 / sqrt(fan_in), from PyTorch's generator. In training `pass` calls its few operators one by one;
 //! the TorchScript module beside it shares the parameters and is what is saved.
 //!
 //! Dropout draws a number for each value from seed, step, place in the global batch, layer and unit: the same whatever the
@@ -110,52 +110,8 @@ impl Head {
     }
 }
 
-/// Equal heads with parameters of their own, in training over the same rows.
-pub(super) struct StackedHead {
-    spec: HeadSpec,
-    /// Weights `[heads, out, in]` and biases `[heads, out]` of each layer.
-    layers: Vec<(Tensor, Tensor)>,
-}
-
-impl StackedHead {
-    /// There is at least one layer.
-    pub(super) fn new(spec: &HeadSpec, layers: Vec<(Tensor, Tensor)>) -> Self {
-        Self { spec: spec.clone(), layers }
-    }
-
-    /// Weight and bias of each layer.
-    pub(super) fn parameters(&self) -> Vec<&Tensor> {
-        self.layers.iter().flat_map(|(weight, bias)| [weight, bias]).collect()
-    }
-
-    /// `[n, inputs]` to `[heads × n, outputs]`, head by head; all heads drop the same units.
-    pub(super) fn forward(&self, input: &Tensor, noise: &Noise) -> Result<Tensor, TchError> {
-        let rows = input.size()[0];
-        let mut x = input.shallow_clone();
-        for (i, (weight, bias)) in self.layers.iter().enumerate() {
-            let size = weight.size();
-            let (heads, out) = (size[0], size[1]);
-            x = if i == 0 {
-                // All take the same rows: one product, `[n, heads × out]`.
-                let (weight, bias) = (weight.f_reshape([heads * out, size[2]])?, bias.f_reshape([heads * out])?);
-                x.f_linear(&weight, Some(&bias))?.f_view([rows, heads, out])?.f_transpose(0, 1)?
-            } else {
-                bias.f_unsqueeze(1)?.f_baddbmm(&x, &weight.f_transpose(1, 2)?, 1.0, 1.0)?
-            };
-            if i + 1 == self.layers.len() {
-                break;
-            }
-            x = activated(self.spec.activation, &x)?;
-            if self.spec.dropout > 0.0 {
-                x = x.f_mul(&mask(noise, i, self.spec.hidden[i], self.spec.dropout)?)?;
-            }
-        }
-        x.f_reshape([-1, self.spec.outputs as i64])
-    }
-}
-
 /// What dropout multiplies with: 0, or 1 / (1 - p).
-fn mask(noise: &Noise, layer: usize, width: usize, p: f64) -> Result<Tensor, TchError> {
+pub(super) fn mask(noise: &Noise, layer: usize, width: usize, p: f64) -> Result<Tensor, TchError> {
     let keep = (1.0 / (1.0 - p)) as f32;
     let threshold = (p * 2_f64.powi(64)) as u64;
     let shape = [noise.places.len() as i64, width as i64];

@@ -113,6 +113,11 @@ impl Loss {
         }
     }
 
+    /// What cross-entropy over so many classes multiplies `-log softmax` with.
+    pub(super) fn class_weighing(&self, classes: usize) -> ClassWeighing<'_> {
+        ClassWeighing { weights: self.class_weights.as_deref(), smoothing: self.smoothing, classes }
+    }
+
     /// What a row counts in a mean, as the losses see it: rounded to f32.
     pub(super) fn row_weight(&self, labels: &Labels, weights: Option<&[f64]>, row: u32) -> f64 {
         let own = weights.map_or(1.0, |w| w[row as usize]);
@@ -186,6 +191,24 @@ impl Loss {
             LossKind::Mse => output.f_mse_loss(target, reduction),
             LossKind::Mae => output.f_l1_loss(target, reduction),
             LossKind::Huber => output.f_huber_loss(target, reduction, self.delta),
+        }
+    }
+}
+
+/// See [`Loss::class_weighing`].
+pub(super) struct ClassWeighing<'a> {
+    weights: Option<&'a [f64]>,
+    smoothing: f64,
+    classes: usize,
+}
+
+impl ClassWeighing<'_> {
+    /// Writes a row's factors, class by class.
+    pub(super) fn wanted(&self, label: usize, factors: &mut [f32]) {
+        let weight = |class: usize| self.weights.map_or(1.0, |w| w[class]);
+        for (class, factor) in factors.iter_mut().enumerate() {
+            let own = if class == label { 1.0 - self.smoothing } else { 0.0 };
+            *factor = (weight(class) * (own + self.smoothing / self.classes as f64)) as f32;
         }
     }
 }

@@ -3,9 +3,9 @@
 //! - `spec`: what a training is told. `feed`: one worker's rows, in an Arrow IPC file that is mapped into memory.
 //! - `order`: which rows make which batch, in every epoch, whatever the number of workers; `deal`: which are a worker's, and
 //!   which validate. `batch`: a batch's tensors, and those of the next one made ahead on the decode pool where rows must be
-//!   decoded. `augment`: random changes of images. `budget`: what is asked of the machine, before it is.
-//! - `program`: what is trained: a `head` made here, or the program of a package. `loss`, `schedule`: as PyTorch's.
-//! - `ranks`: the workers, and sums over all of them; `board`: how they find one another. `trainer`: a training; `epoch`: its ends; `stack`: the loop, and
+//!   decoded; `pictures`: what is kept of decoded ones. `augment`: random changes of images. `budget`: what is asked of the machine, before it is.
+//! - `program`: what is trained: a `head` made here, or the program of a package. `pass`, `slope`: a step of heads by hand. `loss`, `schedule`: as PyTorch's.
+//! - `ranks`: the workers, and sums over all of them; `room`: those of one process; `board`: how they find one another. `trainer`: a training; `epoch`: its ends; `clock`: where its time goes; `stack`: the loop, and
 //!   several heads that step together. `evaluate`, `metrics`: validation rows.
 //! - `checkpoint`: an exact continuation as a file; `settings`: what it may not change. `publish`: the result as a package. `groups`: many small heads at once.
 //!
@@ -27,6 +27,7 @@ mod batch;
 mod board;
 mod budget;
 mod checkpoint;
+mod clock;
 mod deal;
 mod epoch;
 mod evaluate;
@@ -36,13 +37,17 @@ mod head;
 mod loss;
 mod metrics;
 mod order;
+mod pass;
 mod patterns;
+mod pictures;
 mod program;
 mod publish;
 mod random;
 mod ranks;
+mod room;
 mod schedule;
 mod settings;
+mod slope;
 pub mod spec;
 mod stack;
 mod steps;

@@ -1,17 +1,20 @@
 //! The workers of one training, and sums over all of them.
 //!
-//! One worker alone opens no socket, and its sums are its own. With more, every wait has a deadline, looks for a
-//! cancellation twenty times a second, and ends with an error that names this rank and what it was doing once a peer is gone.
-//! After such an end the group is of no more use: its sockets are closed by a thread that ends as soon as Gloo's own have.
+//! One worker alone opens no socket, and its sums are its own. Workers of one process add up in memory (`room`); the first of
+//! each process then adds up with those of other processes, by Gloo, and the others take its result. Every wait has a
+//! deadline, looks for a cancellation twenty times a second, and ends with an error that names this rank and what it was
+//! doing once a peer is gone. After such an end the group is of no more use: its sockets are closed by a thread that ends as
+//! soon as Gloo's own have.
 //!
-//! What listens: each rank's Gloo, on the one address that it is told, from when it joins until the group goes. Whoever connects
+//! What listens: Gloo in the first rank of each process where there are several, on the one address that it is told, from when it joins until the group goes. Whoever connects
 //! there must name a pair that is expected, but those numbers can be guessed. So the first sum proves that all ranks know the job's
 //! secret, before any gradient is sent; without a rank that knows it the sum is wrong and all ranks stop. What Gloo sends is not
 //! encrypted.
 //!
 //! Sums begin when the backward pass has ended. Beginning them bucket by bucket within it could hide no more than they take: under 1 % of
 //! a step of the small net and of ResNet-50 on two ranks of a CPU (bench/results: train_workers, train_all_reduce,
-//! train_scaling), so it does not pay before there are devices whose steps are short beside the network.
+//! train_scaling), so it does not pay before there are devices whose steps are short beside the network. Where sums take longer
+//! than the rest of the steps, `clock` says so and what would be faster.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +26,7 @@ use sha2::{Digest, Sha256};
 use tch::Tensor;
 
 use super::board::{Board, Waiting};
+use super::room::{self, Aim, Missed, Patience, Seat};
 use crate::EngineError;
 
 /// Elements of one sum: 25 MB of f32, as PyTorch's buckets are.
@@ -56,6 +60,9 @@ pub struct GroupSpec {
     /// Known to the job's workers alone; the same for all.
     #[serde(default)]
     pub secret: String,
+    /// Ranks of one name add up in memory: they are threads of one process. Default: this process's own name.
+    #[serde(default)]
+    pub process: String,
 }
 
 impl GroupSpec {
@@ -80,14 +87,19 @@ pub struct Ranks {
     pub rank: usize,
     /// How many there are.
     pub world: usize,
+    /// Among the ranks of this process; None where there is no other.
+    seat: Option<Seat>,
+    processes: usize,
+    /// With other processes, in the rank that speaks for this one. Locked for the length of a sum.
     group: Mutex<Option<Group>>,
+    deadline: Duration,
 }
 
 impl Ranks {
     /// One worker by itself.
     #[must_use]
     pub fn alone() -> Self {
-        Self { rank: 0, world: 1, group: Mutex::new(None) }
+        Self { rank: 0, world: 1, seat: None, processes: 1, group: Mutex::new(None), deadline: Duration::ZERO }
     }
 
     /// Joins by the board, and waits for all others.
@@ -103,11 +115,18 @@ impl Ranks {
         }
         let deadline = Duration::from_millis(spec.timeout_ms);
         let mut waiting = Waiting { board, cancelled, deadline, since: Instant::now(), rank: spec.rank, world: spec.world };
-        let group = Group::join(&mut waiting, spec.rank, spec.world, &spec.own_host, deadline).map_err(|error| match error {
-            JoinError::Board(error) => error,
-            JoinError::Torch(error) => peer(spec.rank, spec.world, format!("{JOINING} at {}", spec.own_host), &error),
-        })?;
-        let ranks = Self { rank: spec.rank, world: spec.world, group: Mutex::new(Some(group)) };
+        let found = room::find(&spec.process, &mut waiting)?;
+        let speaks = found.leaders.iter().position(|leader| *leader == spec.rank);
+        let processes = found.leaders.len();
+        let group = match speaks.filter(|_| processes > 1) {
+            None => None,
+            Some(place) => Some(Group::join(&mut waiting, place, processes, &spec.own_host, deadline).map_err(|error| match error {
+                JoinError::Board(error) => error,
+                JoinError::Torch(error) => peer(spec.rank, spec.world, format!("{JOINING} at {}", spec.own_host), &error),
+            })?),
+        };
+        let (rank, world, seat) = (spec.rank, spec.world, found.seat);
+        let ranks = Self { rank, world, seat, processes, group: Mutex::new(group), deadline };
         ranks.prove(spec, cancelled)?;
         Ok(ranks)
     }
@@ -139,20 +158,44 @@ impl Ranks {
             return Ok(());
         }
         let mut guard = self.group.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(group) = guard.as_ref() else {
+        let Some(seat) = &self.seat else { return self.sum_between(&mut guard, tensors, phase, cancelled) };
+        self.meet(seat, tensors, Aim::Add, phase, cancelled)?;
+        if self.processes == 1 {
+            return Ok(());
+        }
+        if seat.leads()
+            && let Err(error) = self.sum_between(&mut guard, tensors, phase, cancelled)
+        {
+            seat.break_up(&error.to_string());
+            return Err(error);
+        }
+        self.meet(seat, tensors, Aim::TakeFirst, phase, cancelled)
+    }
+
+    /// In this process.
+    fn meet(&self, seat: &Seat, tensors: &[&Tensor], aim: Aim, phase: &str, cancelled: &AtomicBool) -> Result<(), EngineError> {
+        let patience = Patience { cancelled, deadline: self.deadline };
+        tensors.iter().try_for_each(|tensor| {
+            seat.meet(tensor, aim, &patience).map_err(|missed| match missed {
+                Missed::Cancelled => EngineError::Cancelled,
+                Missed::Broken(why) => self.broken(phase, &why),
+            })
+        })
+    }
+
+    /// Between processes. Without the group after a failure.
+    fn sum_between(&self, own: &mut Option<Group>, tensors: &[&Tensor], phase: &str, cancelled: &AtomicBool) -> Result<(), EngineError> {
+        let Some(group) = own.as_ref() else {
             return Err(self.broken(phase, "the group broke before"));
         };
         let outcome = self.start(group, tensors, phase).and_then(|mut all| match self.finish(&mut all, phase, cancelled) {
             Ok(()) => Ok(()),
             Err(error) => Err((error, all)),
         });
-        match outcome {
-            Ok(()) => Ok(()),
-            Err((error, under_way)) => {
-                abandon(guard.take(), under_way);
-                Err(error)
-            }
-        }
+        outcome.map_err(|(error, under_way)| {
+            abandon(own.take(), under_way);
+            error
+        })
     }
 
     fn start(&self, group: &Group, tensors: &[&Tensor], phase: &str) -> Result<Vec<Pending>, (EngineError, Vec<Pending>)> {
@@ -251,7 +294,7 @@ mod tests {
     }
 
     fn first_of_two(timeout_ms: u64) -> GroupSpec {
-        GroupSpec { rank: 0, world: 2, own_host: "127.0.0.1".into(), timeout_ms, secret: String::new() }
+        GroupSpec { rank: 0, world: 2, own_host: "127.0.0.1".into(), timeout_ms, secret: String::new(), process: String::new() }
     }
 
     #[test]

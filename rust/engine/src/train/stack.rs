@@ -1,8 +1,8 @@
 //! Several trainings over one feed that are one step further at the same time: the parameter maps of a fit.
 //!
 //! Heads that differ only in how they are optimised (optimiser, schedule, clipping, epochs, validation, checkpoints) see the same
-//! batches. So a batch is gathered once, their first layers are one matrix product over all of them, the others a batched one,
-//! the losses are differentiated together, and one sum over the workers brings all gradients. Each keeps its own optimiser,
+//! batches. So a batch is gathered once, one pass (`pass`) learns from it for all of them, and one sum over the workers brings
+//! all gradients. Each keeps its own optimiser,
 //! position, validation and end: what it learns is what it learns by itself, but for the order in which a product's terms are
 //! added (tested to 1e-4). All parameters lie in one matrix, a row for each training, which its trainer knows as its flat vector.
 //!
@@ -20,10 +20,11 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::batch::Batch;
 use super::deal::Deal;
 use super::feed::Feed;
-use super::head::{self, Noise, StackedHead};
+use super::head;
+use super::pass::HeadPass;
 use super::ranks::Ranks;
 use super::spec::{HeadSpec, Precision, TrainingSpec};
-use super::steps::{EXTRA, SUMMING};
+use super::steps::EXTRA;
 use super::trainer::{Event, Parts, Progress, Trainer};
 use crate::EngineError;
 
@@ -37,11 +38,9 @@ pub struct Stack {
 /// The heads of all trainings as one.
 pub(super) struct Together {
     trainings: usize,
-    head: StackedHead,
+    pass: HeadPass,
     /// Of all parameters and what follows them, training by training.
     gradients: Tensor,
-    /// The same, as the head's parameters are.
-    views: Vec<Tensor>,
 }
 
 impl Stack {
@@ -76,9 +75,9 @@ impl Stack {
             let flat = row_of(&values, &gradients, row, count).map_err(torch)?;
             trainers.push(Trainer::over(feed, ranks, spec, cancelled.clone(), parts, deal.clone(), Some(flat))?);
         }
-        let (head, views) = stacked(&head, &values, &gradients).map_err(torch)?;
+        let pass = HeadPass::new(&head, &values, &gradients).map_err(torch)?;
         let gradients = gradients.f_view([-1]).map_err(torch)?;
-        Ok(Self { together: Some(Together { trainings: trainers.len(), head, gradients, views }), trainers })
+        Ok(Self { together: Some(Together { trainings: trainers.len(), pass, gradients }), trainers })
     }
 
     /// Trains for about `limit`, or until something happened to one of them. Gives where each stands, in their order; one that
@@ -133,7 +132,7 @@ fn step(trainers: &mut [Trainer], together: Option<&Together>, due: &[usize], ev
     }
     for &one in due {
         let trainer = &mut trainers[one];
-        trainer.position.seconds += since.elapsed().as_secs_f64();
+        trainer.note_step(since.elapsed());
         if trainer.owes_checkpoint() {
             events[one] = Some(Event::Checkpoint);
         }
@@ -152,44 +151,29 @@ impl Together {
             for (trainer, (loss, weight)) in trainers.iter_mut().zip(&sums) {
                 trainer.parameters.put_sums(*loss, *weight)?;
             }
-            let first = &trainers[due[0]];
-            first.ranks.sum(&[&self.gradients], SUMMING, &first.cancelled)?;
+            trainers[due[0]].sum_over_ranks(&self.gradients)?;
             sums = trainers.iter().map(|trainer| trainer.parameters.sums()).collect::<Result<_, _>>()?;
-        }
-        // All have the same rows, so the same sum of weights.
-        let weight = sums[due[0]].1;
-        if weight > 0.0 {
-            let _ = self.gradients.shallow_clone().f_mul_scalar_(1.0 / weight).map_err(torch)?;
+            // All have the same rows, so the same sum of weights.
+            let weight = sums[due[0]].1;
+            if weight > 0.0 {
+                let _ = self.gradients.shallow_clone().f_mul_scalar_(1.0 / weight).map_err(torch)?;
+            }
         }
         for &one in due {
-            trainers[one].change(&batch, sums[one].0, weight, 1.0)?;
+            trainers[one].change(&batch, sums[one].0, sums[one].1, 1.0)?;
         }
         Ok(())
     }
 
-    /// Back-propagates this worker's part of a batch. Gives the sum of each training's losses, and that of the weights.
+    /// Back-propagates this worker's part of a batch: means where no other worker has a part. Gives the sum of each training's
+    /// losses, and that of the weights.
     fn learn(&self, any: &Trainer, batch: &Batch) -> Result<(Vec<f64>, f64), TchError> {
-        let count = self.trainings as i64;
         let rows = &batch.part.rows;
         let Some(input) = batch.inputs.first().filter(|_| !rows.is_empty()) else {
             let _ = self.gradients.shallow_clone().f_zero_()?;
             return Ok((vec![0.0; self.trainings], 0.0));
         };
-        let target = any.loss.target(&any.feed.rows.labels, any.feed.rows.weights.as_deref(), rows)?;
-        let noise = Noise { seed: any.spec.seed, step: any.position.step, places: &batch.part.places };
-        let output = self.head.forward(input, &noise)?;
-        let repeats: &[i64] = if target.tensor.dim() == 1 { &[count] } else { &[count, 1] };
-        let each = any.loss.each(&output, &target.tensor.f_repeat(repeats)?)?.f_view([count, -1])?;
-        let losses = match &target.weights {
-            None => each.f_sum_dim_intlist([1_i64].as_slice(), false, Kind::Float)?,
-            Some(weights) => each.f_mv(weights)?,
-        };
-        let found = Tensor::f_run_backward(&[losses.f_sum(Kind::Float)?], &self.head.parameters(), false, false)?;
-        for (view, gradient) in self.views.iter().zip(&found) {
-            view.shallow_clone().f_copy_(gradient)?;
-        }
-        let losses = Vec::<f32>::try_from(losses.f_detach()?)?;
-        Ok((losses.into_iter().map(f64::from).collect(), target.weight_sum))
+        self.pass.learn(&any.lesson(input, rows, &batch.part.places, false, any.ranks.world == 1))
     }
 }
 
@@ -227,24 +211,4 @@ fn room(trainings: usize, width: usize) -> Result<(Tensor, Tensor), TchError> {
 fn row_of(values: &Tensor, gradients: &Tensor, row: usize, count: usize) -> Result<Flat, TchError> {
     let (values, gradients) = (values.f_select(0, row as i64)?, gradients.f_select(0, row as i64)?);
     Ok(Flat { values: values.f_narrow(0, 0, count as i64)?, gradients })
-}
-
-/// Of all rows: the layers, weights `[trainings, out, in]` and biases `[trainings, out]` over the same values, and where their
-/// gradients go, in that order.
-fn stacked(spec: &HeadSpec, values: &Tensor, gradients: &Tensor) -> Result<(StackedHead, Vec<Tensor>), TchError> {
-    let (trainings, stride) = (values.size()[0], values.size()[1]);
-    let (mut at, mut views) = (0, Vec::new());
-    let mut layer = |shape: &[i64]| {
-        let size: Vec<i64> = std::iter::once(trainings).chain(shape.iter().copied()).collect();
-        let strides: Vec<i64> = std::iter::once(stride).chain((1..=shape.len()).map(|i| shape[i..].iter().product())).collect();
-        views.push(gradients.f_as_strided(&size, &strides, at)?);
-        let value = values.f_as_strided(&size, &strides, at)?.f_detach()?.f_set_requires_grad(true)?;
-        at += shape.iter().product::<i64>();
-        Ok::<Tensor, TchError>(value)
-    };
-    let mut layers = Vec::new();
-    for (fan_in, fan_out) in head::widths(spec) {
-        layers.push((layer(&[fan_out as i64, fan_in as i64])?, layer(&[fan_out as i64])?));
-    }
-    Ok((StackedHead::new(spec, layers), views))
 }

@@ -3,13 +3,10 @@
 //! Two numbers travel behind the gradients, so that one sum over all workers brings everything: the sum of losses and the sum
 //! of weights of a batch.
 
-use std::sync::atomic::AtomicBool;
-
 use flambeau_torch_ext::{Flat, Optimizer, flatten, flatten_into};
 use tch::{TchError, Tensor};
 
 use super::program::Program;
-use super::ranks::Ranks;
 use super::spec::TrainingSpec;
 use crate::EngineError;
 
@@ -51,16 +48,6 @@ impl Parameters {
     /// Forgets the gradients of the batch before.
     pub(super) fn begin(&mut self) -> Result<(), EngineError> {
         self.flat.gradients.f_zero_().map(drop).map_err(|error| self.torch(error))
-    }
-
-    /// Adds up gradients, losses and weights over all workers. Gives the sums of losses and of weights.
-    pub(super) fn sum(&mut self, loss: f64, weight: f64, ranks: &Ranks, cancelled: &AtomicBool) -> Result<(f64, f64), EngineError> {
-        if ranks.world == 1 {
-            return Ok((loss, weight));
-        }
-        self.put_sums(loss, weight)?;
-        ranks.sum(&[&self.flat.gradients], SUMMING, cancelled)?;
-        self.sums()
     }
 
     /// Puts this worker's sums behind its gradients.

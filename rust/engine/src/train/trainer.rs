@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flambeau_torch_ext::{Flat, process};
 use serde::{Deserialize, Serialize};
@@ -15,17 +15,19 @@ use tch::Tensor;
 
 use super::batch::{self, Ahead, Batch, Sources};
 use super::budget;
+use super::clock::Clock;
 use super::deal::Deal;
 use super::evaluate::weighted_loss;
 use super::feed::{Feed, Sealed};
-use super::head::Noise;
+use super::head::{self, Noise};
 use super::loss::Loss;
+use super::pass::{HeadPass, Lesson};
 use super::program::Program;
 use super::ranks::Ranks;
 use super::schedule::Schedule;
-use super::spec::TrainingSpec;
+use super::spec::{Precision, TrainingSpec};
 use super::stack;
-use super::steps::Parameters;
+use super::steps::{Parameters, SUMMING};
 use crate::EngineError;
 
 /// Ids that a message names.
@@ -46,6 +48,9 @@ pub struct EpochRow {
     /// Rows trained on, by all workers.
     pub samples: u64,
     pub seconds: f64,
+    /// Of `seconds`: this worker's steps waited so long for their rows.
+    #[serde(default)]
+    pub waited_seconds: f64,
 }
 
 /// Why `run` returned.
@@ -155,6 +160,9 @@ pub struct Trainer {
     ahead: Option<Ahead>,
     pub(super) position: Position,
     pub(super) best: Option<Best>,
+    /// Of a head that is trained as it is.
+    pass: Option<HeadPass>,
+    pub(super) clock: Clock,
 }
 
 impl Trainer {
@@ -183,6 +191,7 @@ impl Trainer {
             return Err(EngineError::BadRequest("early stopping needs validation rows: set validationIndicatorCol".into()));
         }
         let parameters = Parameters::new(&spec, &parts.program, room)?;
+        let pass = pass_of(&spec, &parameters).map_err(|error| EngineError::torch(head::NAME, error))?;
         let schedule = Schedule::new(&spec.schedule, spec.optimizer.lr, deal.batches, spec.epochs);
         let position = Position { lr: schedule.at(0), ..Position::default() };
         Ok(Self {
@@ -200,6 +209,8 @@ impl Trainer {
             ahead: None,
             position,
             best: None,
+            pass,
+            clock: Clock::default(),
         })
     }
 
@@ -231,8 +242,44 @@ impl Trainer {
         let batch = self.next_batch()?;
         self.parameters.begin()?;
         let (loss, weight) = self.learn(&batch)?;
-        let (loss, weight) = self.parameters.sum(loss, weight, &self.ranks, &self.cancelled)?;
+        let (loss, weight) = self.sum(loss, weight)?;
         self.change(&batch, loss, weight, weight)
+    }
+
+    /// Adds up gradients, losses and weights over all workers. Gives the sums of losses and of weights.
+    fn sum(&mut self, loss: f64, weight: f64) -> Result<(f64, f64), EngineError> {
+        if self.ranks.world == 1 {
+            return Ok((loss, weight));
+        }
+        self.parameters.put_sums(loss, weight)?;
+        let gradients = self.parameters.flat.gradients.shallow_clone();
+        self.sum_over_ranks(&gradients)?;
+        self.parameters.sums()
+    }
+
+    /// Adds up gradients over all workers, and notes how long that takes.
+    pub(super) fn sum_over_ranks(&mut self, gradients: &Tensor) -> Result<(), EngineError> {
+        let since = Instant::now();
+        self.ranks.sum(&[gradients], SUMMING, &self.cancelled)?;
+        self.clock.summed += since.elapsed();
+        Ok(())
+    }
+
+    /// Notes that a step took so long.
+    pub(super) fn note_step(&mut self, took: Duration) {
+        self.position.seconds += took.as_secs_f64();
+        self.clock.note(took);
+        if self.ranks.rank == 0
+            && let Some(advice) = self.clock.advice(self.ranks.world, self.spec.batch_rows)
+        {
+            log::warn!("{}: {advice}", self.program.name);
+        }
+    }
+
+    /// What a pass of heads learns from these rows; see [`Lesson`].
+    pub(super) fn lesson<'a>(&'a self, input: &'a Tensor, rows: &'a [u32], places: &'a [u32], adds: bool, means: bool) -> Lesson<'a> {
+        let noise = Noise { seed: self.spec.seed, step: self.position.step, places };
+        Lesson { input, columns: &self.feed.rows, rows, noise, loss: &self.loss, adds, means }
     }
 
     /// The second half of a step: with the gradients of all workers added up, and their sums of losses and of weights.
@@ -271,8 +318,14 @@ impl Trainer {
                 narrowed = batch.inputs.iter().map(|t| t.f_narrow(0, first, count)).collect::<Result<_, _>>().map_err(torch)?;
                 &narrowed
             };
-            let target = self.loss.target(&self.feed.rows.labels, self.feed.rows.weights.as_deref(), chunk).map_err(torch)?;
             let places = &batch.part.places[i * micro..i * micro + chunk.len()];
+            if let Some(pass) = &self.pass {
+                let (losses, weight) = pass.learn(&self.lesson(&inputs[0], chunk, places, i > 0, false)).map_err(torch)?;
+                loss_sum += losses.iter().sum::<f64>();
+                weight_sum += weight;
+                continue;
+            }
+            let target = self.loss.target(&self.feed.rows.labels, self.feed.rows.weights.as_deref(), chunk).map_err(torch)?;
             let noise = Noise { seed: self.spec.seed, step: self.position.step, places };
             let output = self.program.learn(inputs, &noise, self.ranks.rank)?;
             let loss = weighted_loss(&mut self.program, &self.loss, &output, &target, true)?;
@@ -286,12 +339,14 @@ impl Trainer {
 
     /// The batch of this step, and the next one begun where rows are decoded.
     pub(super) fn next_batch(&mut self) -> Result<Batch, EngineError> {
+        let since = Instant::now();
         let key = (self.position.epoch, self.position.step_in_epoch);
         let made = self.ahead.take().and_then(|ahead| ahead.take(key));
         let batch = match made {
             Some(made) => made?,
             None => batch::make(&self.sources, self.deal.part(key.0, key.1), key.0)?,
         };
+        self.clock.waited += since.elapsed();
         if self.sources.decodes() {
             let next = if key.1 + 1 < self.deal.batches { (key.0, key.1 + 1) } else { (key.0 + 1, 0) };
             if next.0 < self.spec.epochs {
@@ -343,6 +398,14 @@ impl Trainer {
             ahead.wait();
         }
     }
+}
+
+/// None where a program's own operators are differentiated.
+fn pass_of(spec: &TrainingSpec, parameters: &Parameters) -> Result<Option<HeadPass>, tch::TchError> {
+    let plain = spec.program.frozen.is_empty() && spec.program.loss_method.is_none() && spec.precision == Precision::F32;
+    let Some(head) = spec.program.head.as_ref().filter(|_| plain) else { return Ok(None) };
+    let as_rows = |all: &Tensor| all.f_unsqueeze(0);
+    HeadPass::new(head, &as_rows(&parameters.flat.values)?, &as_rows(&parameters.flat.gradients)?).map(Some)
 }
 
 impl Drop for Trainer {

@@ -9,7 +9,7 @@ use flambeau_engine::train::{Feed, FeedSpec, GroupSpec, Ranks, Trainer};
 use serde_json::json;
 
 use crate::board::FolderBoard;
-use crate::support::{Rows, alone, class_rows, finish, folder, group, head_spec, member, open, spec, struct_of};
+use crate::support::{Rows, Spread, alone, class_rows, finish, folder, group, head_spec, member, open, spec, spread_group, struct_of};
 
 /// Far beyond what a test takes: whoever waits for it hangs.
 const LONG_MS: u64 = 1_800_000;
@@ -17,21 +17,23 @@ const LONG_MS: u64 = 1_800_000;
 #[test]
 fn a_peer_that_goes_is_an_error_of_the_others_that_names_rank_and_phase() {
     let rows = class_rows(false);
-    let errors = group(3, LONG_MS, |ranks| {
-        let feed = rows.feed(&rows.of_rank(ranks.rank, 3), &rows.dense());
-        let mut trainer = open(&feed, &ranks, &head_spec()).unwrap();
-        trainer.run(Duration::ZERO).unwrap();
-        if ranks.rank == 1 {
-            return None; // goes without a word, as a killed process does: its sockets close
+    for spread in [Spread::Together, Spread::Apart, Spread::Pairs] {
+        let errors = spread_group(3, spread, LONG_MS, |ranks| {
+            let feed = rows.feed(&rows.of_rank(ranks.rank, 3), &rows.dense());
+            let mut trainer = open(&feed, &ranks, &head_spec()).unwrap();
+            trainer.run(Duration::ZERO).unwrap();
+            if ranks.rank == 1 {
+                return None; // goes without a word, as a killed process does: its sockets close
+            }
+            Some(finish(&mut trainer).unwrap_err())
+        });
+        for (rank, error) in errors.iter().enumerate().filter_map(|(rank, error)| error.as_ref().map(|e| (rank, e))) {
+            assert_eq!(error.kind(), "peer", "{error}");
+            let text = error.to_string();
+            assert!(text.starts_with(&format!("rank {rank} of 3, while adding up gradients: ")), "{text}");
         }
-        Some(finish(&mut trainer).unwrap_err())
-    });
-    for (rank, error) in errors.iter().enumerate().filter_map(|(rank, error)| error.as_ref().map(|e| (rank, e))) {
-        assert_eq!(error.kind(), "peer", "{error}");
-        let text = error.to_string();
-        assert!(text.starts_with(&format!("rank {rank} of 3, while adding up gradients: ")), "{text}");
+        assert_eq!(errors.iter().flatten().count(), 2);
     }
-    assert_eq!(errors.iter().flatten().count(), 2);
 }
 
 /// A rank of plain Python torch, which joins, proves that it knows the secret, counts its rows (none) with the others, and then does
@@ -58,6 +60,7 @@ class Folder(dist.Store):
         with open(self.file(key), "rb") as file:
             return file.read()
 
+Folder(sys.argv[1]).set("process/1", "python")
 group = dist.ProcessGroupGloo(Folder(sys.argv[1]), 1, 2, datetime.timedelta(seconds=300))
 digest = hashlib.sha256(b"flambeau worker of the tests 1").digest()
 group.allreduce([torch.tensor([int.from_bytes(digest[at:at + 4], "big") for at in range(0, 32, 4)])]).wait()
@@ -104,10 +107,18 @@ fn a_peer_that_never_comes_is_an_error_at_the_deadline() {
 
 #[test]
 fn a_rank_without_the_secret_stops_all_before_any_gradient() {
+    for process in ["", "its own"] {
+        secrets_differ(process);
+    }
+}
+
+/// `process`: of rank 1; empty: the same as rank 0's.
+fn secrets_differ(process: &str) {
     let board = folder("board");
     let errors = std::thread::scope(|scope| {
         let join = |rank, secret: &str| {
-            let (spec, board) = (GroupSpec { secret: secret.into(), ..member(rank, 2, LONG_MS) }, board.clone());
+            let process = if rank == 1 { process.to_owned() } else { String::new() };
+            let (spec, board) = (GroupSpec { secret: secret.into(), process, ..member(rank, 2, LONG_MS) }, board.clone());
             scope.spawn(move || Ranks::join(&spec, &mut FolderBoard(board), &AtomicBool::new(false)).err().unwrap())
         };
         let threads = [join(0, "ours"), join(1, "guessed")];
@@ -122,7 +133,7 @@ fn a_rank_without_the_secret_stops_all_before_any_gradient() {
 #[test]
 fn ranks_listen_on_the_address_they_are_told_and_nowhere_else() {
     let before = listening();
-    let during = group(2, LONG_MS, |ranks| {
+    let during = spread_group(2, Spread::Apart, LONG_MS, |ranks| {
         let found: Vec<String> = listening().into_iter().filter(|socket| !before.contains(socket)).collect();
         // Neither leaves before both have looked.
         ranks.sum(&[&tch::Tensor::from_slice(&[1.0])], "staying", &AtomicBool::new(false)).unwrap();
@@ -151,8 +162,14 @@ fn listening() -> Vec<String> {
 #[test]
 fn a_cancellation_ends_a_worker_that_waits_for_others() {
     let rows = class_rows(false);
+    for spread in [Spread::Together, Spread::Apart] {
+        cancelled_while_waiting(&rows, spread);
+    }
+}
+
+fn cancelled_while_waiting(rows: &Rows, spread: Spread) {
     let waiting = std::sync::Barrier::new(2);
-    let kinds = group(2, LONG_MS, |ranks| {
+    let kinds = spread_group(2, spread, LONG_MS, |ranks| {
         let feed = rows.feed(&rows.of_rank(ranks.rank, 2), &rows.dense());
         let cancelled = Arc::new(AtomicBool::new(false));
         let mut trainer = Trainer::open(&feed, &ranks, spec(&head_spec()), cancelled.clone()).unwrap();

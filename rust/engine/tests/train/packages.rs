@@ -127,7 +127,11 @@ fn picture_batch(bytes: &[Vec<u8>], labels: &[f64]) -> StructArray {
 }
 
 fn picture_feed(bytes: &[Vec<u8>], labels: &[f64]) -> Arc<Feed> {
-    let spec: FeedSpec = serde_json::from_value(json!({"directory": folder("feed")})).unwrap();
+    picture_feed_in(&folder("feed"), bytes, labels)
+}
+
+fn picture_feed_in(directory: &Path, bytes: &[Vec<u8>], labels: &[f64]) -> Arc<Feed> {
+    let spec: FeedSpec = serde_json::from_value(json!({"directory": directory})).unwrap();
     let feed = Feed::create(spec, picture_batch(&bytes[..1], &labels[..1]).fields().clone()).unwrap();
     for (bytes, labels) in bytes.chunks(7).zip(labels.chunks(7)) {
         feed.add(&picture_batch(bytes, labels)).unwrap();
@@ -173,6 +177,43 @@ fn augmented_pictures_are_the_same_in_every_run() {
         parameters(&trainer)
     };
     assert!(difference(&run(), &run()) <= 1e-6);
+}
+
+#[test]
+fn pictures_that_are_read_back_from_disk_give_the_model_that_prepared_ones_do() {
+    let (bytes, labels) = pictures(40);
+    let directory = folder("feed");
+    let kept = || {
+        let files = std::fs::read_dir(&directory).unwrap().map(Result::unwrap);
+        let pictures = files.filter(|file| file.file_name().to_string_lossy().starts_with("pictures-"));
+        pictures.map(|file| file.metadata().unwrap().len()).collect::<Vec<_>>()
+    };
+    let spec = |epochs: usize| {
+        let mut spec = picture_spec();
+        spec["epochs"] = json!(epochs);
+        spec
+    };
+    let feed = picture_feed_in(&directory, &bytes, &labels);
+    let mut trainer = open(&feed, &Arc::new(Ranks::alone()), &spec(3)).unwrap();
+    finish(&mut trainer).unwrap();
+    let expected = parameters(&trainer);
+    let sizes = kept();
+    assert!(matches!(sizes[..], [size] if size > 0 && size % 40 == 0), "one file of all rows: {sizes:?}");
+    drop((trainer, feed));
+    assert_eq!(kept(), [0; 0], "the file goes with the feed");
+    // Each epoch over a feed of its own, where no picture was prepared before.
+    let checkpoint = directory.join("checkpoint");
+    for epoch in 1..=3 {
+        let mut trainer = open(&picture_feed(&bytes, &labels), &Arc::new(Ranks::alone()), &spec(epoch)).unwrap();
+        if epoch > 1 {
+            trainer.restore_checkpoint(&checkpoint).unwrap();
+        }
+        finish(&mut trainer).unwrap();
+        trainer.save_checkpoint(&checkpoint).unwrap();
+        if epoch == 3 {
+            assert_eq!(difference(&expected, &parameters(&trainer)).to_bits(), 0);
+        }
+    }
 }
 
 #[test]

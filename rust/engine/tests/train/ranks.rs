@@ -4,7 +4,8 @@ use serde_json::json;
 
 use crate::equality::nested_feed;
 use crate::support::{
-    Rows, SLOTS, alone, class_rows, difference, finish, floats, group, head_spec, numbers, open, parameters, reference, slot, train_with,
+    Rows, SLOTS, Spread, alone, class_rows, difference, finish, floats, group, head_spec, numbers, open, parameters, reference, slot,
+    train_spread, train_with,
 };
 
 /// After 3 epochs in f32: the sums of gradients are added in another order.
@@ -16,8 +17,8 @@ fn one_two_three_and_four_workers_give_the_same_parameters() {
     let mut trainer = alone(&rows, &head_spec());
     let of_one = finish(&mut trainer).unwrap();
     let one = parameters(&trainer);
-    for world in [2, 3, 4] {
-        let all = train_with(world, &rows, &head_spec());
+    for (world, spread) in [(2, Spread::Together), (2, Spread::Apart), (3, Spread::Together), (4, Spread::Apart), (5, Spread::Pairs)] {
+        let all = train_spread(world, spread, &rows, &head_spec());
         for (found, progress) in &all {
             let apart = difference(&one, found);
             assert!(apart <= TOLERANCE, "{world} workers: {apart} apart");

@@ -159,18 +159,45 @@ pub fn parameters(trainer: &Trainer) -> Parameters {
 
 /// One of `world` ranks on this machine.
 pub fn member(rank: usize, world: usize, timeout_ms: u64) -> GroupSpec {
-    GroupSpec { rank, world, own_host: "127.0.0.1".into(), timeout_ms, secret: "of the tests".into() }
+    GroupSpec { rank, world, own_host: "127.0.0.1".into(), timeout_ms, secret: "of the tests".into(), process: String::new() }
 }
 
-/// Runs `body` once for each rank, on threads, in one group.
+/// How the ranks of a test are spread over processes, which are names here: they are threads of this one.
+#[derive(Clone, Copy)]
+pub enum Spread {
+    /// All in this process: they add up in memory.
+    Together,
+    /// Each in one of its own: they add up by sockets.
+    Apart,
+    /// Two in each: both.
+    Pairs,
+}
+
+impl Spread {
+    fn process(self, rank: usize) -> String {
+        match self {
+            Self::Together => String::new(),
+            Self::Apart => format!("process {rank}"),
+            Self::Pairs => format!("process {}", rank / 2),
+        }
+    }
+}
+
+/// Runs `body` once for each rank, on threads of one process, in one group.
 pub fn group<T: Send>(world: usize, timeout_ms: u64, body: impl Fn(Arc<Ranks>) -> T + Sync) -> Vec<T> {
+    spread_group(world, Spread::Together, timeout_ms, body)
+}
+
+/// The same over processes.
+pub fn spread_group<T: Send>(world: usize, spread: Spread, timeout_ms: u64, body: impl Fn(Arc<Ranks>) -> T + Sync) -> Vec<T> {
     let folder = folder("board");
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..world)
             .map(|rank| {
                 let (folder, body) = (&folder, &body);
                 scope.spawn(move || {
-                    let ranks = Ranks::join(&member(rank, world, timeout_ms), &mut FolderBoard(folder.clone()), &AtomicBool::new(false));
+                    let member = GroupSpec { process: spread.process(rank), ..member(rank, world, timeout_ms) };
+                    let ranks = Ranks::join(&member, &mut FolderBoard(folder.clone()), &AtomicBool::new(false));
                     body(Arc::new(ranks.unwrap()))
                 })
             })
@@ -181,7 +208,12 @@ pub fn group<T: Send>(world: usize, timeout_ms: u64, body: impl Fn(Arc<Ranks>) -
 
 /// The result of each of `world` ranks.
 pub fn train_with(world: usize, rows: &Rows, value: &Value) -> Vec<(Parameters, Progress)> {
-    group(world, 60_000, |ranks| {
+    train_spread(world, Spread::Together, rows, value)
+}
+
+/// The same over processes.
+pub fn train_spread(world: usize, spread: Spread, rows: &Rows, value: &Value) -> Vec<(Parameters, Progress)> {
+    spread_group(world, spread, 60_000, |ranks| {
         let feed = rows.feed(&rows.of_rank(ranks.rank, world), &rows.dense());
         let mut trainer = open(&feed, &ranks, value).unwrap();
         let progress = finish(&mut trainer).unwrap();

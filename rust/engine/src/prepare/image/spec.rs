@@ -181,7 +181,7 @@ impl ImageSpec {
     }
 
     /// The prepared value of every byte, a table for each channel.
-    pub(super) fn tables(&self) -> Vec<[f32; 256]> {
+    pub(in crate::prepare) fn tables(&self) -> Vec<[f32; 256]> {
         let of = |values: &Option<Vec<f64>>, channel: usize, default: f64| {
             values.as_ref().and_then(|values| values.get(channel)).copied().unwrap_or(default)
         };

@@ -31,6 +31,7 @@ pub(super) use dense::Dense;
 pub(super) use sealed::Sealed;
 pub(super) use trial::try_rows;
 use writing::Writing;
+pub(super) use writing::{FileGuard, own_file};
 
 /// Slots that rows are dealt over at the most: memory goes with them, whatever the batch size.
 pub(super) const MAX_SLOTS: u32 = 1 << 16;

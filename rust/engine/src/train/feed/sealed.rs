@@ -3,8 +3,10 @@
 //! The mapping is private to this process's feed: the file was written here, nobody else is told its name, and it is
 //! deleted with the feed. Arrays of record batches are views of the mapping.
 
+use std::collections::HashMap;
 use std::fs::File;
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
@@ -18,9 +20,13 @@ use super::dense::locate;
 use super::writing::FileGuard;
 use super::{Dense, DenseSpec, FeedSummary, Labels, RowColumns, broken};
 use crate::EngineError;
+use crate::train::pictures::Pictures;
 
 /// Columns by name, and what the dense ones hold.
 type Columns = Vec<(String, Option<DenseSpec>)>;
+
+/// By column, and by what is made of its pictures; None where there is no room for them.
+type KeptPictures = HashMap<(usize, String), Option<Arc<Pictures>>>;
 
 /// See the module.
 pub(in crate::train) struct Sealed {
@@ -31,8 +37,10 @@ pub(in crate::train) struct Sealed {
     /// First row of each record batch, and the number of rows at the end.
     starts: Arc<Vec<usize>>,
     bytes: u64,
+    /// What trainings keep of pictures.
+    pictures: Mutex<KeptPictures>,
     // Last: the file goes after the arrays that view it.
-    _file: FileGuard,
+    file: FileGuard,
 }
 
 impl Sealed {
@@ -51,7 +59,7 @@ impl Sealed {
         if sum != rows.len() {
             return Err(broken(format!("it has {sum} rows, {} were written", rows.len())));
         }
-        let mut sealed = Self { rows, slots, columns, batches, starts: Arc::new(starts), bytes, _file: file };
+        let mut sealed = Self { rows, slots, columns, batches, starts: Arc::new(starts), bytes, pictures: Mutex::default(), file };
         let labels = sealed.columns.iter().position(|(name, _)| name == LABEL).and_then(|index| sealed.dense(index));
         if let Some(labels) = labels {
             sealed.rows.labels = Labels::Arrays(labels);
@@ -89,6 +97,19 @@ impl Sealed {
         let spec = self.columns.get(index)?.1.clone()?;
         let chunks = self.batches.iter().map(|b| b.column(index).as_fixed_size_binary().clone()).collect();
         Some(Dense::new(spec.shape, spec.dtype, chunks, self.starts.clone()))
+    }
+
+    /// The pictures of a column that are kept beside the feed, for all trainings that make the same of them; `open` is told where
+    /// and how many rows there are.
+    pub(in crate::train) fn pictures(
+        &self,
+        column: usize,
+        made: String,
+        open: impl FnOnce(&Path, usize) -> Option<Pictures>,
+    ) -> Option<Arc<Pictures>> {
+        let mut all = self.pictures.lock().unwrap_or_else(PoisonError::into_inner);
+        let directory = self.file.0.parent()?;
+        all.entry((column, made)).or_insert_with(|| open(directory, self.rows.len()).map(Arc::new)).clone()
     }
 
     /// Rows of any column, in this order, as one array.

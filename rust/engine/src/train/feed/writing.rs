@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, BooleanArray, FixedSizeBinaryArray, RecordBatch, RecordBatchOptions, StructArray};
@@ -26,7 +26,7 @@ use crate::{EngineError, RowFault, memory};
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// Deletes the file when it goes.
-pub(super) struct FileGuard(pub(super) PathBuf);
+pub(in crate::train) struct FileGuard(pub(super) PathBuf);
 
 impl Drop for FileGuard {
     fn drop(&mut self) {
@@ -92,9 +92,7 @@ impl Writing {
         let trial = spec.trial.as_ref().filter(|_| spec.skip_invalid).map(Trial::open).transpose()?;
         let schema = Arc::new(Schema::new(fields));
         std::fs::create_dir_all(&spec.directory).map_err(broken)?;
-        let path = spec.directory.join(format!("feed-{}-{}.arrow", std::process::id(), unique()));
-        let out = File::create_new(&path).map_err(broken)?;
-        let file = FileGuard(path);
+        let (out, file) = own_file(&spec.directory, "feed", "arrow").map_err(broken)?;
         let writer = FileWriter::try_new(BufWriter::with_capacity(BUFFER_BYTES, out), &schema).map_err(broken)?;
         Ok(Self { spec, stored, trial, schema, rows, writer, file })
     }
@@ -214,7 +212,14 @@ fn stored_type(name: &str, dense: &DenseSpec) -> Result<DataType, EngineError> {
     bytes.map(DataType::FixedSizeBinary).ok_or_else(refused)
 }
 
-/// A number that no other feed of this process has.
+/// A new file that is deleted with its guard, to be written and read.
+pub(in crate::train) fn own_file(directory: &Path, what: &str, ending: &str) -> std::io::Result<(File, FileGuard)> {
+    let path = directory.join(format!("{what}-{}-{}.{ending}", std::process::id(), unique()));
+    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+    Ok((file, FileGuard(path)))
+}
+
+/// A number that no other file of this process has.
 fn unique() -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);

@@ -157,11 +157,12 @@ object TrainableProgram {
 
 /**
  * A finished epoch. `validationLoss` and `metrics` are over the validation rows of all workers, absent where there are none;
- * losses are weighted means; `lr` is that of the epoch's last step; `samples` were trained on by all workers together.
+ * losses are weighted means; `lr` is that of the epoch's last step; `samples` were trained on by all workers together. Of `seconds`
+ * this worker's steps waited `waitedSeconds` for their rows.
  */
 final case class EpochRow(
     epoch: Int, trainLoss: Double, validationLoss: Option[Double], metrics: Map[String, Double], lr: Double, samples: Long,
-    seconds: Double)
+    seconds: Double, waitedSeconds: Double)
 
 /**
  * Where a trainer stands.
@@ -234,7 +235,7 @@ object Trainers {
     node.get("epoch").asInt, Numbers.double(node.get("train_loss")),
     Option(node.get("validation_loss")).filterNot(_.isNull).map(_.asDouble),
     node.get("metrics").properties.asScala.map(entry => entry.getKey -> Numbers.double(entry.getValue)).toMap,
-    node.get("lr").asDouble, node.get("samples").asLong, node.get("seconds").asDouble)
+    node.get("lr").asDouble, node.get("samples").asLong, node.get("seconds").asDouble, node.get("waited_seconds").asDouble)
 }
 
 /** One group's head: `parameters` are each layer's weight `[out, in]` followed by its bias, layer after layer. */

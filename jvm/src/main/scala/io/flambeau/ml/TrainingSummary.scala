@@ -28,21 +28,22 @@ final class TrainingSummary private[ml] (
 
   /**
    * A row for each epoch: `epoch` (from 1), `trainLoss`, `validationLoss` and a column for each metric (NULL without validation
-   * rows), `learningRate` of its last step, `samples`, `seconds`, `samplesPerSecond`.
+   * rows), `learningRate` of its last step, `samples`, `seconds`, `samplesPerSecond`, and `waitedSeconds`: how long the first worker's
+   * steps waited for their rows.
    */
   lazy val history: DataFrame = {
     val names = epochs.flatMap(_.metrics.keys).distinct.sorted
     val schema = StructType(
       Seq(StructField("epoch", IntegerType, nullable = false), StructField("trainLoss", DoubleType, nullable = false), StructField("validationLoss", DoubleType)) ++
         names.map(StructField(_, DoubleType)) ++
-        Seq("learningRate" -> DoubleType, "samples" -> LongType, "seconds" -> DoubleType, "samplesPerSecond" -> DoubleType).map { case (name, kind) =>
+        Seq("learningRate" -> DoubleType, "samples" -> LongType, "seconds" -> DoubleType, "samplesPerSecond" -> DoubleType, "waitedSeconds" -> DoubleType).map { case (name, kind) =>
           StructField(name, kind, nullable = false)
         })
     val rows = epochs.map { e =>
       val rate = if (e.seconds > 0) e.samples / e.seconds else 0.0
       Row.fromSeq(
         Seq[Any](e.epoch + 1, e.trainLoss, e.validationLoss.map(Double.box).orNull) ++ names.map(n => e.metrics.get(n).map(Double.box).orNull) ++
-          Seq[Any](e.lr, e.samples, e.seconds, rate))
+          Seq[Any](e.lr, e.samples, e.seconds, rate, e.waitedSeconds))
     }
     import scala.jdk.CollectionConverters._
     session.createDataFrame(rows.asJava, schema)
