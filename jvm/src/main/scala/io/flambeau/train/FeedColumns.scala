@@ -1,6 +1,11 @@
 package io.flambeau.train
 
 import org.apache.spark.sql.{classic, Column, DataFrame, Dataset}
+import org.apache.spark.sql.catalyst.expressions.UserDefinedExpression
+import org.apache.spark.sql.catalyst.plans.logical.{Filter, LocalRelation, Project}
+import org.apache.spark.sql.execution.columnar.InMemoryRelation
+import org.apache.spark.sql.execution.datasources.LogicalRelation
+import org.apache.spark.sql.execution.datasources.v2.DataSourceV2ScanRelation
 import org.apache.spark.sql.functions.{col, countDistinct, floor, hash, lit, max, monotonically_increasing_id, pmod, shiftright}
 import org.apache.spark.sql.types.{ArrayType, DataType, StructField, StructType, UserDefinedType}
 
@@ -37,7 +42,10 @@ private[flambeau] final case class FeedLabel(value: Column, shape: Option[Seq[In
 private[flambeau] final case class FeedColumns(
     inputs: Seq[FeedInput], label: FeedLabel, weight: Option[Column], validation: Option[Column], group: Option[Column]) {
 
-  /** The dataset's rows, spread over the workers. What models in front compute (features) is computed before they are. */
+  /**
+   * The dataset's rows, spread over the workers. What models in front compute (features) is computed before they are. One worker
+   * reads what is light ([[FeedColumns.isLight]]) by itself: a shuffle would take longer.
+   */
   def frame(dataset: Dataset[_], batchRows: Int, workers: Int): DataFrame = {
     val slots = FeedColumns.slots(batchRows)
     val identified = dataset.select(named :+ monotonically_increasing_id().as(FeedColumns.Id): _*)
@@ -46,7 +54,8 @@ private[flambeau] final case class FeedColumns(
     val partition = shiftright(id, FeedColumns.PositionBits)
     val spread = if (group.isDefined) pmod(hash(col(FeedColumns.Group)), lit(slots)) else pmod(position + hash(partition), lit(slots.toLong))
     val slotted = identified.withColumn(FeedColumns.Slot, spread.cast("int"))
-    slotted.repartitionById(workers, pmod(col(FeedColumns.Slot), lit(workers)).cast("int"))
+    if (workers == 1 && FeedColumns.isLight(slotted)) slotted.coalesce(1)
+    else slotted.repartitionById(workers, pmod(col(FeedColumns.Slot), lit(workers)).cast("int"))
   }
 
   /**
@@ -94,6 +103,21 @@ private[flambeau] object FeedColumns {
 
   /** Of `monotonically_increasing_id`: the position in a partition is in the low bits, the partition above. */
   val PositionBits = 33
+
+  /**
+   * Whether one task reads these rows about as fast as several: rows as they are stored in files or in memory, nothing but columns and
+   * conditions of Spark's own upon them, and no more bytes than Spark gives one task of a file.
+   */
+  private def isLight(frame: DataFrame): Boolean = {
+    val dataset = rows(frame)
+    val plan = dataset.queryExecution.optimizedPlan
+    val heavy = plan.exists {
+      case _: LogicalRelation | _: DataSourceV2ScanRelation | _: InMemoryRelation | _: LocalRelation => false
+      case node @ (_: Project | _: Filter) => node.expressions.exists(_.exists(_.isInstanceOf[UserDefinedExpression]))
+      case _ => true
+    }
+    !heavy && plan.collectLeaves().map(_.stats.sizeInBytes).sum <= dataset.sparkSession.sessionState.conf.filesMaxPartitionBytes
+  }
 
   /** The rows of a frame as they are stored. */
   def rows(frame: DataFrame): classic.Dataset[_] = frame match {

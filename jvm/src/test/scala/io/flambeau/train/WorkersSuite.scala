@@ -1,7 +1,9 @@
 package io.flambeau.train
 
 import org.apache.spark.scheduler.{SparkListener, SparkListenerStageCompleted}
-import org.apache.spark.sql.functions.{col, lit}
+import org.apache.spark.sql.DataFrame
+import org.apache.spark.sql.execution.exchange.Exchange
+import org.apache.spark.sql.functions.{col, lit, udf}
 
 import org.scalatest.concurrent.Eventually
 
@@ -39,6 +41,20 @@ class WorkersSuite extends TrainingSuite with Eventually {
     val few = points(3, 1)
     assert(distance(
       probabilities(classifier.setNumWorkers(1).fit(few), few), probabilities(classifier.setNumWorkers(4).fit(few), few)) < Tolerance)
+  }
+
+  test("one worker reads what is light by itself, and the model stays the same") {
+    val rows = points(200, 3)
+    val feed = FeedColumns(Seq(FeedInput("features", col("features"), None)), FeedLabel(col("label")), None, None, None)
+    def shuffles(rows: DataFrame, workers: Int): Boolean = feed.frame(rows, 32, workers).queryExecution.sparkPlan.exists(_.isInstanceOf[Exchange])
+    val stored = rows.cache()
+    try {
+      assert(stored.count() == 200 && !shuffles(stored, 1) && shuffles(stored, 2))
+      val same = udf((label: Double) => label)
+      assert(shuffles(stored.withColumn("label", same(col("label"))), 1) && shuffles(stored.orderBy("id"), 1))
+      val one = probabilities(classifier.fit(stored), stored)
+      assert(distance(one, probabilities(classifier.setNumWorkers(2).fit(stored), stored)) < Tolerance)
+    } finally stored.unpersist()
   }
 
   test("the seed decides, the number of rows passed at once does not") {
