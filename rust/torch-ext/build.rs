@@ -12,10 +12,15 @@ fn main() {
     cc::Build::new()
         .cpp(true)
         .std("c++20")
+        // Calls into libtorch and little else: what the optimiser could add is not worth minutes of every build.
+        .opt_level(1)
+        .debug(false)
         .flag_if_supported("-fvisibility=hidden")
         .flag("-D_GLIBCXX_USE_CXX11_ABI=1")
         .flag("-Wno-unused-parameter")
         .flag("-Wno-sign-compare")
+        // False alarms about reference counts of libtorch's headers.
+        .flag_if_supported("-Wno-stringop-overflow")
         .flag("-isystem")
         .flag(format!("{root}/include"))
         .flag("-isystem")
@@ -24,7 +29,10 @@ fn main() {
         .flag("cpp/opaque")
         .define("USE_DISTRIBUTED", None)
         .define("USE_C10D_GLOO", None)
-        .files(["archive", "module", "process", "trainable", "trap", "optimizer", "group"].map(|name| format!("cpp/{name}.cpp")))
+        .files(
+            ["archive", "module", "fused", "pack", "process", "trainable", "trap", "optimizer", "group"]
+                .map(|name| format!("cpp/{name}.cpp")),
+        )
         .compile("flambeau_torch_ext");
     // Test binaries of this crate find libtorch where it was linked.
     println!("cargo:rustc-link-arg=-Wl,-rpath,{root}/lib");

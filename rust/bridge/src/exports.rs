@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Once;
 
-use flambeau_engine::{Counters, ModelOptions, Package, Request, Session, package, pool, registry, stats};
+use flambeau_engine::{Counters, ModelOptions, Package, Request, Session, keep_choices, package, pool, registry, stats};
 use flambeau_torch_ext::process;
 use jni::objects::{JClass, JLongArray, JString};
 use jni::sys::jlong;
@@ -36,6 +36,7 @@ methods! {
     "listPackage" => { static fn list_package(place: JString, manifest: JString) -> JString },
     "wrapProgram" => { static fn wrap_program(place: JString, description: JString, program: JString, hashes: JString) -> JString },
     "openModel" => { static fn open_model(directory: JString, options: JString) -> jlong },
+    "modelEngine" => { static fn model_engine(model: jlong) -> JString },
     "openSession" => { static fn open_session(model: jlong, schema: jlong, request: JString) -> jlong },
     "evaluate" => { static fn evaluate(session: jlong, input: jlong, output: jlong, schema: jlong, counters: jlong[]) },
     "estimateBytes" => { static fn estimate_bytes(session: jlong, rows: jlong) -> jlong },
@@ -88,6 +89,7 @@ struct StartSettings {
     intra_op_threads: usize,
     decode_threads: usize,
     idle_model_bytes: u64,
+    choices_folder: String,
     log_level: String,
 }
 
@@ -101,6 +103,7 @@ fn start<'local>(env: &mut Env<'local>, _class: JClass<'local>, settings: JStrin
         process::bound_allocations();
         pool::configure(settings.decode_threads);
         registry::configure(settings.idle_model_bytes);
+        keep_choices(settings.choices_folder.into());
         outcome = process::set_intra_op_threads(settings.intra_op_threads).and_then(|()| process::handle_traps());
     });
     outcome?;
@@ -151,6 +154,10 @@ fn open_model<'local>(
     let directory = directory.try_to_string(env)?;
     let options: ModelOptions = parsed(env, &options)?;
     Ok(handles::add_model(registry::open(Path::new(&directory), &options)?))
+}
+
+fn model_engine<'local>(env: &mut Env<'local>, _class: JClass<'local>, model: jlong) -> Answer<JString<'local>> {
+    Ok(env.new_string(handles::model(model)?.engine().to_string())?)
 }
 
 fn open_session<'local>(

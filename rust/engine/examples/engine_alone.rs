@@ -1,6 +1,7 @@
-//! The engine without Spark: `engine_alone PACKAGE INPUT [THREADS [BATCH_ROWS [PASSES [PRECISION [ROWS]]]]]` featurizes every file
+//! The engine without Spark: `engine_alone PACKAGE INPUT [THREADS [BATCH_ROWS [PASSES [PRECISION [ROWS [ENGINE]]]]]]` featurizes every file
 //! of the folder INPUT, or every text of the JSON list INPUT, on THREADS threads (2) in batches of BATCH_ROWS (32) and prints rows
-//! and rows/s of each pass as JSON. ROWS cuts the input (0: all of it). What Spark's share of the time is measured against.
+//! and rows/s of each pass as JSON. ROWS cuts the input (0: all of it). ENGINE is auto
+//! unless given. What Spark's share of the time is measured against.
 #![allow(clippy::print_stdout, reason = "a program")]
 
 use std::error::Error;
@@ -20,7 +21,7 @@ fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |i: usize, default: usize| arguments.get(i).map_or(Ok(default), |a| a.parse());
     let (Some(package), Some(input)) = (arguments.first(), arguments.get(1)) else {
-        return Err("usage: engine_alone PACKAGE INPUT [THREADS [BATCH_ROWS [PASSES [PRECISION [ROWS]]]]]".into());
+        return Err("usage: engine_alone PACKAGE INPUT [THREADS [BATCH_ROWS [PASSES [PRECISION [ROWS [ENGINE]]]]]]".into());
     };
     let (threads, batch_rows, passes) = (number(2, 2)?, number(3, 32)?, number(4, 3)?);
     process::set_intra_op_threads(1)?;
@@ -28,7 +29,8 @@ fn main() -> Outcome<()> {
     pool::configure(threads);
     let (column, limit) = (read(Path::new(input))?, number(6, 0)?);
     let column = if limit == 0 { column } else { column.slice(0, limit.min(column.len())) };
-    let options = ModelOptions { precision: arguments.get(5).cloned(), ..ModelOptions::default() };
+    let engine = Some(arguments.get(7).map_or("auto", String::as_str).to_owned());
+    let options = ModelOptions { precision: arguments.get(5).cloned(), engine, ..ModelOptions::default() };
     let model = registry::open(Path::new(package), &options)?;
     let fields = Fields::from(vec![Field::new("content", column.data_type().clone(), true)]);
     for pass in 0..passes {

@@ -1,17 +1,36 @@
-//! What this machine's processor can do, by the names that Linux uses (`avx512f`, `amx_bf16`).
+//! What this machine's processor is and can do, by the names that Linux uses (`avx512f`, `amx_bf16`).
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use once_cell::sync::Lazy;
 
-static FLAGS: Lazy<HashSet<String>> = Lazy::new(|| {
+struct Processor {
+    name: String,
+    flags: BTreeSet<String>,
+}
+
+static PROCESSOR: Lazy<Processor> = Lazy::new(|| {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let line = text.lines().find(|line| line.starts_with("flags") || line.starts_with("Features"));
-    let flags = line.and_then(|line| line.split_once(':')).map_or("", |(_, flags)| flags);
-    flags.split_whitespace().map(str::to_owned).collect()
+    let value = |keys: &[&str]| {
+        let line = text.lines().find(|line| keys.iter().any(|key| line.starts_with(key)));
+        line.and_then(|line| line.split_once(':')).map_or("", |(_, value)| value.trim())
+    };
+    let flags = value(&["flags", "Features"]).split_whitespace().map(str::to_owned).collect();
+    Processor { name: value(&["model name", "CPU part"]).to_owned(), flags }
 });
 
 /// The first of `required` that this processor lacks.
 pub(crate) fn lacks(required: &[String]) -> Option<&str> {
-    required.iter().map(String::as_str).find(|feature| !FLAGS.contains(*feature))
+    required.iter().map(String::as_str).find(|feature| !PROCESSOR.flags.contains(*feature))
+}
+
+/// Its name.
+pub(crate) fn name() -> String {
+    PROCESSOR.name.clone()
+}
+
+/// Its name and all it can do: the same for like machines.
+pub(crate) fn identity() -> String {
+    let flags: Vec<&str> = PROCESSOR.flags.iter().map(String::as_str).collect();
+    format!("{} {}", PROCESSOR.name, flags.join(" "))
 }

@@ -11,6 +11,7 @@
 //! Threads: a session belongs to one thread; only row preparation runs on the shared pool, and it never outlives the call.
 
 mod cpu;
+mod engine;
 pub mod error;
 pub mod faults;
 mod memory;
@@ -23,6 +24,7 @@ mod session;
 pub mod stats;
 pub mod train;
 
+pub use engine::{EngineName, keep_choices};
 pub use error::{EngineError, RowFault};
 pub use model::{Model, ModelOptions};
 pub use package::Package;

@@ -3,13 +3,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use flambeau_torch_ext::{Behind, Outputs, ScriptModule};
+use flambeau_torch_ext::Outputs;
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 
+use crate::engine::{self, Engine, EngineName, PassShapes};
 use crate::package::{Dtype, Output};
 use crate::prepare::Preparer;
-use crate::session::Pace;
+use crate::session::{IMAGE_PASS_ROWS, Pace};
 use crate::{EngineError, Package, memory, stats};
 
 /// How a model is to be opened; the JVM sends it as JSON. Values come as text, as Spark's settings do.
@@ -21,11 +22,17 @@ pub struct ModelOptions {
     pub min_cosine: Option<String>,
     /// The precision asked for; see [`Package::choose_variant`]. f32 unless given.
     pub precision: Option<String>,
+    /// The engine asked for: `auto` or a name of [`EngineName`]; `torchscript` unless given.
+    pub engine: Option<String>,
 }
 
 impl ModelOptions {
     pub(crate) fn precision(&self) -> &str {
         self.precision.as_deref().unwrap_or("f32")
+    }
+
+    pub(crate) fn engine(&self) -> &str {
+        self.engine.as_deref().unwrap_or("torchscript")
     }
 
     pub(crate) fn min_cosine(&self) -> Result<f64, EngineError> {
@@ -45,7 +52,8 @@ pub struct Model {
     pub(crate) pace: Pace,
     /// Whether some pass gave what model.toml declares.
     answered: AtomicBool,
-    module: ScriptModule,
+    engine: Box<dyn Engine>,
+    shapes: PassShapes,
 }
 
 impl Model {
@@ -57,26 +65,25 @@ impl Model {
         let started = Instant::now();
         let name = package.descriptor.name.clone();
         let variant = package.choose_variant(options.precision(), options.min_cosine()?)?;
-        let archive = package.program(variant)?;
-        let head = variant.head.as_ref().map(|head| Ok((package.head(head)?, head))).transpose()?;
-        let behind = head.as_ref().map(|(archive, head)| Behind { head: archive, index: head.index, key: &head.reads });
-        let loaded = ScriptModule::load(&archive, behind.as_ref(), None);
-        let module = loaded.map_err(|error| EngineError::program(&name, &variant.programs(), error))?;
         let preparers = package.descriptor.inputs.iter().map(|i| Preparer::new(&package, i)).collect::<Result<Vec<_>, _>>()?;
+        let engine = engine::open(&package, variant, options, &preparers)?;
         let given: usize = preparers.iter().map(Preparer::tensors).sum();
-        if module.inputs() != given {
-            let cause = format!("{} takes {} tensors, model.toml declares {given}", variant.file, module.inputs());
+        if engine.inputs() != given {
+            let cause = format!("{} takes {} tensors, model.toml declares {given}", variant.file, engine.inputs());
             return Err(EngineError::model(&name, cause));
         }
+        let shapes = PassShapes::default();
+        shapes.padded(&name, engine.as_ref(), &preparers, IMAGE_PASS_ROWS);
         stats::MODEL_LOADS.add(1);
         log::info!(
-            "loaded model '{name}' ({}, {}, {} bytes of weights) in {} ms",
+            "loaded model '{name}' ({}, {}, engine {}, {} bytes of weights) in {} ms",
             variant.file,
             variant.precision,
-            module.parameter_bytes(),
+            engine.name(),
+            engine.parameter_bytes(),
             started.elapsed().as_millis()
         );
-        Ok(Self { preparers, pace: Pace::default(), answered: AtomicBool::new(false), module, package })
+        Ok(Self { preparers, pace: Pace::default(), answered: AtomicBool::new(false), engine, shapes, package })
     }
 
     /// The package's name.
@@ -88,7 +95,18 @@ impl Model {
     /// Bytes of its weights.
     #[must_use]
     pub fn weights_bytes(&self) -> u64 {
-        self.module.parameter_bytes()
+        self.engine.parameter_bytes()
+    }
+
+    /// What runs its program.
+    #[must_use]
+    pub fn engine(&self) -> EngineName {
+        self.engine.name()
+    }
+
+    /// Rows that a pass of `rows` rows is to have: the engine may be faster with a few more, whose results [`Self::forward`] drops.
+    pub(crate) fn padded(&self, rows: usize) -> usize {
+        self.shapes.padded(self.name(), self.engine.as_ref(), &self.preparers, rows)
     }
 
     /// Whether its program has given what model.toml declares, for any row so far.
@@ -96,12 +114,22 @@ impl Model {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// One forward pass over `rows` rows; the outputs in the package's order, their shapes checked.
-    pub(crate) fn forward(&self, inputs: &[Tensor], rows: usize) -> Result<Vec<Tensor>, EngineError> {
-        let outputs = self.module.forward(inputs).map_err(|error| EngineError::torch(self.name(), error))?;
+    /// One forward pass over `given` rows; the outputs of the first `rows` in the package's order, their shapes checked.
+    pub(crate) fn forward(&self, inputs: &[Tensor], given: usize, rows: usize) -> Result<Vec<Tensor>, EngineError> {
+        let outputs = self.engine.forward(inputs).map_err(|error| EngineError::torch(self.name(), error))?;
         stats::FORWARDS.add(1);
         stats::ROWS_FORWARDED.add(rows);
         let tensors = self.in_order(outputs)?;
+        self.check(&tensors, given)?;
+        self.answered.store(true, Ordering::Relaxed);
+        if given == rows {
+            return Ok(tensors);
+        }
+        let own = tensors.iter().map(|tensor| tensor.f_narrow(0, 0, rows as i64)).collect::<Result<_, _>>();
+        own.map_err(|error| EngineError::torch(self.name(), error))
+    }
+
+    fn check(&self, tensors: &[Tensor], rows: usize) -> Result<(), EngineError> {
         for (tensor, declared) in tensors.iter().zip(&self.package.descriptor.outputs) {
             of_kind(tensor, declared).map_err(|cause| EngineError::model(self.name(), cause))?;
             let size = tensor.size();
@@ -114,9 +142,7 @@ impl Model {
                 return Err(EngineError::model(self.name(), cause));
             }
         }
-        self.check_lengths(&tensors)?;
-        self.answered.store(true, Ordering::Relaxed);
-        Ok(tensors)
+        self.check_lengths(tensors)
     }
 
     /// No row says that it has more items than the pass has, or fewer than none.

@@ -31,6 +31,7 @@ struct Key {
     hash: String,
     precision: String,
     min_cosine_bits: u64,
+    engine: String,
 }
 
 struct Slot {
@@ -52,7 +53,12 @@ pub fn configure(idle_bytes: u64) {
 /// A package that cannot be read, is not the one that the query was planned with, or does not load.
 pub fn open(directory: &Path, options: &ModelOptions) -> Result<Arc<Model>, EngineError> {
     let key = |hash: &str| -> Result<Key, EngineError> {
-        Ok(Key { hash: hash.to_owned(), precision: options.precision().to_owned(), min_cosine_bits: options.min_cosine()?.to_bits() })
+        Ok(Key {
+            hash: hash.to_owned(),
+            precision: options.precision().to_owned(),
+            min_cosine_bits: options.min_cosine()?.to_bits(),
+            engine: options.engine().to_owned(),
+        })
     };
     // The planned content is in memory: no need to read and hash the folder again for every task.
     if let Some(planned) = &options.hash

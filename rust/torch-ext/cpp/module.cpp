@@ -2,6 +2,7 @@
 // `forward` does not change it.
 #include "archive.h"
 #include "error.h"
+#include "module.h"
 #include "outputs.h"
 #include "process.h"
 #include "trap.h"
@@ -18,13 +19,8 @@
 
 namespace {
 
-struct Module {
-  torch::jit::Module script;
-  int64_t parameter_bytes = 0;
-  int32_t inputs = 0;
-};
-
 using flambeau::flatten;
+using flambeau::Module;
 using flambeau::Outputs;
 
 int64_t bytes_of(const torch::jit::Module& module) {

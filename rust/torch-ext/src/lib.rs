@@ -1,6 +1,7 @@
 //! The part of libtorch that `tch` does not reach, behind safe types.
 //!
-//! For inference: [`ScriptModule`], a TorchScript program frozen and optimised; [`Outputs`], what one forward pass returned.
+//! For inference: [`ScriptModule`], a TorchScript program frozen and optimised; [`FusedModule`], the same with oneDNN's kernels;
+//! [`Outputs`], what one forward pass returned.
 //! For training: [`Trainable`], a module whose parameters change, which [`flatten`] lays into one vector for an [`Optimizer`]
 //! (`torch::optim`); [`Group`], ranks that add up tensors (c10d over Gloo) and find one another by a [`Board`]. [`TorchError`] is any C++ failure as
 //! a value, and `process` holds settings of the whole process.
@@ -12,6 +13,7 @@ mod archive;
 mod cstring;
 mod error;
 mod ffi;
+mod fused;
 mod generator;
 mod group;
 mod module;
@@ -21,6 +23,7 @@ mod trainable;
 
 pub use archive::Archive;
 pub use error::TorchError;
+pub use fused::FusedModule;
 pub use generator::Generator;
 pub use group::{Board, Group, JoinError, Pending};
 pub use module::{Behind, Outputs, ScriptModule};

@@ -81,17 +81,29 @@ impl ScriptModule {
     /// # Errors
     /// Whatever the program or an operator raises; see [`TorchError`].
     pub fn forward(&self, inputs: &[Tensor]) -> Result<Outputs, TorchError> {
-        let pointers: Vec<_> = inputs.iter().map(Tensor::as_ptr).collect();
-        let count = i32::try_from(pointers.len()).unwrap_or(i32::MAX);
-        let mut failure = ffi::FlbError::none();
-        let raw = process::on_deep_stack(|| {
-            // SAFETY: `raw` is a live module, `pointers` holds `count` live tensors, `failure` is writable.
-            unsafe { ffi::flb_module_forward(self.raw.as_ptr(), pointers.as_ptr(), count, &raw mut failure) }
-        })?;
-        error::take(failure)?;
-        let raw = NonNull::new(raw).ok_or_else(|| TorchError::Failed("forward returned nothing".into()))?;
-        Outputs::take(&OutputsGuard(raw))
+        forward(self.raw, inputs, ffi::flb_module_forward)
     }
+
+    pub(crate) fn as_ptr(&self) -> *const c_void {
+        self.raw.as_ptr()
+    }
+}
+
+/// A C function that runs a program of its own kind.
+pub(crate) type Forward = unsafe extern "C" fn(*mut c_void, *const *const torch_sys::C_tensor, i32, *mut ffi::FlbError) -> *mut c_void;
+
+/// One forward pass of `program`, which `run` is for.
+pub(crate) fn forward(program: NonNull<c_void>, inputs: &[Tensor], run: Forward) -> Result<Outputs, TorchError> {
+    let pointers: Vec<_> = inputs.iter().map(Tensor::as_ptr).collect();
+    let count = i32::try_from(pointers.len()).unwrap_or(i32::MAX);
+    let mut failure = ffi::FlbError::none();
+    let raw = process::on_deep_stack(|| {
+        // SAFETY: `program` is live and of the kind of `run`, `pointers` holds `count` live tensors, `failure` is writable.
+        unsafe { run(program.as_ptr(), pointers.as_ptr(), count, &raw mut failure) }
+    })?;
+    error::take(failure)?;
+    let raw = NonNull::new(raw).ok_or_else(|| TorchError::Failed("forward returned nothing".into()))?;
+    Outputs::take(&OutputsGuard(raw))
 }
 
 impl Drop for ScriptModule {

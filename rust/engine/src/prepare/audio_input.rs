@@ -8,6 +8,7 @@ use tch::{TchError, Tensor};
 
 use super::audio::{AudioInput, AudioPreparer, AudioSpec, fill};
 use super::guard::{self, StopFlag};
+use super::staged::made_up;
 use super::{Staged, StagedRows};
 use crate::{EngineError, pool};
 
@@ -46,6 +47,16 @@ impl AudioInputPreparer {
             units.push(first..clips.len());
         }
         Ok(Staged { rows: StagedRows::Clips { clips, units, pool: spec.pooling() }, faults })
+    }
+
+    pub(super) fn sample(&self, rows: usize) -> Result<Vec<Tensor>, String> {
+        let spec = self.audio.spec();
+        let samples = spec.window_samples.unwrap_or(spec.sample_rate as usize);
+        let mut clip = vec![0_f32; samples];
+        made_up(&mut clip);
+        let clips: Vec<Vec<f32>> = std::iter::repeat_n(clip, rows).collect();
+        let units: Vec<usize> = (0..rows).collect();
+        self.assemble(&clips, &units, samples).map_err(|error| error.to_string())
     }
 
     pub(super) fn assemble(&self, clips: &[Vec<f32>], units: &[usize], length: usize) -> Result<Vec<Tensor>, TchError> {

@@ -4,9 +4,11 @@
 use arrow_array::ArrayRef;
 use flambeau_columns::ImageColumn;
 use rayon::prelude::*;
+use tch::Tensor;
 
 use super::guard;
 use super::image::{ImageError, ImageLimits, ImageSpec, PixelView, prepare_encoded, prepare_pixels};
+use super::staged::made_up;
 use super::{Limits, Staged, StagedRows};
 use crate::{EngineError, memory, pool};
 
@@ -61,6 +63,14 @@ impl ImagePreparer {
         faults.sort_by_key(|(i, _)| *i);
         let nchw = tensor.f_permute([0, 3, 1, 2]).map_err(|error| EngineError::torch(model, error))?;
         Ok(Staged { rows: StagedRows::Dense(nchw), faults })
+    }
+
+    pub(super) fn sample(&self, rows: usize) -> Result<Vec<Tensor>, String> {
+        let (height, width, channels) = self.block();
+        let shape = [rows, height, width, channels].map(|n| n as i64);
+        let filled = memory::filled(&shape, |out: &mut [f32]| made_up(out));
+        let nchw = filled.and_then(|(tensor, ())| tensor.f_permute([0, 3, 1, 2]));
+        nchw.map(|tensor| vec![tensor]).map_err(|error| error.to_string())
     }
 
     fn prepare(&self, images: &ImageColumn, row: usize, limits: &ImageLimits, out: &mut [f32]) -> Result<(), ImageError> {

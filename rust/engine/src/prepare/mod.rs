@@ -70,6 +70,24 @@ impl Preparer {
         Self::Tensor(tensor_input::TensorPreparer::new(dtype, shape))
     }
 
+    /// Whether its rows are images of one size.
+    pub(crate) fn is_image(&self) -> bool {
+        matches!(self, Self::Image(_))
+    }
+
+    /// What [`Self::assemble`] gives for `rows` rows of made-up content, laid out in the same way. Texts and sounds have one length.
+    ///
+    /// # Errors
+    /// Why there is no such content.
+    pub(crate) fn sample(&self, rows: usize) -> Result<Vec<tch::Tensor>, String> {
+        match self {
+            Self::Image(image) => image.sample(rows),
+            Self::Text(text) => text.sample(rows),
+            Self::Audio(audio) => audio.sample(rows),
+            Self::Tensor(tensor) => tensor.sample(rows),
+        }
+    }
+
     /// How many tensors of the program this input gives.
     pub(crate) fn tensors(&self) -> usize {
         match self {

@@ -35,7 +35,7 @@ impl StagedRows {
     }
 }
 
-/// Rows `units` of `tensor`: a view where they are consecutive, else a copy.
+/// Rows `units` of `tensor`: a view where they are consecutive, else a copy in the same layout.
 pub(super) fn select(tensor: &Tensor, units: &[usize]) -> Result<Tensor, TchError> {
     let Some(&first) = units.first() else { return tensor.f_narrow(0, 0, 0) };
     let consecutive = units.iter().enumerate().all(|(i, unit)| *unit == first + i);
@@ -43,5 +43,19 @@ pub(super) fn select(tensor: &Tensor, units: &[usize]) -> Result<Tensor, TchErro
         return tensor.f_narrow(0, first as i64, units.len() as i64);
     }
     let index: Vec<i64> = units.iter().map(|unit| *unit as i64).collect();
-    tensor.f_index_select(0, &Tensor::from_slice(&index))
+    let index = Tensor::f_from_slice(&index)?;
+    // Images lie with their channels last, which a plain selection would not keep.
+    if tensor.dim() == 4 && !tensor.is_contiguous() {
+        return tensor.f_permute([0, 2, 3, 1])?.f_index_select(0, &index)?.f_permute([0, 3, 1, 2]);
+    }
+    tensor.f_index_select(0, &index)
+}
+
+/// Numbers between -1 and 1 that look like none in particular; the same each time.
+pub(super) fn made_up(out: &mut [f32]) {
+    let mut state = 1_u32;
+    for value in out {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        *value = (state >> 8) as f32 / (1 << 23) as f32 - 1.0;
+    }
 }

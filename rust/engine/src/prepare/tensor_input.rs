@@ -8,6 +8,7 @@ use flambeau_columns::{DenseFault, bf16, dense, f16};
 use tch::Tensor;
 
 use super::guard::{self, StopFlag};
+use super::staged::made_up;
 use super::{Staged, StagedRows};
 use crate::memory::{self, TensorElement};
 use crate::package::Dtype;
@@ -59,6 +60,18 @@ impl TensorPreparer {
             Dtype::Bool => self.gather::<bool>(model, column, rows),
         }?;
         Ok(Staged { rows: StagedRows::Dense(tensor), faults })
+    }
+
+    /// Fractions between -1 and 1, or the smallest whole number from 0 on that the model takes.
+    pub(super) fn sample(&self, rows: usize) -> Result<Vec<Tensor>, String> {
+        let shape: Vec<i64> = std::iter::once(rows).chain(self.shape.iter().copied()).map(|n| n as i64).collect();
+        let filled = memory::filled(&shape, |out: &mut [f32]| match &self.range {
+            None if matches!(self.dtype, Dtype::F32 | Dtype::F64 | Dtype::F16 | Dtype::Bf16) => made_up(out),
+            None => out.fill(0.0),
+            Some(range) => out.fill(0.clamp(*range.start(), *range.end()) as f32),
+        });
+        let tensor = filled.and_then(|(tensor, ())| tensor.f_to_kind(memory::kind_of(self.dtype)));
+        tensor.map(|tensor| vec![tensor]).map_err(|error| error.to_string())
     }
 
     fn gather<T: TensorElement>(

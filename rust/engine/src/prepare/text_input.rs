@@ -10,6 +10,9 @@ use super::text::{Bucket, TextPreparer, TextSpec, TokenRow};
 use super::{Staged, StagedRows};
 use crate::{EngineError, Package, pool};
 
+/// A text of usual length.
+const SAMPLE: &str = "A lamp stood on the table by the window, and the rain went on all night over the roofs of the town.";
+
 #[derive(Debug)]
 pub(crate) struct TextInputPreparer {
     text: TextPreparer,
@@ -50,6 +53,14 @@ impl TextInputPreparer {
             })
             .collect();
         Ok(Staged { rows: StagedRows::Tokens(tokens), faults })
+    }
+
+    pub(super) fn sample(&self, rows: usize) -> Result<Vec<Tensor>, String> {
+        let row = self.text.encode(SAMPLE).map_err(|error| error.to_string())?;
+        let length = row.len().max(1);
+        let staged: Vec<TokenRow> = std::iter::repeat_n(row, rows).collect();
+        let units: Vec<usize> = (0..rows).collect();
+        self.assemble(&staged, &units, length).map_err(|error| error.to_string())
     }
 
     pub(super) fn assemble(&self, rows: &[TokenRow], units: &[usize], length: usize) -> Result<Vec<Tensor>, TchError> {

@@ -24,6 +24,7 @@ use tch::Tensor;
 
 pub use counters::Counters;
 pub(crate) use pace::Pace;
+pub(crate) use passes::IMAGE_PASS_ROWS;
 pub use request::{Request, Task};
 
 use crate::package::InputKind;

@@ -15,7 +15,7 @@ const TOKENS_A_ROW: usize = 32;
 
 /// Images of one forward pass on a CPU: the activations of more fall out of a core's cache. EfficientNet-Lite0 f32, two tasks on
 /// two cores with 2 MiB of L2 each: 112, 102, 100, 90, 86 images/s at 2, 4, 8, 16, 32 images a pass.
-pub(super) const IMAGE_PASS_ROWS: usize = 4;
+pub(crate) const IMAGE_PASS_ROWS: usize = 4;
 
 /// Rows of one pass planned by length.
 const LENGTH_PASS_ROWS: usize = 64;

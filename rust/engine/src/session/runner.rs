@@ -96,17 +96,21 @@ impl Runner<'_> {
             return Err(EngineError::Cancelled);
         }
         self.counters.passes_again += u64::from(pass.again);
+        let rows = pass.units.len();
+        let given = self.model.padded(rows);
         let mut inputs = Vec::new();
         let assembling = Instant::now();
+        let padded = (given > rows).then(|| padded(&pass.units, given));
+        let units = padded.as_deref().unwrap_or(&pass.units);
         for (preparer, staged) in self.model.preparers.iter().zip(self.staged) {
-            inputs.extend(preparer.assemble(self.model.name(), &staged.rows, &pass.units, pass.length)?);
+            inputs.extend(preparer.assemble(self.model.name(), &staged.rows, units, pass.length)?);
         }
         self.counters.prepare_ns += elapsed_ns(assembling);
         let started = Instant::now();
-        let outputs = self.model.forward(&inputs, pass.units.len());
+        let outputs = self.model.forward(&inputs, given, rows);
         self.counters.forward_ns += elapsed_ns(started);
         if outputs.is_ok() {
-            self.model.pace.measured(self.model.name(), pass.units.len(), pass.length, started.elapsed());
+            self.model.pace.measured(self.model.name(), given, pass.length, started.elapsed());
             self.counters.forwards += 1;
         }
         outputs
@@ -142,6 +146,12 @@ impl Runner<'_> {
         }
         Err(EngineError::model(self.model.name(), format!("each of the {rows} rows that it was given failed; the first: {first}")))
     }
+}
+
+/// The units, and the last one again until there are `rows`.
+fn padded(units: &[usize], rows: usize) -> Vec<usize> {
+    let last = units.last().copied().unwrap_or(0);
+    units.iter().copied().chain(std::iter::repeat(last)).take(rows).collect()
 }
 
 /// Whether the program, or what it gave, may be a row's fault.

@@ -39,8 +39,11 @@ object Counters {
  * when it closes) and a session handle. Arrow arrays cross the boundary by the C Data Interface as one struct per batch;
  * every C struct registers its release when it is allocated. A result must be closed before the next `evaluate` and before
  * the input's vectors are reset, since the native side may lend the input's own buffers back.
+ *
+ * @param engine
+ *   what runs the model's program: `torchscript` or `fused`
  */
-final class ModelSession private (model: AtomicLong, session: AtomicLong, loadNs: Long, allocator: BufferAllocator)
+final class ModelSession private (model: AtomicLong, session: AtomicLong, val engine: String, loadNs: Long, allocator: BufferAllocator)
     extends AutoCloseable {
 
   private val CounterCount = 10
@@ -97,6 +100,8 @@ final class ModelSession private (model: AtomicLong, session: AtomicLong, loadNs
 
 object ModelSession {
 
+  private val Automatic = "auto"
+
   /**
    * @param directory
    *   the package on this machine (`ModelStore.localDirectory`)
@@ -106,6 +111,9 @@ object ModelSession {
    *   `max_pixels`, `min_cosine`, … as the native side names them
    * @param allocator
    *   the task's; the caller closes it after the session
+   * @param agree
+   *   what the application runs a model (content and precision) with, told this process's choice; asked where the settings leave
+   *   the engine open
    */
   def open(
       ref: ModelRef,
@@ -113,10 +121,11 @@ object ModelSession {
       input: StructType,
       outputs: Seq[OutputRequest],
       settings: Map[String, String],
-      allocator: BufferAllocator): ModelSession = {
+      allocator: BufferAllocator,
+      agree: (String, String) => String = (_, mine) => mine): ModelSession = {
     NativeLibrary.ensureLoaded()
     val started = System.nanoTime()
-    val model = new AtomicLong(NativeBridge.openModel(directory, Json.write(Map("hash" -> ref.spec.hash) ++ settings)))
+    val model = new AtomicLong(openModel(ref, directory, settings, agree))
     try {
       val loadNs = System.nanoTime() - started
       val request = Map[String, Any](
@@ -128,11 +137,31 @@ object ModelSession {
         Data.exportSchema(allocator, ArrowAccess.toArrowSchema(input), null, schema)
         new AtomicLong(NativeBridge.openSession(model.get, schema.memoryAddress, Json.write(request)))
       }
-      new ModelSession(model, session, loadNs, allocator)
+      new ModelSession(model, session, NativeBridge.modelEngine(model.get), loadNs, allocator)
     } catch {
       case cause: Throwable =>
         NativeBridge.close(model.getAndSet(0))
         throw cause
+    }
+  }
+
+  /** A handle of the model; in the engine that all agree on, where this machine can run the model with it. */
+  private def openModel(ref: ModelRef, directory: String, settings: Map[String, String], agree: (String, String) => String): Long = {
+    def opened(engine: Option[String]): Long =
+      NativeBridge.openModel(directory, Json.write(Map("hash" -> ref.spec.hash) ++ settings ++ engine.map("engine" -> _)))
+    val own = opened(None)
+    if (!settings.get("engine").contains(Automatic)) own
+    else {
+      val mine =
+        try NativeBridge.modelEngine(own)
+        catch { case cause: Throwable => NativeBridge.close(own); throw cause }
+      val precision = settings.getOrElse("precision", "")
+      val agreed = agree(s"${ref.spec.hash} $precision", mine)
+      if (agreed == mine) own
+      else {
+        NativeBridge.close(own)
+        opened(Some(agreed))
+      }
     }
   }
 

@@ -132,6 +132,7 @@ object NativeLibrary extends Logging {
     Json.write(Map[String, Any](
       "intra_op_threads" -> intraOp,
       "decode_threads" -> (if (decode > 0) decode.toInt else executorCores()),
+      "choices_folder" -> Unpacker.baseDirectory().resolve("engines").toString,
       "idle_model_bytes" -> FlambeauConf.ofProcess(FlambeauConf.ModelsIdleBytes),
       "log_level" -> FlambeauConf.ofProcess(FlambeauConf.LogLevel)))
   }

@@ -61,6 +61,10 @@ object FlambeauConf {
     Prefix + "precision", "f32", OneOf("f32", "bf16", "f16", "fastest"),
     "Precision that models run in: `f32`; `bf16` or `f16`, for packages that hold such a variant (others stay in f32); `fastest`, the first variant of a package that the machine can run.")
 
+  val Engine: Setting[String] = Setting(
+    Prefix + "engine", "auto", OneOf("auto", "torchscript", "fused"),
+    "What runs a model's program: `torchscript`, libtorch's interpreter; `fused`, the same program with kernels of oneDNN; `auto`, the faster one whose outputs are right, found when a model is first loaded on a machine and then remembered. All executors of an application use the same.")
+
   val MinCosine: Setting[Double] = Setting(
     Prefix + "precision.minCosine", "0.999", Real(0, 1),
     "A variant of reduced precision runs only if the cosine its package recorded against f32 is at least this. 1.0 allows f32 only.")
@@ -74,7 +78,7 @@ object FlambeauConf {
     "Level of the native side's messages (error, warn, info, debug, trace); they appear in Spark's log under io.flambeau.native.", perProcess = true)
 
   val all: Seq[Setting[_]] = Seq(
-    BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, Precision, MinCosine, ModelsMaxBytes, ModelsIdleBytes, Libtorch, NativeDirectory, DecodeThreads, TrainAllowUnencrypted, LogLevel)
+    BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, Engine, Precision, MinCosine, ModelsMaxBytes, ModelsIdleBytes, Libtorch, NativeDirectory, DecodeThreads, TrainAllowUnencrypted, LogLevel)
 
   /** Named functions: `spark.flambeau.udf.<name>=<model>`. */
   val UdfPrefix: String = Prefix + "udf."

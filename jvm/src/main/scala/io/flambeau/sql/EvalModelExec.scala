@@ -58,8 +58,11 @@ final case class EvalModelExec(
     child.executeColumnar().mapPartitionsWithEvaluator(
       new EvaluatorFactory[ColumnarBatch, ColumnarBatch](plan, new ColumnsFromColumns(_, _, _)))
 
-  private def plan: EvaluationPlan = EvaluationPlan(
-    inputs, model, requests, passThrough, results, output, child.output, limits, settings, metrics, RowsWanted(requests, guards))
+  private def plan: EvaluationPlan = {
+    EngineAgreement.listen()
+    EvaluationPlan(
+      inputs, model, requests, passThrough, results, output, child.output, limits, settings, metrics, RowsWanted(requests, guards))
+  }
 
   private def limits: BatchLimits = {
     val configured = FlambeauConf.get(conf, FlambeauConf.BatchRows)
@@ -97,6 +100,7 @@ object EvalModelExec {
     val fault = sys.props.getOrElse(FlambeauConf.InternalFault, "")
     Map(
       "max_pixels" -> FlambeauConf.get(conf, FlambeauConf.ImageMaxPixels).toString,
+      "engine" -> FlambeauConf.get(conf, FlambeauConf.Engine),
       "precision" -> FlambeauConf.get(conf, FlambeauConf.Precision),
       "min_cosine" -> FlambeauConf.get(conf, FlambeauConf.MinCosine).toString) ++
       (if (fault.isEmpty) Map.empty else Map("fault" -> fault))

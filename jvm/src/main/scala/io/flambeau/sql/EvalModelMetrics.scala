@@ -22,6 +22,9 @@ private[sql] object EvalModelMetrics {
     ("badRows", "bad rows", Count),
     // What it cost to find the rows that the program refused.
     ("passesAgain", "passes run again", Count),
+    // Which engine runs the model: `spark.flambeau.engine`.
+    ("passes.torchscript", "passes on engine torchscript", Count),
+    ("passes.fused", "passes on engine fused", Count),
     ("bytesIn", "bytes in", Size),
     ("bytesOut", "bytes out", Size),
     ("loadTime", "time to load", Time),
@@ -54,8 +57,9 @@ private[sql] final class EvalModelMetrics(metrics: Map[String, SQLMetric]) {
     metrics("bytesOut").add(bytesOut)
   }
 
-  /** The session's running totals. */
-  def publish(totals: Counters): Unit = {
+  /** The session's running totals, and the engine that it runs on. */
+  def publish(totals: Counters, engine: String): Unit = {
+    metrics.get(s"passes.$engine").foreach(_.add(totals.forwards - published.forwards))
     metrics("numOutputRows").add(totals.rows - published.rows)
     metrics("badRows").add(totals.badRows - published.badRows)
     metrics("passesAgain").add(totals.passesAgain - published.passesAgain)

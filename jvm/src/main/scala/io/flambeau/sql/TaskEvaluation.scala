@@ -157,7 +157,7 @@ private[sql] final class TaskEvaluation(
           // Cancelled between two passes: Spark's own exception says why.
           BatchReservation.stopIfKilled(task)
           throw translated(cause)
-      } finally metrics.publish(session.counters)
+      } finally metrics.publish(session.counters, session.engine)
     pace.measured(rows, System.nanoTime() - started)
     result = Some(evaluated)
     checkLayout(evaluated)
@@ -187,7 +187,7 @@ private[sql] final class TaskEvaluation(
   private def askedTypes: Seq[DataType] = if (requiredByRow) resultTypes :+ StringType else resultTypes
 
   private def open(): ModelSession =
-    try ModelSession.open(model, ModelStore.localDirectory(model), inputSchema, asked.map(_.toOutputRequest), settings, allocator)
+    try ModelSession.open(model, ModelStore.localDirectory(model), inputSchema, asked.map(_.toOutputRequest), settings, allocator, EngineAgreement.agreed)
     catch { case cause: NativeException => throw translated(cause) }
 
   private def translated(cause: NativeException): FlambeauException =

@@ -1,0 +1,135 @@
+//! What runs a program. A session knows an [`Engine`] and not which one.
+//!
+//! `torchscript` runs a TorchScript program as libtorch's interpreter does. `fused` runs the same program with the kernels of
+//! oneDNN: products with packed weights, and for images plans of fixed shapes ([`shapes`]). `choice` finds the fastest engine
+//! whose outputs are right, and `kept` remembers it for the machine.
+//!
+//! An engine is made once per process and model, by the thread that loads the model, and shared by all tasks.
+
+mod choice;
+mod fused;
+mod kept;
+mod shapes;
+mod torchscript;
+
+use std::fmt::{self, Debug};
+
+use flambeau_torch_ext::{Behind, Outputs, ScriptModule, TorchError};
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+pub use kept::keep_choices;
+pub(crate) use shapes::PassShapes;
+
+use crate::package::Variant;
+use crate::prepare::Preparer;
+use crate::{EngineError, ModelOptions, Package};
+
+/// A program that is ready to run.
+pub(crate) trait Engine: Debug + Send + Sync {
+    /// Which one it is.
+    fn name(&self) -> EngineName;
+
+    /// Bytes of its weights.
+    fn parameter_bytes(&self) -> u64;
+
+    /// How many tensors `forward` takes.
+    fn inputs(&self) -> usize;
+
+    /// One forward pass over contiguous tensors, or images with channels last. Called by many threads at once.
+    ///
+    /// # Errors
+    /// Whatever the program raises.
+    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs, TorchError>;
+
+    /// Whether passes of few fixed shapes are faster than others.
+    fn has_plans(&self) -> bool {
+        false
+    }
+
+    /// Makes passes with inputs of these sizes and strides fast; their values do not matter.
+    ///
+    /// # Errors
+    /// Whatever the program raises.
+    fn plan(&self, _inputs: &[Tensor]) -> Result<(), TorchError> {
+        Ok(())
+    }
+}
+
+/// The engines by the names that `spark.flambeau.engine` has for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EngineName {
+    /// libtorch's interpreter.
+    Torchscript,
+    /// The same program with the kernels of oneDNN.
+    Fused,
+}
+
+impl EngineName {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Torchscript, Self::Fused];
+
+    /// Its place in [`Self::ALL`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        Self::ALL.iter().position(|name| *name == self).unwrap_or(0)
+    }
+}
+
+impl fmt::Display for EngineName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Torchscript => "torchscript",
+            Self::Fused => "fused",
+        })
+    }
+}
+
+/// What `spark.flambeau.engine` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Auto,
+    One(EngineName),
+}
+
+impl Wanted {
+    fn parse(text: &str) -> Result<Self, EngineError> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        let name = EngineName::ALL.into_iter().find(|name| name.to_string() == text);
+        name.map(Self::One).ok_or_else(|| {
+            let names = EngineName::ALL.map(|name| name.to_string()).join(", ");
+            EngineError::BadRequest(format!("spark.flambeau.engine is '{text}'; it can be auto, {names}"))
+        })
+    }
+}
+
+/// Loads the variant's program into the engine that the options ask for. `preparers` make the inputs that engines are compared
+/// with.
+///
+/// # Errors
+/// A program that does not load, or an engine that does not exist.
+pub(crate) fn open(
+    package: &Package,
+    variant: &Variant,
+    options: &ModelOptions,
+    preparers: &[Preparer],
+) -> Result<Box<dyn Engine>, EngineError> {
+    let wanted = Wanted::parse(options.engine())?;
+    let script = script(package, variant)?;
+    Ok(match wanted {
+        Wanted::One(EngineName::Torchscript) => Box::new(torchscript::TorchscriptEngine::new(script)),
+        Wanted::One(EngineName::Fused) => choice::fused_or(script, &package.descriptor.name),
+        Wanted::Auto => choice::fastest(package, variant, script, preparers),
+    })
+}
+
+fn script(package: &Package, variant: &Variant) -> Result<ScriptModule, EngineError> {
+    let archive = package.program(variant)?;
+    let head = variant.head.as_ref().map(|head| Ok((package.head(head)?, head))).transpose()?;
+    let behind = head.as_ref().map(|(archive, head)| Behind { head: archive, index: head.index, key: &head.reads });
+    let loaded = ScriptModule::load(&archive, behind.as_ref(), None);
+    loaded.map_err(|error| EngineError::program(&package.descriptor.name, &variant.programs(), error))
+}

@@ -1,0 +1,160 @@
+//! Engines: each gives what TorchScript gives, from many threads at once, and `auto` remembers its choice.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float32Type;
+use arrow_array::{Array, ArrayRef, BinaryArray, ListArray, StringArray, StructArray};
+use arrow_schema::{Field, Fields};
+use flambeau_engine::{Counters, EngineName, Model, ModelOptions, Request, Session, Task, keep_choices, registry, stats};
+
+/// A package of `./gradlew models`.
+fn shipped(name: &str) -> PathBuf {
+    built("models", name)
+}
+
+/// A package of `./gradlew testModels`.
+fn package(name: &str) -> PathBuf {
+    built("test-packages", name)
+}
+
+fn built(folder: &str, name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../build").join(folder).join(name);
+    assert!(path.is_dir(), "{} is missing: run ./gradlew models testModels", path.display());
+    path
+}
+
+fn batch(column: ArrayRef) -> StructArray {
+    let fields = Fields::from(vec![Field::new("x", column.data_type().clone(), true)]);
+    StructArray::new(fields, vec![column], None)
+}
+
+fn open(package: &Path, engine: &str) -> Arc<Model> {
+    registry::open(package, &ModelOptions { engine: Some(engine.into()), ..ModelOptions::default() }).unwrap()
+}
+
+fn features(model: &Arc<Model>, column: &ArrayRef) -> Vec<Vec<f32>> {
+    let fields = Fields::from(vec![Field::new("x", column.data_type().clone(), true)]);
+    let session = Session::new(model.clone(), fields, Request::one(Task::Featurize, 0, false)).unwrap();
+    let result = session.evaluate(&batch(column.clone()), &mut Counters::default()).unwrap();
+    result.column(0).as_list::<i32>().iter().map(|row| row.unwrap().as_primitive::<Float32Type>().values().to_vec()).collect()
+}
+
+/// A bitmap of 24 bits, every picture another.
+fn bitmap(seed: u32) -> Vec<u8> {
+    let (width, height) = (96_u32, 80_u32);
+    let size = width * height * 3;
+    let mut bytes = b"BM".to_vec();
+    for n in [54 + size, 0, 54, 40, width, height] {
+        bytes.extend(n.to_le_bytes());
+    }
+    bytes.extend([1, 0, 24, 0]);
+    for n in [0, size, 0, 0, 0, 0] {
+        bytes.extend(u32::to_le_bytes(n));
+    }
+    let pixel = |i: u32| (i.wrapping_mul(seed * 2 + 1) / 97 % 256) as u8;
+    bytes.extend((0..size).map(pixel));
+    bytes
+}
+
+fn pictures(count: u32) -> ArrayRef {
+    let pictures: Vec<Vec<u8>> = (0..count).map(bitmap).collect();
+    Arc::new(BinaryArray::from_iter_values(pictures))
+}
+
+fn texts(count: usize) -> ArrayRef {
+    let words = "the rain went on all night over roofs and towers while nobody in this small town slept at all";
+    let text = |i: usize| words.split(' ').cycle().skip(i).take(1 + i * 7 % 40).collect::<Vec<_>>().join(" ");
+    Arc::new(StringArray::from_iter_values((0..count).map(text)))
+}
+
+fn assert_same(expected: &[Vec<f32>], given: &[Vec<f32>]) {
+    assert_eq!(expected.len(), given.len());
+    for (row, (a, b)) in expected.iter().zip(given).enumerate() {
+        let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
+        let cosine = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
+        let furthest = a.iter().zip(b).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
+        assert!(cosine > 0.999_999 && furthest < 1e-4, "row {row}: cosine {cosine}, furthest {furthest}");
+    }
+}
+
+#[test]
+fn fused_gives_the_features_of_torchscript_for_every_number_of_images() {
+    let package = shipped("efficientnet_lite0");
+    let (plain, fused) = (open(&package, "torchscript"), open(&package, "fused"));
+    assert_eq!((plain.engine(), fused.engine()), (EngineName::Torchscript, EngineName::Fused));
+    let expected = features(&plain, &pictures(11));
+    for rows in [1, 2, 3, 4, 5, 11] {
+        let rows_before = stats::ROWS_FORWARDED.get();
+        assert_same(&expected[..rows], &features(&fused, &pictures(rows as u32)));
+        assert!(stats::ROWS_FORWARDED.get() >= rows_before + rows as u64);
+    }
+}
+
+#[test]
+fn fused_gives_the_features_of_torchscript_for_texts_of_all_lengths() {
+    let package = shipped("minilm_l6_v2");
+    assert_same(&features(&open(&package, "torchscript"), &texts(60)), &features(&open(&package, "fused"), &texts(60)));
+}
+
+#[test]
+fn eight_threads_that_begin_together_give_the_same_bits() {
+    for (name, column) in [("efficientnet_lite0", pictures(9)), ("minilm_l6_v2", texts(30))] {
+        let model = open(&shipped(name), "fused");
+        let results: Vec<Vec<Vec<f32>>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| features(&model, &column))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(results.iter().all(|result| *result == results[0]), "{name}");
+    }
+}
+
+#[test]
+fn a_row_that_cannot_be_decoded_leaves_the_layout_of_the_others() {
+    let mut pictures: Vec<Vec<u8>> = (0..7).map(bitmap).collect();
+    pictures[2] = b"no picture".to_vec();
+    let column: ArrayRef = Arc::new(BinaryArray::from_iter_values(pictures));
+    let fields = Fields::from(vec![Field::new("x", column.data_type().clone(), true)]);
+    let evaluate = |engine: &str| {
+        let session = Session::new(open(&shipped("efficientnet_lite0"), engine), fields.clone(), Request::one(Task::Featurize, 0, true));
+        let result = session.unwrap().evaluate(&batch(column.clone()), &mut Counters::default()).unwrap();
+        let rows = result.column(0).as_list::<i32>().iter().map(|row| row.map(|row| row.as_primitive::<Float32Type>().values().to_vec()));
+        rows.collect::<Vec<_>>()
+    };
+    let (expected, given) = (evaluate("torchscript"), evaluate("fused"));
+    assert!(given[2].is_none() && expected[2].is_none());
+    let sound = |rows: Vec<Option<Vec<f32>>>| rows.into_iter().flatten().collect::<Vec<_>>();
+    assert_same(&sound(expected), &sound(given));
+}
+
+#[test]
+fn auto_remembers_what_it_chose() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("choices-{}", std::process::id()));
+    keep_choices(folder.clone());
+    let package = shipped("efficientnet_lite0");
+    let chosen = open(&package, "auto").engine();
+    let kept: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    let text = fs::read_to_string(&kept[0]).unwrap();
+    assert!(text.contains(&format!("\"engine\": \"{chosen}\"")) && text.contains("cosine"), "{text}");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_program_that_fused_cannot_make_faster_runs_on_torchscript() {
+    let model = open(&package("noop"), "fused");
+    assert_eq!(model.engine(), EngineName::Torchscript);
+    let column = ListArray::from_iter_primitive::<Float32Type, _, _>([Some(vec![Some(1.0); 16])]);
+    let fields = Fields::from(vec![Field::new("x", column.data_type().clone(), true)]);
+    assert!(Session::new(model, fields, Request::one(Task::Infer, 0, false)).is_ok());
+}
+
+#[test]
+fn an_unknown_engine_is_named_with_the_setting() {
+    let options = ModelOptions { engine: Some("warp".into()), ..ModelOptions::default() };
+    let error = registry::open(&package("tiny"), &options).unwrap_err().to_string();
+    assert!(error.contains("spark.flambeau.engine is 'warp'; it can be auto, torchscript, fused"), "{error}");
+}

@@ -1,0 +1,166 @@
+// TorchScript with the kernels of oneDNN: products with packed weights (pack.h) for any shape, and beside that plans for a few
+// fixed shapes, in which oneDNN's Graph compiler fuses convolutions with what stands around them.
+//
+// A plan is a graph executor of its own over a copy of the graph; constants are shared. It is run three times when it is made
+// (libtorch profiles the first run, compiles in the second), by one thread, so that no task meets a plan that is half made. What
+// has another shape takes the plan for any shape. Plans are added under a lock and read by every task.
+#include "error.h"
+#include "module.h"
+#include "outputs.h"
+#include "pack.h"
+#include "process.h"
+#include "trap.h"
+
+#include <c10/core/InferenceMode.h>
+#include <torch/csrc/jit/codegen/onednn/interface.h>
+#include <torch/csrc/jit/passes/inliner.h>
+#include <torch/csrc/jit/passes/pass_manager.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <vector>
+
+namespace {
+
+using Shape = std::vector<int64_t>;
+using Executor = std::shared_ptr<torch::jit::GraphExecutor>;
+
+// libtorch's passes are the process's: ours looks whether the thread that optimises a graph does so for a plan.
+thread_local bool making_plan = false;
+
+void fuse(std::shared_ptr<torch::jit::Graph>& graph) {
+  if (making_plan) torch::jit::fuser::onednn::fuseGraph(graph);
+}
+
+struct MakingPlan {
+  MakingPlan() {
+    static const auto registered = torch::jit::registerPrePass(fuse);
+    (void)registered;
+    making_plan = true;
+  }
+  ~MakingPlan() { making_plan = false; }
+};
+
+struct Fused {
+  c10::IValue self;  // the program's first argument, where it is still asked for anything
+  bool takes_self = false;
+  std::shared_ptr<torch::jit::Graph> graph;
+  Executor any;
+  std::map<Shape, Executor> plans;
+  std::shared_mutex lock;
+  int32_t packed = 0;
+  bool convolves = false;
+};
+
+bool has_convolution(torch::jit::Block* block) {
+  for (torch::jit::Node* node : block->nodes()) {
+    const std::string kind = node->kind().toQualString();
+    if (kind == "aten::conv2d" || kind == "aten::_convolution" || kind == "aten::convolution") return true;
+    for (torch::jit::Block* inner : node->blocks()) {
+      if (has_convolution(inner)) return true;
+    }
+  }
+  return false;
+}
+
+// Sizes and strides of all: a plan is for both.
+Shape shape_of(const at::Tensor* const* inputs, int32_t count) {
+  Shape shape;
+  for (int32_t i = 0; i < count; i++) {
+    shape.push_back(inputs[i]->dim());
+    for (const auto n : inputs[i]->sizes()) shape.push_back(n);
+    for (const auto n : inputs[i]->strides()) shape.push_back(n);
+  }
+  return shape;
+}
+
+torch::jit::Stack stack_of(const Fused& fused, const at::Tensor* const* inputs, int32_t count) {
+  torch::jit::Stack stack;
+  if (fused.takes_self) stack.push_back(fused.self);
+  for (int32_t i = 0; i < count; i++) stack.emplace_back(*inputs[i]);
+  return stack;
+}
+
+Executor executor_of(Fused& fused, const Shape& shape) {
+  const std::shared_lock<std::shared_mutex> reading(fused.lock);
+  const auto found = fused.plans.find(shape);
+  return found == fused.plans.end() ? fused.any : found->second;
+}
+
+}  // namespace
+
+extern "C" {
+
+// From a module that is loaded and stays the caller's. Constants are shared with it, but for the weights that are packed: those
+// of the module can be freed.
+void* flb_fused_new(const void* module, FlbError* error) {
+  return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
+    c10::InferenceMode guard;
+    auto fused = std::make_unique<Fused>();
+    const auto& script = static_cast<const flambeau::Module*>(module)->script;
+    fused->graph = script.get_method("forward").graph()->copy();
+    torch::jit::Inline(*fused->graph);
+    fused->takes_self = fused->graph->inputs().at(0)->hasUses();
+    if (fused->takes_self) {
+      fused->self = script._ivalue();
+    } else {
+      fused->graph->eraseInput(0);
+    }
+    fused->convolves = has_convolution(fused->graph->block());
+    fused->packed = flambeau::pack_products(fused->graph);
+    fused->any = std::make_shared<torch::jit::GraphExecutor>(fused->graph->copy(), "forward");
+    return fused.release();
+  });
+}
+
+void flb_fused_free(void* fused) { delete static_cast<Fused*>(fused); }
+
+// Whether there is anything that a plan for a fixed shape makes faster.
+bool flb_fused_convolves(const void* fused) { return static_cast<const Fused*>(fused)->convolves; }
+
+int32_t flb_fused_packed(const void* fused) { return static_cast<const Fused*>(fused)->packed; }
+
+// Makes the plan for inputs of these sizes and strides, if there is none yet.
+void flb_fused_plan(void* handle, const at::Tensor* const* inputs, int32_t count, FlbError* error) {
+  flambeau::guarded<bool>(error, false, [&]() -> bool {
+    auto& fused = *static_cast<Fused*>(handle);
+    c10::InferenceMode guard;
+    flambeau::apply_threads();
+    const auto traps = flambeau::traps_so_far();
+    const Shape shape = shape_of(inputs, count);
+    if (executor_of(fused, shape) != fused.any) return true;
+    auto plan = std::make_shared<torch::jit::GraphExecutor>(fused.graph->copy(), "forward");
+    {
+      const MakingPlan making;
+      for (int run = 0; run < 3; run++) {
+        auto stack = stack_of(fused, inputs, count);
+        plan->run(stack);
+      }
+    }
+    flambeau::check_traps(traps);
+    const std::unique_lock<std::shared_mutex> writing(fused.lock);
+    fused.plans.emplace(shape, std::move(plan));
+    return true;
+  });
+}
+
+// Runs forward on `count` tensors (borrowed). Returns Outputs, to be freed with flb_outputs_free.
+void* flb_fused_forward(void* handle, const at::Tensor* const* inputs, int32_t count, FlbError* error) {
+  return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
+    auto& fused = *static_cast<Fused*>(handle);
+    c10::InferenceMode guard;
+    flambeau::apply_threads();
+    const auto traps = flambeau::traps_so_far();
+    auto stack = stack_of(fused, inputs, count);
+    executor_of(fused, shape_of(inputs, count))->run(stack);
+    auto outputs = std::make_unique<flambeau::Outputs>();
+    flambeau::flatten(stack.at(0), *outputs);
+    flambeau::check_traps(traps);
+    return outputs.release();
+  });
+}
+
+}  // extern "C"

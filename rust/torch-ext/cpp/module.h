@@ -1,0 +1,16 @@
+// A TorchScript program that is loaded, frozen and optimised: the common ground of the engines.
+#pragma once
+
+#include <torch/csrc/jit/api/module.h>
+
+#include <cstdint>
+
+namespace flambeau {
+
+struct Module {
+  torch::jit::Module script;
+  int64_t parameter_bytes = 0;
+  int32_t inputs = 0;
+};
+
+}  // namespace flambeau

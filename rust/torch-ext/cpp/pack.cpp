@@ -1,0 +1,87 @@
+// See pack.h. Measured on MiniLM f32, 32 texts of 32 tokens, one thread: 229 ms a pass before, 110 ms after (OpenBLAS multiplies
+// at less than half of the core's peak here, oneDNN at over 80 %). The packed weights take the place of the plain ones.
+#include "pack.h"
+
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <torch/csrc/jit/ir/constants.h>
+#include <torch/csrc/jit/passes/dead_code_elimination.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace flambeau {
+namespace {
+
+using c10::Symbol;
+using torch::jit::Node;
+using torch::jit::Value;
+
+// A post-op of oneDNN's product, and the node that it stands for.
+struct Activation {
+  std::string name = "none";
+  std::optional<std::string> algorithm;
+  Node* node = nullptr;
+};
+
+// The activation that alone takes the product, if oneDNN has it.
+Activation activation_of(Node* product) {
+  const auto& uses = product->output()->uses();
+  if (uses.size() != 1) return {};
+  Node* next = uses[0].user;
+  if (next->kind() == Symbol::fromQualString("aten::relu")) return {"relu", std::nullopt, next};
+  if (next->kind() == Symbol::fromQualString("aten::gelu")) {
+    const auto approximate = torch::jit::toIValue(next->input(1));
+    if (approximate && approximate->isString()) return {"gelu", approximate->toStringRef(), next};
+  }
+  return {};
+}
+
+bool can_pack(const at::Tensor& weight) {
+  const bool known = weight.scalar_type() == at::kFloat || weight.scalar_type() == at::kBFloat16;
+  return known && weight.device().is_cpu() && weight.layout() == at::kStrided && weight.dim() == 2 && weight.numel() > 0;
+}
+
+void pack(torch::jit::Graph& graph, Node* product, const at::Tensor& weight) {
+  static const auto reorder = c10::Dispatcher::singleton().findSchemaOrThrow("mkldnn::_reorder_linear_weight", "");
+  torch::jit::Stack stack{weight, c10::IValue()};
+  reorder.callBoxed(stack);
+  const Activation activation = activation_of(product);
+  torch::jit::WithInsertPoint here(product);
+  Node* packed = graph.create(torch::jit::prim::ConstantMKLDNNTensor);
+  packed->t_(torch::jit::attr::value, stack.at(0).toTensor());
+  graph.insertNode(packed);
+  const auto no_scalars = c10::impl::GenericList(c10::OptionalType::create(c10::NumberType::get()));
+  Value* algorithm = graph.insertConstant(activation.algorithm ? c10::IValue(*activation.algorithm) : c10::IValue());
+  Value* result = graph.insert(Symbol::fromQualString("mkldnn::_linear_pointwise"),
+      {product->input(0), packed->output(), product->input(2), graph.insertConstant(activation.name), graph.insertConstant(no_scalars),
+          algorithm});
+  Node* replaced = activation.node == nullptr ? product : activation.node;
+  replaced->output()->replaceAllUsesWith(result);
+}
+
+void collect(torch::jit::Block* block, std::vector<Node*>& products) {
+  for (Node* node : block->nodes()) {
+    if (node->kind() == Symbol::fromQualString("aten::linear")) products.push_back(node);
+    for (torch::jit::Block* inner : node->blocks()) collect(inner, products);
+  }
+}
+
+}  // namespace
+
+int32_t pack_products(const std::shared_ptr<torch::jit::Graph>& graph) {
+  std::vector<Node*> products;
+  collect(graph->block(), products);
+  int32_t packed = 0;
+  for (Node* product : products) {
+    const auto weight = torch::jit::toIValue(product->input(1));
+    const auto bias = torch::jit::toIValue(product->input(2));
+    if (!weight || !weight->isTensor() || !bias || !can_pack(weight->toTensor())) continue;
+    pack(*graph, product, weight->toTensor());
+    packed++;
+  }
+  torch::jit::EliminateDeadCode(graph);
+  return packed;
+}
+
+}  // namespace flambeau
