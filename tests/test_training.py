@@ -368,7 +368,7 @@ def test_mistakes_in_a_whole_network(points: DataFrame, tmp_path: Path) -> None:
     assert "label 2 is not for this loss" in str(failure.value)
 
 
-def test_the_limit_of_pixels_holds_in_training(spark: SparkSession, tmp_path: Path) -> None:
+def test_what_a_picture_may_cost_holds_in_training(spark: SparkSession, tmp_path: Path) -> None:
     picture = io.BytesIO()
     Image.new("RGB", (20, 10), "red").save(picture, "png")
     rows = spark.createDataFrame([(picture.getvalue(), float(i % 2)) for i in range(8)], "image binary, label double")
@@ -389,3 +389,18 @@ def test_the_limit_of_pixels_holds_in_training(spark: SparkSession, tmp_path: Pa
             net.fit(rows)
     finally:
         spark.conf.unset("spark.flambeau.image.maxPixels")
+    # A JPEG of far more pixels than the net looks at is shrunk while it is decoded, if the session says so: in training and after it.
+    stripes = io.BytesIO()
+    Image.linear_gradient("L").resize((400, 300)).rotate(30).convert("RGB").save(stripes, "jpeg", quality=40)
+    large = spark.createDataFrame(
+        [(stripes.getvalue(), float(i % 2), i) for i in range(8)], "image binary, label double, id long"
+    )
+    gradient = net.fit(large)
+    exact = (probabilities(gradient, large.limit(1)), gradient.summary.history.first().trainLoss)
+    spark.conf.set("spark.flambeau.image.decode", "auto")
+    try:
+        shrunk = (probabilities(gradient, large.limit(1)), net.fit(large).summary.history.first().trainLoss)
+    finally:
+        spark.conf.unset("spark.flambeau.image.decode")
+    assert (shrunk[0] != exact[0]).any() and np.abs(shrunk[0] - exact[0]).max() < 0.01
+    assert shrunk[1] != exact[1] and shrunk[1] == pytest.approx(exact[1], rel=0.05)

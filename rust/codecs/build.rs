@@ -1,4 +1,4 @@
-//! Finds the shared libraries of `libraries.txt`, checks their hashes, compiles the shim against them and links both.
+//! Finds the shared libraries that `libraries-….txt` lists for the target, checks their hashes, compiles the shim against them and links both.
 //!
 //! They are in the Pillow wheel of the checkout's `.venv` (`./gradlew venv`), or in the folder that `FLAMBEAU_CODECS` names.
 //! Dependents learn the folder as `DEP_FLAMBEAU_CODECS_FOLDER`, for the run path of their tests.
@@ -12,7 +12,6 @@ use sha2::{Digest, Sha256};
 fn main() {
     println!("cargo:rerun-if-changed=c");
     println!("cargo:rerun-if-changed=vendor");
-    println!("cargo:rerun-if-changed=libraries.txt");
     println!("cargo:rerun-if-env-changed=FLAMBEAU_CODECS");
     if let Err(problem) = build() {
         println!("cargo:warning={problem}");
@@ -21,7 +20,10 @@ fn main() {
 }
 
 fn build() -> Result<(), String> {
-    let list = fs::read_to_string("libraries.txt").map_err(|error| format!("libraries.txt: {error}"))?;
+    let architecture = env::var("CARGO_CFG_TARGET_ARCH").map_err(|error| error.to_string())?;
+    let list_name = format!("libraries-{architecture}.txt");
+    println!("cargo:rerun-if-changed={list_name}");
+    let list = fs::read_to_string(&list_name).map_err(|error| format!("{list_name}: {error}"))?;
     let libraries: Vec<(&str, &str)> = list.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(' ')).collect();
     let folder = folder(&libraries)?;
     cc::Build::new()
@@ -38,7 +40,7 @@ fn build() -> Result<(), String> {
             write!(actual, "{byte:02x}").map_err(|error| error.to_string())?;
         }
         if actual != *sha256 {
-            return Err(format!("{} has the SHA-256 {actual}, libraries.txt says {sha256}", file.display()));
+            return Err(format!("{} has the SHA-256 {actual}, {list_name} says {sha256}", file.display()));
         }
         println!("cargo:rerun-if-changed={}", file.display());
         if ["libjpeg-", "libtiff-", "libwebp-", "libwebpdemux-"].iter().any(|linked| name.starts_with(linked)) {
@@ -52,7 +54,7 @@ fn build() -> Result<(), String> {
 
 /// Where the first library of the list is.
 fn folder(libraries: &[(&str, &str)]) -> Result<PathBuf, String> {
-    let first = libraries.first().map(|(_, name)| *name).ok_or("libraries.txt names no library")?;
+    let first = libraries.first().map(|(_, name)| *name).ok_or("the list names no library")?;
     let mut candidates: Vec<PathBuf> = env::var_os("FLAMBEAU_CODECS").map(PathBuf::from).into_iter().collect();
     let pythons = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/lib");
     let found = fs::read_dir(&pythons).into_iter().flatten().flatten();

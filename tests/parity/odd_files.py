@@ -6,7 +6,7 @@ import struct
 import zlib
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from tiff_files import pack, samples
 
 
@@ -343,6 +343,32 @@ def jpegs(picture):
         for adobe in (0, 1, 2):
             marker = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0" + bytes([adobe])
             yield f"{mode}_adobe{adobe}.jpg", plain[:2] + marker + plain[2:]
+
+
+def parts(picture):
+    """JPEGs large enough for a part to leave out blocks, and pictures stored as each EXIF orientation has them beside upright ones."""
+    for subsampling, progressive in itertools.product(("4:4:4", "4:2:2", "4:2:0", "4:1:1"), (False, True)):
+        whole = io.BytesIO()
+        picture(181, 139).save(whole, "JPEG", subsampling=subsampling, progressive=progressive, quality=85)
+        name = f"part_{subsampling.replace(':', '')}{'_progressive' if progressive else ''}.jpg"
+        yield name, whole.getvalue()
+        if progressive:
+            # Without its last scans: libjpeg guesses what is missing from neighbouring blocks.
+            scans = [at for at in range(len(whole.getvalue())) if whole.getvalue()[at : at + 2] == b"\xff\xda"]
+            yield f"part_unfinished_{name[5:]}", whole.getvalue()[: scans[3]] + b"\xff\xd9"
+    for mode in ("L", "CMYK"):
+        whole = io.BytesIO()
+        picture(181, 139).convert(mode).save(whole, "JPEG")
+        yield f"part_{mode}.jpg", whole.getvalue()
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[274] = orientation
+        stored = io.BytesIO()
+        picture(83, 57).save(stored, "PNG", exif=exif)
+        yield f"part_oriented_{orientation}.png", stored.getvalue()
+        upright = io.BytesIO()
+        ImageOps.exif_transpose(Image.open(stored)).save(upright, "PNG")
+        yield f"part_upright_{orientation}.png", upright.getvalue()
 
 
 def resampled(data, horizontal, vertical):

@@ -96,6 +96,7 @@ def sound(picture, with_alpha):
         odd_files.gifs(),
         odd_files.webps(picture, with_alpha),
         odd_files.jpegs(picture),
+        odd_files.parts(picture),
         odd_files.pngs(picture),
     ):
         for name, data in files:

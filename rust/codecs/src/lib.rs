@@ -4,7 +4,7 @@
 //! colours beyond what the library itself converts; that is the engine's `prepare::image`. The same library means the same pixels as
 //! Pillow's, damaged files included.
 //!
-//! **Where the libraries come from.** `libraries.txt` lists them with their hashes; `build.rs` finds them in the Pillow wheel of
+//! **Where the libraries come from.** `libraries-….txt` list them with their hashes, an architecture each; `build.rs` finds them in the Pillow wheel of
 //! the checkout's Python and links them; the jar carries them beside the cdylib, which finds them by `$ORIGIN`.
 //!
 //! **Who owns what.** A handle borrows the file's bytes and owns the library's state, which its `Drop` frees. Pixels go to the

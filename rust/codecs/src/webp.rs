@@ -1,4 +1,5 @@
-//! WebP by libwebp's animation decoder, which reads still pictures as well: the first frame on its canvas, as Pillow gives it.
+//! WebP by libwebp: a still picture straight into the caller's buffer; of an animation, the first frame on its canvas, as Pillow gives
+//! it, by libwebp's animation decoder, which keeps canvases of its own.
 
 use std::ffi::{c_int, c_void};
 use std::marker::PhantomData;
@@ -43,6 +44,7 @@ struct Info {
 
 unsafe extern "C" {
     fn WebPGetFeaturesInternal(bytes: *const u8, size: usize, features: *mut Features, version: c_int) -> c_int;
+    fn WebPDecodeRGBAInto(bytes: *const u8, size: usize, pixels: *mut u8, room: usize, row_bytes: c_int) -> *mut u8;
     fn WebPAnimDecoderNewInternal(data: *const Data, options: *const c_void, version: c_int) -> *mut c_void;
     fn WebPAnimDecoderGetInfo(decoder: *const c_void, info: *mut Info) -> c_int;
     fn WebPAnimDecoderGetNext(decoder: *mut c_void, pixels: *mut *mut u8, timestamp: *mut c_int) -> c_int;
@@ -65,6 +67,7 @@ pub struct Header {
 pub struct WebP<'a> {
     bytes: &'a [u8],
     header: Header,
+    moves: bool,
 }
 
 struct Decoder<'a>(NonNull<c_void>, PhantomData<&'a [u8]>);
@@ -92,7 +95,7 @@ impl<'a> WebP<'a> {
         }
         let side = |length: c_int| u32::try_from(length).unwrap_or(0);
         let header = Header { width: side(features.width), height: side(features.height), has_alpha: features.has_alpha != 0 };
-        Ok(Self { bytes, header })
+        Ok(Self { bytes, header, moves: features.has_animation != 0 })
     }
 
     /// What the first chunk says.
@@ -107,6 +110,22 @@ impl<'a> WebP<'a> {
     /// [`CodecError::Broken`], also for a buffer that is not `width * height * 4` bytes.
     pub fn pixels(self, pixels: &mut [u8]) -> Result<(), CodecError> {
         let broken = |cause: &str| CodecError::Broken(cause.to_owned());
+        let row_bytes = c_int::try_from(u64::from(self.header.width) * 4).map_err(|_| broken("its rows are too long"))?;
+        let room = row_bytes as usize * self.header.height as usize;
+        if pixels.len() != room {
+            return Err(CodecError::Broken(format!("a canvas of {room} bytes does not fill {}", pixels.len())));
+        }
+        if self.moves {
+            return self.first_frame(pixels);
+        }
+        // SAFETY: the bytes are as long as said; libwebp writes rows of this length to the buffer and checks that they fit.
+        let decoded = unsafe { WebPDecodeRGBAInto(self.bytes.as_ptr(), self.bytes.len(), pixels.as_mut_ptr(), room, row_bytes) };
+        if decoded.is_null() { Err(broken("it is damaged or cut off")) } else { Ok(()) }
+    }
+
+    /// The canvas after the first frame of an animation.
+    fn first_frame(self, pixels: &mut [u8]) -> Result<(), CodecError> {
+        let broken = |cause: &str| CodecError::Broken(cause.to_owned());
         let data = Data { bytes: self.bytes.as_ptr(), size: self.bytes.len() };
         // SAFETY: the data is read during the call and, by its lifetime, as long as the decoder lives; without options.
         let decoder = unsafe { WebPAnimDecoderNewInternal(&data, std::ptr::null(), DEMUX_ABI_VERSION) };
@@ -119,9 +138,6 @@ impl<'a> WebP<'a> {
             return Err(broken("its canvas has another size than its header says"));
         }
         let bytes = info.canvas_width as usize * info.canvas_height as usize * 4;
-        if pixels.len() != bytes {
-            return Err(CodecError::Broken(format!("a canvas of {bytes} bytes does not fill {}", pixels.len())));
-        }
         let (mut canvas, mut timestamp) = (std::ptr::null_mut(), 0);
         // SAFETY: the decoder is open, the two places are ours.
         let decoded = unsafe { WebPAnimDecoderGetNext(decoder.0.as_ptr(), &mut canvas, &mut timestamp) };

@@ -6,10 +6,12 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
-use std::path::{Path, PathBuf};
+mod archives;
 
 use flambeau_engine::prepare::image::{ImageLimits, ImageSpec, prepare_encoded};
 use serde::Deserialize;
+
+use archives::{Archived, folder};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,11 +33,6 @@ struct Case {
 struct Bad {
     file: String,
     says: String,
-}
-
-fn folder() -> PathBuf {
-    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    std::env::var_os("FLAMBEAU_IMAGE_REFERENCE").map_or_else(|| checkout.join("build/image-reference"), PathBuf::from)
 }
 
 fn cases() -> Cases {
@@ -107,44 +104,12 @@ fn every_broken_file_names_its_cause() {
     }
 }
 
-/// A file of an archive.
-struct Archived {
-    name: String,
-    file: Vec<u8>,
-    /// Pillow's width, height and RGB bytes.
-    expected: Option<(usize, usize, Vec<u8>)>,
-}
-
-fn archive(name: &str) -> Vec<Archived> {
-    let bytes = std::fs::read(folder().join(name)).expect("an archive of pictures");
-    let mut rest = bytes.as_slice();
-    let mut take = |count: usize| {
-        let (taken, after) = rest.split_at_checked(count)?;
-        rest = after;
-        Some(taken.to_vec())
-    };
-    let number = |four: Vec<u8>| u32::from_le_bytes(four.try_into().expect("four bytes")) as usize;
-    let mut found = Vec::new();
-    while let Some(length) = take(4) {
-        let mut part = |count| take(count).expect("a whole record");
-        let name = String::from_utf8(part(number(length))).expect("a name");
-        let file_bytes = number(part(4));
-        let file = part(file_bytes);
-        let expected = (number(part(4)) == 1).then(|| {
-            let (width, height) = (number(part(4)), number(part(4)));
-            (width, height, part(width * height * 3))
-        });
-        found.push(Archived { name, file, expected });
-    }
-    found
-}
-
 /// Whether the pixels are Pillow's; where Pillow gives none, whether the file is refused. A panic fails the test.
 fn verdict(picture: &Archived) -> Result<bool, String> {
     let (width, height) = picture.expected.as_ref().map_or((8, 8), |(width, height, _)| (*width, *height));
     let spec: ImageSpec = toml::from_str(&format!("crop = [{height}, {width}]\nscale = 1.0")).expect("a spec");
     let mut values = vec![f32::NAN; height * width * 3];
-    let limits = ImageLimits { max_pixels: 1 << 20 };
+    let limits = ImageLimits { max_pixels: 1 << 20, ..ImageLimits::default() };
     let prepared = prepare_encoded(&picture.file, &spec, &limits, &mut values).map_err(|error| error.to_string());
     match (&picture.expected, prepared) {
         (None, prepared) => Ok(prepared.is_err()),
@@ -155,7 +120,7 @@ fn verdict(picture: &Archived) -> Result<bool, String> {
 
 #[test]
 fn every_sound_picture_of_the_archive_has_pillows_pixels() {
-    let pictures = archive("sound.pictures");
+    let pictures = archives::read("sound.pictures");
     assert!(pictures.len() > 2000, "only {} pictures", pictures.len());
     let read = pictures.iter().filter(|picture| picture.expected.is_some());
     let wrong: Vec<String> = read
@@ -172,7 +137,7 @@ fn every_sound_picture_of_the_archive_has_pillows_pixels() {
 /// formats a file that one side reads may be refused by the other.
 #[test]
 fn no_damaged_picture_of_the_archive_has_other_pixels_than_pillows() {
-    let pictures = archive("damaged.pictures");
+    let pictures = archives::read("damaged.pictures");
     assert!(pictures.len() > 2000, "only {} pictures", pictures.len());
     let wrong: Vec<String> = pictures
         .iter()

@@ -50,7 +50,7 @@ impl ImagePreparer {
     pub(super) fn stage(&self, model: &str, column: &ArrayRef, rows: &[usize], limits: &Limits) -> Result<Staged, EngineError> {
         let images = ImageColumn::try_new(column).map_err(|error| EngineError::Internal(error.to_string()))?;
         let stop = &limits.stop;
-        let limits = ImageLimits { max_pixels: limits.max_pixels };
+        let limits = limits.images;
         let (height, width, channels) = self.block();
         let shape = [rows.len(), height, width, channels].map(|n| n as i64);
         let fill = |out: &mut [f32]| {

@@ -31,8 +31,8 @@ use crate::{EngineError, Package};
 /// Limits that a session sets on what a row may cost.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Pixels of one image, by its header.
-    pub max_pixels: u64,
+    /// Of one image.
+    pub images: image::ImageLimits,
     /// Set when rows are not wanted any more.
     pub stop: StopFlag,
 }

@@ -71,7 +71,7 @@ impl Session {
             preparer.check_type(column.data_type()).map_err(|error| EngineError::Column { input: input.name.clone(), error })?;
         }
         request.check(&model.package)?;
-        let limits = Limits { max_pixels: request.settings.max_pixels()?, stop: StopFlag::default() };
+        let limits = Limits { images: request.settings.images()?, stop: StopFlag::default() };
         Ok(Self { model, columns, request, limits, unanswered: AtomicUsize::new(0) })
     }
 

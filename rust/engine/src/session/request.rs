@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::faults::Fault;
 use crate::package::{Output, Role};
+use crate::prepare::image::{Decode, ImageLimits};
 use crate::{EngineError, Package};
 
 /// Outputs and settings of one session.
@@ -46,8 +47,10 @@ pub enum Task {
 /// Settings as Spark has them: text. Unknown ones are for others to read.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Settings {
-    /// See [`crate::prepare::Limits`].
+    /// See [`ImageLimits`].
     max_pixels: Option<String>,
+    /// See [`ImageLimits`].
+    image_decode: Option<Decode>,
     /// Rows of one forward pass at the most.
     batch_rows: Option<String>,
     /// For tests.
@@ -55,9 +58,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn max_pixels(&self) -> Result<u64, EngineError> {
-        let Some(text) = &self.max_pixels else { return Ok(crate::prepare::image::ImageLimits::default().max_pixels) };
-        text.parse().map_err(|_| EngineError::BadRequest(format!("spark.flambeau.image.maxPixels is '{text}', not a whole number")))
+    pub(crate) fn images(&self) -> Result<ImageLimits, EngineError> {
+        let mut limits = ImageLimits { decode: self.image_decode.unwrap_or_default(), ..ImageLimits::default() };
+        if let Some(text) = &self.max_pixels {
+            let not_whole = |_| EngineError::BadRequest(format!("spark.flambeau.image.maxPixels is '{text}', not a whole number"));
+            limits.max_pixels = text.parse().map_err(not_whole)?;
+        }
+        Ok(limits)
     }
 
     pub(crate) fn pass_rows(&self) -> Option<usize> {

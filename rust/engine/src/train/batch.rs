@@ -80,10 +80,7 @@ impl Sources {
                 }
             }
         }
-        let limits = Limits {
-            max_pixels: spec.max_pixels.unwrap_or(crate::prepare::image::ImageLimits::default().max_pixels),
-            stop: StopFlag::default(),
-        };
+        let limits = Limits { images: spec.images, stop: StopFlag::default() };
         Ok(Self { model, feed, sources, augment: spec.augment, seed: spec.seed, limits })
     }
 

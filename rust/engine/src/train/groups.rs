@@ -27,6 +27,7 @@ use super::random::Stream;
 use super::schedule::Schedule;
 use super::spec::{HeadSpec, LossKind, OptimizerSpec, ProgramSpec, ScheduleSpec, TrainingSpec, null_default};
 use crate::package::Dtype;
+use crate::prepare::image::ImageLimits;
 use crate::{EngineError, memory};
 
 /// Purpose of the stream of random numbers.
@@ -124,7 +125,7 @@ impl GroupsSpec {
             epochs: self.epochs,
             drop_last: false,
             memory_bytes: self.memory_bytes,
-            max_pixels: None,
+            images: ImageLimits::default(),
             seed: self.seed,
             precision: super::spec::Precision::F32,
             augment: None,

@@ -6,6 +6,7 @@ use flambeau_torch_ext::{OptimizerKind, OptimizerOptions};
 use serde::{Deserialize, Deserializer};
 
 use crate::EngineError;
+use crate::prepare::image::ImageLimits;
 
 /// One training.
 #[derive(Debug, Clone, Deserialize)]
@@ -47,9 +48,9 @@ pub struct TrainingSpec {
     /// Bytes that the process may have in all, where something beside the machine bounds it. Default: nothing does.
     #[serde(default)]
     pub memory_bytes: Option<u64>,
-    /// Pixels of an image at the most. Default: as in inference.
-    #[serde(default)]
-    pub max_pixels: Option<u64>,
+    /// What an image may cost. Default: as in inference.
+    #[serde(default, deserialize_with = "null_default")]
+    pub images: ImageLimits,
     /// Of the order of rows, of a head's first parameters, of dropout and of augmentation.
     pub seed: u64,
     /// Of forward passes; parameters and sums are f32 in any case. Default f32.

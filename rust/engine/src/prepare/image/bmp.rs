@@ -8,6 +8,7 @@ mod header;
 mod runs;
 
 use super::decode::{PIXEL_BYTES, Picture, buffer, checked_size};
+use super::sink::Orientation;
 use super::{ImageError, ImageLimits};
 use header::{Coding, Header, Layout};
 
@@ -35,7 +36,8 @@ pub(super) fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, Imag
             }
         }
     }
-    Ok(Picture { width, height, pixels, has_alpha: matches!(header.layout, Layout::Bytes { alpha: Some(_), .. }) })
+    let has_alpha = matches!(header.layout, Layout::Bytes { alpha: Some(_), .. });
+    Ok(Picture { width, height, pixels, has_alpha, orientation: Orientation::UPRIGHT })
 }
 
 /// The rows of the picture in the order in which the file has them.

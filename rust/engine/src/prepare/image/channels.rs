@@ -1,6 +1,7 @@
 //! Colour arithmetic on bytes, as Pillow does it: CMYK, grey, BGR, alpha.
 
-use super::decode::{PIXEL_BYTES, Picture, buffer, checked_size};
+use super::decode::{PIXEL_BYTES, checked_size};
+use super::sink::{Orientation, Sink, Stored};
 use super::{Channels, ImageError, ImageLimits, ImageSpec, PixelView};
 
 const RAW: &str = "raw pixels";
@@ -41,27 +42,29 @@ pub(super) fn ycbcr_to_rgba([luma, blueness, redness]: [u8; 3]) -> [u8; PIXEL_BY
     [red, green, byte(product(1.772, blueness)), u8::MAX]
 }
 
-/// Opaque greys.
-pub(super) fn grey_to_rgba(greys: impl Iterator<Item = u8>) -> Vec<u8> {
-    greys.flat_map(|grey| [grey, grey, grey, u8::MAX]).collect()
-}
-
-/// Pairs of grey and alpha.
-pub(super) fn grey_alpha_to_rgba(pairs: &[u8]) -> Vec<u8> {
-    pairs.chunks_exact(2).flat_map(|pair| [pair[0], pair[0], pair[0], pair[1]]).collect()
-}
-
-/// Opaque colours.
-pub(super) fn rgb_to_rgba(colors: &[u8]) -> Vec<u8> {
-    let mut pixels = vec![u8::MAX; colors.len() / 3 * PIXEL_BYTES];
-    for (pixel, color) in pixels.chunks_exact_mut(PIXEL_BYTES).zip(colors.chunks_exact(3)) {
-        pixel[..3].copy_from_slice(color);
+/// Greys to opaque pixels.
+pub(super) fn grey_to_rgba(greys: impl Iterator<Item = u8>, pixels: &mut [u8]) {
+    for (pixel, grey) in pixels.chunks_exact_mut(PIXEL_BYTES).zip(greys) {
+        pixel.copy_from_slice(&[grey, grey, grey, u8::MAX]);
     }
-    pixels
 }
 
-/// Checks a raw picture and brings it to RGBA.
-pub(super) fn from_pixels(view: &PixelView<'_>, limits: &ImageLimits) -> Result<Picture, ImageError> {
+/// Pairs of grey and alpha to pixels.
+pub(super) fn grey_alpha_to_rgba(pairs: &[u8], pixels: &mut [u8]) {
+    for (pixel, pair) in pixels.chunks_exact_mut(PIXEL_BYTES).zip(pairs.chunks_exact(2)) {
+        pixel.copy_from_slice(&[pair[0], pair[0], pair[0], pair[1]]);
+    }
+}
+
+/// Colours to opaque pixels.
+pub(super) fn rgb_to_rgba(colors: &[u8], pixels: &mut [u8]) {
+    for (pixel, color) in pixels.chunks_exact_mut(PIXEL_BYTES).zip(colors.chunks_exact(3)) {
+        pixel.copy_from_slice(&[color[0], color[1], color[2], u8::MAX]);
+    }
+}
+
+/// Checks a raw picture and prepares it.
+pub(super) fn prepare_pixels(view: &PixelView<'_>, spec: &ImageSpec, limits: &ImageLimits, out: &mut [f32]) -> Result<(), ImageError> {
     let bad = |cause: String| ImageError::BadPixels { cause };
     let &PixelView { height, width, channels, data } = view;
     let channels = match channels {
@@ -76,34 +79,54 @@ pub(super) fn from_pixels(view: &PixelView<'_>, limits: &ImageLimits) -> Result<
     if data.len() != expected {
         return Err(bad(format!("{width} x {height} pixels of {channels} channels take {expected} bytes, there are {}", data.len())));
     }
-    let mut pixels = buffer(RAW, width * height * PIXEL_BYTES)?;
-    for (pixel, raw) in pixels.chunks_exact_mut(PIXEL_BYTES).zip(data.chunks_exact(channels)) {
-        let color = match *raw {
-            [grey] => [grey, grey, grey, u8::MAX],
-            [blue, green, red] => [red, green, blue, u8::MAX],
-            [blue, green, red, alpha] => [red, green, blue, alpha],
-            _ => [0; PIXEL_BYTES],
-        };
-        pixel.copy_from_slice(&color);
+    let stored = Stored { width, height, shrink: 1, orientation: Orientation::UPRIGHT, has_alpha: channels == 4 };
+    let mut sink = Sink::new(&stored, spec, out);
+    let columns = sink.columns();
+    let mut row = vec![0; columns.len() * PIXEL_BYTES];
+    for y in sink.rows() {
+        let raw = &data[(y * width + columns.start) * channels..(y * width + columns.end) * channels];
+        for (pixel, raw) in row.chunks_exact_mut(PIXEL_BYTES).zip(raw.chunks_exact(channels)) {
+            let color = match *raw {
+                [grey] => [grey, grey, grey, u8::MAX],
+                [blue, green, red] => [red, green, blue, u8::MAX],
+                [blue, green, red, alpha] => [red, green, blue, alpha],
+                _ => [0; PIXEL_BYTES],
+            };
+            pixel.copy_from_slice(&color);
+        }
+        sink.push(&mut row, columns.start);
     }
-    Ok(Picture { width, height, pixels, has_alpha: channels == 4 })
+    Ok(())
 }
 
 /// Lays alpha on the background (or drops it), then puts the channels where the model wants them: the first [`ImageSpec::channels`]
 /// bytes of every pixel.
-pub(super) fn flatten(picture: &mut Picture, spec: &ImageSpec) {
-    if let (Some(background), true) = (spec.background, picture.has_alpha) {
-        for pixel in picture.pixels.chunks_exact_mut(PIXEL_BYTES) {
-            let alpha = u32::from(pixel[3]);
-            for (value, behind) in pixel.iter_mut().zip(background) {
-                *value = divide_by_255(u32::from(*value) * alpha + u32::from(behind) * (255 - alpha));
+pub(super) struct Flatten {
+    background: Option<[u8; 3]>,
+    channels: Channels,
+}
+
+impl Flatten {
+    /// For pictures that have alpha, or have not.
+    pub(super) fn new(spec: &ImageSpec, has_alpha: bool) -> Self {
+        Self { background: spec.background.filter(|_| has_alpha), channels: spec.channels }
+    }
+
+    /// The pixels of a row, in place.
+    pub(super) fn row(&self, row: &mut [u8]) {
+        if let Some(background) = self.background {
+            for pixel in row.chunks_exact_mut(PIXEL_BYTES) {
+                let alpha = u32::from(pixel[3]);
+                for (value, behind) in pixel.iter_mut().zip(background) {
+                    *value = divide_by_255(u32::from(*value) * alpha + u32::from(behind) * (255 - alpha));
+                }
             }
         }
-    }
-    match spec.channels {
-        Channels::Rgb => {}
-        Channels::Bgr => picture.pixels.chunks_exact_mut(PIXEL_BYTES).for_each(|pixel| pixel.swap(0, 2)),
-        Channels::L => picture.pixels.chunks_exact_mut(PIXEL_BYTES).for_each(|pixel| pixel[0] = luma(pixel[0], pixel[1], pixel[2])),
+        match self.channels {
+            Channels::Rgb => {}
+            Channels::Bgr => row.chunks_exact_mut(PIXEL_BYTES).for_each(|pixel| pixel.swap(0, 2)),
+            Channels::L => row.chunks_exact_mut(PIXEL_BYTES).for_each(|pixel| pixel[0] = luma(pixel[0], pixel[1], pixel[2])),
+        }
     }
 }
 

@@ -1,9 +1,12 @@
-//! From encoded bytes to an upright RGBA8 picture: runs the decoder and checks the declared size before it runs.
+//! From encoded bytes to prepared values: runs the decoder of the format, under checks that all decoders share.
+//!
+//! JPEG and PNG give their rows one by one; of the other formats the whole picture is decoded first.
 
 use flambeau_codecs::CodecError;
 
+use super::sink::{Orientation, Sink, Stored};
 use super::sniff::Format;
-use super::{ImageError, ImageLimits, bmp, gif, jpeg, orient, png, tiff, webp};
+use super::{ImageError, ImageLimits, ImageSpec, bmp, gif, jpeg, orient, png, spare, tiff, webp};
 
 /// Bytes of one decoded pixel: red, green, blue, alpha.
 pub(super) const PIXEL_BYTES: usize = 4;
@@ -14,8 +17,8 @@ const DECODER_OVERHEAD_BYTES: u64 = 64 << 20;
 /// Longest side read, in pixels: far above any photo, yet a strip of one pixel by a hundred million cannot stall a resize.
 const MAX_SIDE: u64 = 1 << 18;
 
-/// A decoded picture: RGBA8, rows from the top, no padding.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A decoded picture: RGBA8, rows from the top as stored, no padding.
+#[derive(Debug)]
 pub(super) struct Picture {
     pub width: usize,
     pub height: usize,
@@ -23,22 +26,29 @@ pub(super) struct Picture {
     pub pixels: Vec<u8>,
     /// False when every alpha is known to be 255.
     pub has_alpha: bool,
+    /// As the decoder says it; for a TIFF, whose own tag is always followed, as Pillow does.
+    pub orientation: Orientation,
 }
 
-/// Decodes `bytes` of `format`; `upright` applies the EXIF orientation (a TIFF's own is always applied, by its decoder, as Pillow does).
-pub(super) fn decode(format: Format, bytes: &[u8], upright: bool, limits: &ImageLimits) -> Result<Picture, ImageError> {
+/// Decodes `bytes` of `format` and prepares the picture.
+pub(super) fn prepare(format: Format, bytes: &[u8], spec: &ImageSpec, limits: &ImageLimits, out: &mut [f32]) -> Result<(), ImageError> {
+    let orientation = match format {
+        Format::Jpeg | Format::Png | Format::WebP if spec.exif_orientation => orient::read(bytes),
+        _ => Orientation::UPRIGHT,
+    };
     let picture = match format {
-        Format::Jpeg => jpeg::decode(bytes, limits),
-        Format::Png => png::decode(bytes, limits),
-        Format::WebP => webp::decode(bytes, limits),
+        Format::Jpeg => return jpeg::prepare(bytes, orientation, spec, limits, out),
+        Format::Png => return png::prepare(bytes, orientation, spec, limits, out),
+        Format::WebP => webp::decode(bytes, orientation, limits),
         Format::Gif => gif::decode(bytes, limits),
         Format::Bmp => bmp::decode(bytes, limits),
         Format::Tiff => tiff::decode(bytes, limits),
     }?;
-    Ok(match format {
-        Format::Jpeg | Format::Png | Format::WebP if upright => orient::turn(picture, orient::read(bytes)),
-        _ => picture,
-    })
+    let Picture { width, height, mut pixels, has_alpha, orientation } = picture;
+    let stored = Stored { width, height, shrink: 1, orientation, has_alpha };
+    Sink::new(&stored, spec, out).push_all(&mut pixels, width);
+    spare::keep(pixels);
+    Ok(())
 }
 
 /// The declared size as `usize`s, once it is found to be neither empty nor over the limit.
@@ -69,10 +79,23 @@ pub(super) fn of_codec(format: &'static str) -> impl Fn(CodecError) -> ImageErro
     }
 }
 
-/// An owned zeroed buffer of `len` bytes, or an error where the machine has no such memory.
+/// A zeroed buffer of `len` bytes, or an error where the machine has no such memory.
 pub(super) fn buffer(format: &'static str, len: usize) -> Result<Vec<u8>, ImageError> {
-    let mut buffer = Vec::new();
-    buffer.try_reserve_exact(len).map_err(|_| ImageError::unsupported(format, format!("{len} bytes of pixels (out of memory)")))?;
+    let mut buffer = spare::take();
+    buffer.clear();
+    grow(buffer, format, len)
+}
+
+/// A buffer of `len` bytes that may hold an older picture, for decoders that write every byte or fail.
+pub(super) fn unclean_buffer(format: &'static str, len: usize) -> Result<Vec<u8>, ImageError> {
+    let mut buffer = spare::take();
+    buffer.truncate(len);
+    grow(buffer, format, len)
+}
+
+fn grow(mut buffer: Vec<u8>, format: &'static str, len: usize) -> Result<Vec<u8>, ImageError> {
+    let more = len.saturating_sub(buffer.len());
+    buffer.try_reserve_exact(more).map_err(|_| ImageError::unsupported(format, format!("{len} bytes of pixels (out of memory)")))?;
     buffer.resize(len, 0);
     Ok(buffer)
 }

@@ -11,6 +11,7 @@ use std::num::NonZeroU64;
 use gif::{ColorOutput, DecodeOptions, DecodingError, Frame, MemoryLimit};
 
 use super::decode::{PIXEL_BYTES, Picture, buffer, checked_size, memory_limit_bytes};
+use super::sink::Orientation;
 use super::{ImageError, ImageLimits};
 
 const FORMAT: &str = "GIF";
@@ -60,7 +61,7 @@ pub(super) fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, Imag
         }
     }
     let has_alpha = frame.transparent.is_some();
-    Ok(Picture { width, height, pixels, has_alpha })
+    Ok(Picture { width, height, pixels, has_alpha, orientation: Orientation::UPRIGHT })
 }
 
 /// The file, with a ramp of greys as its palette where it has none: the decoder wants one.

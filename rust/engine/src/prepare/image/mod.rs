@@ -15,40 +15,58 @@
 //! **Hostile input** is ordinary input. Sizes are checked from the header before any pixel buffer is made, decoders run under
 //! memory limits, and every failure is an [`ImageError`] that names the cause.
 
+mod axis;
 mod bmp;
 mod channels;
 mod decode;
 mod error;
 mod gif;
 mod jpeg;
+mod narrow;
 mod orient;
 mod png;
 mod resample;
+mod sink;
 mod sniff;
+mod spare;
 mod spec;
+mod sums;
 mod tiff;
 mod webp;
-mod write;
 
 #[cfg(test)]
 mod tests;
 
+use serde::Deserialize;
+
 pub use error::ImageError;
 pub use spec::{Channels, ImageSpec, Interpolation, Resize, Size};
 
-use decode::Picture;
+/// How faithfully large pictures are decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decode {
+    /// Every pixel that the model sees is decoded.
+    #[default]
+    Exact,
+    /// Photos of far more pixels than the model looks at are shrunk while they are decoded: values are off by a grey level in places.
+    Auto,
+}
 
 /// Bounds on what one picture may cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ImageLimits {
     /// Pictures of more pixels (width × height as the header declares them) are refused before decoding.
     pub max_pixels: u64,
+    /// How large ones are decoded.
+    pub decode: Decode,
 }
 
 impl Default for ImageLimits {
-    /// Pillow's own threshold of suspicion doubled: 178 956 970 pixels.
+    /// Pillow's own threshold of suspicion doubled: 178 956 970 pixels; exact.
     fn default() -> Self {
-        Self { max_pixels: 178_956_970 }
+        Self { max_pixels: 178_956_970, decode: Decode::Exact }
     }
 }
 
@@ -74,8 +92,7 @@ pub struct PixelView<'a> {
 pub fn prepare_encoded(bytes: &[u8], spec: &ImageSpec, limits: &ImageLimits, out: &mut [f32]) -> Result<(), ImageError> {
     check_output(spec, out)?;
     let format = sniff::sniff(bytes)?;
-    let picture = decode::decode(format, bytes, spec.exif_orientation, limits)?;
-    finish(picture, spec, out)
+    decode::prepare(format, bytes, spec, limits, out)
 }
 
 /// Writes raw pixels, prepared, into `out` (laid out as for [`prepare_encoded`]).
@@ -84,14 +101,7 @@ pub fn prepare_encoded(bytes: &[u8], spec: &ImageSpec, limits: &ImageLimits, out
 /// [`ImageError::BadPixels`] when sizes, channels and data do not fit together; [`ImageError::TooLarge`].
 pub fn prepare_pixels(pixels: &PixelView<'_>, spec: &ImageSpec, limits: &ImageLimits, out: &mut [f32]) -> Result<(), ImageError> {
     check_output(spec, out)?;
-    let picture = channels::from_pixels(pixels, limits)?;
-    finish(picture, spec, out)
-}
-
-fn finish(mut picture: Picture, spec: &ImageSpec, out: &mut [f32]) -> Result<(), ImageError> {
-    channels::flatten(&mut picture, spec);
-    write::write(&picture, spec, out);
-    Ok(())
+    channels::prepare_pixels(pixels, spec, limits, out)
 }
 
 fn check_output(spec: &ImageSpec, out: &[f32]) -> Result<(), ImageError> {

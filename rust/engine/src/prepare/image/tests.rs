@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 
-use super::{ImageError, ImageLimits, ImageSpec, PixelView, prepare_encoded, prepare_pixels};
+use super::{Decode, ImageError, ImageLimits, ImageSpec, PixelView, prepare_encoded, prepare_pixels};
 
 const FORMATS: [(ImageFormat, &str); 6] = [
     (ImageFormat::Jpeg, "JPEG"),
@@ -123,7 +123,13 @@ fn raw_pixels_that_do_not_fit_are_refused() {
     let spec = spec("crop = 1\nchannels = 'L'\nscale = 1.0");
     let prepare = |height, width, channels, data: &[u8]| {
         let mut out = [0.0];
-        prepare_pixels(&PixelView { height, width, channels, data }, &spec, &ImageLimits { max_pixels: 100 }, &mut out).map(|()| out)
+        prepare_pixels(
+            &PixelView { height, width, channels, data },
+            &spec,
+            &ImageLimits { max_pixels: 100, ..ImageLimits::default() },
+            &mut out,
+        )
+        .map(|()| out)
     };
     assert_eq!(prepare(1, 1, 1, &[5]), Ok([5.0]));
     assert_eq!(prepare(1, 1, 4, &[0, 0, 0, 0]), Ok([0.0]));
@@ -195,7 +201,7 @@ fn the_size_is_checked_before_decoding() {
     let spec = spec("crop = 1");
     for (format, name) in FORMATS {
         let bytes = encoded(&picture(90, 70), format);
-        let limits = ImageLimits { max_pixels: 90 * 70 - 1 };
+        let limits = ImageLimits { max_pixels: 90 * 70 - 1, ..ImageLimits::default() };
         let error = prepare_encoded(&bytes, &spec, &limits, &mut [0.0; 3]).expect_err(name);
         assert_eq!(error, ImageError::TooLarge { width: 90, height: 70, max_pixels: 6299 }, "{name}");
     }
@@ -222,7 +228,7 @@ fn damaged_files_never_panic() {
             }
             damaged.truncate(damaged.len() - random(2) * random(damaged.len()));
             // Either outcome is right: damage may go unseen.
-            let _ = prepare_encoded(&damaged, &spec, &ImageLimits { max_pixels: 1 << 20 }, &mut out);
+            let _ = prepare_encoded(&damaged, &spec, &ImageLimits { max_pixels: 1 << 20, ..ImageLimits::default() }, &mut out);
         }
     }
 }
@@ -232,4 +238,39 @@ fn a_wrong_output_length_is_an_error() {
     let bytes = encoded(&picture(4, 4), ImageFormat::Png);
     let error = prepare_encoded(&bytes, &spec("crop = 2"), &ImageLimits::default(), &mut [0.0; 11]).expect_err("length");
     assert!(error.to_string().contains("room for 11 values, the model takes 12"), "{error}");
+}
+
+/// A photo-like picture: smooth, with edges.
+fn photo(width: u32, height: u32) -> RgbImage {
+    RgbImage::from_fn(width, height, |x, y| {
+        let wave = |step: f32| (127.0 + 90.0 * (x as f32 / step).sin() * (y as f32 / step / 1.3).cos()) as u8;
+        let edge = if (x / 97 + y / 71) % 2 == 0 { 40 } else { 200 };
+        Rgb([wave(61.0), edge, wave(23.0)])
+    })
+}
+
+fn decoded(bytes: &[u8], spec: &ImageSpec, decode: Decode) -> Vec<f32> {
+    let (height, width) = spec.output_size();
+    let mut out = vec![f32::NAN; height * width * spec.channels()];
+    prepare_encoded(bytes, spec, &ImageLimits { decode, ..ImageLimits::default() }, &mut out).expect("prepared");
+    out
+}
+
+#[test]
+fn large_photos_are_shrunk_while_they_are_decoded_unless_pixels_are_to_be_exact() {
+    let bicubic = spec("resize = 64\ncrop = 56\nscale = 1.0\ninterpolation = 'bicubic'");
+    // Of 64: a quarter of 515 and a half of 300 are more than twice as much, 250 has nothing to spare; odd sizes leave parts of pixels.
+    for (width, height, shrinks) in [(771, 515, true), (300, 441, true), (378, 250, false)] {
+        let bytes = encoded(&photo(width, height), ImageFormat::Jpeg);
+        let (auto, exact) = (decoded(&bytes, &bicubic, Decode::Auto), decoded(&bytes, &bicubic, Decode::Exact));
+        let apart = auto.iter().zip(&exact).map(|(one, other)| (one - other).abs()).sum::<f32>() / auto.len() as f32;
+        assert_eq!(auto != exact, shrinks, "{width} x {height}");
+        assert!(apart < 1.0, "{width} x {height}: {apart} grey levels apart on average");
+    }
+    // Pixels that are picked one by one are those of the file, and so are all of other formats.
+    let bytes = encoded(&photo(771, 515), ImageFormat::Jpeg);
+    let nearest = spec("resize = 64\ncrop = 56\ninterpolation = 'nearest'");
+    assert_eq!(decoded(&bytes, &nearest, Decode::Auto), decoded(&bytes, &nearest, Decode::Exact));
+    let png = encoded(&photo(771, 515), ImageFormat::Png);
+    assert_eq!(decoded(&png, &bicubic, Decode::Auto), decoded(&png, &bicubic, Decode::Exact));
 }

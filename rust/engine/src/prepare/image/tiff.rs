@@ -12,7 +12,8 @@ use flambeau_codecs::tiff::{Blocks, Tags, Tiff};
 
 use super::channels::{cmyk_to_rgb, ycbcr_to_rgba};
 use super::decode::{PIXEL_BYTES, Picture, buffer, checked_size, memory_limit_bytes, of_codec};
-use super::{ImageError, ImageLimits, orient};
+use super::sink::Orientation;
+use super::{ImageError, ImageLimits};
 use kind::{Alpha, Color, Kind};
 
 const FORMAT: &str = "TIFF";
@@ -47,8 +48,8 @@ pub(super) fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, Imag
     if kind.alpha == Alpha::Multiplied {
         undo_alpha(&mut pixels);
     }
-    let picture = Picture { width, height, pixels, has_alpha: kind.alpha != Alpha::None };
-    Ok(orient::turn(picture, u32::from(tags.orientation)))
+    let orientation = Orientation(u32::from(tags.orientation));
+    Ok(Picture { width, height, pixels, has_alpha: kind.alpha != Alpha::None, orientation })
 }
 
 /// A hostile file may declare blocks far larger than its picture.

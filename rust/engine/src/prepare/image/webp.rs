@@ -2,17 +2,18 @@
 
 use flambeau_codecs::webp::WebP;
 
-use super::decode::{PIXEL_BYTES, Picture, buffer, checked_size, of_codec};
+use super::decode::{PIXEL_BYTES, Picture, checked_size, of_codec, unclean_buffer};
+use super::sink::Orientation;
 use super::{ImageError, ImageLimits};
 
 const FORMAT: &str = "WebP";
 
 /// Decodes the first frame of a WebP.
-pub(super) fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, ImageError> {
+pub(super) fn decode(bytes: &[u8], orientation: Orientation, limits: &ImageLimits) -> Result<Picture, ImageError> {
     let webp = WebP::open(bytes).map_err(of_codec(FORMAT))?;
     let header = webp.header();
     let (width, height) = checked_size(FORMAT, u64::from(header.width), u64::from(header.height), limits)?;
-    let mut pixels = buffer(FORMAT, width * height * PIXEL_BYTES)?;
+    let mut pixels = unclean_buffer(FORMAT, width * height * PIXEL_BYTES)?;
     webp.pixels(&mut pixels).map_err(of_codec(FORMAT))?;
-    Ok(Picture { width, height, pixels, has_alpha: header.has_alpha })
+    Ok(Picture { width, height, pixels, has_alpha: header.has_alpha, orientation })
 }

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::EngineError;
 use crate::package::Dtype;
+use crate::prepare::image::ImageLimits;
 
 pub(super) use columns::{Labels, RowColumns};
 pub(super) use dense::Dense;
@@ -78,9 +79,9 @@ pub struct TrialSpec {
     pub package: PathBuf,
     /// The feed's columns in the order of its inputs.
     pub inputs: Vec<String>,
-    /// Pixels of an image at the most. Default: as in inference.
-    #[serde(default)]
-    pub max_pixels: Option<u64>,
+    /// What an image may cost. Default: as in inference.
+    #[serde(default, deserialize_with = "super::spec::null_default")]
+    pub images: ImageLimits,
 }
 
 /// A row that was left out.

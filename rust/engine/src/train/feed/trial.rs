@@ -23,10 +23,9 @@ impl Trial {
         let package = Package::open(&spec.package)?;
         let inputs = package.descriptor.inputs.iter().zip(&spec.inputs);
         let preparers = inputs.map(|(input, column)| Ok((column.clone(), Preparer::new(&package, input)?)));
-        let max_pixels = spec.max_pixels.unwrap_or(crate::prepare::image::ImageLimits::default().max_pixels);
         Ok(Self {
             model: package.descriptor.name.clone(),
-            limits: Limits { max_pixels, stop: StopFlag::default() },
+            limits: Limits { images: spec.images, stop: StopFlag::default() },
             preparers: preparers.collect::<Result<_, EngineError>>()?,
         })
     }

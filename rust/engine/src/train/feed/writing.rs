@@ -20,6 +20,7 @@ use super::columns::{LABEL, RESERVED};
 use super::trial::{Trial, try_rows};
 use super::{DenseSpec, FeedSpec, MAX_SLOTS, RowColumns, Sealed, Skipped, broken};
 use crate::package::Dtype;
+use crate::prepare::image::ImageLimits;
 use crate::prepare::{Limits, Preparer, StagedRows, StopFlag};
 use crate::{EngineError, RowFault, memory};
 
@@ -142,7 +143,7 @@ impl Writing {
             }
             return Ok(Checked::Plain(column.clone()));
         };
-        let limits = Limits { max_pixels: 0, stop: StopFlag::default() }; // of pictures
+        let limits = Limits { images: ImageLimits::default(), stop: StopFlag::default() };
         let (staged, found) = try_rows("training", preparer, column, &rows, &limits)?;
         for (position, fault) in found {
             note(faults, rows[position], &stored.name, fault);

@@ -36,12 +36,12 @@ final case class DenseColumn(shape: Seq[Int], dtype: String)
  *   whether a row that cannot be trained on is left out rather than an error
  * @param trial
  *   folder of the package by which rows of `inputs` that are not dense are tried, where such rows are left out
- * @param maxPixels
- *   of a picture at the most
+ * @param images
+ *   what a picture of such a row may cost
  */
 final case class FeedOptions(
     slots: Int, dense: Map[String, DenseColumn], labelRange: Option[(Double, Double)], skipInvalid: Boolean, trial: Option[String],
-    inputs: Seq[String], maxPixels: Option[Long])
+    inputs: Seq[String], images: Option[ImageLimits])
 
 /**
  * One worker's rows: each batch crosses by the C Data Interface and is written to an Arrow IPC file in `directory`, which is
@@ -95,7 +95,7 @@ object TrainingFeed {
       "dense" -> options.dense.map { case (name, column) => name -> Map[String, Any]("shape" -> column.shape, "dtype" -> column.dtype) },
       "label_range" -> options.labelRange.map { case (low, high) => Seq(low, high) }, "skip_invalid" -> options.skipInvalid,
       "trial" -> options.trial.map(folder =>
-        Map[String, Any]("package" -> folder, "inputs" -> options.inputs, "max_pixels" -> options.maxPixels))))
+        Map[String, Any]("package" -> folder, "inputs" -> options.inputs, "images" -> options.images.map(_.native)))))
     CStructs.using(allocator) { structs =>
       val struct = structs.schema()
       Data.exportSchema(allocator, ArrowAccess.toArrowSchema(schema), null, struct)

@@ -57,6 +57,10 @@ object FlambeauConf {
     Prefix + "image.maxPixels", "178956970", Whole("pixels", 1, 4294836225L),
     "An image of more pixels than this (read from its header, before decoding) is bad input.")
 
+  val ImageDecode: Setting[String] = Setting(
+    Prefix + "image.decode", "exact", OneOf("auto", "exact"),
+    "`exact` decodes every pixel that the model sees, as Pillow does. `auto` shrinks large JPEG photos while it decodes them, where at least twice the pixels a side that the model's resize asks for are left: faster, and most prepared values stay within one grey level, which small networks notice (the guide on images has figures). Smaller photos and other formats are exact in both.")
+
   val Precision: Setting[String] = Setting(
     Prefix + "precision", "f32", OneOf("f32", "bf16", "f16", "fastest"),
     "Precision that models run in: `f32`; `bf16` or `f16`, for packages that hold such a variant (others stay in f32); `fastest`, the first variant of a package that the machine can run.")
@@ -78,7 +82,7 @@ object FlambeauConf {
     "Level of the native side's messages (error, warn, info, debug, trace); they appear in Spark's log under io.flambeau.native.", perProcess = true)
 
   val all: Seq[Setting[_]] = Seq(
-    BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, Engine, Precision, MinCosine, ModelsMaxBytes, ModelsIdleBytes, Libtorch, NativeDirectory, DecodeThreads, TrainAllowUnencrypted, LogLevel)
+    BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, ImageDecode, Engine, Precision, MinCosine, ModelsMaxBytes, ModelsIdleBytes, Libtorch, NativeDirectory, DecodeThreads, TrainAllowUnencrypted, LogLevel)
 
   /** Named functions: `spark.flambeau.udf.<name>=<model>`. */
   val UdfPrefix: String = Prefix + "udf."

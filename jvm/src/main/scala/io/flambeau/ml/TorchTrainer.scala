@@ -11,7 +11,7 @@ import org.apache.spark.sql.internal.SQLConf
 import org.apache.spark.sql.types.StructType
 
 import io.flambeau.FlambeauAnalysisException
-import io.flambeau.conf.FlambeauConf
+import io.flambeau.bridge.ImageLimits
 import io.flambeau.models.{HadoopSettings, ModelRef}
 import io.flambeau.train._
 
@@ -98,7 +98,7 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
       val rows = first.feedColumns(dataset, conf)
       val frame = rows.frame(dataset, first.getBatchSize, first.getNumWorkers)
       val job = JobSpec(
-        uid, rows.spec(frame, first.getBatchSize, first.skipsInvalid, first.reader(conf), Some(FlambeauConf.get(conf, FlambeauConf.ImageMaxPixels))), together.zipWithIndex.map { case ((one, _), run) => one.runSpec(dataset.schema, conf, fitName, run) },
+        uid, rows.spec(frame, first.getBatchSize, first.skipsInvalid, first.reader(conf), Some(ImageLimits.of(conf))), together.zipWithIndex.map { case ((one, _), run) => one.runSpec(dataset.schema, conf, fitName, run) },
         first.getNumWorkers, first.getPeerTimeout * 1000L, HadoopSettings.of(conf))
       val results = TrainingJob.run(frame, job)
       together.zip(results).map { case ((one, index), result) =>

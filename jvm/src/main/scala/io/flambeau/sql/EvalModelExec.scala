@@ -100,6 +100,7 @@ object EvalModelExec {
     val fault = sys.props.getOrElse(FlambeauConf.InternalFault, "")
     Map(
       "max_pixels" -> FlambeauConf.get(conf, FlambeauConf.ImageMaxPixels).toString,
+      "image_decode" -> FlambeauConf.get(conf, FlambeauConf.ImageDecode),
       "engine" -> FlambeauConf.get(conf, FlambeauConf.Engine),
       "precision" -> FlambeauConf.get(conf, FlambeauConf.Precision),
       "min_cosine" -> FlambeauConf.get(conf, FlambeauConf.MinCosine).toString) ++

@@ -31,7 +31,7 @@ private[flambeau] object NativeSpec {
     }
     run.settings ++ augment ++ Map(
       "program" -> program, "inputs" -> feed.inputs, "class_weights" -> weights, "memory_bytes" -> MemoryLimit.ofExecutor(),
-      "max_pixels" -> feed.maxPixels)
+      "images" -> feed.images.map(_.native))
   }
 
   /** How many values a head gives, and the weight of each class if they have some. There is at least one row. */

@@ -94,7 +94,7 @@ private[train] final class RowFeeder(
     val dense = spec.dense.map { case (name, column) => name -> shape(name, column) }
     val trial = spec.reader.filter(_ => spec.skipInvalid).map(ModelStore.localDirectory(_).toString)
     TrainingFeed.open(
-      directory, spec.schema, FeedOptions(spec.slots, dense, spec.labelRange, spec.skipInvalid, trial, spec.inputs, spec.maxPixels), allocator)
+      directory, spec.schema, FeedOptions(spec.slots, dense, spec.labelRange, spec.skipInvalid, trial, spec.inputs, spec.images), allocator)
   }
 
   override def close(): Unit = root.close()

@@ -2,7 +2,7 @@ package io.flambeau.train
 
 import org.apache.spark.sql.types.StructType
 
-import io.flambeau.bridge.{DenseColumn, EpochRow}
+import io.flambeau.bridge.{DenseColumn, EpochRow, ImageLimits}
 import io.flambeau.models.{HadoopSettings, ModelRef}
 
 /*
@@ -73,12 +73,12 @@ private[flambeau] object Learning {
  *   whether a row that cannot be trained on is left out, or fails the fit
  * @param reader
  *   the package that reads pictures, texts and sounds
- * @param maxPixels
- *   of a picture
+ * @param images
+ *   what a picture may cost
  */
 private[flambeau] final case class FeedSpec(
     schema: StructType, inputs: Seq[String], dense: Map[String, DenseColumn], slots: Int, labelRange: Option[(Double, Double)],
-    skipInvalid: Boolean, reader: Option[ModelRef], maxPixels: Option[Long]) {
+    skipInvalid: Boolean, reader: Option[ModelRef], images: Option[ImageLimits]) {
   def index(column: String): Option[Int] = Some(schema.fieldNames.indexOf(column)).filter(_ >= 0)
 }
 
