@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "models"), str(ROOT / "examples"), str(ROOT / "bench" / "images")]
-from arm import prepare  # what the package declares, by Pillow alone: the benchmark's Python arms use the same
+sys.path[:0] = [str(ROOT / "models"), str(ROOT / "examples"), str(ROOT / "bench"), str(ROOT / "bench" / "images")]
+from work import prepare  # what the package declares, by Pillow alone: the benchmark's Python arms use the same
 
 LEAST_COSINE = 0.9999
 
