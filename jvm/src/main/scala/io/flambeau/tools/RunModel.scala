@@ -121,6 +121,9 @@ object RunModel {
     else if (json.isBoolean) { if (json.asBoolean) 1.0 else 0.0 }
     else throw new IllegalArgumentException(s"a number is wanted where the file has $json")
 
+  /** As a query's, which then gives the same numbers. */
+  private val settings = Map("engine" -> FlambeauConf.Engine.default)
+
   private def evaluate(
       ref: ModelRef,
       row: (StructType, InternalRow),
@@ -131,7 +134,7 @@ object RunModel {
     val writer = ArrowWriter.create(root)
     writer.write(values)
     writer.finish()
-    val session = use(ModelSession.open(ref, ModelStore.localDirectory(ref), schema, requests, Map.empty, allocator))
+    val session = use(ModelSession.open(ref, ModelStore.localDirectory(ref), schema, requests, settings, allocator))
     val batch = use(session.evaluate(root))
     val results = requests.map(_.task).zipWithIndex.map { case (task, i) =>
       val column = batch.column(i)
