@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,6 @@ def run(options: argparse.Namespace, items: list[Any], timed: Timed) -> np.ndarr
     os.environ.setdefault("DAFT_PROGRESS_BAR", "0")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
     import daft
-    import machine
     from daft import DataType, Series
 
     family, network, runtime = options.family, options.network, options.arm.split(" ")[1]
@@ -46,12 +44,5 @@ def run(options: argparse.Namespace, items: list[Any], timed: Timed) -> np.ndarr
 
     once, thrice = table(1), table(3)
     found = query(once).sort("id").to_pydict()["features"]
-    for _ in range(timed.passes):
-        spent = []
-        for frame in (once, thrice):
-            started, used = time.perf_counter(), machine.cpu_seconds()
-            query(frame)
-            spent.append((time.perf_counter() - started, machine.cpu_seconds() - used))
-        timed.rates.append(round(2 * len(items) / (spent[1][0] - spent[0][0]), 2))
-        timed.busy.append(round(2 * len(items) / max(1e-3, spent[1][1] - spent[0][1]), 2))
+    timed.run_beyond(lambda: query(once), lambda: query(thrice))
     return np.array(found, np.float32)

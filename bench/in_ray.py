@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,6 @@ def run(options: argparse.Namespace, items: list[Any], timed: Timed) -> np.ndarr
     """The results of all rows in order, and timed passes."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
-    import machine
     import ray
 
     ray.init(num_cpus=CORES, include_dashboard=False, logging_level="ERROR", object_store_memory=1 << 30)
@@ -53,13 +51,6 @@ def run(options: argparse.Namespace, items: list[Any], timed: Timed) -> np.ndarr
 
     once, thrice = table(1), table(3)
     found = sorted(query(once).take_all(), key=lambda row: row["id"])
-    for _ in range(timed.passes):
-        spent = []
-        for dataset in (once, thrice):
-            started, used = time.perf_counter(), machine.cpu_seconds()
-            query(dataset)
-            spent.append((time.perf_counter() - started, machine.cpu_seconds() - used))
-        timed.rates.append(round(2 * len(items) / (spent[1][0] - spent[0][0]), 2))
-        timed.busy.append(round(2 * len(items) / max(1e-3, spent[1][1] - spent[0][1]), 2))
+    timed.run_beyond(lambda: query(once), lambda: query(thrice))
     ray.shutdown()
     return np.stack([row["features"] for row in found]).astype(np.float32)

@@ -31,6 +31,18 @@ from flambeau.version import __version__
 
 LEAST_COSINE, LEAST_COSINE_BF16 = 0.9999, 0.999
 
+F32 = (
+    "flambeau",
+    "udf onnxruntime",
+    "udf openvino",
+    "udf torch",
+    "engine alone",
+    "alone onnxruntime",
+    "alone openvino",
+)
+BF16 = ("flambeau-bf16", "engine alone-bf16", "udf openvino-bf16", "alone openvino-bf16")
+"""The arms that every family of pictures and texts has."""
+
 
 @dataclass(frozen=True)
 class Case:

@@ -20,16 +20,6 @@ import data
 import networks
 import side_by_side
 
-F32 = (
-    "flambeau",
-    "udf onnxruntime",
-    "udf openvino",
-    "udf torch",
-    "engine alone",
-    "alone onnxruntime",
-    "alone openvino",
-)
-BF16 = ("flambeau-bf16", "engine alone-bf16", "udf openvino-bf16", "alone openvino-bf16")
 FRAMEWORKS = ("udf onnxruntime malloc-tuned", "predict_batch_udf torch", "daft onnxruntime", "ray onnxruntime")
 FLOORS = {
     "photos/efficientnet_lite0": {"udf onnxruntime": 2.0, "udf torch": 4.0, "flambeau-bf16": 1 / 1.6},
@@ -38,10 +28,10 @@ FLOORS = {
     "large/efficientnet_lite0": {"udf onnxruntime": 4.0},
 }
 ARMS = {
-    "tiles/efficientnet_lite0": (*F32, *BF16),
-    "photos/efficientnet_lite0": (*F32, *BF16, *FRAMEWORKS),
+    "tiles/efficientnet_lite0": (*side_by_side.F32, *side_by_side.BF16),
+    "photos/efficientnet_lite0": (*side_by_side.F32, *side_by_side.BF16, *FRAMEWORKS),
     "large/efficientnet_lite0": ("flambeau", "udf onnxruntime", "udf onnxruntime+draft", "udf torch", "flambeau-bf16"),
-    **{f"photos/{network}": (*F32, *BF16) for network in networks.RANDOM_IMAGES},
+    **{f"photos/{network}": (*side_by_side.F32, *side_by_side.BF16) for network in networks.RANDOM_IMAGES},
 }
 ABOUT = dict.fromkeys(networks.RANDOM_IMAGES, "random weights")
 

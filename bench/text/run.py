@@ -21,16 +21,6 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import data
 import side_by_side
 
-SAME = (
-    "flambeau",
-    "udf onnxruntime",
-    "udf openvino",
-    "udf torch",
-    "engine alone",
-    "alone onnxruntime",
-    "alone openvino",
-)
-BF16 = ("flambeau-bf16", "engine alone-bf16", "udf openvino-bf16", "alone openvino-bf16")
 OTHERS = (
     "udf onnxruntime malloc-tuned",
     "predict_batch_udf torch+unsorted",
@@ -39,7 +29,7 @@ OTHERS = (
     "daft onnxruntime",
     "ray onnxruntime",
 )
-ARMS = {"minilm_l6_v2": (*SAME, *BF16, *OTHERS), "bert_base": (*SAME, *BF16)}
+ARMS = {"minilm_l6_v2": (*side_by_side.F32, *side_by_side.BF16, *OTHERS), "bert_base": (*side_by_side.F32, *side_by_side.BF16)}
 FLOORS = {
     "udf onnxruntime": 1.5,
     "predict_batch_udf torch+unsorted": 2.0,
