@@ -69,7 +69,7 @@ fn compared(plain: &TorchscriptEngine, preparers: &[Preparer], least: f64) -> Re
         inputs = shapes::sample(preparers, rows)?;
     }
     let expected = if rows == 1 { expected } else { run(plain, &inputs).map_err(|cause| cause.to_string())?.0 };
-    if fused.has_plans() && preparers.iter().all(Preparer::is_image) {
+    if shapes::are_planned(&fused, preparers) {
         fused.plan(&inputs).map_err(|cause| format!("fused cannot run it ({cause})"))?;
     }
     let given = fused.forward(&inputs).map_err(|cause| format!("fused cannot run it ({cause})"))?;

@@ -69,12 +69,6 @@ pub enum EngineName {
 impl EngineName {
     /// All of them.
     pub const ALL: [Self; 2] = [Self::Torchscript, Self::Fused];
-
-    /// Its place in [`Self::ALL`].
-    #[must_use]
-    pub fn index(self) -> usize {
-        Self::ALL.iter().position(|name| *name == self).unwrap_or(0)
-    }
 }
 
 impl fmt::Display for EngineName {

@@ -23,7 +23,7 @@ pub(crate) struct PassShapes {
 impl PassShapes {
     /// Rows that a pass of `rows` rows is to have, with a plan for them.
     pub(crate) fn padded(&self, model: &str, engine: &dyn Engine, preparers: &[Preparer], rows: usize) -> usize {
-        if rows > IMAGE_PASS_ROWS || !engine.has_plans() || !preparers.iter().all(Preparer::is_image) {
+        if rows > IMAGE_PASS_ROWS || !are_planned(engine, preparers) {
             return rows;
         }
         let padded = rows.next_power_of_two();
@@ -40,6 +40,11 @@ impl PassShapes {
     fn is_planned(&self, rows: usize) -> bool {
         self.planned.read().unwrap_or_else(PoisonError::into_inner).contains(&rows)
     }
+}
+
+/// Whether passes of this engine over these inputs have plans.
+pub(super) fn are_planned(engine: &dyn Engine, preparers: &[Preparer]) -> bool {
+    engine.has_plans() && preparers.iter().all(Preparer::is_image)
 }
 
 /// A program that fails for the sample is not at fault: its passes run without a plan, and say what is wrong.
