@@ -152,11 +152,11 @@ object ModelSession {
     val own = opened(None)
     if (!settings.get("engine").contains(Automatic)) own
     else {
-      val mine =
-        try NativeBridge.modelEngine(own)
-        catch { case cause: Throwable => NativeBridge.close(own); throw cause }
-      val precision = settings.getOrElse("precision", "")
-      val agreed = agree(s"${ref.spec.hash} $precision", mine)
+      val (mine, agreed) =
+        try {
+          val mine = NativeBridge.modelEngine(own)
+          (mine, agree(s"${ref.spec.hash} ${settings.getOrElse("precision", "")}", mine))
+        } catch { case cause: Throwable => NativeBridge.close(own); throw cause }
       if (agreed == mine) own
       else {
         NativeBridge.close(own)

@@ -54,16 +54,22 @@ final class EngineAgreement {
         asking = env;
       }
     }
-    return ANSWERS.computeIfAbsent(model, key -> ask(env, key, mine));
+    String answer = ANSWERS.computeIfAbsent(model, key -> ask(env, key, mine));
+    return answer == null ? mine : answer;
   }
 
+  /** Null where there is no answer; the next task asks again. */
   private static String ask(SparkEnv env, String model, String mine) {
     try {
       RpcEndpointRef driver = RpcUtils.makeDriverRef(NAME, env.conf(), env.rpcEnv());
       return driver.<String>askSync(model + "\n" + mine, ClassTag$.MODULE$.apply(String.class));
-    } catch (RuntimeException cause) {
+    } catch (Exception cause) {
+      // Spark's failures are checked exceptions that its Scala methods do not declare; so is the interruption of a killed task.
+      if (cause instanceof InterruptedException) {
+        Thread.currentThread().interrupt();
+      }
       LOG.warn("the driver was not asked which engine to use, so this executor uses its own choice, {}: {}", mine, cause.toString());
-      return mine;
+      return null;
     }
   }
 
