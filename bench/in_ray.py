@@ -11,6 +11,7 @@ import os
 from typing import Any
 
 import numpy as np
+
 from arm import BATCH, CORES, HERE, PARTITIONS, Timed
 
 

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / part) for part in ("python", "models", "tests/parity", "bench")]
-import sources
-
 import recipe
+import sources
 
 if TYPE_CHECKING:
     from torch import nn

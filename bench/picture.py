@@ -15,7 +15,6 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(HERE), str(ROOT / "python")]
 import machine
-
 from flambeau.version import __version__
 
 FOLDER = machine.RESULTS / __version__

@@ -28,8 +28,9 @@ def load(runtime: str, network: str) -> Run:
 
 def _torch(network: str, precision: str) -> Run:
     sys.path.insert(0, str(ROOT / "bench"))
-    import networks
     import torch
+
+    import networks
 
     torch.set_num_threads(1)
     module = networks.module(network)

@@ -26,7 +26,6 @@ sys.path[:0] = [str(HERE), str(ROOT / "python")]
 import machine
 import networks
 import peers
-
 from flambeau.version import __version__
 
 LEAST_COSINE, LEAST_COSINE_BF16 = 0.9999, 0.999

@@ -27,12 +27,12 @@ from pyspark.ml import Pipeline
 from pyspark.ml.evaluation import MulticlassClassificationEvaluator
 from pyspark.ml.feature import StringIndexer
 from pyspark.sql import SparkSession
-from transfer_learning import photos
 
 import flambeau
 import real_data
 from flambeau import export
 from flambeau.ml import TorchEstimator
+from transfer_learning import photos
 
 TRUNK_BLOCKS = 13
 """Blocks of 16 that stay as they are in both trainings."""

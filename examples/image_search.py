@@ -12,10 +12,10 @@ import argparse
 import sys
 from pathlib import Path
 
-import photos
-import session
 from pyspark.sql import functions as F
 
+import photos
+import session
 from flambeau.functions import featurize
 
 MODEL = "efficientnet_lite0"

@@ -16,17 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pictures
-import real_data
-import session
-
-import efficientnet_lite0
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.feature import StringIndexer
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
+import efficientnet_lite0
+import pictures
+import real_data
+import session
 from flambeau import export
 from flambeau.ml import DeepImageFeaturizer, DeepTextFeaturizer
 
@@ -78,9 +77,7 @@ def whole_photo_package(folder: Path) -> Path:
 def topics(spark: SparkSession, folder: Path) -> Task:
     """Definitions of WordNet; the label is the topic."""
     rows = spark.createDataFrame(real_data.topics(TEXTS_PER_TOPIC), "input string, label string").repartition(8)
-    return Task(
-        "Topics of definitions", rows, DeepTextFeaturizer(modelName=session.model("minilm_l6_v2")), 0.87, 0.002
-    )
+    return Task("Topics of definitions", rows, DeepTextFeaturizer(modelName=session.model("minilm_l6_v2")), 0.87, 0.002)
 
 
 TASKS = {"foods": foods, "topics": topics}

@@ -44,7 +44,9 @@ def run(questions: Sequence[str], out: Path, texts: int) -> int:
         seconds = time.perf_counter() - start
         spark.read.parquet(table).createOrReplaceTempView("embedded")
         print(f"{texts} definitions embedded in {seconds:.0f} s ({texts / seconds:.0f} a second)\n\n{NEAREST}\n")
-        spark.createDataFrame([(question,) for question in questions], "question string").createOrReplaceTempView("questions")
+        spark.createDataFrame([(question,) for question in questions], "question string").createOrReplaceTempView(
+            "questions"
+        )
         rows = {row.question: row.nearest for row in spark.sql(NEAREST).collect()}
     finally:
         spark.stop()

@@ -77,7 +77,9 @@ def run(out: Path) -> int:
     bars = {file: [(turn.start, turn.seconds) for turn in turns[file]] for file in turns}
     pictures.voices(picture, [row.file for row in rows], {row.file: row.windows for row in rows}, WINDOW_SECONDS, bars)
     total = sum(len(of_file) for of_file in turns.values())
-    print(f"\n  {turns_found} of {total} turns heard; {both / speech:.0%} of their time found, {both / heard:.0%} of what was found is annotated")
+    print(
+        f"\n  {turns_found} of {total} turns heard; {both / speech:.0%} of their time found, {both / heard:.0%} of what was found is annotated"
+    )
     print(f"  {picture.resolve()}")
     return 0 if turns_found >= LEAST_HEARD * total and both >= LEAST_ANNOTATED * heard else 1
 

@@ -32,7 +32,9 @@ def main() -> int:
     if separator != "--" or not command:
         raise SystemExit(__doc__)
     passed = failed = 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
         for line in process.stdout:
             print(line, end="", flush=True)
             plus = count(line.rstrip())

@@ -120,4 +120,6 @@ def fetch(archive: Archive) -> Path:
 def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise recipe.RecipeError(f"{command[0]} failed (exit {done.returncode}): {done.stderr.strip() or done.stdout.strip()}")
+        raise recipe.RecipeError(
+            f"{command[0]} failed (exit {done.returncode}): {done.stderr.strip() or done.stdout.strip()}"
+        )

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pyspark.ml import Transformer
+
 from support import MODELS, PACKAGES, PHOTOS
 
 CALLS = {

@@ -66,7 +66,9 @@ def run(
         timeout=seconds,
         check=False,
     )
-    assert done.returncode == 0, f"{command}\nexit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[:4000]}\n…\n{done.stderr[-6000:]}"
+    assert done.returncode == 0, (
+        f"{command}\nexit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[:4000]}\n…\n{done.stderr[-6000:]}"
+    )
     return done
 
 

@@ -11,9 +11,9 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from support import MODEL, PACKAGES, PHOTOS, PROGRAMS, ROOT, connect_server, environment, run
 
 from flambeau import functions as F
+from support import MODEL, PACKAGES, PHOTOS, PROGRAMS, ROOT, connect_server, environment, run
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -21,10 +21,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-from support import EXTENSION, MODEL, PHOTOS, PROGRAMS, ROOT, SPARK, environment, jars, run
-
 from docs import PAGES, RUNNABLE, Snippet, snippets, workplace
 from flambeau import models
+from support import EXTENSION, MODEL, PHOTOS, PROGRAMS, ROOT, SPARK, environment, jars, run
 
 MAKERS = ("docs/models.md", "docs/guides/tensors.md", "docs/guides/your-own-model.md")
 """Pages whose bash snippets make packages that other snippets use."""
@@ -82,9 +81,7 @@ def outcome(reader: Path) -> dict[str, str | None]:
         for snippet in snippets("bash"):
             if snippet.page in MAKERS:
                 test_bash(snippet, reader)
-    return json.loads(
-        run([sys.executable, PROGRAMS / "run_snippets.py"], reader, shell()).stdout.splitlines()[-1]
-    )
+    return json.loads(run([sys.executable, PROGRAMS / "run_snippets.py"], reader, shell()).stdout.splitlines()[-1])
 
 
 @pytest.mark.parametrize("snippet", snippets("python", "sql"), ids=lambda snippet: snippet.name)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from support import EXTENSION, ROOT, SPARK, environment, jars, run
 
 MODELS = ROOT / "build" / "models"
@@ -37,14 +38,22 @@ def test_an_example_runs(command: str, tmp_path: Path) -> None:
 def test_every_example_is_run() -> None:
     helpers = {"photos.py", "gallery.py", "pictures.py", "real_data.py", "session.py"}
     listed = {command.split()[0] for command in EXAMPLES} | {"demo.py"}
-    trained = {"transfer_learning.py", "fine_tuning.py", "regression.py", "text_classes.py", "speakers.py"}  # test_training_examples.py
+    trained = {
+        "transfer_learning.py",
+        "fine_tuning.py",
+        "regression.py",
+        "text_classes.py",
+        "speakers.py",
+    }  # test_training_examples.py
     assert {path.name for path in (ROOT / "examples").glob("*.py")} - helpers - trained == listed
 
 
 def test_the_sql_session(photos: dict[str, tuple[str, ...]], tmp_path: Path) -> None:
     from support import PHOTOS
 
-    script = (ROOT / "examples" / "session.sql").read_text(encoding="utf-8").replace("build/demo/photos", PHOTOS.as_uri())
+    script = (
+        (ROOT / "examples" / "session.sql").read_text(encoding="utf-8").replace("build/demo/photos", PHOTOS.as_uri())
+    )
     (tmp_path / "session.sql").write_text(script, encoding="utf-8")
     settings = {
         "spark.sql.extensions": EXTENSION,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql.functions import broadcast
-from support import DEADLINE_S, MODEL, MODELS, wait_until
 
 from flambeau import functions as F
+from support import DEADLINE_S, MODEL, MODELS, wait_until
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -57,7 +57,11 @@ def test_a_bad_image(spark: SparkSession) -> None:
 def test_a_program_that_raises(spark: SparkSession) -> None:
     negative = spark.createDataFrame([([-1.0, 0.0, 0.0, 0.0],)], "x array<float>")
     fails(
-        negative.select(F.featurize("x", "raises")), "FLAMBEAU_BAD_INPUT", "raises", "the first value must not be negative", "row 0 of"
+        negative.select(F.featurize("x", "raises")),
+        "FLAMBEAU_BAD_INPUT",
+        "raises",
+        "the first value must not be negative",
+        "row 0 of",
     )
     assert negative.select(F.try_featurize("x", "raises")).head()[0] is None
 

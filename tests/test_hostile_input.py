@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import MODELS, ROOT
 
 from flambeau import functions as F
+from support import MODELS, ROOT
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -49,7 +49,19 @@ def unit(values: list[float]) -> bool:
 
 
 def test_texts(spark: SparkSession) -> None:
-    odd = ["", " ", "\t\n", "\x00", "a\u0000b", "\ufffd\ufffe", "👩‍👩‍👧‍👦" * 300, "ﷺ" * 500, "\u202ereversed", "x" * 100_000, "word " * 30_000]
+    odd = [
+        "",
+        " ",
+        "\t\n",
+        "\x00",
+        "a\u0000b",
+        "\ufffd\ufffe",
+        "👩‍👩‍👧‍👦" * 300,
+        "ﷺ" * 500,
+        "\u202ereversed",
+        "x" * 100_000,
+        "word " * 30_000,
+    ]
     rows = spark.createDataFrame([(text,) for text in odd], "text string").select(F.featurize("text", TEXT).alias("f"))
     assert all(unit(row.f) for row in rows.collect()) and rows.count() == len(odd)
 
@@ -57,7 +69,9 @@ def test_texts(spark: SparkSession) -> None:
 def test_bytes_that_are_no_utf_8(spark: SparkSession) -> None:
     """Spark's strings can hold any bytes: lone surrogates, cut and overlong sequences."""
     broken = ["eda080", "edb080", "c3", "c080", "ff", "61f09f98"]
-    rows = spark.createDataFrame([(text,) for text in broken], "hex string").selectExpr("CAST(unhex(hex) AS STRING) AS text")
+    rows = spark.createDataFrame([(text,) for text in broken], "hex string").selectExpr(
+        "CAST(unhex(hex) AS STRING) AS text"
+    )
     tried = rows.select(F.try_featurize("text", TEXT).alias("f")).collect()
     assert all(row.f is None or unit(row.f) for row in tried) and len(tried) == len(broken)
     if any(row.f is None for row in tried):
@@ -79,7 +93,9 @@ def test_sounds(spark: SparkSession) -> None:
         "slow": wav([100] * 800, rate=8_000),
     }
     rows = spark.createDataFrame([(name, bytearray(clip)) for name, clip in clips.items()], "name string, clip binary")
-    found = rows.select("name", F.infer(VOICE, "clip").alias("voice"), F.featurize("clip", SPEAKER).alias("f")).collect()
+    found = rows.select(
+        "name", F.infer(VOICE, "clip").alias("voice"), F.featurize("clip", SPEAKER).alias("f")
+    ).collect()
     for row in found:
         assert all(0 <= p <= 1 for p in row.voice.windows) and row.voice.window_count == len(row.voice.windows) > 0
         assert all(map(math.isfinite, row.f))
@@ -148,8 +164,12 @@ def test_sounds_as_they_are_found(spark: SparkSession) -> None:
     """Tags, open lengths, odd chunks, many channels: as long as the decoder's own test says, or refused as it says."""
     folder = ROOT / "build" / "audio-reference" / "clips"
     cases = json.loads((folder.parent / "cases.json").read_text(encoding="utf-8"))
-    rows = spark.read.format("binaryFile").option("pathGlobFilter", "odd_*.{wav,flac,mp3,ogg,aac}").load(folder.as_uri())
-    tried = rows.selectExpr("element_at(split(path, '/'), -1) AS name", f"try_infer('{VOICE}', content) AS voice").collect()
+    rows = (
+        spark.read.format("binaryFile").option("pathGlobFilter", "odd_*.{wav,flac,mp3,ogg,aac}").load(folder.as_uri())
+    )
+    tried = rows.selectExpr(
+        "element_at(split(path, '/'), -1) AS name", f"try_infer('{VOICE}', content) AS voice"
+    ).collect()
     found = {row.name: row.voice for row in tried}
     right = {case["file"]: case for case in cases["clips"] if case["file"].startswith("odd_")}
     refused = {case["file"] for case in cases["errors"] if case["file"].startswith("odd_")}
@@ -238,7 +258,9 @@ def test_numbers(spark: SparkSession) -> None:
             rows.where(f"id = {id}").select(F.featurize("x", "tiny")).collect()
 
 
-@pytest.mark.parametrize(("model", "kind"), [(PHOTO, "binary"), (TEXT, "string"), (VOICE, "binary"), ("tiny", "array<float>")])
+@pytest.mark.parametrize(
+    ("model", "kind"), [(PHOTO, "binary"), (TEXT, "string"), (VOICE, "binary"), ("tiny", "array<float>")]
+)
 def test_no_rows_and_empty_partitions(spark: SparkSession, model: str, kind: str) -> None:
     rows = spark.createDataFrame([], f"x {kind}")
     assert rows.select(F.infer(model, "x")).collect() == []

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from support import COMMAND_DEADLINE_S, PACKAGES, PROGRAMS, ROOT, environment, executor_logs, run, spark_home
 
 sys.path.insert(0, str(ROOT / "tests" / "fixtures"))
@@ -101,7 +102,9 @@ def answers(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         check=False,
     )
     found = {answer["name"]: answer for answer in map(json.loads, done.stdout.splitlines())}
-    assert list(found) == names, f"the process ended (exit {done.returncode}) after {list(found)[-1:]}\n{done.stderr[-4000:]}"
+    assert list(found) == names, (
+        f"the process ended (exit {done.returncode}) after {list(found)[-1:]}\n{done.stderr[-4000:]}"
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     return found
 

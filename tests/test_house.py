@@ -35,7 +35,10 @@ def test_jni_is_named_in_the_bridge_crate_only() -> None:
 
 
 def test_native_methods_and_c_data_are_named_in_the_bridge_package_only() -> None:
-    users = naming(r"org\.apache\.arrow\.c\b|@native|System\.load|\bnative [a-z]+ \w+\(", tracked("jvm/src/main/*.scala", "jvm/src/main/*.java"))
+    users = naming(
+        r"org\.apache\.arrow\.c\b|@native|System\.load|\bnative [a-z]+ \w+\(",
+        tracked("jvm/src/main/*.scala", "jvm/src/main/*.java"),
+    )
     assert users, "nobody names native code: the test would prove nothing"
     assert all("/bridge/" in user for user in users), users
 

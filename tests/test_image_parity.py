@@ -61,8 +61,9 @@ def files(tmp_path_factory) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def expected(files) -> dict[str, tuple[np.ndarray, int]]:
     """Features [1280] and the first label's index, by eager PyTorch."""
-    import efficientnet_lite0
     import torch
+
+    import efficientnet_lite0
 
     network = efficientnet_lite0.FeaturesAndLogits(efficientnet_lite0.load_network())
     result = {}

@@ -13,9 +13,8 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import support
-from support import DEADLINE_S, MODEL, wait_until
-
 from flambeau import functions as F
+from support import DEADLINE_S, MODEL, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,7 +93,9 @@ def test_metrics_of_photos(
     package = tmp_path / MODEL
     shutil.copytree(support.ROOT / "build" / "models" / MODEL, package)
     descriptor = package / "model.toml"
-    descriptor.write_text(descriptor.read_text(encoding="utf-8").replace("description = \"", "description = \"(a copy) "), encoding="utf-8")
+    descriptor.write_text(
+        descriptor.read_text(encoding="utf-8").replace('description = "', 'description = "(a copy) '), encoding="utf-8"
+    )
     model = str(package)
     frame = photo_table.coalesce(2).select(F.classify("content", model, 1), F.featurize("content", model))
     metrics = metrics_of(spark, frame, "metrics of photos")

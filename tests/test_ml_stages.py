@@ -66,7 +66,9 @@ def test_python_and_jvm_have_the_same_parameters(spark: SparkSession, name: str)
         assert java.hasDefault(theirs) == stage.hasDefault(ours), param
         if stage.hasDefault(ours):
             default = java.getDefault(theirs).get()
-            assert (list(default) if isinstance(stage.getOrDefault(ours), list) else default) == stage.getOrDefault(ours), param
+            assert (list(default) if isinstance(stage.getOrDefault(ours), list) else default) == stage.getOrDefault(
+                ours
+            ), param
 
 
 def test_real_photos_give_the_functions_numbers(photo_table: DataFrame, photos: dict[str, tuple[str, ...]]) -> None:

@@ -8,13 +8,14 @@ recipe's network in Python torch gets the tokenizer's ids, and SQL the text.
 from __future__ import annotations
 
 import json
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import tomllib
 import torch
+
 from support import MODELS, ROOT
 
 if TYPE_CHECKING:
@@ -137,7 +138,6 @@ def test_a_classifier_over_text(spark: SparkSession, tmp_path: Path) -> None:
     """A head on the sentence network, exported with labels: `classify` over strings."""
     import minilm_l6_v2
     import recipe
-
     from flambeau import export
 
     network = minilm_l6_v2.load_network()
@@ -148,14 +148,18 @@ def test_a_classifier_over_text(spark: SparkSession, tmp_path: Path) -> None:
     )
     from tokenizers import Tokenizer
 
-    encoded = [Tokenizer.from_file(str(tokenizer)).encode(text).ids for text in ("an animal", "a machine with an engine")]
+    encoded = [
+        Tokenizer.from_file(str(tokenizer)).encode(text).ids for text in ("an animal", "a machine with an engine")
+    ]
 
     class Head(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.network = network
             with torch.no_grad():
-                weights = [network(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.int64))[0] for ids in encoded]
+                weights = [
+                    network(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.int64))[0] for ids in encoded
+                ]
             self.register_buffer("weights", torch.stack(weights) * 20)
 
         def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:

@@ -9,6 +9,7 @@ import shutil
 import sys
 
 import pytest
+
 from support import PACKAGES, PROGRAMS, ROOT, environment, executor_logs, run, spark_home
 
 DESCRIPTION = """

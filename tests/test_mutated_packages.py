@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from pyspark.errors import PySparkException
-from support import PACKAGES
 from torch import Tensor, nn
 
 from flambeau import export, models
 from flambeau.models import FlambeauError
+from support import PACKAGES
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

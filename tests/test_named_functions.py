@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pyspark.errors import AnalysisException
+
+import flambeau
 from support import (
     EXTENSION,
     PACKAGES,
@@ -23,8 +25,6 @@ from support import (
     run,
     spark_server,
 )
-
-import flambeau
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql.functions import col, expr, lit
-from support import MODEL, PHOTOS
 
 from flambeau import functions as F
+from support import MODEL, PHOTOS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import COMMAND_DEADLINE_S, MODEL, PACKAGES, PHOTOS, ROOT, environment
 
 from flambeau import functions as F
+from support import COMMAND_DEADLINE_S, MODEL, PACKAGES, PHOTOS, ROOT, environment
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

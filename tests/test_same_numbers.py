@@ -11,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import modalities
 import pytest
-from support import PROGRAMS, ROOT, connect_server, environment, run
 
 import flambeau
+import modalities
 from flambeau import functions as F
+from support import PROGRAMS, ROOT, connect_server, environment, run
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import COMMAND_DEADLINE_S, EXTENSION, PACKAGES, PROGRAMS, ROOT, SPARK, environment, jars, run
 
 from flambeau import running
+from support import COMMAND_DEADLINE_S, EXTENSION, PACKAGES, PROGRAMS, ROOT, SPARK, environment, jars, run
 
 MISSING_EXTENSION = "this session lacks Flambeau's extension: set spark.sql.extensions=io.flambeau.FlambeauExtensions"
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from support import EXTENSION, MODEL, PACKAGES, PHOTOS, ROOT, SPARK, jars, run
 
 
@@ -62,7 +63,13 @@ def test_libtorch_from_a_folder_instead_of_its_jar(tmp_path: Path) -> None:
     query = f"SELECT 'own', classify(array(1, 2, 3, 4), '{PACKAGES}/tiny')[0].label"
     setting = f"spark.flambeau.libtorch={ROOT / '.libtorch'}"
     assert ["own", "c"] in spark_sql(tmp_path, query, setting, with_jars=[ours])
-    with pytest.raises(AssertionError, match=r"\[FLAMBEAU_SETUP\].*no libtorch: spark\.flambeau\.libtorch and the environment's LIBTORCH are not set"):
+    with pytest.raises(
+        AssertionError,
+        match=r"\[FLAMBEAU_SETUP\].*no libtorch: spark\.flambeau\.libtorch and the environment's LIBTORCH are not set",
+    ):
         spark_sql(tmp_path, query, with_jars=[ours])
-    with pytest.raises(AssertionError, match=r"\[FLAMBEAU_SETUP\].*no libtorch_cpu\.so in /nowhere \(from spark\.flambeau\.libtorch=/nowhere\)"):
+    with pytest.raises(
+        AssertionError,
+        match=r"\[FLAMBEAU_SETUP\].*no libtorch_cpu\.so in /nowhere \(from spark\.flambeau\.libtorch=/nowhere\)",
+    ):
         spark_sql(tmp_path, query, "spark.flambeau.libtorch=/nowhere", with_jars=[ours])

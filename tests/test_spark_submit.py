@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from support import EXTENSION, PACKAGES, PHOTOS, PROGRAMS, ROOT, environment, executor_logs, jars, run, spark_home
 
 NATIVE_LINE = re.compile(r"io\.flambeau\.native\.|native\.engine|\[stage (\d+)\.(\d+) partition (\d+)\]")

@@ -6,9 +6,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from support import MODEL, PHOTOS
-
 from flambeau import functions as F
+from support import MODEL, PHOTOS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -8,15 +8,34 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from support import COMMAND_DEADLINE_S, PACKAGES, ROOT, environment
 
 
 def run_tiny(folder: Path, *before: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """The model `tiny` in a JVM of its own, which unpacks the libraries into `folder`; `before` starts the command."""
     (folder / "row.json").write_text("[1, 2, 3, 4]")
-    command = [*before, sys.executable, "-m", "flambeau.models", "run", "--json", str(PACKAGES / "tiny"), str(folder / "row.json")]
+    command = [
+        *before,
+        sys.executable,
+        "-m",
+        "flambeau.models",
+        "run",
+        "--json",
+        str(PACKAGES / "tiny"),
+        str(folder / "row.json"),
+    ]
     more = environment(PYTHONPATH=str(ROOT / "python"), JAVA_TOOL_OPTIONS=f"-Djava.io.tmpdir={folder}", **variables)
-    return subprocess.run(command, cwd=folder, env=more, capture_output=True, text=True, errors="replace", timeout=COMMAND_DEADLINE_S, check=False)
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=more,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=COMMAND_DEADLINE_S,
+        check=False,
+    )
 
 
 def test_a_user_without_a_name(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from pyspark.ml.evaluation import MulticlassClassificationEvaluator
 from pyspark.ml.functions import array_to_vector, vector_to_array
 from pyspark.ml.tuning import CrossValidator, ParamGridBuilder, TrainValidationSplit
 from pyspark.sql.functions import col, concat
-from support import PACKAGES, wait_until
 from torch import nn
 
 import flambeau
@@ -38,6 +37,7 @@ from flambeau.ml import (
     log_uniform,
 )
 from flambeau.models import open_package
+from support import PACKAGES, wait_until
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from flambeau.ml import TorchClassifier
 from support import (
     PROGRAMS,
     ROOT,
@@ -22,8 +24,6 @@ from support import (
     spark_home,
     wait_until,
 )
-
-from flambeau.ml import TorchClassifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,14 +9,10 @@ from pathlib import Path
 from support import ROOT, environment, run
 
 
-def example(
-    name: str, folder: Path, *arguments: str | Path, **variables: str
-) -> dict[str, object]:
+def example(name: str, folder: Path, *arguments: str | Path, **variables: str) -> dict[str, object]:
     """The figures that an example prints."""
     command = [sys.executable, ROOT / "examples" / f"{name}.py", *arguments]
-    printed = run(
-        command, folder, environment(PYTHONPATH=str(ROOT / "python"), **variables)
-    ).stdout.splitlines()
+    printed = run(command, folder, environment(PYTHONPATH=str(ROOT / "python"), **variables)).stdout.splitlines()
     return json.loads(next(line for line in printed if line.startswith("{")))
 
 

@@ -51,8 +51,9 @@ def same_network(name: str) -> Callable[[list[np.ndarray]], np.ndarray]:
     `nn.LSTM` gets the windows of the padded batch in one call (256 at the most), as is usual; the recipe's smaller passes are
     Flambeau's own choice. README.md tells what they would give this arm.
     """
-    import sources
     import torch
+
+    import sources
 
     network = sources.model(name).load_network()
     if name == "resemblyzer":
@@ -129,8 +130,9 @@ def python_column(arm: str, name: str):
 
     def make():
         sys.path[:0] = folders
-        import arm as here
         import torch
+
+        import arm as here
 
         torch.set_num_threads(1)
         if arm == "onnxruntime":

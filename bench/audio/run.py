@@ -20,11 +20,11 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT / "python"), str(ROOT / "tests" / "parity")]
 import data
+
 import machine
 import networks
 import peers
 import sources
-
 from flambeau.version import __version__
 
 FLOORS = {"predict_batch_udf": 1.5, "published package": 1.5}

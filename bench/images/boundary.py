@@ -61,7 +61,10 @@ def package(folder: Path, width: int) -> str:
     place = folder / f"noop_{width}"
     place.mkdir()
     make_packages.write_package(
-        place, make_packages.Noop(), make_packages.VECTOR_INPUT.format(width=width), make_packages.FEATURES.format(width=width)
+        place,
+        make_packages.Noop(),
+        make_packages.VECTOR_INPUT.format(width=width),
+        make_packages.FEATURES.format(width=width),
     )
     return str(place)
 
@@ -84,7 +87,11 @@ def measure(spark, folder: Path, width: int) -> dict[str, dict[str, float]]:
 
     def keep(name: str, without: float, with_model: float) -> None:
         ns = (with_model - without) / rows * 1e9
-        result[name] = {"ns_per_row": round(ns, 1), "gb_per_s": round(width * 4 / ns, 2) if ns > 0 else None, "cpu_s_without": round(without, 3)}
+        result[name] = {
+            "ns_per_row": round(ns, 1),
+            "gb_per_s": round(width * 4 / ns, 2) if ns > 0 else None,
+            "cpu_s_without": round(without, 3),
+        }
         print(f"  {width} numbers, {name}: {result[name]}", file=sys.stderr, flush=True)
 
     for batch_rows in BATCH_ROWS[width]:
@@ -95,7 +102,10 @@ def measure(spark, folder: Path, width: int) -> dict[str, dict[str, float]]:
     named = parquet.select(F.featurize("v", model).alias("r"))
     keep("columns to rows", *best(pid, to_rows(parquet.select("v")), to_rows(named)))
     if "ColumnarToRow" not in named._jdf.queryExecution().executedPlan().toString():
-        keep("columns to columns", *best(pid, to_columns(parquet.select("v"), "FileSourceScanExec"), to_columns(named, "EvalModelExec")))
+        keep(
+            "columns to columns",
+            *best(pid, to_columns(parquet.select("v"), "FileSourceScanExec"), to_columns(named, "EvalModelExec")),
+        )
     cached.unpersist()
     return result
 
@@ -105,7 +115,12 @@ def main() -> None:
 
     import flambeau
 
-    builder = SparkSession.builder.master(f"local[{CORES}]").config("spark.ui.enabled", "false").config("spark.ui.showConsoleProgress", "false").config("spark.driver.memory", "3g")
+    builder = (
+        SparkSession.builder.master(f"local[{CORES}]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.driver.memory", "3g")
+    )
     spark = flambeau.configure(builder).getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     with tempfile.TemporaryDirectory() as folder:

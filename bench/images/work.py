@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Sequence
 
 import numpy as np
+
 import runtimes
 
 ROWS = 16

@@ -21,9 +21,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE.parent / "images"), str(HERE.parent), str(ROOT / "python")]
 import data
+
 import machine
 import networks
-
 from flambeau.version import __version__
 
 NETWORK, CORES, HERTZ = "efficientnet_lite0", 2, 499

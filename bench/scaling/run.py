@@ -19,7 +19,6 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE.parent / "images"), str(HERE.parent), str(ROOT / "python")]
 import machine
-
 from flambeau.version import __version__
 
 NETWORK, TILES, PARTITIONS = "efficientnet_lite0", 64, 8

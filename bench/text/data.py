@@ -15,9 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "models"), str(ROOT / "tests" / "parity")]
 import archives
 import make_text_reference
-import sources
-
 import recipe
+import sources
 
 ROWS = 4096
 MAX_TOKENS = 128

@@ -19,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 import data
+
 import side_by_side
 
 OTHERS = (
@@ -29,7 +30,10 @@ OTHERS = (
     "daft onnxruntime",
     "ray onnxruntime",
 )
-ARMS = {"minilm_l6_v2": (*side_by_side.F32, *side_by_side.BF16, *OTHERS), "bert_base": (*side_by_side.F32, *side_by_side.BF16)}
+ARMS = {
+    "minilm_l6_v2": (*side_by_side.F32, *side_by_side.BF16, *OTHERS),
+    "bert_base": (*side_by_side.F32, *side_by_side.BF16),
+}
 FLOORS = {
     "udf onnxruntime": 1.5,
     "predict_batch_udf torch+unsorted": 2.0,

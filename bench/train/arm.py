@@ -102,7 +102,9 @@ def apart(kind: str, workers: int, epochs: int, folder: Path) -> dict[str, Any]:
         models = list(pool.map(estimator.fit, tables))
     seconds = time.perf_counter() - started
     histories = [model.summary.history.orderBy("epoch").collect() for model in models]
-    together = [(max(row.trainLoss for row in rows), sum(row.samplesPerSecond for row in rows)) for rows in zip(*histories)]
+    together = [
+        (max(row.trainLoss for row in rows), sum(row.samplesPerSecond for row in rows)) for rows in zip(*histories)
+    ]
     return loop.summed_up(together[:-1], seconds)
 
 

@@ -20,7 +20,6 @@ ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT / "python")]
 import arm
 import machine
-
 from flambeau.version import __version__
 
 MOST_SECONDS = 1.0

@@ -16,10 +16,10 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "images"), str(HERE.parent), str(ROOT / "python")]
-import arm
 import data
-import machine
 
+import arm
+import machine
 from flambeau.version import __version__
 
 MOST = {"photos": 1.3, "features": 1.4}

@@ -18,11 +18,11 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "images"), str(HERE.parent), str(ROOT / "python"), str(ROOT / "examples")]
-import arm
 import data
+
+import arm
 import fine_tuning
 import machine
-
 from flambeau.version import __version__
 
 LEAST_BUSY = 0.95
@@ -47,20 +47,36 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="flambeau-bench-") as folder:
         program = fine_tuning.package(Path(folder) / "program")
         estimator = TorchEstimator(
-            featuresCol="content", modelName=program, batchSize=16, maxEpochs=EPOCHS, learningRate=5e-4, seed=1,
-            frozen=["trunk", "*norm*"], augmentFlip=True, augmentCrop=16,
+            featuresCol="content",
+            modelName=program,
+            batchSize=16,
+            maxEpochs=EPOCHS,
+            learningRate=5e-4,
+            seed=1,
+            frozen=["trunk", "*norm*"],
+            augmentFlip=True,
+            augmentCrop=16,
         )
         estimator.copy({estimator.maxEpochs: 1}).fit(photos.limit(16))
         for _ in range(rounds):
             history = estimator.fit(photos).summary.history.orderBy("epoch").collect()
             for row, busy in zip(history, shares(history)):
-                print(f"epoch {row.epoch}: {row.samplesPerSecond:.1f} photos/s, busy {busy:.3f}, loss {row.trainLoss:.4f}")
-                epochs.append({"epoch": row.epoch, "photos_per_s": round(row.samplesPerSecond, 2), "busy": round(busy, 4)})
+                print(
+                    f"epoch {row.epoch}: {row.samplesPerSecond:.1f} photos/s, busy {busy:.3f}, loss {row.trainLoss:.4f}"
+                )
+                epochs.append(
+                    {"epoch": row.epoch, "photos_per_s": round(row.samplesPerSecond, 2), "busy": round(busy, 4)}
+                )
     spark.stop()
     first = statistics.median(one["busy"] for one in epochs if one["epoch"] == 1)
     later = statistics.median(one["busy"] for one in epochs if one["epoch"] > 1)
     print(f"busy share: first epoch {first:.3f}, later ones {later:.3f}{'' if later >= LEAST_BUSY else ': MISSED'}")
-    kept = {"machine": {**about, "load_after": os.getloadavg()[0]}, "least_busy": LEAST_BUSY, "first_epoch": first, "later_epochs": later}
+    kept = {
+        "machine": {**about, "load_after": os.getloadavg()[0]},
+        "least_busy": LEAST_BUSY,
+        "first_epoch": first,
+        "later_epochs": later,
+    }
     print(machine.keep("train_photos", __version__, {**kept, "epochs": epochs}))
 
 

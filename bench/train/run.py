@@ -20,7 +20,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "python")]
 
 import machine
-
 from flambeau.version import __version__
 
 EXAMPLES = ROOT / "rust" / "engine" / "examples"

@@ -33,8 +33,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT / "python")]
 import loop
-import machine
 
+import machine
 from flambeau.version import __version__
 
 WORKERS = [2**power for power in range(10)]

@@ -23,11 +23,15 @@ ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT / "python")]
 import all_reduce
 import loop
-import machine
 
+import machine
 from flambeau.version import __version__
 
-ARMS = [("torch", 1), ("by_index", 1)] + [(arm, n) for n in (1, 2) for arm in ("ddp", "distributor", "flambeau")] + [("apart", 2)]
+ARMS = (
+    [("torch", 1), ("by_index", 1)]
+    + [(arm, n) for n in (1, 2) for arm in ("ddp", "distributor", "flambeau")]
+    + [("apart", 2)]
+)
 ROWS = {"net": 512, "net_128": 512, "head": 20_000}
 EPOCHS = {"net": 5, "net_128": 5, "head": 6}
 NEAR = 0.25

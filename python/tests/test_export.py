@@ -191,7 +191,10 @@ def test_a_random_module_is_refused(tmp_path: Path) -> None:
         ({"inputs": [export.ImageInput(crop=16, channels="L")]}, r"the module fails on inputs \[2, 1, 16, 16\]"),
         ({"name": "a/b"}, "package name"),
         ({"method": "magic"}, "neither trace nor script"),
-        ({"outputs": [OUTPUTS[0], export.Output("logits", "scores", labels="nowhere.txt")]}, "nowhere.txt cannot be read"),
+        (
+            {"outputs": [OUTPUTS[0], export.Output("logits", "scores", labels="nowhere.txt")]},
+            "nowhere.txt cannot be read",
+        ),
         ({"files": {"../x": "no"}}, "cannot be the name of a file"),
         ({"files": {"model.pt": "no"}}, "cannot be the name of a file"),
     ],

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_export_lengths import tokenizer
 from torch import Tensor, nn
 
 from flambeau import export
+from test_export_lengths import tokenizer
 
 X = [export.TensorInput("x", [4])]
 Y = [export.Output("y")]
@@ -539,6 +539,8 @@ def test_ids_are_drawn_from_what_the_input_takes(tmp_path: Path) -> None:
             Looked(), tmp_path / "ids", inputs=[export.TensorInput("x", [], dtype="i64", **limits)], quiet=True
         )
 
-    with pytest.raises(export.ExportError, match=r"index out of range.*TensorInput\(name, shape, dtype, min=…, max=…\)"):
+    with pytest.raises(
+        export.ExportError, match=r"index out of range.*TensorInput\(name, shape, dtype, min=…, max=…\)"
+    ):
         ids()
     assert not ids(min=1000, max=1007).warnings

@@ -14,8 +14,9 @@ import random
 from pathlib import Path
 
 import numpy as np
-import odd_sounds
 import soundfile
+
+import odd_sounds
 
 #: Of each kind.
 COUNT = 150

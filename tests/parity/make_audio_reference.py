@@ -23,13 +23,14 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-import damaged_sounds
 import numpy as np
-import odd_sounds
 import soundfile
-import sources
 import soxr
 import torch
+
+import damaged_sounds
+import odd_sounds
+import sources
 
 RATE = 16_000
 FORMATS = [

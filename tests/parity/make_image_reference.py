@@ -15,9 +15,10 @@ import struct
 import zlib
 
 import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
 import picture_archives
 from odd_files import png
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -216,7 +217,12 @@ def bad_files():
         yield f"half.{name}", whole[: len(whole) // 2], "corrupt"
         yield f"head.{name}", whole[:30], "corrupt"
     yield "no_end.jpg", encoded(base, "JPEG")[:-2], "cut off"
-    yield "old_jpeg.tif", b"II\x2a\0" + encoded(base, "TIFF", compression="jpeg")[4:].replace(b"\3\1\3\0\1\0\0\0\7\0", b"\3\1\3\0\1\0\0\0\6\0"), "TIFF with old-style JPEG compression is not supported"
+    yield (
+        "old_jpeg.tif",
+        b"II\x2a\0"
+        + encoded(base, "TIFF", compression="jpeg")[4:].replace(b"\3\1\3\0\1\0\0\0\7\0", b"\3\1\3\0\1\0\0\0\6\0"),
+        "TIFF with old-style JPEG compression is not supported",
+    )
     huge = png(np.zeros((1, 1, 3), int), 2, 8)
     yield "huge.png", with_size(huge, 200_000), "more than the"
 

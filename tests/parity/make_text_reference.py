@@ -12,8 +12,9 @@ import json
 import zipfile
 from pathlib import Path
 
-import sources
 from tokenizers import Tokenizer
+
+import sources
 
 GLOSSES = 10_000
 FOLDER = "net/sf/extjwnl/data/wordnet/wn31"

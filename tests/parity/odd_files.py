@@ -7,6 +7,7 @@ import zlib
 
 import numpy as np
 from PIL import Image, ImageOps
+
 from tiff_files import pack, samples
 
 

@@ -17,9 +17,10 @@ import struct
 import warnings
 
 import numpy as np
+from PIL import Image
+
 import odd_files
 import tiff_files
-from PIL import Image
 
 # What both sides are told to refuse.
 MAX_PIXELS = 1 << 20

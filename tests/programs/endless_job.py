@@ -1,6 +1,6 @@
 """A program that never ends, on an executor that Spark's task reaper gives up; then a right one.
 
-    python endless_job.py ENDLESS RIGHT    (prints JSON)
+python endless_job.py ENDLESS RIGHT    (prints JSON)
 """
 
 from __future__ import annotations

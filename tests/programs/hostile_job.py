@@ -1,6 +1,6 @@
 """Runs programs that try to end their process, one after another in one process, and a right one after each.
 
-    python hostile_job.py PACKAGES RIGHT NAME...    (prints a line of JSON for each name)
+python hostile_job.py PACKAGES RIGHT NAME...    (prints a line of JSON for each name)
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ from flambeau import functions as F
 def main() -> None:
     """One session; the process that ran the first program answers the last."""
     packages, right = Path(sys.argv[1]), sys.argv[2]
-    builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").config("spark.task.maxFailures", "1")
+    builder = (
+        SparkSession.builder.master("local[1]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.task.maxFailures", "1")
+    )
     spark = flambeau.configure(builder).getOrCreate()
     spark.sparkContext.setLogLevel("OFF")
     rows = spark.createDataFrame([([1.0, 2.0, 3.0, 4.0],)], "x array<float>")

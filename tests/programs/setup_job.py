@@ -1,8 +1,8 @@
 """A program that uses Flambeau where something is missing, and prints what each use fails with. Run by `test_setup.py`.
 
-    python setup_job.py no-jars | no-extension | connect      a session without Flambeau
-    python setup_job.py run PACKAGE KEY=VALUE...              a session with Flambeau and these settings
-    python setup_job.py correct PACKAGE KEY=VALUE...          the same, which then removes them
+python setup_job.py no-jars | no-extension | connect      a session without Flambeau
+python setup_job.py run PACKAGE KEY=VALUE...              a session with Flambeau and these settings
+python setup_job.py correct PACKAGE KEY=VALUE...          the same, which then removes them
 """
 
 from __future__ import annotations

@@ -9,7 +9,16 @@ from pyspark.sql import DataFrame, SparkSession
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NOT_METRICS = {"epoch", "trainLoss", "validationLoss", "learningRate", "samples", "seconds", "samplesPerSecond", "waitedSeconds"}
+NOT_METRICS = {
+    "epoch",
+    "trainLoss",
+    "validationLoss",
+    "learningRate",
+    "samples",
+    "seconds",
+    "samplesPerSecond",
+    "waitedSeconds",
+}
 """Columns of a history that are no metric."""
 
 

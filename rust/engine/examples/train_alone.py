@@ -2,6 +2,7 @@
 
 Usage: train_alone.py head|mlp BATCH EPOCHS; train_alone.py net FOLDER BATCH EPOCHS (also writes the net's package there).
 """
+
 import hashlib
 import pathlib
 import sys
@@ -53,14 +54,30 @@ def train_by_index(model, x, y, optimizer, batch, epochs):
 
 def block(a, b, stride):
     return nn.Sequential(
-        nn.Conv2d(a, a, 3, stride, 1, groups=a, bias=False), nn.BatchNorm2d(a), nn.ReLU(), nn.Conv2d(a, b, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
+        nn.Conv2d(a, a, 3, stride, 1, groups=a, bias=False),
+        nn.BatchNorm2d(a),
+        nn.ReLU(),
+        nn.Conv2d(a, b, 1, bias=False),
+        nn.BatchNorm2d(b),
+        nn.ReLU(),
+    )
 
 
 def net():
     torch.manual_seed(1)
     return nn.Sequential(
-        nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), block(16, 32, 1), block(32, 64, 2), block(64, 64, 1), block(64, 128, 2),
-        block(128, 128, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 10))
+        nn.Conv2d(3, 16, 3, 2, 1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        block(16, 32, 1),
+        block(32, 64, 2),
+        block(64, 64, 1),
+        block(64, 128, 2),
+        block(128, 128, 1),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(128, 10),
+    )
 
 
 def package(folder, model):
@@ -70,7 +87,8 @@ def package(folder, model):
     (folder / "model.toml").write_text(
         'format = 1\nname = "net"\nlicense = "MIT"\ntrainable = true\n[[input]]\nname = "x"\nkind = "tensor"\nshape = [3, 64, 64]\n'
         '[[output]]\nname = "logits"\nrole = "scores"\nshape = [10]\n'
-        f'[[variant]]\nfile = "model.pt"\nengine = "torchscript"\nprecision = "f32"\nsha256 = "{sha256}"\n')
+        f'[[variant]]\nfile = "model.pt"\nengine = "torchscript"\nprecision = "f32"\nsha256 = "{sha256}"\n'
+    )
 
 
 def shuffled(x, y, batch):
@@ -97,10 +115,16 @@ def main():
         model = net()
         package(pathlib.Path(sys.argv[2]), model)
         x, y = pictures(512)
-        print("DataLoader", train(model, shuffled(x, y, batch), torch.optim.SGD(model.parameters(), 0.01, momentum=0.9), epochs))
+        print(
+            "DataLoader",
+            train(model, shuffled(x, y, batch), torch.optim.SGD(model.parameters(), 0.01, momentum=0.9), epochs),
+        )
         model = net().to(memory_format=torch.channels_last)
         x = x.to(memory_format=torch.channels_last)
-        print("channels last", train_by_index(model, x, y, torch.optim.SGD(model.parameters(), 0.01, momentum=0.9), batch, epochs))
+        print(
+            "channels last",
+            train_by_index(model, x, y, torch.optim.SGD(model.parameters(), 0.01, momentum=0.9), batch, epochs),
+        )
         return
     x, y = features(20000)
     model = head(kind == "mlp")

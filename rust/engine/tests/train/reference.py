@@ -3,6 +3,7 @@
 The loop below is what a user would write, with the order of rows that rust/engine/src/train/order.rs documents, implemented
 here a second time. Usage: reference.py DIRECTORY
 """
+
 import hashlib
 import json
 import pathlib
@@ -74,7 +75,12 @@ def optimizer_of(spec, parameters):
     name = o.pop("name")
     if "beta1" in o:
         o["betas"] = (o.pop("beta1"), o.pop("beta2"))
-    return {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "rmsprop": torch.optim.RMSprop}[name](parameters, **o)
+    return {
+        "sgd": torch.optim.SGD,
+        "adam": torch.optim.Adam,
+        "adamw": torch.optim.AdamW,
+        "rmsprop": torch.optim.RMSprop,
+    }[name](parameters, **o)
 
 
 def scheduler_of(spec, optimizer, steps_per_epoch):
@@ -97,14 +103,22 @@ def row_losses(spec, output, target, classes_weights):
     one = torch.ones(len(output))
     if spec["loss"] == "cross_entropy":
         weight = None if classes_weights is None else torch.tensor(classes_weights, dtype=torch.float32)
-        losses = F.cross_entropy(output, target, weight=weight, reduction="none", label_smoothing=spec.get("label_smoothing", 0.0))
+        losses = F.cross_entropy(
+            output, target, weight=weight, reduction="none", label_smoothing=spec.get("label_smoothing", 0.0)
+        )
         return losses, one if weight is None else weight[target]
     target = target.float().view_as(output)
     if spec["loss"] == "bce":
         losses = F.binary_cross_entropy_with_logits(output, target, reduction="none").mean(1)
-        factor = one if classes_weights is None else torch.tensor(classes_weights, dtype=torch.float32)[target[:, 0].long()]
+        factor = (
+            one if classes_weights is None else torch.tensor(classes_weights, dtype=torch.float32)[target[:, 0].long()]
+        )
         return losses * factor, factor
-    losses = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": lambda *a, **k: F.huber_loss(*a, delta=spec.get("huber_delta", 1.0), **k)}
+    losses = {
+        "mse": F.mse_loss,
+        "mae": F.l1_loss,
+        "huber": lambda *a, **k: F.huber_loss(*a, delta=spec.get("huber_delta", 1.0), **k),
+    }
     return losses[spec["loss"]](output, target, reduction="none").mean(1), one
 
 
@@ -147,8 +161,15 @@ def train(spec, weighted, model, x, labels, slots=SLOTS):
 
 def case(name, weighted=False, **changes):
     spec = {
-        "program": {"head": {"inputs": FEATURES, "outputs": CLASSES, "hidden": [8], "activation": "relu", "dropout": 0.0}},
-        "inputs": ["x"], "loss": "cross_entropy", "optimizer": {"name": "adam", "lr": 0.01}, "batch_rows": 32, "epochs": 3, "seed": 11,
+        "program": {
+            "head": {"inputs": FEATURES, "outputs": CLASSES, "hidden": [8], "activation": "relu", "dropout": 0.0}
+        },
+        "inputs": ["x"],
+        "loss": "cross_entropy",
+        "optimizer": {"name": "adam", "lr": 0.01},
+        "batch_rows": 32,
+        "epochs": 3,
+        "seed": 11,
     }
     head_changes = changes.pop("head", {})
     spec.update(changes)
@@ -158,15 +179,25 @@ def case(name, weighted=False, **changes):
     model = head(spec)
     first = [p.detach().flatten().tolist() for p in model.parameters()]
     losses = train(spec, weighted, model, torch.tensor(X), labels_of(spec))
-    return {"name": name, "weighted": weighted, "spec": spec, "labels": labels_of(spec).astype(float).tolist(), "losses": losses,
-            "first": first, "parameters": [p.detach().flatten().tolist() for p in model.parameters()]}
+    return {
+        "name": name,
+        "weighted": weighted,
+        "spec": spec,
+        "labels": labels_of(spec).astype(float).tolist(),
+        "losses": losses,
+        "first": first,
+        "parameters": [p.detach().flatten().tolist() for p in model.parameters()],
+    }
 
 
 def cases():
     sgd = {"name": "sgd", "lr": 0.1}
     return [
         case("adam"),
-        case("adam, other betas and weight decay", optimizer={"name": "adam", "lr": 0.01, "beta1": 0.8, "beta2": 0.95, "eps": 1e-6, "weight_decay": 0.1}),
+        case(
+            "adam, other betas and weight decay",
+            optimizer={"name": "adam", "lr": 0.01, "beta1": 0.8, "beta2": 0.95, "eps": 1e-6, "weight_decay": 0.1},
+        ),
         case("adamw", optimizer={"name": "adamw", "lr": 0.01}),
         case("sgd", optimizer=sgd),
         case("sgd with momentum", optimizer={**sgd, "momentum": 0.9, "weight_decay": 0.01}),
@@ -179,7 +210,12 @@ def cases():
         case("one-cycle schedule", optimizer=sgd, schedule={"name": "one_cycle"}),
         case("constant after a warm-up", optimizer=sgd, schedule={"name": "constant", "warmup_steps": 4}),
         case("class weights", class_weights=[0.5, 1.0, 3.0]),
-        case("class weights, label smoothing and row weights", weighted=True, class_weights=[0.5, 1.0, 3.0], label_smoothing=0.1),
+        case(
+            "class weights, label smoothing and row weights",
+            weighted=True,
+            class_weights=[0.5, 1.0, 3.0],
+            label_smoothing=0.1,
+        ),
         case("row weights", weighted=True),
         case("clipping", optimizer=sgd, clip_norm=0.1),
         case("bce", loss="bce"),
@@ -211,7 +247,9 @@ class Net(nn.Module):
 
     def __init__(self, norm: bool):
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1, bias=not norm), nn.BatchNorm2d(6) if norm else nn.Identity(), nn.ReLU())
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 6, 3, padding=1, bias=not norm), nn.BatchNorm2d(6) if norm else nn.Identity(), nn.ReLU()
+        )
         self.body = nn.Sequential(nn.Conv2d(6, 8, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.classifier = nn.Linear(8, 2)
 
@@ -353,7 +391,14 @@ def save_dtypes(directory):
     save_tensors(directory, "pick_i64", Pick(), "i64", "[1]")
     for dtype in ["i64", "i32", "f64"]:
         save_tensors(directory, f"pick_{dtype}_scalar", Pick(), dtype, "[]")
-    kinds = {"f16": torch.float16, "bf16": torch.bfloat16, "i16": torch.int16, "i8": torch.int8, "u8": torch.uint8, "bool": torch.bool}
+    kinds = {
+        "f16": torch.float16,
+        "bf16": torch.bfloat16,
+        "i16": torch.int16,
+        "i8": torch.int8,
+        "u8": torch.uint8,
+        "bool": torch.bool,
+    }
     for dtype, kind in kinds.items():
         save_tensors(directory, f"seen_{dtype}", Seen(kind), dtype, "[]")
     save_tensors(directory, "offset_f64", Offset(), "f64", "[]", output="f64")
@@ -374,23 +419,48 @@ def net_case(directory, name, norm, frozen):
     net = save_net(directory, name, norm, "tensor")
     for module in frozen:
         net.get_submodule(module).requires_grad_(False)
-    spec = {"program": {"package": name, "frozen": frozen}, "inputs": ["x"], "loss": "cross_entropy",
-            "optimizer": {"name": "adam", "lr": 0.01}, "batch_rows": 16, "epochs": 2, "seed": 4}
+    spec = {
+        "program": {"package": name, "frozen": frozen},
+        "inputs": ["x"],
+        "loss": "cross_entropy",
+        "optimizer": {"name": "adam", "lr": 0.01},
+        "batch_rows": 16,
+        "epochs": 2,
+        "seed": 4,
+    }
     random = np.random.RandomState(6)
     x = random.randn(60, 3, 8, 8).astype(np.float32)
     labels = (x[:, 0].mean((1, 2)) > 0).astype(np.int64)
     losses = train(spec, False, net, torch.tensor(x), labels)
-    return {"spec": spec, "x": x.reshape(60, -1).tolist(), "labels": labels.astype(float).tolist(), "losses": losses,
-            "parameters": {k: p.detach().flatten().tolist() for k, p in net.named_parameters()}}
+    return {
+        "spec": spec,
+        "x": x.reshape(60, -1).tolist(),
+        "labels": labels.astype(float).tolist(),
+        "losses": losses,
+        "parameters": {k: p.detach().flatten().tolist() for k, p in net.named_parameters()},
+    }
 
 
 def main(directory):
     save_net(directory, "image_net", False, "image")
-    save_kind(directory, "text_net", TextNet, 'name = "text"\nkind = "text"\n[input.text]\nmax_length = 16\n', {"tokenizer.json": tokenizer()})
+    save_kind(
+        directory,
+        "text_net",
+        TextNet,
+        'name = "text"\nkind = "text"\n[input.text]\nmax_length = 16\n',
+        {"tokenizer.json": tokenizer()},
+    )
     save_kind(directory, "sound_net", SoundNet, 'name = "clip"\nkind = "audio"\n[input.audio]\nsample_rate = 8000\n')
     save_dtypes(directory)
-    result = {"x": X.tolist(), "weights": W.tolist(), "slots": SLOTS, "cases": cases(), "bf16_cases": bf16_cases(), "net": net_case(directory, "net", False, ["stem"]),
-              "norm_net": net_case(directory, "norm_net", True, [])}
+    result = {
+        "x": X.tolist(),
+        "weights": W.tolist(),
+        "slots": SLOTS,
+        "cases": cases(),
+        "bf16_cases": bf16_cases(),
+        "net": net_case(directory, "net", False, ["stem"]),
+        "norm_net": net_case(directory, "norm_net", True, []),
+    }
     (directory / "reference.json").write_text(json.dumps(result))
 
 
