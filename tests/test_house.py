@@ -1,5 +1,5 @@
-"""The one boundary, kept by a test: who may name JNI, native methods and Arrow's C Data Interface; and that unwinding stays on, and
-no test depends on a clock."""
+"""The one boundary, kept by a test: who may name JNI, native methods and Arrow's C Data Interface; that unwinding stays on, no test
+depends on a clock, and the pages in docs name and link files that exist."""
 
 from __future__ import annotations
 
@@ -68,3 +68,42 @@ def test_no_test_asserts_how_long_something_takes() -> None:
     tests = tracked("tests/*.py", "python/tests/*.py", "jvm/src/test/*.scala", "rust/*/tests/*.rs")
     assert len(tests) > 50
     assert naming(rf"assert.*{clock}", tests) == {"tests/support.py"}
+
+
+SCALA = "jvm/src/main/scala/io/flambeau"
+"""Where the short paths of docs/architecture.md begin."""
+
+OF_PACKAGES = {"model.toml"}
+"""Files of a model package, not of the repository."""
+
+
+def test_files_that_the_architecture_names_exist() -> None:
+    """A name with a folder in front lies at the root or in `SCALA`; one without is that of a file in `SCALA`, or at the root."""
+    page = ROOT / "docs" / "architecture.md"
+    spans = re.findall(r"`([\w./-]+)`", page.read_text(encoding="utf-8"))
+    ending = re.compile(r"\.(scala|java|rs|py|cpp|h|toml|gradle|json|md|txt)$")
+    named = {span for span in spans if "/" in span.strip("/") or ending.search(span)} - OF_PACKAGES
+    assert len(named) > 90, "hardly a file is named: the test would prove nothing"
+    missing = {name for name in named if not (ROOT / name).exists() and not (ROOT / SCALA / name).exists()}
+    assert not missing
+
+
+def test_every_guide_is_linked_from_the_index() -> None:
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / link).resolve() for link in re.findall(r"\]\(([^)#:]+)", index.read_text(encoding="utf-8"))}
+    guides = set(tracked("docs/*.md")) - {index}
+    assert len(guides) > 15
+    assert {str(guide.relative_to(ROOT)) for guide in guides - linked} == set()
+    programs = {file for file in tracked("examples/*.py") if "__main__" in file.read_text(encoding="utf-8")}
+    assert {str(file.relative_to(ROOT)) for file in programs - linked} == set()
+    assert "](docs/README.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_comments_name_files_that_exist() -> None:
+    """A page, or a file with its folder, that a comment sends its reader to is one of this repository; the folder may be a crate's."""
+    named = re.compile(r"(?<![\w./{}*-])(?:\w[\w.-]*/)+[\w-]+\.(?:rs|scala|java|cpp|md)\b|\b[\w-]+\.md\b")
+    sources = tracked("rust/*.rs", "rust/*.cpp", "rust/*.h", "jvm/*.scala", "jvm/*.java", "*.py", "*.gradle")
+    cited = {(file, name) for file in sources for name in named.findall(file.read_text(encoding="utf-8"))}
+    assert len(cited) > 10
+    files = [f"/{file.relative_to(ROOT)}" for file in tracked()]
+    assert {(str(file.relative_to(ROOT)), name) for file, name in cited if not any(known.endswith(f"/{name}") for known in files)} == set()

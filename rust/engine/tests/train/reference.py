@@ -1,4 +1,4 @@
-"""What Python torch makes of the same trainings: run by tests/train.rs, writes reference.json and trainable packages.
+"""What Python torch makes of the same trainings: run by tests/train/main.rs, writes reference.json and trainable packages.
 
 The loop below is what a user would write, with the order of rows that rust/engine/src/train/order.rs documents, implemented
 here a second time. Usage: reference.py DIRECTORY
