@@ -108,6 +108,11 @@ impl Preparer {
         }
     }
 
+    /// Whether some row of the column may count as NULL though its value is not.
+    pub(crate) fn has_null_marks(&self, column: &ArrayRef) -> bool {
+        matches!(self, Self::Image(_)) && matches!(column.data_type(), DataType::Struct(_))
+    }
+
     /// Whether the row counts as NULL though its value is not (Spark's mark of an undecodable image).
     pub(crate) fn is_null_mark(&self, column: &ArrayRef, row: usize) -> bool {
         match self {

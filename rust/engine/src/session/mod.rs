@@ -14,6 +14,7 @@ mod request;
 mod results;
 mod runner;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
@@ -52,6 +53,17 @@ struct Admitted {
     /// Positions in `present` with the first fault of each, in order.
     faults: Vec<(usize, String, RowFault)>,
     staged: Vec<Staged>,
+}
+
+/// The rows with all inputs present. Most batches have no NULL: then nothing is asked row by row.
+fn present(batch: &StructArray, preparers: &[Preparer]) -> Vec<usize> {
+    let inputs = || batch.columns().iter().zip(preparers);
+    if batch.null_count() == 0 && inputs().all(|(column, preparer)| column.null_count() == 0 && !preparer.has_null_marks(column)) {
+        return (0..batch.len()).collect();
+    }
+    let is_null =
+        |row: usize| batch.is_null(row) || inputs().any(|(column, preparer)| column.is_null(row) || preparer.is_null_mark(column, row));
+    (0..batch.len()).filter(|row| !is_null(*row)).collect()
 }
 
 impl Session {
@@ -149,22 +161,18 @@ impl Session {
     /// Sets NULL rows aside and stages the others, until `stop` says that nobody waits for them.
     fn admit(&self, batch: &StructArray, stop: &mut dyn FnMut() -> bool) -> Result<Admitted, EngineError> {
         let preparers = &self.model.preparers;
-        let is_null = |row: usize| {
-            batch.is_null(row)
-                || batch.columns().iter().zip(preparers).any(|(column, preparer)| column.is_null(row) || preparer.is_null_mark(column, row))
-        };
-        let present: Vec<usize> = (0..batch.len()).filter(|row| !is_null(*row)).collect();
+        let present = present(batch, preparers);
         let mut staged = Vec::with_capacity(preparers.len());
-        let mut fault_of: Vec<Option<(String, RowFault)>> = std::iter::repeat_with(|| None).take(present.len()).collect();
+        let mut fault_of: BTreeMap<usize, (String, RowFault)> = BTreeMap::new();
         for ((preparer, column), input) in preparers.iter().zip(batch.columns()).zip(&self.model.package.descriptor.inputs) {
             let mut one = self.stage(preparer, column, &present, stop)?;
             for (position, fault) in one.faults.drain(..) {
-                fault_of[position].get_or_insert_with(|| (input.name.clone(), fault));
+                fault_of.entry(position).or_insert_with(|| (input.name.clone(), fault));
             }
             staged.push(one);
         }
-        let sound = fault_of.iter().enumerate().filter(|(_, fault)| fault.is_none()).map(|(i, _)| i).collect();
-        let faults = fault_of.into_iter().enumerate().filter_map(|(i, fault)| fault.map(|(input, fault)| (i, input, fault))).collect();
+        let sound = (0..present.len()).filter(|position| fault_of.is_empty() || !fault_of.contains_key(position)).collect();
+        let faults = fault_of.into_iter().map(|(position, (input, fault))| (position, input, fault)).collect();
         Ok(Admitted { present, sound, faults, staged })
     }
 
