@@ -19,7 +19,7 @@ object FlambeauConf {
 
   val BatchRows: Setting[Long] = Setting(
     Prefix + "batch.rows", "0", Whole("rows", 0, 1000000),
-    "Maximum rows of one batch; of a heavy model's images and tensors as many as half a second allows. 0 takes the model package's own number (images 32, texts 1024, sounds 16, tensors 4096 unless it says otherwise).")
+    "Maximum rows of one batch. Batches of slow image and tensor models are smaller: half a second of work. 0 takes the number of the model package (default: images 32, texts 1024, sounds 16, tensors 4096).")
 
   val BatchBytes: Setting[Long] = Setting(
     Prefix + "batch.bytes", "32m", Bytes("1", "1g"),
@@ -27,11 +27,11 @@ object FlambeauConf {
 
   val ModelsPath: Setting[Seq[String]] = Setting(
     Prefix + "models.path", "", Folders,
-    "Folders, comma-separated, in which a plain model name is looked up before the packages embedded in jars: paths or URIs of Hadoop file systems. A name stands for a folder, a `.zip` of one or a `.pt` file with its `.toml`.")
+    "Folders that are searched for a plain model name, before the packages in jars: comma-separated paths or URIs of Hadoop file systems. A name stands for a folder, a `.zip` of one or a `.pt` file with its `.toml`.")
 
   val ModelsAllow: Setting[Seq[String]] = Setting(
     Prefix + "models.allow", "", Folders,
-    "Where model packages may come from: comma-separated folders (paths or URIs), and `embedded` for those in jars. A model is a program: set this for the application where users are not trusted; a session can only narrow it. Empty allows all.")
+    "Where model packages may come from: comma-separated folders (paths or URIs), and `embedded` for those in jars. A model is a program, so set this for the application if users are not trusted. A session can only narrow it. Empty allows all.")
 
   val ModelsMaxBytes: Setting[Long] = Setting(
     Prefix + "models.maxBytes", "16g", Bytes("1", "1024t"),
@@ -39,7 +39,7 @@ object FlambeauConf {
 
   val ModelsIdleBytes: Setting[Long] = Setting(
     Prefix + "models.idleBytes", "512m", Bytes("0", "1024t"),
-    "Maximum size of models that stay in an executor's memory for the next task or query although no task uses them: their weights, and 16 MiB each. Beyond it the least recently used go when another model is loaded; after ten minutes all do.", perProcess = true)
+    "Maximum size of unused models that stay in an executor's memory for the next task or query: their weights, plus 16 MiB each. Above it, the least recently used are removed when another model is loaded. After ten minutes without use, all are.", perProcess = true)
 
   val Libtorch: Setting[String] = Setting(
     Prefix + "libtorch", "", LocalFolder,
@@ -47,7 +47,7 @@ object FlambeauConf {
 
   val NativeDirectory: Setting[String] = Setting(
     Prefix + "native.directory", "", LocalFolder,
-    "Where libraries and models are unpacked and fetched to, once per machine and content hash. Empty: a folder of the user's in java.io.tmpdir. Must not be mounted noexec.", perProcess = true)
+    "Folder for unpacked libraries and fetched models, one copy per machine and content hash. Empty: a folder of the user in java.io.tmpdir. Must not be mounted noexec.", perProcess = true)
 
   val DecodeThreads: Setting[Long] = Setting(
     Prefix + "decode.threads", "0", Whole("threads", 0, 1024),
@@ -55,31 +55,31 @@ object FlambeauConf {
 
   val ImageMaxPixels: Setting[Long] = Setting(
     Prefix + "image.maxPixels", "178956970", Whole("pixels", 1, 4294836225L),
-    "An image of more pixels than this (read from its header, before decoding) is bad input.")
+    "An image with more pixels than this is bad input. The number is read from its header, before decoding.")
 
   val ImageDecode: Setting[String] = Setting(
     Prefix + "image.decode", "exact", OneOf("auto", "exact"),
-    "`exact` decodes every pixel that the model sees, as Pillow does. `auto` shrinks large JPEG photos while it decodes them, where at least twice the pixels a side that the model's resize asks for are left: faster, and most prepared values stay within one grey level, which small networks notice (the guide on images has figures). Smaller photos and other formats are exact in both.")
+    "`exact` decodes every pixel that the model sees, as Pillow does. `auto` shrinks large JPEG photos while it decodes them, to at least twice the size that the model's resize asks for. That is faster, but changes most values by up to one grey level, which small networks notice (the guide on images has figures). Smaller photos and other formats are exact in both.")
 
   val Precision: Setting[String] = Setting(
     Prefix + "precision", "f32", OneOf("f32", "bf16", "f16", "fastest"),
-    "Precision that models run in: `f32`; `bf16` or `f16`, for packages that hold such a variant (others stay in f32); `fastest`, the first variant of a package that the machine can run.")
+    "Precision of the computation: `f32`; `bf16` or `f16`, for packages with such a variant (others run in f32); `fastest`, the first variant of a package that the machine can run.")
 
   val Engine: Setting[String] = Setting(
     Prefix + "engine", "auto", OneOf("auto", "torchscript", "fused"),
-    "What runs a model's program: `torchscript`, libtorch's interpreter; `fused`, the same program with kernels of oneDNN; `auto`, the faster one whose outputs are right, found when a model is first loaded on a machine and then remembered. All executors of an application use the same.")
+    "What runs a model's program. `torchscript`: libtorch's interpreter. `fused`: the same program with kernels of oneDNN. `auto`: the faster one whose outputs are right, chosen when a model is first loaded on a machine and then remembered. All executors of an application use the same engine.")
 
   val MinCosine: Setting[Double] = Setting(
     Prefix + "precision.minCosine", "0.999", Real(0, 1),
-    "A variant of reduced precision runs only if the cosine its package recorded against f32 is at least this. 1.0 allows f32 only.")
+    "A variant of reduced precision runs only if its package recorded at least this cosine to f32. 1.0 allows f32 only.")
 
   val TrainAllowUnencrypted: Setting[String] = Setting(
     Prefix + "train.allowUnencrypted", "false", OneOf("true", "false"),
-    "Whether training with several workers may send sums of gradients in clear although the application asks Spark for authentication or encryption (spark.authenticate, spark.network.crypto.enabled, spark.ssl). False refuses.", perProcess = true)
+    "Whether training with several workers may send gradients unencrypted, even if the application asks Spark for authentication or encryption (spark.authenticate, spark.network.crypto.enabled, spark.ssl). False refuses such a training.", perProcess = true)
 
   val LogLevel: Setting[String] = Setting(
     Prefix + "log.level", "info", OneOf("error", "warn", "info", "debug", "trace"),
-    "Level of the native side's messages (error, warn, info, debug, trace); they appear in Spark's log under io.flambeau.native.", perProcess = true)
+    "Level of native log messages (error, warn, info, debug, trace). They appear in Spark's log under io.flambeau.native.", perProcess = true)
 
   val all: Seq[Setting[_]] = Seq(
     BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, ImageDecode, Engine, Precision, MinCosine, ModelsMaxBytes, ModelsIdleBytes, Libtorch, NativeDirectory, DecodeThreads, TrainAllowUnencrypted, LogLevel)

@@ -55,7 +55,7 @@ object Values {
 
   /** Spark's suffixes: `32m`, `1g`; a bare number is bytes. */
   final case class Bytes(from: String, to: String) extends Values[Long] {
-    override def described: String = s"a size, $from to $to (bytes, or with k, m, g or t behind the number)"
+    override def described: String = s"a size, $from to $to (bytes, or with k, m, g or t after the number)"
     override def read(text: String): Option[Long] =
       parse(text).filter(n => parse(from).exists(_ <= n) && parse(to).exists(_ >= n))
     private def parse(text: String): Option[Long] = Try(JavaUtils.byteStringAs(text, ByteUnit.BYTE)).toOption

@@ -22,7 +22,7 @@ private[flambeau] object SettingsCheck extends Logging {
     val (lasting, others) = problems.partition { case (key, _) => isFixed(key) }
     others.foreach { case (_, text) => logWarning(s"$text. Functions will be refused until it is corrected") }
     if (lasting.nonEmpty) {
-      refuse(lasting.map(_._2), "Correct it where the application is started; a SparkContext that runs already keeps it until it is stopped.")
+      refuse(lasting.map(_._2), "Correct it and restart the application: a running SparkContext keeps its settings until it is stopped.")
     }
   }
 
@@ -54,7 +54,7 @@ private[flambeau] object SettingsCheck extends Logging {
 
   private def functionProblem(key: String, model: String): Option[String] =
     if (!key.stripPrefix(FlambeauConf.UdfPrefix).matches(Names)) {
-      Some(s"$key names no function: a name is letters, digits and underscores, not beginning with a digit")
+      Some(s"$key does not name a function: a name has letters, digits and underscores, and does not begin with a digit")
     } else if (model.trim.isEmpty) Some(s"$key is empty, but it must be a model: a path, a URI or a name")
     else None
 
@@ -71,7 +71,7 @@ private[flambeau] object SettingsCheck extends Logging {
   private def tooLate(key: String, value: String, process: Map[String, String]): Option[String] =
     FlambeauConf.all.find(setting => setting.key == key && setting.perProcess) match {
       case Some(setting) if process.getOrElse(key, setting.default).trim != value.trim =>
-        Some(s"$key is fixed when the application starts (to '${process.getOrElse(key, setting.default)}'), a session cannot set it to '$value'")
+        Some(s"$key is fixed when the application starts (to '${process.getOrElse(key, setting.default)}'); a session cannot set it to '$value'")
       case None if key.startsWith(FlambeauConf.UdfPrefix) && !process.get(key).contains(value) =>
         Some(s"$key is read when the application starts; in a session use SELECT * FROM flambeau_register('${key.stripPrefix(FlambeauConf.UdfPrefix)}', '$value')")
       case _ => None
