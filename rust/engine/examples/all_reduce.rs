@@ -3,7 +3,7 @@
 //!
 //! `all_reduce FOLDER RANK WORLD TIMES BYTES…`: the ranks find one another by FOLDER, a new and empty one. Rank 0 prints a JSON line:
 //! bytes -> seconds of each sum. A sum of one number before each keeps the ranks together.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "an example")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods, clippy::expect_used, clippy::panic, reason = "an example")]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;

@@ -27,7 +27,7 @@ impl Fault {
     pub(crate) fn strike(self, model: &str) -> Result<(), EngineError> {
         let outcome = match self {
             Self::Panic => panic!("injected panic"),
-            Self::Torch => Tensor::zeros([2, 3], (Kind::Float, Device::Cpu)).f_view([7]),
+            Self::Torch => Tensor::f_zeros([2, 3], (Kind::Float, Device::Cpu)).and_then(|t| t.f_view([7])),
             Self::Allocation => Tensor::f_zeros([1_i64 << 50], (Kind::Float, Device::Cpu)),
         };
         outcome.map(drop).map_err(|error| EngineError::torch(model, error))

@@ -56,7 +56,7 @@ pub(crate) fn bytes(tensor: &Tensor) -> Option<&[u8]> {
     if tensor.device() != Device::Cpu || !tensor.is_contiguous() {
         return None;
     }
-    let len = tensor.numel() * tensor.kind().elt_size_in_bytes();
+    let len = tensor.numel() * tensor.f_kind().ok()?.elt_size_in_bytes();
     if len == 0 {
         return Some(&[]);
     }
@@ -90,11 +90,11 @@ pub(crate) fn rows_not_finite(tensor: &Tensor, rows: usize) -> Vec<usize> {
         let width = (values.len() / rows.max(1)).max(1);
         values.chunks(width).enumerate().filter(|(_, row)| any(row)).map(|(i, _)| i).collect()
     }
-    match tensor.kind() {
-        Kind::Float => bad(tensor, rows, |v: &f32| v.is_finite()),
-        Kind::Double => bad(tensor, rows, |v: &f64| v.is_finite()),
-        Kind::Half => bad(tensor, rows, |v: &f16| v.is_finite()),
-        Kind::BFloat16 => bad(tensor, rows, |v: &bf16| v.is_finite()),
+    match tensor.f_kind() {
+        Ok(Kind::Float) => bad(tensor, rows, |v: &f32| v.is_finite()),
+        Ok(Kind::Double) => bad(tensor, rows, |v: &f64| v.is_finite()),
+        Ok(Kind::Half) => bad(tensor, rows, |v: &f16| v.is_finite()),
+        Ok(Kind::BFloat16) => bad(tensor, rows, |v: &bf16| v.is_finite()),
         _ => Vec::new(),
     }
 }
@@ -114,7 +114,7 @@ pub(crate) fn room<T>(count: usize, what: &str) -> Result<Vec<T>, EngineError> {
 
 /// The elements of a contiguous CPU tensor of kind `T::KIND`; `None` for any other.
 pub(crate) fn values<T: TensorElement>(tensor: &Tensor) -> Option<&[T]> {
-    if tensor.kind() != T::KIND || tensor.device() != Device::Cpu || !tensor.is_contiguous() {
+    if tensor.f_kind().ok()? != T::KIND || tensor.device() != Device::Cpu || !tensor.is_contiguous() {
         return None;
     }
     let len = tensor.numel();

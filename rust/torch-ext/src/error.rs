@@ -77,7 +77,7 @@ mod tests {
     fn a_refused_allocation_is_told_from_other_failures() {
         let refused = tch::Tensor::f_zeros([1_i64 << 50], (tch::Kind::Float, tch::Device::Cpu)).unwrap_err();
         assert!(matches!(TorchError::from(refused), TorchError::OutOfMemory(_)));
-        let shapes = tch::Tensor::zeros([2, 3], (tch::Kind::Float, tch::Device::Cpu)).f_view([7]).unwrap_err();
+        let shapes = tch::Tensor::f_zeros([2, 3], (tch::Kind::Float, tch::Device::Cpu)).unwrap().f_view([7]).unwrap_err();
         assert!(matches!(TorchError::from(shapes), TorchError::Failed(_)));
     }
 

@@ -28,14 +28,14 @@ impl Collector {
             for output in &outputs {
                 let mut shape = output.size();
                 shape[0] = self.units as i64;
-                self.outputs.push(Tensor::f_zeros(shape, (output.kind(), output.device()))?);
+                self.outputs.push(Tensor::f_zeros(shape, (output.f_kind()?, output.device()))?);
             }
         }
         for (all, output) in self.outputs.iter_mut().zip(&outputs) {
             widen(all, output)?;
         }
         let index: Vec<i64> = places.iter().map(|place| *place as i64).collect();
-        let index = Tensor::from_slice(&index);
+        let index = Tensor::f_from_slice(&index)?;
         for (all, output) in self.outputs.iter_mut().zip(outputs) {
             let items = output.size().get(1).copied().filter(|n| all.size().get(1) != Some(n));
             // A pass of shorter rows fills the beginning of its places.
@@ -61,7 +61,7 @@ fn widen(all: &mut Tensor, output: &Tensor) -> Result<(), TchError> {
     if need > have {
         let mut shape = all.size();
         shape[1] = need - have;
-        let room = Tensor::f_zeros(shape, (all.kind(), all.device()))?;
+        let room = Tensor::f_zeros(shape, (all.f_kind()?, all.device()))?;
         *all = Tensor::f_cat(&[&*all, &room], 1)?;
     }
     Ok(())
@@ -71,7 +71,7 @@ fn pooled(output: &Tensor, pooling: &Pooling) -> Result<Tensor, TchError> {
     let rows = pooling.places.iter().map(|places| {
         let windows = output.f_narrow(0, places.start as i64, places.len() as i64)?;
         match pooling.pool {
-            Pool::Mean => windows.f_to_kind(Kind::Double)?.f_mean_dim([0_i64].as_slice(), true, Kind::Double)?.f_to_kind(output.kind()),
+            Pool::Mean => windows.f_to_kind(Kind::Double)?.f_mean_dim([0_i64].as_slice(), true, Kind::Double)?.f_to_kind(output.f_kind()?),
             Pool::Max => windows.f_amax([0_i64].as_slice(), true),
             Pool::First => windows.f_narrow(0, 0, 1),
         }

@@ -92,14 +92,7 @@ impl Trainer {
             None => None,
         };
         self.forget_ahead();
-        let copied = tch::no_grad(|| {
-            self.parameters.flat.values.f_copy_(&values)?;
-            for ((_, buffer), kept) in self.program.buffers.iter_mut().zip(&kept) {
-                buffer.f_copy_(kept)?;
-            }
-            Ok(())
-        });
-        copied.map_err(|error: tch::TchError| EngineError::torch(&self.program.name, error))?;
+        self.put_back(&values, &kept)?;
         self.parameters.optimizer.load(&optimizer).map_err(|error| EngineError::torch(&self.program.name, error))?;
         self.best = best;
         self.position = header.position;

@@ -89,16 +89,21 @@ impl Trainer {
     }
 
     fn take_best(&mut self) -> Result<(), EngineError> {
-        let Some(best) = &self.best else { return Ok(()) };
+        let Some(best) = self.best.take() else { return Ok(()) };
+        let taken = self.put_back(&best.values, &best.buffers);
+        self.best = Some(best);
+        taken
+    }
+
+    /// Makes these the parameters and the program's buffers.
+    pub(super) fn put_back(&mut self, values: &Tensor, buffers: &[Tensor]) -> Result<(), EngineError> {
         let torch = |error: tch::TchError| EngineError::torch(&self.program.name, error);
-        tch::no_grad(|| {
-            self.parameters.flat.values.f_copy_(&best.values)?;
-            for ((_, buffer), kept) in self.program.buffers.iter_mut().zip(&best.buffers) {
-                buffer.f_copy_(kept)?;
-            }
-            Ok(())
-        })
-        .map_err(torch)
+        let _no_grad = tch::no_grad_guard();
+        self.parameters.flat.values.f_copy_(values).map_err(torch)?;
+        for ((_, buffer), kept) in self.program.buffers.iter_mut().zip(buffers) {
+            buffer.f_copy_(kept).map_err(|error| EngineError::torch(&self.program.name, error))?;
+        }
+        Ok(())
     }
 
     /// Averages running statistics over the workers, each with its number of rows.
@@ -107,18 +112,24 @@ impl Trainer {
             return Ok(());
         }
         let is_statistic = |name: &str| name.ends_with("running_mean") || name.ends_with("running_var");
-        let own: Vec<&Tensor> =
-            self.program.buffers.iter().filter(|(name, t)| is_statistic(name) && t.kind() == Kind::Float).map(|(_, t)| t).collect();
+        let own: Vec<&Tensor> = self
+            .program
+            .buffers
+            .iter()
+            .filter(|(name, t)| is_statistic(name) && t.f_kind().is_ok_and(|kind| kind == Kind::Float))
+            .map(|(_, t)| t)
+            .collect();
         if own.is_empty() {
             return Ok(());
         }
         let torch = |error: tch::TchError| EngineError::torch(&self.program.name, error);
         let flat = |t: &&Tensor| t.f_reshape([-1]);
         let mut parts = own.iter().map(flat).collect::<Result<Vec<_>, _>>().map_err(torch)?;
-        parts.push(Tensor::from_slice(&[1.0_f32]));
+        parts.push(Tensor::f_from_slice(&[1.0_f32]).map_err(torch)?);
         let sums = Tensor::f_cat(&parts, 0).and_then(|t| t.f_mul_scalar(self.deal.own_rows as f64)).map_err(torch)?;
         self.ranks.sum(&[&sums], "averaging running statistics", &self.cancelled)?;
-        tch::no_grad(|| {
+        let _no_grad = tch::no_grad_guard();
+        let average = || {
             let total = sums.f_narrow(0, sums.size()[0] - 1, 1)?.f_double_value(&[0])?;
             let mut at = 0;
             for statistic in own {
@@ -128,7 +139,7 @@ impl Trainer {
                 at += length;
             }
             Ok(())
-        })
-        .map_err(torch)
+        };
+        average().map_err(torch)
     }
 }

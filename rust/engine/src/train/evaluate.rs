@@ -41,7 +41,9 @@ impl Evaluation<'_> {
             let output = program.predict(&inputs)?;
             let torch = |error: tch::TchError| EngineError::torch(&program.name, error);
             let target = self.loss.target(&self.feed.rows.labels, self.feed.rows.weights.as_deref(), chunk).map_err(torch)?;
-            let sum = tch::no_grad(|| weighted_loss(program, self.loss, &output, &target, false))?;
+            let no_grad = tch::no_grad_guard();
+            let sum = weighted_loss(program, self.loss, &output, &target, false)?;
+            drop(no_grad);
             let sum = sum.f_double_value(&[]).map_err(|error| EngineError::torch(&program.name, error))?;
             tally.add_loss(sum, target.weight_sum);
             if program.has_own_loss() {
@@ -84,8 +86,8 @@ pub(super) fn weighted_loss(
         Some(losses) => {
             let losses = losses?;
             match &target.weights {
-                None => losses.f_sum(if losses.kind() == Kind::Double { Kind::Double } else { Kind::Float }),
-                Some(weights) => losses.f_to_kind(weights.kind()).and_then(|losses| losses.f_dot(weights)),
+                None => losses.f_sum(if losses.f_kind().is_ok_and(|kind| kind == Kind::Double) { Kind::Double } else { Kind::Float }),
+                Some(weights) => weights.f_kind().and_then(|kind| losses.f_to_kind(kind)?.f_dot(weights)),
             }
         }
     };

@@ -52,7 +52,8 @@ impl Loss {
         }
         let of_classes = spec.class_weights.as_ref().filter(|_| spec.loss == LossKind::CrossEntropy);
         let real = if dtype == Dtype::F64 { Kind::Double } else { Kind::Float };
-        let class_tensor = of_classes.map(|w| Tensor::from_slice(w).to_kind(real));
+        let class_tensor = of_classes.map(|w| Tensor::f_from_slice(w)?.f_to_kind(real)).transpose();
+        let class_tensor = class_tensor.map_err(|error| EngineError::torch("training", error))?;
         Ok(Self {
             kind: spec.loss,
             outputs,

@@ -79,7 +79,8 @@ impl HeadPass {
 
     /// Back-propagates. Gives the sum of each head's losses over the rows, and the rows' sum of weights.
     pub(super) fn learn(&self, lesson: &Lesson<'_>) -> Result<(Vec<f64>, f64), TchError> {
-        tch::no_grad(|| self.both_ways(lesson))
+        let _no_grad = tch::no_grad_guard();
+        self.both_ways(lesson)
     }
 
     fn both_ways(&self, lesson: &Lesson<'_>) -> Result<(Vec<f64>, f64), TchError> {

@@ -182,8 +182,8 @@ impl Program {
         if let Some(head) = &self.head
             && !self.bf16
         {
-            let output = tch::no_grad(|| head.forward(&inputs[0], None));
-            return output.map_err(|error| EngineError::torch(&self.name, error));
+            let _no_grad = tch::no_grad_guard();
+            return head.forward(&inputs[0], None).map_err(|error| EngineError::torch(&self.name, error));
         }
         self.mode(false)?;
         self.run("forward", inputs, false)

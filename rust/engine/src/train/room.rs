@@ -114,7 +114,7 @@ impl Seat {
 
     /// Meets the others over dense tensors of equal sizes; see [`Aim`].
     pub(super) fn meet(&self, tensor: &Tensor, aim: Aim, patience: &Patience<'_>) -> Result<(), Missed> {
-        let part = Part::of(tensor).ok_or_else(|| Missed::Broken(format!("a tensor of {:?} cannot be added up", tensor.kind())))?;
+        let part = Part::of(tensor).ok_or_else(|| Missed::Broken(format!("a tensor of {:?} cannot be added up", tensor.f_kind())))?;
         let turn = self.room.come(self.place, part)?;
         self.room.wait_for_all(turn, self.rank, patience)?;
         let _done = Leaving { room: &self.room, turn };
@@ -158,7 +158,7 @@ unsafe impl Send for Part {}
 impl Part {
     /// None for tensors of other kinds, or with gaps.
     fn of(tensor: &Tensor) -> Option<Self> {
-        let kind = tensor.kind();
+        let kind = tensor.f_kind().ok()?;
         let fits = matches!(kind, Kind::Float | Kind::Double | Kind::Int64) && tensor.device() == Device::Cpu && tensor.is_contiguous();
         fits.then(|| Self { first: tensor.data_ptr(), kind, length: tensor.numel() })
     }

@@ -1,5 +1,5 @@
 //! Trainings over real feeds, against Python torch, with several ranks, through checkpoints, faults and packages. No JVM.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod board;
 mod dtypes;
