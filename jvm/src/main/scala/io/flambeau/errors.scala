@@ -39,7 +39,8 @@ final class FlambeauAnalysisException(condition: String, text: String, cause: Op
    * Line and position, where the call itself is to blame: beside line and column of a `model.toml` they would confuse. Without
    * the query's context: PySpark logs an exception with context, stack trace and all, by itself.
    */
-  override def withPosition(at: Origin): AnalysisException = if (!FlambeauException.OfTheCall(condition)) this else {
+  override def withPosition(at: Origin): AnalysisException = if (!FlambeauException.OfTheCall(condition)) this
+  else {
     val placed = new FlambeauAnalysisException(condition, text, cause, at)
     placed.setStackTrace(getStackTrace)
     placed

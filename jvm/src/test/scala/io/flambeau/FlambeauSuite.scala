@@ -50,9 +50,9 @@ abstract class FlambeauSuite extends AnyFunSuite with BeforeAndAfterAll with Bef
     settings.foreach { case (key, value) => spark.conf.set(key, value) }
     try body
     finally before.foreach {
-      case (key, Some(value)) => spark.conf.set(key, value)
-      case (key, None) => spark.conf.unset(key)
-    }
+        case (key, Some(value)) => spark.conf.set(key, value)
+        case (key, None) => spark.conf.unset(key)
+      }
   }
 
   /** Runs `body` while every first forward pass fails so. */

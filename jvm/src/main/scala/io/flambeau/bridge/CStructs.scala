@@ -14,14 +14,20 @@ private[bridge] final class CStructs private (allocator: BufferAllocator) extend
 
   def array(): ArrowArray = {
     val struct = ArrowArray.allocateNew(allocator)
-    closers += { () => try if (struct.snapshot().release != 0) struct.release() finally struct.close() }
+    closers += { () =>
+      try if (struct.snapshot().release != 0) struct.release()
+      finally struct.close()
+    }
     struct.markReleased()
     struct
   }
 
   def schema(): ArrowSchema = {
     val struct = ArrowSchema.allocateNew(allocator)
-    closers += { () => try if (struct.snapshot().release != 0) struct.release() finally struct.close() }
+    closers += { () =>
+      try if (struct.snapshot().release != 0) struct.release()
+      finally struct.close()
+    }
     struct.markReleased()
     struct
   }
@@ -45,7 +51,9 @@ private[bridge] object CStructs {
     catch { case cause: Throwable => failure = cause; throw cause }
     finally {
       if (failure == null) structs.close()
-      else try structs.close() catch { case cause: Throwable => failure.addSuppressed(cause) }
+      else
+        try structs.close()
+        catch { case cause: Throwable => failure.addSuppressed(cause) }
     }
   }
 }

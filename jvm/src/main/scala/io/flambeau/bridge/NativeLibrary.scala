@@ -43,7 +43,8 @@ object NativeLibrary extends Logging {
     case Right(versions) => versions
     case Left(cause: AddressSpaceException) =>
       val parameters = Map("model" -> "libtorch", "cause" -> cause.getMessage)
-      throw new FlambeauException("FLAMBEAU_OUT_OF_MEMORY", s"Flambeau's native library cannot be loaded in this process: ${cause.getMessage}", parameters, cause)
+      throw new FlambeauException("FLAMBEAU_OUT_OF_MEMORY", s"Flambeau's native library cannot be loaded in this process: ${cause.getMessage}", parameters,
+        cause)
     case Left(cause) =>
       throw FlambeauException.setup(
         s"Flambeau's native library cannot be used in this process: ${FlambeauException.describe(cause)}. " +
@@ -62,8 +63,7 @@ object NativeLibrary extends Logging {
     LoadOrder.map(torch.resolve).filter(Files.exists(_)).foreach(loadOne)
     val own = sys.props.get("flambeau.native.library").map(Paths.get(_)).getOrElse {
       Unpacker.unpack(OwnIndex, "flambeau").getOrElse(throw new IllegalStateException(
-        s"the class path has no $OwnIndex: this jar was built without its native library (./gradlew jar builds it)")
-      ).resolve("libflambeau_bridge.so")
+          s"the class path has no $OwnIndex: this jar was built without its native library (./gradlew jar builds it)")).resolve("libflambeau_bridge.so")
     }
     loadOne(own)
     NativeBridge.registerNatives()
@@ -85,8 +85,8 @@ object NativeLibrary extends Logging {
       else {
         logInfo(s"${FlambeauConf.Libtorch.key} and LIBTORCH are not set; looking for the flambeau-libtorch jar")
         val unpacked = Unpacker.unpack(TorchIndex, "libtorch").getOrElse(throw new IllegalStateException(
-          s"no libtorch: ${FlambeauConf.Libtorch.key} and the environment's LIBTORCH are not set, and the class path has no " +
-            s"flambeau-libtorch jar. Add that jar to --jars, or set one of the two to a folder with libtorch $TorchVersion"))
+            s"no libtorch: ${FlambeauConf.Libtorch.key} and the environment's LIBTORCH are not set, and the class path has no " +
+              s"flambeau-libtorch jar. Add that jar to --jars, or set one of the two to a folder with libtorch $TorchVersion"))
         (unpacked, "flambeau-libtorch jar")
       }
     if (!Files.exists(folder.resolve("libtorch_cpu.so"))) {
@@ -130,11 +130,11 @@ object NativeLibrary extends Logging {
     val decode = FlambeauConf.ofProcess(FlambeauConf.DecodeThreads)
     val intraOp = sparkConf("spark.task.cpus").map(_.toInt).getOrElse(1)
     Json.write(Map[String, Any](
-      "intra_op_threads" -> intraOp,
-      "decode_threads" -> (if (decode > 0) decode.toInt else executorCores()),
-      "choices_folder" -> Unpacker.baseDirectory().resolve("engines").toString,
-      "idle_model_bytes" -> FlambeauConf.ofProcess(FlambeauConf.ModelsIdleBytes),
-      "log_level" -> FlambeauConf.ofProcess(FlambeauConf.LogLevel)))
+        "intra_op_threads" -> intraOp,
+        "decode_threads" -> (if (decode > 0) decode.toInt else executorCores()),
+        "choices_folder" -> Unpacker.baseDirectory().resolve("engines").toString,
+        "idle_model_bytes" -> FlambeauConf.ofProcess(FlambeauConf.ModelsIdleBytes),
+        "log_level" -> FlambeauConf.ofProcess(FlambeauConf.LogLevel)))
   }
 
   private def executorCores(): Int = {

@@ -91,11 +91,11 @@ object TrainingFeed {
   def open(directory: Path, schema: StructType, options: FeedOptions, allocator: BufferAllocator): TrainingFeed = {
     NativeLibrary.ensureLoaded()
     val spec = Json.write(Map[String, Any](
-      "directory" -> directory.toString, "slots" -> options.slots,
-      "dense" -> options.dense.map { case (name, column) => name -> Map[String, Any]("shape" -> column.shape, "dtype" -> column.dtype) },
-      "label_range" -> options.labelRange.map { case (low, high) => Seq(low, high) }, "skip_invalid" -> options.skipInvalid,
-      "trial" -> options.trial.map(folder =>
-        Map[String, Any]("package" -> folder, "inputs" -> options.inputs, "images" -> options.images.map(_.native)))))
+        "directory" -> directory.toString, "slots" -> options.slots,
+        "dense" -> options.dense.map { case (name, column) => name -> Map[String, Any]("shape" -> column.shape, "dtype" -> column.dtype) },
+        "label_range" -> options.labelRange.map { case (low, high) => Seq(low, high) }, "skip_invalid" -> options.skipInvalid,
+        "trial" -> options.trial.map(folder =>
+          Map[String, Any]("package" -> folder, "inputs" -> options.inputs, "images" -> options.images.map(_.native)))))
     CStructs.using(allocator) { structs =>
       val struct = structs.schema()
       Data.exportSchema(allocator, ArrowAccess.toArrowSchema(schema), null, struct)
@@ -207,9 +207,10 @@ final class Trainers private (handle: AtomicLong) extends AutoCloseable {
    */
   def savePackage(
       place: Int, directory: Path, name: String, labels: Option[Seq[String]], license: String, description: String, featurizer: Option[Path]): String =
-    NativeBridge.savePackage(handle.get, place, directory.toString, Json.write(Map[String, Any](
-      "name" -> name, "labels" -> labels, "license" -> license, "description" -> description,
-      "featurizer" -> featurizer.map(_.toString))))
+    NativeBridge.savePackage(handle.get, place, directory.toString,
+      Json.write(Map[String, Any](
+          "name" -> name, "labels" -> labels, "license" -> license, "description" -> description,
+          "featurizer" -> featurizer.map(_.toString))))
 
   /** Ends a running `run` with a NativeException of kind `cancelled`, within a second. */
   def cancel(): Unit = {

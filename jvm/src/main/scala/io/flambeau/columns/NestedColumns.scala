@@ -166,9 +166,9 @@ private[columns] final class ListColumn(element: InputColumn, allocator: BufferA
   private def places(column: ColumnVector): Option[ElementPlaces] = column match {
     case writable: WritableColumnVector => Some(new SparkPlaces(writable))
     case arrow: ArrowColumnVector => arrow.getValueVector match {
-      case list: ListVector => Some(new ArrowPlaces(list))
-      case _ => None
-    }
+        case list: ListVector => Some(new ArrowPlaces(list))
+        case _ => None
+      }
     case _ => None
   }
 

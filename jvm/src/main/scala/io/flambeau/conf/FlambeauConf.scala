@@ -39,7 +39,8 @@ object FlambeauConf {
 
   val ModelsIdleBytes: Setting[Long] = Setting(
     Prefix + "models.idleBytes", "512m", Bytes("0", "1024t"),
-    "Maximum size of unused models that stay in an executor's memory for the next task or query: their weights, plus 16 MiB each. Above it, the least recently used are removed when another model is loaded. After ten minutes without use, all are.", perProcess = true)
+    "Maximum size of unused models that stay in an executor's memory for the next task or query: their weights, plus 16 MiB each. Above it, the least recently used are removed when another model is loaded. After ten minutes without use, all are.",
+    perProcess = true)
 
   val Libtorch: Setting[String] = Setting(
     Prefix + "libtorch", "", LocalFolder,
@@ -47,7 +48,8 @@ object FlambeauConf {
 
   val NativeDirectory: Setting[String] = Setting(
     Prefix + "native.directory", "", LocalFolder,
-    "Folder for unpacked libraries and fetched models, one copy per machine and content hash. Empty: a folder of the user in java.io.tmpdir. Must not be mounted noexec.", perProcess = true)
+    "Folder for unpacked libraries and fetched models, one copy per machine and content hash. Empty: a folder of the user in java.io.tmpdir. Must not be mounted noexec.",
+    perProcess = true)
 
   val DecodeThreads: Setting[Long] = Setting(
     Prefix + "decode.threads", "0", Whole("threads", 0, 1024),
@@ -75,14 +77,16 @@ object FlambeauConf {
 
   val TrainAllowUnencrypted: Setting[String] = Setting(
     Prefix + "train.allowUnencrypted", "false", OneOf("true", "false"),
-    "Whether training with several workers may send gradients unencrypted, even if the application asks Spark for authentication or encryption (spark.authenticate, spark.network.crypto.enabled, spark.ssl). False refuses such a training.", perProcess = true)
+    "Whether training with several workers may send gradients unencrypted, even if the application asks Spark for authentication or encryption (spark.authenticate, spark.network.crypto.enabled, spark.ssl). False refuses such a training.",
+    perProcess = true)
 
   val LogLevel: Setting[String] = Setting(
     Prefix + "log.level", "info", OneOf("error", "warn", "info", "debug", "trace"),
     "Level of native log messages (error, warn, info, debug, trace). They appear in Spark's log under io.flambeau.native.", perProcess = true)
 
   val all: Seq[Setting[_]] = Seq(
-    BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, ImageDecode, Engine, Precision, MinCosine, ModelsMaxBytes, ModelsIdleBytes, Libtorch, NativeDirectory, DecodeThreads, TrainAllowUnencrypted, LogLevel)
+    BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, ImageDecode, Engine, Precision, MinCosine, ModelsMaxBytes, ModelsIdleBytes, Libtorch,
+    NativeDirectory, DecodeThreads, TrainAllowUnencrypted, LogLevel)
 
   /** Named functions: `spark.flambeau.udf.<name>=<model>`. */
   val UdfPrefix: String = Prefix + "udf."

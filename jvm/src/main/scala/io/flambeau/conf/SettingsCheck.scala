@@ -73,7 +73,8 @@ private[flambeau] object SettingsCheck extends Logging {
       case Some(setting) if process.getOrElse(key, setting.default).trim != value.trim =>
         Some(s"$key is fixed when the application starts (to '${process.getOrElse(key, setting.default)}'); a session cannot set it to '$value'")
       case None if key.startsWith(FlambeauConf.UdfPrefix) && !process.get(key).contains(value) =>
-        Some(s"$key is read when the application starts; in a session use SELECT * FROM flambeau_register('${key.stripPrefix(FlambeauConf.UdfPrefix)}', '$value')")
+        Some(
+          s"$key is read when the application starts; in a session use SELECT * FROM flambeau_register('${key.stripPrefix(FlambeauConf.UdfPrefix)}', '$value')")
       case _ => None
     }
 

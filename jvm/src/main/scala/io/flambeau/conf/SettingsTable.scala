@@ -12,7 +12,8 @@ object SettingsTable {
 
   /** The table, without a line break at its end. */
   def markdown: String = {
-    val named = s"| `${FlambeauConf.UdfPrefix}<name>` | | a model: a path, a URI or a name | Turns this model into a SQL function `<name>`. Read when a session starts. |"
+    val named =
+      s"| `${FlambeauConf.UdfPrefix}<name>` | | a model: a path, a URI or a name | Turns this model into a SQL function `<name>`. Read when a session starts. |"
     val lines = FlambeauConf.all.map { setting =>
       val default = if (setting.default.isEmpty) "" else s"`${setting.default}`"
       val when = if (setting.perProcess) " Fixed when the process starts." else ""

@@ -8,7 +8,8 @@ import io.flambeau.FlambeauAnalysisException
 import io.flambeau.train.FeedInput
 
 /** What the estimators of many small models ask and their models keep. Driver only. */
-trait GroupedParams extends Params with HasTrainingColumns with HasFeatures with HasHead with HasOptimizer with HasTrainingLoop with HasTrainingLoss with HasInvalid {
+trait GroupedParams extends Params with HasTrainingColumns with HasFeatures with HasHead with HasOptimizer with HasTrainingLoop with HasTrainingLoss
+    with HasInvalid {
   override private[ml] def metrics: Array[String] = Array("loss")
 
   /** The column that says which model a row belongs to. No default. */

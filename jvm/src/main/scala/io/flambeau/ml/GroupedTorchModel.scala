@@ -50,7 +50,8 @@ abstract class GroupedTorchModel[M <: GroupedTorchModel[M]] extends Model[M] wit
     val head = GroupHeadOutput(
       toRichColumn(joined.col(values)).expr, toRichColumn(joined.col(parameters)).expr, $(hiddenLayers).toSeq, $(activation), outputs)
     val checked: Expression = $(handleInvalid) match {
-      case HasInvalid.Error => Required(head, uid, uid, s"there is no model for its group, or its features are NULL, NaN or infinite, or not as many as those trained on")
+      case HasInvalid.Error =>
+        Required(head, uid, uid, s"there is no model for its group, or its features are NULL, NaN or infinite, or not as many as those trained on")
       case _ => head
     }
     val own = dataset.columns.toSeq
@@ -58,7 +59,7 @@ abstract class GroupedTorchModel[M <: GroupedTorchModel[M]] extends Model[M] wit
     val kept = if ($(handleInvalid) == HasInvalid.Skip) all.where(all.col(given).isNotNull) else all
     val result = toRichColumn(kept.col(given)).expr
     kept.select(own.map(c => kept.col(ModelStage.quoted(c))) ++
-      outputColumns(outputs).map(o => ExpressionColumn.of(o.value(result)).as(o.column, o.metadata)): _*)
+        outputColumns(outputs).map(o => ExpressionColumn.of(o.value(result)).as(o.column, o.metadata)): _*)
   }
 
   override def transformSchema(schema: StructType): StructType = {

@@ -77,7 +77,8 @@ trait HasClassWeights extends Params {
 
   /** A weight for each class, in the order of the labels; multiplied onto `weightCol`. Not set: all count the same. */
   final val classWeights: DoubleArrayParam = new DoubleArrayParam(
-    this, "classWeights", "weight of each class, in the order of the labels; multiplied with the rows' own weights", (w: Array[Double]) => w.nonEmpty && w.forall(_ >= 0))
+    this, "classWeights", "weight of each class, in the order of the labels; multiplied with the rows' own weights",
+    (w: Array[Double]) => w.nonEmpty && w.forall(_ >= 0))
 
   /** Whether classes get weights that make all count the same however many rows they have; default false. */
   final val balance: BooleanParam = new BooleanParam(

@@ -23,7 +23,8 @@ private[ml] object Predictions {
       probability -> ((name: String) =>
         Output(name, VectorType, result => SoftmaxVector(value(result)), new AttributeGroup(name, Math.toIntExact(classes)).toMetadata())),
       prediction -> ((name: String) =>
-        Output(name, DoubleType, result => predicted(value(result), thresholds), NominalAttribute.defaultAttr.withName(name).withNumValues(Math.toIntExact(classes)).toMetadata())))
+        Output(name, DoubleType, result => predicted(value(result), thresholds),
+          NominalAttribute.defaultAttr.withName(name).withNumValues(Math.toIntExact(classes)).toMetadata())))
     all.collect { case (name, make) if name.nonEmpty => make(name) }
   }
 

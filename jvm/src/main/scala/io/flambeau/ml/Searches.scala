@@ -47,7 +47,8 @@ class SuccessiveHalving(override val uid: String) extends Search[SuccessiveHalvi
 
   /** Whole-number parameter of the estimator, or of a stage inside of it, that says how much a fit costs, e.g. `maxEpochs`. No default. */
   final val resource: Param[ParamRef] = new JsonParam[ParamRef](
-    this, "resource", "whole-number parameter of the estimator that says how much a fit costs", ref => Json.write(ParamRef.write(ref)), text => ParamRef.read(Json.read(text)))
+    this, "resource", "whole-number parameter of the estimator that says how much a fit costs", ref => Json.write(ParamRef.write(ref)),
+    text => ParamRef.read(Json.read(text)))
 
   /** What a fit of the first round gets of the resource; default 1. */
   final val minResource: IntParam = new IntParam(this, "minResource", "what a fit of the first round gets of the resource", ParamValidators.gt(0))

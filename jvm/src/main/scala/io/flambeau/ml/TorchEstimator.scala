@@ -59,7 +59,8 @@ class TorchEstimator(override val uid: String) extends TorchTrainer[TorchEstimat
     }
     if (ofClasses) thresholdsOf(Outputs.size(outputOf(ref, why => fail(why)).shape), why => fail(why))
     else if (isSet(thresholds)) fail(s"thresholds are of classes: they go with the loss cross_entropy, not with ${$(loss)}")
-    if (augmentation.isDefined && !ref.spec.inputs.exists(_.kind == "image")) fail(s"augmentFlip, augmentCrop and augmentColour are for images; '${ref.name}' takes none")
+    if (augmentation.isDefined && !ref.spec.inputs.exists(_.kind == "image"))
+      fail(s"augmentFlip, augmentCrop and augmentColour are for images; '${ref.name}' takes none")
     checkShared(schema)
   }
 

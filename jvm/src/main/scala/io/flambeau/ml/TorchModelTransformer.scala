@@ -88,8 +88,9 @@ class TorchModelTransformer(override val uid: String) extends PretrainedStage wi
     val byOutput = if (isDefined(outputMapping)) getOutputMapping else outputs.map(o => o.name -> o.name).toMap
     known("outputMapping", "output", ref, byOutput.keys.toSeq, outputs.map(_.name))
     if (byOutput.isEmpty) fail("outputMapping is empty, so there is nothing to compute")
-    outputs.zip(fields).zipWithIndex.collect { case ((output, field), index) if byOutput.contains(output.name) =>
-      outputOf(byOutput(output.name), output, field, GetStructField(_, index, Some(field.name)))
+    outputs.zip(fields).zipWithIndex.collect {
+      case ((output, field), index) if byOutput.contains(output.name) =>
+        outputOf(byOutput(output.name), output, field, GetStructField(_, index, Some(field.name)))
     }
   }
 

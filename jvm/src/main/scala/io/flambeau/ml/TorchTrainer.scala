@@ -68,7 +68,8 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
   /** The label's, the weight's and the validation indicator's columns, checked. */
   private[ml] final def checkShared(schema: StructType): Unit = {
     if ($(labelCol).startsWith(TorchTrainer.OneVsRestLabel)) {
-      fail("OneVsRest takes Spark's own classifiers only; TorchClassifier and TorchEstimator tell any number of classes apart by themselves, so fit them directly")
+      fail(
+        "OneVsRest takes Spark's own classifiers only; TorchClassifier and TorchEstimator tell any number of classes apart by themselves, so fit them directly")
     }
     val all = columns(schema)
     get(weightCol).filter(_.nonEmpty).foreach(all.checkNumber)
@@ -98,7 +99,8 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
       val rows = first.feedColumns(dataset, conf)
       val frame = rows.frame(dataset, first.getBatchSize, first.getNumWorkers)
       val job = JobSpec(
-        uid, rows.spec(frame, first.getBatchSize, first.skipsInvalid, first.reader(conf), Some(ImageLimits.of(conf))), together.zipWithIndex.map { case ((one, _), run) => one.runSpec(dataset.schema, conf, fitName, run) },
+        uid, rows.spec(frame, first.getBatchSize, first.skipsInvalid, first.reader(conf), Some(ImageLimits.of(conf))),
+        together.zipWithIndex.map { case ((one, _), run) => one.runSpec(dataset.schema, conf, fitName, run) },
         first.getNumWorkers, first.getPeerTimeout * 1000L, HadoopSettings.of(conf))
       val results = TrainingJob.run(frame, job)
       together.zip(results).map { case ((one, index), result) =>

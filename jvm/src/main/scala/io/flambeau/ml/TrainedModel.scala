@@ -10,7 +10,8 @@ import org.apache.spark.sql.SparkSession
 trait TrainedModel extends ModelStage {
 
   /** The package with the trained program: a path or URI. Set by `fit` and by loading. */
-  final val model: Param[String] = new Param[String](this, "model", "package with the trained program: a path or URI, set by fit and by loading", StageParams.notEmpty _)
+  final val model: Param[String] =
+    new Param[String](this, "model", "package with the trained program: a path or URI, set by fit and by loading", StageParams.notEmpty _)
 
   @transient private var trainingSummary: Option[TrainingSummary] = None
 

@@ -34,10 +34,12 @@ final class TrainingSummary private[ml] (
   lazy val history: DataFrame = {
     val names = epochs.flatMap(_.metrics.keys).distinct.sorted
     val schema = StructType(
-      Seq(StructField("epoch", IntegerType, nullable = false), StructField("trainLoss", DoubleType, nullable = false), StructField("validationLoss", DoubleType)) ++
+      Seq(StructField("epoch", IntegerType, nullable = false), StructField("trainLoss", DoubleType, nullable = false),
+        StructField("validationLoss", DoubleType)) ++
         names.map(StructField(_, DoubleType)) ++
-        Seq("learningRate" -> DoubleType, "samples" -> LongType, "seconds" -> DoubleType, "samplesPerSecond" -> DoubleType, "waitedSeconds" -> DoubleType).map { case (name, kind) =>
-          StructField(name, kind, nullable = false)
+        Seq("learningRate" -> DoubleType, "samples" -> LongType, "seconds" -> DoubleType, "samplesPerSecond" -> DoubleType, "waitedSeconds" -> DoubleType).map {
+          case (name, kind) =>
+            StructField(name, kind, nullable = false)
         })
     val rows = epochs.map { e =>
       val rate = if (e.seconds > 0) e.samples / e.seconds else 0.0

@@ -97,7 +97,7 @@ private[models] final case class HadoopPlace(fs: FileSystem, path: HadoopPath) e
     case HadoopPlace(_, other) =>
       val (here, there) = (path.toUri, other.toUri)
       same(here.getScheme, there.getScheme) && same(here.getAuthority, there.getAuthority) &&
-        segments(here).startsWith(segments(there))
+      segments(here).startsWith(segments(there))
     case _ => false
   }
 

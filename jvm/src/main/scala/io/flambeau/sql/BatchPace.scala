@@ -61,5 +61,6 @@ private[sql] object BatchPace {
   private val all = new ConcurrentHashMap[(String, String), BatchPace]
 
   /** That of a model at one precision. */
-  def of(model: ModelRef, precision: String): BatchPace = all.computeIfAbsent((model.spec.hash, precision), _ => new BatchPace(model.spec.inputs.exists(input => Sorted(input.kind))))
+  def of(model: ModelRef, precision: String): BatchPace =
+    all.computeIfAbsent((model.spec.hash, precision), _ => new BatchPace(model.spec.inputs.exists(input => Sorted(input.kind))))
 }

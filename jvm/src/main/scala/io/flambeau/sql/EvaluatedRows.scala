@@ -107,7 +107,8 @@ private[sql] final class RowsFromColumns(batches: Iterator[ColumnarBatch], plan:
   private val source = new ColumnSource(batches, plan)
   private val wanted = new WantedRows(plan, partition)
   private val toPassed = UnsafeProjection.create(plan.passThrough, plan.childOutput)
-  private val passedBytes = if (passesNothing) None else Some { (row: Int) =>
+  private val passedBytes = if (passesNothing) None
+  else Some { (row: Int) =>
     val passed = toPassed(source.batch.getRow(row))
     waiting.append(passed)
     passed.getSizeInBytes
@@ -147,8 +148,7 @@ private[sql] final class ColumnsFromColumns(batches: Iterator[ColumnarBatch], pl
     evaluation.beginBatch()
     val (batch, first) = (source.batch, source.row)
     var fits = true
-    do fits = source.offerTo(evaluation, wanted, None) > 0
-    while (fits && plan.passThrough.isEmpty && evaluation.isOpen && source.hasRows)
+    do fits = source.offerTo(evaluation, wanted, None) > 0 while (fits && plan.passThrough.isEmpty && evaluation.isOpen && source.hasRows)
     val results = evaluation.evaluateBatch()
     val columns = plan.output.map { attribute =>
       val result = plan.results.indexWhere(_.exprId == attribute.exprId)

@@ -133,8 +133,9 @@ object ModelFunctions {
     val spec = ref.spec
     def require(role: String, what: String): Unit =
       if (spec.output(role).isEmpty) {
-        Arguments.fail(function, s"model '${ref.name}' has no output of role $role, so it cannot $what; its outputs are " +
-          spec.outputs.map(o => s"${o.name} (${o.role})").mkString(", ") + ". infer gives them all")
+        Arguments.fail(function,
+          s"model '${ref.name}' has no output of role $role, so it cannot $what; its outputs are " +
+            spec.outputs.map(o => s"${o.name} (${o.role})").mkString(", ") + ". infer gives them all")
       }
     request.task match {
       case ModelTask.Featurize => require("features", "featurize")
@@ -142,8 +143,9 @@ object ModelFunctions {
       case ModelTask.Infer | ModelTask.Error => ()
     }
     if (spec.inputs.length != inputs.length) {
-      Arguments.fail(function, s"model '${ref.name}' takes ${spec.inputs.length} inputs (${spec.inputs.map(_.name).mkString(", ")}), " +
-        s"the call has ${inputs.length}; infer('${ref.name}', ${spec.inputs.map(_.name).mkString(", ")}) takes them all")
+      Arguments.fail(function,
+        s"model '${ref.name}' takes ${spec.inputs.length} inputs (${spec.inputs.map(_.name).mkString(", ")}), " +
+          s"the call has ${inputs.length}; infer('${ref.name}', ${spec.inputs.map(_.name).mkString(", ")}) takes them all")
     }
     val adapted = inputs.zip(spec.inputs).map { case (argument, input) => ModelInputs.adapt(argument, input) }
     ModelCall(adapted, ref, request.task, request.tolerant)
@@ -188,7 +190,8 @@ private[sql] object Arguments {
     }
     val bound = rest.foldLeft(parameters.zip(positional).toMap) {
       case (sofar, NamedArgumentExpression(key, value)) =>
-        val parameter = parameters.find(_.equalsIgnoreCase(key)).getOrElse(fail(function, s"there is no parameter '$key' in $signature${DidYouMean.hint(key, parameters)}"))
+        val parameter =
+          parameters.find(_.equalsIgnoreCase(key)).getOrElse(fail(function, s"there is no parameter '$key' in $signature${DidYouMean.hint(key, parameters)}"))
         if (sofar.contains(parameter)) fail(function, s"'$parameter' is given twice")
         sofar + (parameter -> value)
       case (_, _) => fail(function, "a positional argument follows a named one")

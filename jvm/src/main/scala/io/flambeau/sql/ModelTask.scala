@@ -28,9 +28,9 @@ object ModelTask {
     override def name: String = "classify"
     override def dataType(spec: ModelSpec): DataType = ArrayType(
       StructType(Seq(
-        StructField("label", StringType, nullable = false),
-        StructField("index", IntegerType, nullable = false),
-        StructField("probability", FloatType, nullable = false))),
+          StructField("label", StringType, nullable = false),
+          StructField("index", IntegerType, nullable = false),
+          StructField("probability", FloatType, nullable = false))),
       containsNull = false)
   }
 

@@ -53,7 +53,7 @@ private[train] final class Checkpoints(spec: CheckpointSpec, run: Int, hadoop: H
       val candidates = Checkpoints.ofRun(found(from), run)
       if (candidates.isEmpty) throw new FileNotFoundException(s"resumeFrom: $from is no checkpoint and no folder with one")
       newest(candidates)(read).getOrElse(throw new FileNotFoundException(
-        s"resumeFrom: no checkpoint is whole in $from: ${candidates.map(_.getPath).mkString(", ")}. Each is damaged, or no checkpoint of this version"))
+          s"resumeFrom: no checkpoint is whole in $from: ${candidates.map(_.getPath).mkString(", ")}. Each is damaged, or no checkpoint of this version"))
     })
 
   /** The first that `read` takes, the newest before all. */

@@ -29,7 +29,8 @@ private[train] object ClearText extends Logging {
     val setting = FlambeauConf.TrainAllowUnencrypted
     val allowed = setting.parse(conf.get(setting.key, setting.default)).toBoolean
     if (job.workers > 1 && asked.nonEmpty) {
-      val what = s"${job.owner}: numWorkers is ${job.workers}, and workers send each other sums of gradients without encryption, but ${asked.mkString(" and ")} is set"
+      val what =
+        s"${job.owner}: numWorkers is ${job.workers}, and workers send each other sums of gradients without encryption, but ${asked.mkString(" and ")} is set"
       if (allowed) logWarning(s"$what; ${setting.key} allows it")
       else {
         throw new FlambeauAnalysisException(

@@ -27,7 +27,8 @@ private[train] object Failures {
       case "diverged" =>
         ("FLAMBEAU_DIVERGED", "Scaling the features or warmupSteps help too. An id is the row's partition, times 2^33, plus its position there.")
       case "peer" =>
-        ("FLAMBEAU_PEER", "The stage is tried again, from the last checkpoint if checkpointDir is set; look at the log of the worker that failed first. If none failed, raise peerTimeout.")
+        ("FLAMBEAU_PEER",
+          "The stage is tried again, from the last checkpoint if checkpointDir is set; look at the log of the worker that failed first. If none failed, raise peerTimeout.")
       case "bad_input" => ("FLAMBEAU_BAD_INPUT", "Repair the row, or filter it out.")
       case "bad_model" => ("FLAMBEAU_BAD_MODEL", "Make the package anew (flambeau.export.trainable).")
       case "bad_request" => ("FLAMBEAU_BAD_ARGUMENT", "Compare the parameters with docs/training.md.")

@@ -31,9 +31,10 @@ private[train] final class KillWatch(task: TaskContext) extends AutoCloseable {
 
   private def watch(): Unit =
     try while (!closed) {
-      Thread.sleep(KillWatch.PauseMillis)
-      if (task.isInterrupted()) Option(watched.get).foreach(cancel => cancel())
-    } catch { case _: InterruptedException => () }
+        Thread.sleep(KillWatch.PauseMillis)
+        if (task.isInterrupted()) Option(watched.get).foreach(cancel => cancel())
+      }
+    catch { case _: InterruptedException => () }
 }
 
 private[train] object KillWatch {

@@ -91,10 +91,11 @@ private[flambeau] final case class Facts(
     failure.orElse(other.failure), firstSkipped.orElse(other.firstSkipped))
 
   def json: String = Json.write(Map[String, Any](
-    "features" -> featureSizes.votes.toSeq.map { case (n, rows) => Seq[Any](n, rows) },
-    "targets" -> targetSizes.votes.toSeq.map { case (n, rows) => Seq[Any](n, rows) }, "first_skipped" -> firstSkipped, "rows" -> rows, "validation" -> validationRows, "skipped" -> skipped,
-    "classes" -> classes.toSeq.map { case (c, count) => Seq[Any](c, count.rows, count.weight) },
-    "failure" -> failure.map(f => Map[String, Any]("condition" -> f.condition, "text" -> f.text, "parameters" -> f.parameters))))
+      "features" -> featureSizes.votes.toSeq.map { case (n, rows) => Seq[Any](n, rows) },
+      "targets" -> targetSizes.votes.toSeq.map { case (n, rows) => Seq[Any](n, rows) }, "first_skipped" -> firstSkipped, "rows" -> rows,
+      "validation" -> validationRows, "skipped" -> skipped,
+      "classes" -> classes.toSeq.map { case (c, count) => Seq[Any](c, count.rows, count.weight) },
+      "failure" -> failure.map(f => Map[String, Any]("condition" -> f.condition, "text" -> f.text, "parameters" -> f.parameters))))
 }
 
 private[flambeau] object Facts {

@@ -14,14 +14,16 @@ private[flambeau] object NativeSpec {
    */
   def of(owner: String, run: RunSpec, feed: FeedSpec, facts: Facts): Map[String, Any] = {
     if (facts.rows == 0) {
-      refuse(owner, if (facts.skipped > 0) s"there is no row to train on: all ${facts.skipped} were left out${facts.firstSkipped.fold("")(", for example " + _)}"
-      else if (facts.validationRows > 0) "there is no row to train on: all are for validation"
-      else "there is no row to train on")
+      refuse(owner,
+        if (facts.skipped > 0) s"there is no row to train on: all ${facts.skipped} were left out${facts.firstSkipped.fold("")(", for example " + _)}"
+        else if (facts.validationRows > 0) "there is no row to train on: all are for validation"
+        else "there is no row to train on")
     }
     val (outputs, weights) = outputsOf(owner, run.learning, facts)
     val program = run.program match {
       case Program.Head(hidden, activation, dropout) =>
-        Map[String, Any]("head" -> Map[String, Any]("inputs" -> facts.features, "outputs" -> outputs, "hidden" -> hidden, "activation" -> activation, "dropout" -> dropout))
+        Map[String, Any]("head" -> Map[String, Any]("inputs" -> facts.features, "outputs" -> outputs, "hidden" -> hidden, "activation" -> activation,
+          "dropout" -> dropout))
       case Program.Package(ref, output, frozen, lossMethod, _) =>
         Map[String, Any]("package" -> ModelStore.localDirectory(ref), "output" -> output, "frozen" -> frozen, "loss_method" -> lossMethod)
     }
@@ -40,7 +42,8 @@ private[flambeau] object NativeSpec {
     case Learning.Classes(declared, given, balance) =>
       val found = facts.classes.keys.max + 1
       if (declared.isEmpty) checkGaps(owner, found, facts.classes.size.toLong)
-      if (balance && declared.exists(_ > FeedColumns.LargestClass)) refuse(owner, s"balance counts the rows of each class, but there are to be ${declared.mkString} of them")
+      if (balance && declared.exists(_ > FeedColumns.LargestClass))
+        refuse(owner, s"balance counts the rows of each class, but there are to be ${declared.mkString} of them")
       val classes = declared.getOrElse(math.max(found, 2))
       if (found > classes) refuse(owner, s"there is a label ${found - 1}, but there are $classes classes, so labels end at ${classes - 1}")
       given.foreach { w => if (w.length != classes) refuse(owner, s"classWeights has ${w.length} weights, there are $classes classes") }
@@ -53,8 +56,9 @@ private[flambeau] object NativeSpec {
    */
   def checkGaps(owner: String, classes: Int, different: Long): Unit =
     if (classes > MostGuessedClasses && classes > SparseFactor * different) {
-      refuse(owner, s"the largest label is ${classes - 1}, but there are only $different different labels: is it mistyped? " +
-        "StringIndexer numbers labels without gaps; or say how many classes there are in the label column's metadata (NominalAttribute)")
+      refuse(owner,
+        s"the largest label is ${classes - 1}, but there are only $different different labels: is it mistyped? " +
+          "StringIndexer numbers labels without gaps; or say how many classes there are in the label column's metadata (NominalAttribute)")
     }
 
   private val MostGuessedClasses = 100

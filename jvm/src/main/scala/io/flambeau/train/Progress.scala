@@ -56,8 +56,8 @@ private[flambeau] final case class Report(
     run: Int, together: Int, runs: Int, epoch: Int, epochs: Int, step: Long, stepsPerEpoch: Long, loss: Double, samplesPerSecond: Double, finished: Boolean) {
 
   def json: String = Json.write(Map[String, Any](
-    "run" -> run, "together" -> together, "runs" -> runs, "epoch" -> epoch, "epochs" -> epochs, "step" -> step, "steps" -> stepsPerEpoch,
-    "loss" -> Option(loss).filterNot(_.isNaN), "rate" -> samplesPerSecond, "finished" -> finished))
+      "run" -> run, "together" -> together, "runs" -> runs, "epoch" -> epoch, "epochs" -> epochs, "step" -> step, "steps" -> stepsPerEpoch,
+      "loss" -> Option(loss).filterNot(_.isNaN), "rate" -> samplesPerSecond, "finished" -> finished))
 }
 
 private[flambeau] object Report {

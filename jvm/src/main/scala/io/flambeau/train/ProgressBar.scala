@@ -50,7 +50,8 @@ private[train] final class ProgressBar(title: String, out: PrintStream, width: I
     val tail = f" $inEpoch/${report.stepsPerEpoch}, loss ${report.loss}%.4g, ${report.samplesPerSecond}%.0f samples/s${eta(report, millis)}]"
     val room = width - head.length - tail.length
     val total = report.epochs.toLong * report.stepsPerEpoch
-    val bar = if (room < 4 || total == 0) "" else {
+    val bar = if (room < 4 || total == 0) ""
+    else {
       val done = (math.min(report.step, total) * (room - 1) / total).toInt
       "=" * done + ">" + " " * (room - 1 - done)
     }

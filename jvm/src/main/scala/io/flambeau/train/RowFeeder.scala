@@ -137,7 +137,8 @@ private[train] final class RowFeeder(
       val largest = declaredClasses.fold(FeedColumns.LargestClass)(_ - 1.0)
       if (value < 0 || value != math.rint(value)) Some((s"the label is $value", "Labels of classes are 0, 1, 2, …: StringIndexer makes such."))
       else if (value > largest) Some((s"the label is ${value.toLong}, the largest one can be ${largest.toLong}",
-        declaredClasses.fold("Labels of classes are 0, 1, 2, …: StringIndexer makes such.")(n => s"There are $n classes, as the column's metadata or the program say.")))
+          declaredClasses.fold("Labels of classes are 0, 1, 2, …: StringIndexer makes such.")(n =>
+            s"There are $n classes, as the column's metadata or the program say.")))
       else None
     }
 

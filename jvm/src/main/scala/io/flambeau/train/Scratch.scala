@@ -67,7 +67,9 @@ private[train] object Scratch extends Logging {
 
   private def removeIfOwnerIsGone(file: Path): Unit =
     Using.resource(FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS)) { channel =>
-      val lock = try channel.tryLock() catch { case _: OverlappingFileLockException => null }
+      val lock =
+        try channel.tryLock()
+        catch { case _: OverlappingFileLockException => null }
       if (lock != null) {
         Files.readAllLines(file).asScala.map(Paths.get(_)).filter(isOurs(_, file)).foreach { folder =>
           Unpacker.deleteFolder(folder)

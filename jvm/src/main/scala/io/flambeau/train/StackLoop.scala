@@ -34,7 +34,8 @@ private[train] final class StackLoop(
       members.foreach(_.resume())
       var progress = step()
       while (!progress.forall(_.finished)) progress = step()
-      if (leads) members.zip(progress).map { case (member, end) => member.result(end) } else Nil
+      if (leads) members.zip(progress).map { case (member, end) => member.result(end) }
+      else Nil
     } finally members.foreach(_.close())
 
   private def step(): Seq[Progress] = {
@@ -77,7 +78,8 @@ private[train] final class StackLoop(
         case cause: FileNotFoundException => refused("FLAMBEAU_BAD_ARGUMENT", cause.getMessage)
         case cause: IOException => Facts.failed(Failure.of(Storage.failure(job.owner, cause))).json
         case cause: NativeException if cause.kind == "bad_request" =>
-          refused("FLAMBEAU_BAD_ARGUMENT", s"${cause.getMessage}. Only numWorkers, microBatchSize, patience, minDelta and maxEpochs of a schedule that does not hang on it may change")
+          refused("FLAMBEAU_BAD_ARGUMENT",
+            s"${cause.getMessage}. Only numWorkers, microBatchSize, patience, minDelta and maxEpochs of a schedule that does not hang on it may change")
       }
 
     private def refused(condition: String, why: String): String =

@@ -99,13 +99,13 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics, channe
       catch { case NonFatal(lost) => logWarning(s"the other workers were not told: $lost") }
       failure
     case None => cause match {
-      case native: NativeException =>
-        SparkAccess.stopIfKilled(task)
-        val own = Failures.translated(job.owner, meeting.rank, meeting.world, native)
-        (if (Failures.isOfPeer(native)) meeting.failureOfPeer else None).getOrElse(throw own)
-      case io: IOException => throw Storage.failure(job.owner, io)
-      case other => throw other
-    }
+        case native: NativeException =>
+          SparkAccess.stopIfKilled(task)
+          val own = Failures.translated(job.owner, meeting.rank, meeting.world, native)
+          (if (Failures.isOfPeer(native)) meeting.failureOfPeer else None).getOrElse(throw own)
+        case io: IOException => throw Storage.failure(job.owner, io)
+        case other => throw other
+      }
   }
 
   /** The failure, if another attempt would find it again. */

@@ -113,7 +113,9 @@ class UnpackerSuite extends AnyFunSuite with BeforeAndAfterEach {
 
   test("Java's own divisions by zero are exceptions still, compiled or not") {
     NativeLibrary.ensureLoaded()
-    def divided(n: Int, by: Int): Int = try n / by catch { case _: ArithmeticException => -1 }
+    def divided(n: Int, by: Int): Int =
+      try n / by
+      catch { case _: ArithmeticException => -1 }
     assert((1 to 300000).forall(n => divided(n, 0) == -1 && divided(n, 1) == n))
     assert(Int.MinValue / divided(-1, 1) == Int.MinValue && Long.MinValue % divided(-1, 1) == 0)
   }

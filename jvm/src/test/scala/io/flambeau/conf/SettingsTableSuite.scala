@@ -13,7 +13,8 @@ class SettingsTableSuite extends AnyFunSuite {
 
   test("the README's table is the generated one") {
     val table = SettingsTable.in(Files.readString(repository.resolve("README.md")))
-    assert(table.contains(SettingsTable.markdown), s"README.md, between ${SettingsTable.Begin} and ${SettingsTable.End}, must read:\n${SettingsTable.markdown}\n")
+    assert(table.contains(SettingsTable.markdown),
+      s"README.md, between ${SettingsTable.Begin} and ${SettingsTable.End}, must read:\n${SettingsTable.markdown}\n")
   }
 
   test("every setting is declared once, documented, and in the list") {

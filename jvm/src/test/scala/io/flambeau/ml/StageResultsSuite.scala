@@ -47,7 +47,7 @@ class StageResultsSuite extends StageSuite {
     val result = predictor.transform(two)
     assert(result.selectExpr("labels = classify(content, 'image_tiny')").collect().forall(_.getBoolean(0)))
     assert(predictor.setTopK(1).transform(two).selectExpr("size(labels) = 1 and labels = classify(content, 'image_tiny', 1)")
-      .collect().forall(_.getBoolean(0)))
+        .collect().forall(_.getBoolean(0)))
   }
 
   test("a predictor gives all probabilities in the model's order") {

@@ -132,14 +132,15 @@ class ModelLocationsSuite extends FlambeauSuite {
     val content = "content".getBytes(UTF_8)
     val hash = Unpacker.sha256(folder.toString.getBytes(UTF_8))
     val opened = new java.util.concurrent.atomic.AtomicInteger
-    val threads = (1 to 8).map(_ => new Thread(() => {
-      Unpacker.fetch("test", hash, Seq(Unpacker.Entry(Unpacker.sha256(content), "file")), 1000, "here") { _ =>
-        opened.incrementAndGet()
-        Thread.sleep(50)
-        new java.io.ByteArrayInputStream(content)
-      }
-      ()
-    }))
+    val threads = (1 to 8).map(_ =>
+      new Thread(() => {
+        Unpacker.fetch("test", hash, Seq(Unpacker.Entry(Unpacker.sha256(content), "file")), 1000, "here") { _ =>
+          opened.incrementAndGet()
+          Thread.sleep(50)
+          new java.io.ByteArrayInputStream(content)
+        }
+        ()
+      }))
     threads.foreach(_.start())
     threads.foreach(_.join())
     assert(opened.get == 1)
@@ -185,7 +186,8 @@ class ModelLocationsSuite extends FlambeauSuite {
 
   test("an entry of models.allow that cannot be reached refuses nothing but what would lie in it") {
     val place = copyOfTiny("reachable/one")
-    withConf(FlambeauConf.ModelsAllow.key -> s"hdfs://no-such-host/models,s3a://no-jar/models,elsewhere://gone/models,nosuch:/x,elsewhere:$folder/reachable,$folder/reachable") {
+    withConf(
+      FlambeauConf.ModelsAllow.key -> s"hdfs://no-such-host/models,s3a://no-jar/models,elsewhere://gone/models,nosuch:/x,elsewhere:$folder/reachable,$folder/reachable") {
       assert(features(place.toString) == Expected && features(s"elsewhere:$place") == Expected)
       assertFails("FLAMBEAU_UNKNOWN_MODEL", "is outside of", "could not be reached: elsewhere://gone/models (there is no host gone")(
         features(s"elsewhere:$tiny"))

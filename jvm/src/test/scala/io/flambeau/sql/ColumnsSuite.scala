@@ -124,7 +124,8 @@ class ColumnsSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
 
   test("a model over a model's results") {
     bothWays("id", "featurize(array_append(featurize(v, 'tiny'), 0f), 'tiny') f")()
-    assert(read.selectExpr("featurize(infer('noop', concat(v, v, v, v)).features, 'noop') f").where("f IS NOT NULL").collect().forall(_.getSeq[Float](0).length == 16))
+    assert(
+      read.selectExpr("featurize(infer('noop', concat(v, v, v, v)).features, 'noop') f").where("f IS NOT NULL").collect().forall(_.getSeq[Float](0).length == 16))
   }
 
   test("encoded images in Parquet") {
@@ -142,6 +143,7 @@ class ColumnsSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
 }
 
 private object Pictures {
+
   /** A red or a blue picture. */
   def png(width: Int, height: Int, red: Boolean): Array[Byte] = {
     val image = new java.awt.image.BufferedImage(width, height, java.awt.image.BufferedImage.TYPE_INT_RGB)

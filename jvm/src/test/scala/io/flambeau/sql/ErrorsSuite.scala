@@ -135,7 +135,8 @@ class ErrorsSuite extends FlambeauSuite {
   }
 
   test("FLAMBEAU_BAD_INPUT: a row that the program refuses is named") {
-    def query(function: String) = spark.range(0, 20, 1, 1).selectExpr("if(id = 7, array(-1, 0, 0, 0), array(id, 2, 3, 4)) v").selectExpr(s"$function(v, 'raises') f")
+    def query(function: String) =
+      spark.range(0, 20, 1, 1).selectExpr("if(id = 7, array(-1, 0, 0, 0), array(id, 2, 3, 4)) v").selectExpr(s"$function(v, 'raises') f")
     assertFails("FLAMBEAU_BAD_INPUT", "model 'raises'", "row 7 of partition 0", "must not be negative", "try_featurize")(query("featurize").collect())
     withConf(FlambeauConf.BatchRows.key -> "3") {
       assertFails("FLAMBEAU_BAD_INPUT", "row 7 of partition 0")(query("featurize").collect())

@@ -52,7 +52,8 @@ object GuardQueries {
     Query("OR in WHERE, and the result", s"SELECT id, $F[0] FROM t WHERE id <= 10 OR $F[0] > 180", 100, s"SELECT id, $X FROM t WHERE id <= 10 OR id > 90"),
     Query("OR in WHERE, and the result of some", s"SELECT id, $F[0] FROM t WHERE (id > 20 AND id <= 25) OR (id > 50 AND $F[0] > 180)", 55,
       s"SELECT id, $X FROM t WHERE (id > 20 AND id <= 25) OR id > 90"),
-    Query("CASE in WHERE", s"SELECT id FROM t WHERE CASE WHEN id <= 50 THEN $F[0] > 90 ELSE id > 98 END", 50, "SELECT id FROM t WHERE (id > 45 AND id <= 50) OR id > 98"),
+    Query("CASE in WHERE", s"SELECT id FROM t WHERE CASE WHEN id <= 50 THEN $F[0] > 90 ELSE id > 98 END", 50,
+      "SELECT id FROM t WHERE (id > 45 AND id <= 50) OR id > 98"),
     Query("one model's result guards another", s"SELECT id FROM t WHERE $F[0] > 100 AND $R[0] > 190", 150, "SELECT id FROM t WHERE id > 95"),
     Query("one model's result guards another, in a projection", s"SELECT id, CASE WHEN $F[0] > 100 THEN $R[1] END FROM t", 150,
       s"SELECT id, CASE WHEN id > 50 THEN -$X END FROM t"),
@@ -85,7 +86,8 @@ object GuardQueries {
     Query("CASE outside of a subquery", s"SELECT CASE WHEN g = 1 THEN f[0] END FROM (SELECT g, $F f FROM t WHERE id <= 50)", 5,
       s"SELECT CASE WHEN g = 1 THEN $X END FROM t WHERE id <= 50"),
     Query("CASE over a view", "SELECT CASE WHEN g = 1 THEN f[0] END FROM tv", 10, s"SELECT CASE WHEN g = 1 THEN $X END FROM t"),
-    Query("CASE below and above a limit", s"SELECT CASE WHEN g = 1 THEN f END, g FROM (SELECT g, CASE WHEN id <= 20 THEN $F[0] END f FROM t ORDER BY id LIMIT 30)", 20,
+    Query("CASE below and above a limit",
+      s"SELECT CASE WHEN g = 1 THEN f END, g FROM (SELECT g, CASE WHEN id <= 20 THEN $F[0] END f FROM t ORDER BY id LIMIT 30)", 20,
       s"SELECT CASE WHEN g = 1 AND id <= 20 THEN $X END, g FROM t WHERE id <= 30"))
 
   private val conditions: Seq[Query] = Seq(
@@ -93,7 +95,8 @@ object GuardQueries {
     projection("a condition after one that is not deterministic", s"CASE WHEN rand(1) < 2 AND id <= 50 THEN $F[0] END", 50, s"CASE WHEN id <= 50 THEN $X END"),
     projection("a condition that would throw for others", s"CASE WHEN id = 50 THEN 0 WHEN 100 / (id - 50) > 10 THEN $F[0] END", 9,
       s"CASE WHEN id = 50 THEN 0 WHEN id > 50 AND id < 60 THEN $X END"),
-    projection("an input that would throw for others", "CASE WHEN id <> 50 THEN featurize(array(0, 1 / (id - 50), 0, 0), 'tiny')[0] END", 99, "CASE WHEN id <> 50 THEN 0f END"),
+    projection("an input that would throw for others", "CASE WHEN id <> 50 THEN featurize(array(0, 1 / (id - 50), 0, 0), 'tiny')[0] END", 99,
+      "CASE WHEN id <> 50 THEN 0f END"),
     projection("a condition on a lambda's variable", s"transform(array(id), x -> CASE WHEN x > 50 THEN $F[0] END)[0]", 100, s"CASE WHEN id > 50 THEN $X END"),
     projection("a scalar subquery as a condition", s"CASE WHEN id > (SELECT max(id) FROM u) THEN $F[0] END", 80, s"CASE WHEN id > 20 THEN $X END"),
     projection("EXISTS as a condition", s"CASE WHEN EXISTS (SELECT 1 FROM u WHERE u.id = t.id) THEN $F[0] END", 100, s"CASE WHEN id <= 20 THEN $X END"),

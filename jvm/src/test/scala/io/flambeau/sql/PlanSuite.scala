@@ -30,7 +30,7 @@ class PlanSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
 
   test("featurize, classify, infer and their try_ variants of one input share one evaluation") {
     val nodes = evaluations(optimized(
-      s"SELECT $F, classify(v, 'tiny'), infer('tiny', v), try_featurize(v, 'tiny') FROM t WHERE $F[0] > 1"))
+        s"SELECT $F, classify(v, 'tiny'), infer('tiny', v), try_featurize(v, 'tiny') FROM t WHERE $F[0] > 1"))
     assert(nodes.length == 1)
     assert(nodes.head.requests.map(_.function).toSet == Set("featurize", "classify", "infer", "try_featurize"))
   }
@@ -96,7 +96,8 @@ class PlanSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
     val label = new StructType().add("label", StringType, false).add("index", IntegerType, false).add("probability", FloatType, false)
     assert(schema.map(_.dataType) == Seq(floats, ArrayType(label, containsNull = false),
       new StructType().add("features", floats, false).add("logits", floats, false), floats))
-    assert(spark.sql(s"SELECT try_featurize(array(1f, 2f, 3f, 4f), 'tiny') a, featurize(array(1f, 2f, 3f, 4f), 'tiny') b").schema.map(_.nullable) == Seq(true, false))
+    assert(spark.sql(s"SELECT try_featurize(array(1f, 2f, 3f, 4f), 'tiny') a, featurize(array(1f, 2f, 3f, 4f), 'tiny') b").schema.map(_.nullable) == Seq(true,
+      false))
   }
 
   test("EXPLAIN tells what the operator does") {

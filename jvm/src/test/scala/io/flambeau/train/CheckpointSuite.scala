@@ -58,7 +58,8 @@ class CheckpointSuite extends TrainingSuite {
         assertFails("FLAMBEAU_BAD_ARGUMENT", parts: _*)(estimator.setMaxEpochs(3).setResumeFrom(s"$folder/c").fit(rows))
         ()
       }
-      refused(classifier.setHiddenLayers(Array(4)).setLearningRate(0.01), "hiddenLayers is [4], the checkpoint's []", "learningRate is 0.01, the checkpoint's 0.05", "step-")
+      refused(classifier.setHiddenLayers(Array(4)).setLearningRate(0.01), "hiddenLayers is [4], the checkpoint's []",
+        "learningRate is 0.01, the checkpoint's 0.05", "step-")
       refused(classifier.setSchedule("cosine").setClipNorm(1.0), "schedule is cosine", "clipNorm is 1.0, the checkpoint's not set")
       refused(classifier.setWeightCol("weight").setNumWorkers(2), "sum of the training rows' weights is 90.0, the checkpoint's 60.0")
       refused(classifier.setLabelSmoothing(0.1).setDropout(0.5), "labelSmoothing is 0.1", "dropout is 0.5")
@@ -125,7 +126,8 @@ class CheckpointSuite extends TrainingSuite {
       val expected = head.fit(rows, maps).map(probabilities(_, rows))
       head.setCheckpointDir(s"$folder/c").fit(rows, maps)
       val again = classifier.setMaxEpochs(4).setResumeFrom(s"$folder/c")
-      val resumed = again.fit(rows, Seq(0.05, 0.01).map(rate => new org.apache.spark.ml.param.ParamMap().put(again.learningRate, rate))).map(probabilities(_, rows))
+      val resumed =
+        again.fit(rows, Seq(0.05, 0.01).map(rate => new org.apache.spark.ml.param.ParamMap().put(again.learningRate, rate))).map(probabilities(_, rows))
       expected.zip(resumed).foreach { case (a, b) => assert(distance(a, b) < 1e-5) }
     }
   }

@@ -10,7 +10,8 @@ import io.flambeau.models.HadoopSettings
 class ClearTextSuite extends FlambeauSuite {
   private def job(workers: Int): JobSpec =
     JobSpec(
-      "test", FeedSpec(new org.apache.spark.sql.types.StructType, Nil, Map.empty, 1, None, skipInvalid = false, None, None), Nil, workers, 1000L, HadoopSettings.none)
+      "test", FeedSpec(new org.apache.spark.sql.types.StructType, Nil, Map.empty, 1, None, skipInvalid = false, None, None), Nil, workers, 1000L,
+      HadoopSettings.none)
 
   private def refusal(workers: Int, settings: (String, String)*): Option[String] =
     try {
@@ -19,7 +20,8 @@ class ClearTextSuite extends FlambeauSuite {
     } catch { case refused: FlambeauAnalysisException => Some(refused.getMessage) }
 
   test("several workers do not send in clear what Spark is asked to protect, unless the application allows it") {
-    val asking = Seq("spark.authenticate", "spark.authenticate.enableSaslEncryption", "spark.network.crypto.enabled", "spark.ssl.enabled", "spark.ssl.rpc.enabled")
+    val asking =
+      Seq("spark.authenticate", "spark.authenticate.enableSaslEncryption", "spark.network.crypto.enabled", "spark.ssl.enabled", "spark.ssl.rpc.enabled")
     asking.foreach { key =>
       assert(refusal(2, key -> "true").exists(text => text.contains(key) && text.contains(FlambeauConf.TrainAllowUnencrypted.key)), key)
       assert(refusal(2, key -> "true", FlambeauConf.TrainAllowUnencrypted.key -> "false").isDefined)

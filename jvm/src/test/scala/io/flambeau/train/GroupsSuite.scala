@@ -32,7 +32,8 @@ class GroupsSuite extends TrainingSuite {
     Seq("relu", "tanh", "gelu", "sigmoid").foreach { activation =>
       val grouped = estimator.setHiddenLayers(hidden).setActivation(activation).setMaxEpochs(20).fit(rows).transform(rows)
       val own = rows.where("shop = 'g1'")
-      val alone = new TorchRegressor().setHiddenLayers(hidden).setActivation(activation).setLearningRate(0.1).setMaxEpochs(20).setSeed(3).setBatchSize(30).fit(own)
+      val alone =
+        new TorchRegressor().setHiddenLayers(hidden).setActivation(activation).setLearningRate(0.1).setMaxEpochs(20).setSeed(3).setBatchSize(30).fit(own)
       val (a, b) = (grouped.where("shop = 'g1'").orderBy("id").select("prediction").collect(), alone.transform(own).orderBy("id").select("prediction").collect())
       assert(a.length == 30 && a.zip(b).forall { case (x, y) => math.abs(x.getDouble(0) - y.getDouble(0)) < 1e-4 }, activation)
     }

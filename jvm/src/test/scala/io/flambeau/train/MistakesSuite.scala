@@ -14,7 +14,8 @@ class MistakesSuite extends TrainingSuite {
     assertFails("FLAMBEAU_BAD_ARGUMENT", "BOOLEAN")(classifier.setValidationIndicatorCol("weight").fit(rows))
     assertFails("FLAMBEAU_BAD_ARGUMENT", "microBatchSize")(classifier.setMicroBatchSize(64).fit(rows))
     assertFails("FLAMBEAU_BAD_ARGUMENT", "already")(classifier.setPredictionCol("weight").transformSchema(rows.schema))
-    assert(intercept[IllegalArgumentException](classifier.setOptimizer("adamv")).getMessage.contains("optimizer is 'adamv', but it must be sgd, adam, adamw or rmsprop; did you mean 'adam'?"))
+    assert(intercept[IllegalArgumentException](classifier.setOptimizer("adamv")).getMessage.contains(
+        "optimizer is 'adamv', but it must be sgd, adam, adamw or rmsprop; did you mean 'adam'?"))
   }
 
   test("more workers than slots fail at once") {

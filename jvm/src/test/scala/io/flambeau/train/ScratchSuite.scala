@@ -38,12 +38,13 @@ class ScratchSuite extends StageSuite {
       val gone = Files.writeString(registry.resolve("owner-gone"), Seq(dead, foreign, link).map(path => s"$path\n").mkString)
       val there = Files.writeString(registry.resolve("owner-there"), s"$living\n")
       try holding(there) {
-        val own = Scratch.create(parent, "flambeau-training-")
-        assert(!Files.exists(dead) && !Files.exists(gone))
-        assert(Seq(living, foreign, own).forall(Files.isDirectory(_)) && Files.exists(foreign.resolve("feed.arrow")) && Files.exists(there))
-        Scratch.delete(own)
-        assert(!Files.exists(own))
-      } finally Files.deleteIfExists(there)
+          val own = Scratch.create(parent, "flambeau-training-")
+          assert(!Files.exists(dead) && !Files.exists(gone))
+          assert(Seq(living, foreign, own).forall(Files.isDirectory(_)) && Files.exists(foreign.resolve("feed.arrow")) && Files.exists(there))
+          Scratch.delete(own)
+          assert(!Files.exists(own))
+        }
+      finally Files.deleteIfExists(there)
       // Its owner has gone meanwhile, but its file with it: nobody knows of the folder, and nobody touches it.
       Scratch.delete(Scratch.create(parent, "flambeau-training-"))
       assert(Files.isDirectory(living))

@@ -51,7 +51,8 @@ class SearchSuite extends TrainingSuite {
     val candidates = (round: Int) => table.filter(_.getAs[Int]("round") == round).map(_.getAs[Int]("candidate")).toSeq
     assert(candidates(1).toSet == candidates(0).take(2).toSet && candidates(1).head == candidates(2).head)
     assert(found.avgMetrics.length == 6 && found.bestModel.asInstanceOf[TorchClassificationModel].getMaxEpochs == 9)
-    assertFails("FLAMBEAU_BAD_ARGUMENT", "cannot be in the space")(search.copy(ParamMap.empty).setSpace(new SearchSpace().integer(head.maxEpochs, 1, 3)).fit(rows))
+    assertFails("FLAMBEAU_BAD_ARGUMENT", "cannot be in the space")(search.copy(ParamMap.empty).setSpace(new SearchSpace().integer(head.maxEpochs, 1, 3)).fit(
+        rows))
     assertFails("FLAMBEAU_BAD_ARGUMENT", "minResource 10 is more")(search.copy(ParamMap(search.minResource -> 10)).fit(rows))
   }
 

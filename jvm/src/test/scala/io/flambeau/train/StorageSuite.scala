@@ -100,11 +100,13 @@ class StorageSuite extends TrainingSuite {
   test("no room, no right and no such place would come again; a file system that does not answer may answer the next time") {
     import java.io.IOException
     val lasting = Seq(
-      new IOException("No space left on device"), new java.nio.file.AccessDeniedException("/x"), new java.nio.file.FileSystemException("/x", null, "Read-only file system"),
+      new IOException("No space left on device"), new java.nio.file.AccessDeniedException("/x"),
+      new java.nio.file.FileSystemException("/x", null, "Read-only file system"),
       new IOException("write failed", new IOException("Disk quota exceeded")), new org.apache.hadoop.security.AccessControlException("denied"),
       new org.apache.hadoop.fs.ParentNotDirectoryException("/x"), new IOException("Mkdirs failed to create /x"))
     lasting.foreach(cause => assert(Storage.isLasting(cause) && Storage.isLasting(new Storage.Failed("/x", "", cause)), cause))
-    val passing = Seq(new IOException("Connection reset by peer"), new java.net.SocketTimeoutException("60000 millis timeout"), new java.net.UnknownHostException("nn"))
+    val passing =
+      Seq(new IOException("Connection reset by peer"), new java.net.SocketTimeoutException("60000 millis timeout"), new java.net.UnknownHostException("nn"))
     passing.foreach(cause => assert(!Storage.isLasting(cause) && !Storage.isLasting(new Storage.Failed("/x", "", cause)), cause))
     val full = Failures.translated("head", 1, 2, new io.flambeau.bridge.NativeException("disk", "No space left on device (os error 28)", -1))
     assert(full.getCondition == Storage.Condition && full.getMessage.contains("spark.local.dir") && full.getMessage.contains("worker 1 of 2"))

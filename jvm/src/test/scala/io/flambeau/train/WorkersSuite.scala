@@ -74,8 +74,9 @@ class WorkersSuite extends TrainingSuite with Eventually {
       assert(model.summary.stoppedEarly && losses.length < 200)
       assert(losses.indexOf(losses.min) == losses.length - 1 - 3)
       val held = rows.where("held")
-      val loss = -model.transform(held).select("label", "probability").collect()
-        .map(r => math.log(r.getAs[org.apache.spark.ml.linalg.Vector](1)(r.getDouble(0).toInt))).sum / held.count()
+      val loss =
+        -model.transform(held).select("label", "probability").collect()
+          .map(r => math.log(r.getAs[org.apache.spark.ml.linalg.Vector](1)(r.getDouble(0).toInt))).sum / held.count()
       assert(math.abs(loss - losses.min) < 1e-4)
     }
   }
