@@ -23,7 +23,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(ROOT / "python"), str(HERE)]
 import machine
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, SparkSession
 
 CORES = 2
 PARTITIONS = {"images": 8, "text": 4, "audio": 8}
@@ -87,7 +90,7 @@ class Timed:
         self.busy.append(round(rows / max(1e-3, cpu_seconds), 2))
 
 
-def session(arm: str, batch: int):
+def session(arm: str, batch: int) -> SparkSession:
     """`local[2]`; Flambeau's jars only where they are measured."""
     from pyspark.sql import SparkSession
 
@@ -111,9 +114,10 @@ def session(arm: str, batch: int):
     return builder.getOrCreate()
 
 
-def column(family: str, network: str, arm: str):
+def column(family: str, network: str, arm: str) -> Column:
     """`array<float>` of the column `value`."""
     from pyspark.sql import functions as S
+    from pyspark.sql.pandas.functions import pandas_udf
 
     if arm.startswith("flambeau"):
         from flambeau import functions as F
@@ -127,7 +131,7 @@ def column(family: str, network: str, arm: str):
         from pyspark.ml.functions import predict_batch_udf
         from pyspark.sql.types import ArrayType, FloatType
 
-        def make():
+        def make() -> Callable[..., np.ndarray]:
             sys.path.insert(0, folder)
             import arm as here
 
@@ -136,7 +140,7 @@ def column(family: str, network: str, arm: str):
 
         return predict_batch_udf(make, return_type=ArrayType(FloatType()), batch_size=64)("value")
 
-    @S.pandas_udf("array<float>")
+    @pandas_udf("array<float>")  # type: ignore[call-overload, untyped-decorator]  # PySpark types no functions by hints
     def featurize(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
         sys.path.insert(0, folder)
         import arm as here
@@ -162,13 +166,14 @@ def in_spark(options: argparse.Namespace, items: Items, timed: Timed) -> np.ndar
         from pyspark.sql import DataFrame
 
         on_task_thread = options.arm.endswith("task-thread")
+        assert spark._jvm is not None, "a classic session"
         result = DataFrame(spark._jvm.GlossEmbedder.embed(table._jdf, 64, on_task_thread), spark)
     else:
         result = table.select("id", column(options.family, options.network, options.arm).alias("features"))
     collected = result.toPandas().sort_values("id")
     timed.run(lambda: result.write.format("noop").mode("overwrite").save())
     spark.stop()
-    return np.stack(collected["features"].to_numpy()).astype(np.float32)
+    return np.stack(collected["features"].tolist()).astype(np.float32)
 
 
 def alone(options: argparse.Namespace, items: Items, timed: Timed) -> np.ndarray:

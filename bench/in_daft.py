@@ -30,7 +30,7 @@ def run(options: argparse.Namespace, items: list[Any], timed: Timed) -> np.ndarr
         def __init__(self) -> None:
             self.work = worker(family, network, runtime)
 
-        @daft.method.batch(return_dtype=DataType.list(DataType.float32()), batch_size=BATCH[family])
+        @daft.method.batch(return_dtype=DataType.list(DataType.float32()), batch_size=BATCH[family])  # type: ignore[untyped-decorator]  # of Daft
         def features(self, values: Series) -> list[Any]:
             return list(self.work(values.to_pylist()))
 

@@ -15,7 +15,7 @@ import platform
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +49,7 @@ def describe() -> dict[str, object]:
     }
 
 
-def run_arm(command: list[str | Path], limit_s: float | None = None, **environment: str) -> dict[str, Any]:
+def run_arm(command: Sequence[object], limit_s: float | None = None, **environment: str) -> dict[str, Any]:
     """Runs `command` to its end and returns the last line of its output, which is JSON; ends the program if it fails.
 
     After `limit_s` seconds it is ended with all that it started, and TimeoutError raised.

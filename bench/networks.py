@@ -12,7 +12,7 @@ import hashlib
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / part) for part in ("python", "models", "tests/parity", "bench")]
@@ -100,9 +100,11 @@ def _write(name: str, out: Path) -> None:
     from flambeau import export
 
     if name in RANDOM_IMAGES:
-        deviations = {"mean": [127.0] * 3, "std": [128.0] * 3}
-        inputs = [export.ImageInput(resize=256, crop=224, interpolation="bicubic", scale=1.0, **deviations)]
-        made = {"method": "trace", "outputs": [export.Output("features", "features")]}
+        mean, std = [127.0] * 3, [128.0] * 3
+        inputs: list[export.Input] = [
+            export.ImageInput(resize=256, crop=224, interpolation="bicubic", scale=1.0, mean=mean, std=std)
+        ]
+        made: dict[str, Any] = {"method": "trace", "outputs": [export.Output("features", "features")]}
     else:
         own = sources.model("minilm_l6_v2")
         tokenizer = out.parent / f".{name}.tokenizer.json"
@@ -132,7 +134,8 @@ def write_onnx(name: str, path: Path) -> None:
 
     network = module(name)
     if name in IMAGES:
-        example, names = (torch.randn(2, 3, 224, 224),), ["image"]
+        example: tuple[torch.Tensor, ...] = (torch.randn(2, 3, 224, 224),)
+        names = ["image"]
         free = {"image": {0: "rows"}, "features": {0: "rows"}}
     elif name == "resemblyzer_windows":
         example, names = (torch.randn(2, 160, 40),), ["windows"]

@@ -28,7 +28,7 @@ def python() -> Path:
     # Directories of a .pth file come behind the environment's own, so its versions win.
     (shared,) = (ROOT / ".venv" / "lib").glob("python*/site-packages")
     (packages / "shared.pth").write_text(f"{shared.resolve()}\n", encoding="utf-8")
-    pip = [program, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [program, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", PINS], check=True)
     stamp.write_text(wanted, encoding="utf-8")
     return program

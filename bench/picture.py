@@ -56,7 +56,7 @@ def table(found: dict[str, tuple[str, dict[str, float]]]) -> str:
         ours = rates["flambeau"]
 
         def shown(arm: str, ours: float = ours, rates: dict[str, float] = rates) -> str:
-            return f"{rates[arm]:.0f} ({ours / rates[arm]:.2f}×)" if arm in rates else ""
+            return f"{rates[arm]:.0f} ({ours / rates[arm]:.2f}×)" if arm in rates else ""  # noqa: RUF001
 
         half = f"{rates['flambeau-bf16']:.0f}" if "flambeau-bf16" in rates else ""
         others = " | ".join(shown(arm) for arm in ("udf onnxruntime", "udf openvino", "udf torch"))

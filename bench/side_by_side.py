@@ -88,7 +88,15 @@ def engine_alone(case: Case, chosen: argparse.Namespace, precision: str) -> dict
     ]
     subprocess.run(build, cwd=ROOT, check=True)
     batch = "1024" if case.source.is_file() else "32"
-    command = [program, networks.PACKAGES / case.network, case.source, "2", batch, str(chosen.passes + 1), precision]
+    command: list[str | Path] = [
+        program,
+        networks.PACKAGES / case.network,
+        case.source,
+        "2",
+        batch,
+        str(chosen.passes + 1),
+        precision,
+    ]
     done = subprocess.run([*command, str(chosen.rows or 0)], capture_output=True, text=True, check=True)
     passes = [json.loads(line) for line in done.stdout.splitlines()][1:]
     spent_s = sum(passes[-1][key] for key in ("prepare_ns", "forward_ns", "convert_ns")) / 1e9
@@ -121,12 +129,20 @@ def run(family: str, case: Case, chosen: argparse.Namespace) -> dict[str, Any]:
                 runs[arm] = functools.partial(engine_alone, case, chosen, "bf16" if arm.endswith("bf16") else "f32")
                 continue
             plain = arm.removesuffix(" malloc-tuned")
-            command = [python, HERE / "arm.py", family, case.network, plain, case.source, out[arm], *rows]
+            command: list[str | Path] = [
+                python,
+                HERE / "arm.py",
+                family,
+                case.network,
+                plain,
+                case.source,
+                out[arm],
+                *rows,
+            ]
             tuned = {} if plain == arm else machine.TUNED
             command += ["--passes", str(chosen.passes)]
-            runs[arm] = functools.partial(
-                machine.run_arm, command, PYSPARK_PYTHON=str(python), **tuned, **case.environment.get(arm, {})
-            )
+            variables: dict[str, Any] = {"PYSPARK_PYTHON": str(python), **tuned, **case.environment.get(arm, {})}
+            runs[arm] = functools.partial(machine.run_arm, command, **variables)
         found = machine.in_turns(runs, chosen.rounds, "rows")
         least = compared(case, out)
     ours = "flambeau" if "flambeau" in arms else arms[0]

@@ -41,7 +41,7 @@ TRUNK_BLOCKS = 13
 class Padded(nn.Sequential):
     """A convolution of the published network, its padding and its normalisation, as TorchScript can compile them."""
 
-    def __init__(self, convolution: nn.Conv2d, normalisation: nn.BatchNorm2d, bounded: bool) -> None:
+    def __init__(self, convolution: Any, normalisation: nn.BatchNorm2d, bounded: bool) -> None:
         same = nn.Conv2d(
             convolution.in_channels,
             convolution.out_channels,
@@ -114,7 +114,7 @@ def package(out: Path) -> Path:
         expected = published.extract_features(image).mean((2, 3))
     if not torch.allclose(features, expected, atol=1e-4):
         raise RuntimeError("the network built here is not the published one")
-    settings = {"interpolation": "bicubic", "scale": 1.0, "mean": [127.0] * 3, "std": [128.0] * 3}
+    settings: dict[str, Any] = {"interpolation": "bicubic", "scale": 1.0, "mean": [127.0] * 3, "std": [128.0] * 3}
     export.trainable(
         net,
         out,
@@ -133,7 +133,13 @@ def train(spark: SparkSession, folder: Path, program: Path, epochs: int) -> dict
     rows = photos(spark, folder).cache()
     indexer = StringIndexer(inputCol="kind", outputCol="label", stringOrderType="alphabetAsc")
     judge = MulticlassClassificationEvaluator(metricName="accuracy")
-    shared = {"featuresCol": "content", "modelName": program, "batchSize": 16, "schedule": "cosine", "seed": 1}
+    shared: dict[str, Any] = {
+        "featuresCol": "content",
+        "modelName": program,
+        "batchSize": 16,
+        "schedule": "cosine",
+        "seed": 1,
+    }
     ways = {
         "head alone": TorchEstimator(frozen=["trunk", "tail"], learningRate=3e-3, maxEpochs=epochs, **shared),
         "last blocks too": TorchEstimator(

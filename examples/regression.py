@@ -11,15 +11,15 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "models")]
 
-from pyspark.ml import Pipeline
+from pyspark.ml import Estimator, Pipeline, Transformer
 from pyspark.ml.evaluation import RegressionEvaluator
 from pyspark.ml.feature import OneHotEncoder, StandardScaler, StringIndexer, VectorAssembler
-from pyspark.sql import SparkSession
+from pyspark.sql import Row, SparkSession
 
 import flambeau
 import recipe
@@ -50,24 +50,24 @@ def cars(spark: SparkSession) -> DataFrame:
         if all(car[name] is not None for name in [*NUMBERS[:-1], "Miles_per_Gallon"])
     ]
     rows = [{**car, "held": at % 4 == 0} for at, car in enumerate(whole)]
-    return spark.createDataFrame(rows).coalesce(1).cache()
+    return spark.createDataFrame([Row(**car) for car in rows]).coalesce(1).cache()
 
 
 def train(spark: SparkSession) -> dict[str, float]:
     """Root mean squared error of both models on the cars held back."""
     rows = cars(spark)
     known, held = rows.where("NOT held"), rows.where("held")
-    prepare = [
+    prepare: list[Estimator[Any] | Transformer] = [
         StringIndexer(inputCol="Origin", outputCol="origin_index"),
         OneHotEncoder(inputCol="origin_index", outputCol="origin_flags"),
         VectorAssembler(inputCols=[*NUMBERS, "origin_flags"], outputCol="raw"),
         StandardScaler(inputCol="raw", outputCol="features", withMean=True),
     ]
     judge = RegressionEvaluator(metricName="rmse")
-    shared = {"learningRate": 0.1, "maxEpochs": 150, "batchSize": 32, "schedule": "cosine", "seed": 1}
+    shared: dict[str, Any] = {"learningRate": 0.1, "maxEpochs": 150, "batchSize": 32, "schedule": "cosine", "seed": 1}
     found = {
         "mean": judge.evaluate(
-            held.selectExpr("label", f"double({known.agg({'label': 'avg'}).head()[0]}) AS prediction")
+            held.selectExpr("label", f"double({known.agg({'label': 'avg'}).head(1)[0][0]}) AS prediction")
         )
     }
     for name, layers in (("linear", []), ("network", [32])):

@@ -84,7 +84,7 @@ def clips() -> list[tuple[int, bytearray, str, bool]]:
                 turns.setdefault(fields[7], []).append(
                     (fields[1].replace("ñ", "n"), float(fields[3]), float(fields[4]))
                 )
-    found = []
+    found: list[tuple[int, bytearray, str, bool]] = []
     for speaker, parts in sorted(turns.items()):
         if sum(seconds for _, _, seconds in parts) < LEAST_SECONDS:
             continue
@@ -122,7 +122,7 @@ def train(spark: SparkSession, model: Path) -> dict[str, Any]:
     indexer = StringIndexer(inputCol="speaker", outputCol="label", stringOrderType="alphabetAsc")
     fitted = Pipeline(stages=[indexer, classifier]).fit(known)
     judge = MulticlassClassificationEvaluator(metricName="accuracy")
-    most = held.groupBy("speaker").count().agg({"count": "max"}).head()[0] / held.count()
+    most = held.groupBy("speaker").count().agg({"count": "max"}).head(1)[0][0] / held.count()
     return {
         "speakers": rows.select("speaker").distinct().count(),
         "clips": known.count(),

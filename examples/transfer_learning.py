@@ -26,7 +26,7 @@ from pyspark.sql import SparkSession
 
 import flambeau
 import real_data
-from flambeau.ml import TorchClassifier
+from flambeau.ml import TorchClassificationModel, TorchClassifier
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -67,6 +67,7 @@ def train(spark: SparkSession, folder: Path, out: Path, workers: int) -> dict[st
     seconds = time.monotonic() - start
     accuracy = MulticlassClassificationEvaluator(metricName="accuracy").evaluate(pipeline.transform(held))
     model = pipeline.stages[-1]
+    assert isinstance(model, TorchClassificationModel)
     model.savePackage(str(out))
     flambeau.register(spark, "food_group", out)
     held.createOrReplaceTempView("held_photos")

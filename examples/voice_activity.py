@@ -11,6 +11,7 @@ is annotated; draws probabilities above the annotated turns.
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,7 +41,7 @@ def spoken(probabilities: Sequence[float]) -> list[bool]:
     """Which windows are speech, short pauses included."""
     found = [probability > 0.5 for probability in probabilities]
     heard = [index for index, speech in enumerate(found) if speech]
-    for before, after in zip(heard, heard[1:]):
+    for before, after in itertools.pairwise(heard):
         if after - before <= PAUSE_WINDOWS:
             found[before:after] = [True] * (after - before)
     return found

@@ -39,7 +39,7 @@ def unpack(jars: list[pathlib.Path], lib: pathlib.Path) -> list[str]:
                     continue
                 if name.startswith("libopenblas") and name != "libopenblas.so.0":
                     continue
-                with archive.open(entry) as source, open(lib / name, "wb") as target:
+                with archive.open(entry) as source, (lib / name).open("wb") as target:
                     shutil.copyfileobj(source, target, 1 << 20)
                 found.append(name)
     missing = wanted - {name.split(".so")[0] for name in found}
@@ -63,7 +63,7 @@ def main() -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     staging = pathlib.Path(tempfile.mkdtemp(prefix=out.name + ".", dir=out.parent))
     names = unpack(options.jars, staging / "lib")
-    os.symlink(os.path.relpath(include, out), staging / "include")
+    (staging / "include").symlink_to(os.path.relpath(include, out))
     shutil.rmtree(out, ignore_errors=True)
     staging.chmod(0o755)
     staging.rename(out)

@@ -35,6 +35,7 @@ def main() -> int:
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as process:
+        assert process.stdout is not None
         for line in process.stdout:
             print(line, end="", flush=True)
             plus = count(line.rstrip())

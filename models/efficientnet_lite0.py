@@ -21,6 +21,7 @@ import io
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -66,7 +67,9 @@ The weights are unchanged; Flambeau's export stored them as a TorchScript progra
 class FeaturesAndLogits(nn.Module):
     """f32 `[n, 3, 224, 224]` -> features `[n, 1280]` (pooled, before dropout) and logits `[n, 1000]`."""
 
-    def __init__(self, network: nn.Module) -> None:
+    network: Any  # its package has no types
+
+    def __init__(self, network: Any) -> None:
         super().__init__()
         self.network = network
 
@@ -100,7 +103,9 @@ class MostlyInBf16(nn.Module):
     bf16 too: 0.99896 and 0.99901. With the whole network cast, as `precisions=["bf16"]` does: 0.9958 and 0.9960.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    network: Any  # its package has no types
+
+    def __init__(self, network: Any) -> None:
         super().__init__()
         self.network = network
         means = half.relu6_means(network._bn0)

@@ -68,6 +68,9 @@ def mel_filters() -> Tensor:
 class SpeakerEmbedding(nn.Module):
     """Samples f32 `[n, longest]` at 16 kHz and lengths i64 `[n]` -> f32 `[n, 256]` of length 1."""
 
+    taper: Tensor
+    filters: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.spectrum, self.hop = SPECTRUM, HOP

@@ -33,8 +33,9 @@ def stage(name: str, column: str, package: str) -> Transformer:
     from flambeau.ml import DeepAudioFeaturizer, DeepImageFeaturizer, DeepTextFeaturizer, TorchModelTransformer
 
     if name == "numbers":
-        mapped = {"inputMapping": {"numbers": "x"}, "outputMapping": {"features": "out"}}
-        return TorchModelTransformer(model=package, outputType="array", **mapped)
+        return TorchModelTransformer(
+            model=package, outputType="array", inputMapping={"numbers": "x"}, outputMapping={"features": "out"}
+        )
     kinds = {"image": DeepImageFeaturizer, "text": DeepTextFeaturizer, "audio": DeepAudioFeaturizer}
     return kinds[name](inputCol=column, outputCol="out", modelName=package, outputType="array")
 

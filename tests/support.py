@@ -15,8 +15,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyspark
+from pyspark.sql import SparkSession
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "examples")]
@@ -45,6 +47,13 @@ def environment(**more: str) -> dict[str, str]:
     """This process's variables without those that could help Flambeau, and `more`. Python is the one that runs the tests."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     return {**inherited, "PYSPARK_PYTHON": sys.executable, **more}
+
+
+def jvm(spark: SparkSession) -> Any:
+    """The JVM of a classic session, through the gateway."""
+    view = spark._jvm
+    assert view is not None
+    return view
 
 
 DEADLINE_S, COMMAND_DEADLINE_S = 300, 1_200

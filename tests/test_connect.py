@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,30 +21,32 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, tuple[str, ...]]) -> dict:
+def answers(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, tuple[str, ...]]) -> dict[str, Any]:
     """What the client program got from the server."""
     folder = tmp_path_factory.mktemp("connect")
     with connect_server(folder, {"spark.flambeau.udf.vectors_of": f"{PACKAGES}/tiny"}) as address:
-        client = [sys.executable, PROGRAMS / "connect_client.py", address, PHOTOS.as_uri(), PACKAGES]
+        client: list[str | Path] = [sys.executable, PROGRAMS / "connect_client.py", address, PHOTOS.as_uri(), PACKAGES]
         done = run(client, folder, environment(PYTHONPATH=str(ROOT / "python")))
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_photos_get_the_labels_of_a_classic_session(answers: dict, photo_table: DataFrame) -> None:
+def test_photos_get_the_labels_of_a_classic_session(answers: dict[str, Any], photo_table: DataFrame) -> None:
     rows = photo_table.select("file", F.classify("content", MODEL, 1).alias("labels")).collect()
     assert answers["labels"] == {row.file: row.labels[0].label for row in rows}
 
 
-def test_vectors_get_the_numbers_of_a_classic_session(answers: dict, spark: SparkSession, vectors: DataFrame) -> None:
+def test_vectors_get_the_numbers_of_a_classic_session(
+    answers: dict[str, Any], spark: SparkSession, vectors: DataFrame
+) -> None:
     classic = vectors.where("id < 4").select(
         "id", F.featurize("x", "tiny").alias("f"), F.classify("x", "tiny", 2).alias("l")
     )
     expected = [row.asDict(recursive=True) for row in classic.orderBy("id").collect()]
     assert answers["columns"] == answers["sql"] == expected
-    assert answers["named"] == spark.sql("SELECT tiny_features(array(1, 2, 3, 4)) AS f").head().f
+    assert answers["named"] == spark.sql("SELECT tiny_features(array(1, 2, 3, 4)) AS f").head(1)[0].f
 
 
-def test_failures_reach_the_client_with_their_condition(answers: dict) -> None:
+def test_failures_reach_the_client_with_their_condition(answers: dict[str, Any]) -> None:
     condition, text = answers["bad_row"]
     assert "FLAMBEAU_BAD_INPUT" in text and "try_featurize" in text
     assert condition == "FLAMBEAU_BAD_INPUT"

@@ -98,7 +98,15 @@ def test_scala(reader: Path, tmp_path: Path) -> None:
         marks.append(f"ran {snippet.name}")
         lines += [snippet.text, f'println("{marks[-1]}")']
     script.write_text("\n".join([*lines, "System.exit(0)\n"]), encoding="utf-8")
-    command = [SPARK / "bin" / "spark-shell", "--master", "local[2]", "--jars", ",".join(jars()), "-i", script]
+    command: list[str | Path] = [
+        SPARK / "bin" / "spark-shell",
+        "--master",
+        "local[2]",
+        "--jars",
+        ",".join(jars()),
+        "-i",
+        script,
+    ]
     command += ["--conf", f"spark.sql.extensions={EXTENSION}", "--conf", "spark.ui.enabled=false"]
     printed = run(command, reader, shell()).stdout
     assert "error:" not in printed and "Exception" not in printed, printed[-4000:]

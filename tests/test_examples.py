@@ -61,7 +61,7 @@ def test_the_sql_session(photos: dict[str, tuple[str, ...]], tmp_path: Path) -> 
         "spark.flambeau.udf.meaning": "minilm_l6_v2",
         "spark.sql.warehouse.dir": str(tmp_path / "warehouse"),
     }
-    command = [SPARK / "bin" / "spark-sql", "--master", "local[2]", "--jars", ",".join(jars())]
+    command: list[str | Path] = [SPARK / "bin" / "spark-sql", "--master", "local[2]", "--jars", ",".join(jars())]
     for key, value in settings.items():
         command += ["--conf", f"{key}={value}"]
     printed = run([*command, "-f", tmp_path / "session.sql"], tmp_path, environment()).stdout

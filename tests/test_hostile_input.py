@@ -265,7 +265,7 @@ def test_no_rows_and_empty_partitions(spark: SparkSession, model: str, kind: str
     rows = spark.createDataFrame([], f"x {kind}")
     assert rows.select(F.infer(model, "x")).collect() == []
     nothing = spark.createDataFrame([(None,)], f"x {kind}").repartition(7)
-    assert nothing.select(F.infer(model, "x")).head()[0] is None
+    assert nothing.select(F.infer(model, "x")).head(1)[0][0] is None
 
 
 def test_rows_of_50_mb(spark: SparkSession, tmp_path: Path) -> None:
@@ -280,9 +280,9 @@ def test_rows_of_50_mb(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "photo.bmp").write_bytes(photo)
     (tmp_path / "recording.wav").write_bytes(recording)
     files = spark.read.format("binaryFile").load(tmp_path.as_uri())
-    features = files.where("path LIKE '%.bmp'").select(F.featurize("content", PHOTO).alias("f")).head().f
+    features = files.where("path LIKE '%.bmp'").select(F.featurize("content", PHOTO).alias("f")).head(1)[0].f
     assert len(features) == 1280 and all(map(math.isfinite, features))
-    speech = files.where("path LIKE '%.wav'").select(F.classify("content", VOICE, 1)[0].alias("v")).head().v
+    speech = files.where("path LIKE '%.wav'").select(F.classify("content", VOICE, 1)[0].alias("v")).head(1)[0].v
     assert 0 <= speech.probability <= 0.05
 
 

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,11 +86,11 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def answers(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+def answers(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What one process answered to all of them; it must not end before the last."""
     FILE.unlink(missing_ok=True)
     names = [*REFUSED, *ANSWERED, "nan", *MUTANTS]
-    command = [sys.executable, PROGRAMS / "hostile_job.py", packages, PACKAGES / "tiny", *names]
+    command: list[str | Path] = [sys.executable, PROGRAMS / "hostile_job.py", packages, PACKAGES / "tiny", *names]
     variables = environment(PYTHONPATH=str(ROOT / "python"))
     done = subprocess.run(
         [str(part) for part in command],
@@ -110,7 +111,7 @@ def answers(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_hostile_program_fails_its_query_only(answers: dict[str, dict], name: str) -> None:
+def test_a_hostile_program_fails_its_query_only(answers: dict[str, dict[str, Any]], name: str) -> None:
     condition, part = REFUSED[name]
     answer = answers[name]
     assert answer.get("condition") == condition, answer
@@ -119,16 +120,16 @@ def test_a_hostile_program_fails_its_query_only(answers: dict[str, dict], name: 
 
 
 @pytest.mark.parametrize("name", ANSWERED)
-def test_an_odd_program_is_answered_right(answers: dict[str, dict], name: str) -> None:
+def test_an_odd_program_is_answered_right(answers: dict[str, dict[str, Any]], name: str) -> None:
     assert answers[name].get("value") == ANSWERED[name], answers[name]
     assert answers[name]["right"] == [2.0, 4.0, 6.0]
 
 
-def test_nan_is_an_answer(answers: dict[str, dict]) -> None:
+def test_nan_is_an_answer(answers: dict[str, dict[str, Any]]) -> None:
     assert all(math.isnan(value) for value in answers["nan"]["value"])
 
 
-def test_mutated_programs_are_answered_or_refused(answers: dict[str, dict]) -> None:
+def test_mutated_programs_are_answered_or_refused(answers: dict[str, dict[str, Any]]) -> None:
     """By a condition that is no bug of ours; most do not load, some are right still."""
     found = [answers[name].get("condition") for name in MUTANTS]
     assert set(found) <= {None, "FLAMBEAU_BAD_INPUT", "FLAMBEAU_BAD_MODEL", "FLAMBEAU_NATIVE"}, found
@@ -137,7 +138,7 @@ def test_mutated_programs_are_answered_or_refused(answers: dict[str, dict]) -> N
         assert "value" in answers[name] or "Please report" not in answers[name]["message"], answers[name]
 
 
-def test_no_program_wrote_a_file(answers: dict[str, dict]) -> None:
+def test_no_program_wrote_a_file(answers: dict[str, dict[str, Any]]) -> None:
     assert answers["writes_a_file"] and not FILE.exists()
 
 
@@ -145,7 +146,12 @@ def test_the_task_reaper_contains_a_program_that_never_ends(packages: Path, tmp_
     """As docs/errors.md says: the executor is given up, a new one serves the next query."""
     home = spark_home(tmp_path)
     variables = environment(SPARK_HOME=str(home), PYTHONPATH=str(ROOT / "python"))
-    command = [sys.executable, PROGRAMS / "endless_job.py", packages / "endless_loop", PACKAGES / "tiny"]
+    command: list[str | Path] = [
+        sys.executable,
+        PROGRAMS / "endless_job.py",
+        packages / "endless_loop",
+        PACKAGES / "tiny",
+    ]
     done = run(command, tmp_path, variables)
     answer = json.loads(done.stdout.splitlines()[-1])
     assert answer["cancelled"] and answer["next"] == [2.0, 4.0, 6.0]

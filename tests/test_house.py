@@ -90,7 +90,9 @@ def test_files_that_the_architecture_names_exist() -> None:
 
 def test_every_guide_is_linked_from_the_index() -> None:
     index = ROOT / "docs" / "README.md"
-    linked = {(index.parent / link).resolve() for link in re.findall(r"\]\(([^)#:]+)", index.read_text(encoding="utf-8"))}
+    linked = {
+        (index.parent / link).resolve() for link in re.findall(r"\]\(([^)#:]+)", index.read_text(encoding="utf-8"))
+    }
     guides = set(tracked("docs/*.md")) - {index}
     assert len(guides) > 15
     assert {str(guide.relative_to(ROOT)) for guide in guides - linked} == set()
@@ -106,4 +108,8 @@ def test_comments_name_files_that_exist() -> None:
     cited = {(file, name) for file in sources for name in named.findall(file.read_text(encoding="utf-8"))}
     assert len(cited) > 10
     files = [f"/{file.relative_to(ROOT)}" for file in tracked()]
-    assert {(str(file.relative_to(ROOT)), name) for file, name in cited if not any(known.endswith(f"/{name}") for known in files)} == set()
+    assert {
+        (str(file.relative_to(ROOT)), name)
+        for file, name in cited
+        if not any(known.endswith(f"/{name}") for known in files)
+    } == set()

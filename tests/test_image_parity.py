@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "models"), str(ROOT / "examples"), str(ROOT / "bench"), str(ROOT / "bench" / "images")]
 from work import prepare  # what the package declares, by Pillow alone: the benchmark's Python arms use the same
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+Expected = dict[str, tuple[np.ndarray, int]]
 LEAST_COSINE = 0.9999
 
 
@@ -26,7 +31,7 @@ def variants(photo: Image.Image) -> dict[str, bytes]:
     rgb = photo.convert("RGB")
     alpha = rgb.copy()
     alpha.putalpha(Image.linear_gradient("L").resize(rgb.size))
-    pictures = {
+    pictures: dict[str, tuple[Image.Image, dict[str, Any]]] = {
         "baseline.jpg": (rgb, {"format": "JPEG", "quality": 92}),
         "progressive.jpg": (rgb, {"format": "JPEG", "progressive": True}),
         "gray.jpg": (rgb.convert("L"), {"format": "JPEG"}),
@@ -48,7 +53,7 @@ def variants(photo: Image.Image) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory) -> dict[str, bytes]:
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     import photos
 
     folder = tmp_path_factory.mktemp("photos")
@@ -59,7 +64,7 @@ def files(tmp_path_factory) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def expected(files) -> dict[str, tuple[np.ndarray, int]]:
+def expected(files: dict[str, bytes]) -> Expected:
     """Features [1280] and the first label's index, by eager PyTorch."""
     import torch
 
@@ -74,7 +79,9 @@ def expected(files) -> dict[str, tuple[np.ndarray, int]]:
     return result
 
 
-def test_features_and_labels_are_those_of_python(spark, files, expected):
+def test_features_and_labels_are_those_of_python(
+    spark: SparkSession, files: dict[str, bytes], expected: Expected
+) -> None:
     from flambeau import functions as F
 
     table = spark.createDataFrame(list(files.items()), "name string, content binary")
@@ -92,7 +99,9 @@ def test_features_and_labels_are_those_of_python(spark, files, expected):
         assert row.c[0]["index"] == label, row.name
 
 
-def test_the_image_struct_gives_what_its_bytes_give(spark, files, tmp_path):
+def test_the_image_struct_gives_what_its_bytes_give(
+    spark: SparkSession, files: dict[str, bytes], tmp_path: Path
+) -> None:
     """Spark's own image source decodes to BGR structs; lossless files must give the very same features."""
     from flambeau import functions as F
 

@@ -68,14 +68,16 @@ def metrics_of(spark: SparkSession, frame: DataFrame, description: str) -> dict[
     try:
         frame.collect()
     finally:
-        spark.sparkContext.setJobDescription(None)
+        spark.sparkContext.setJobDescription(None)  # type: ignore[arg-type]  # unsets it
 
     def execution() -> dict[str, Any] | None:
         found = [item for item in rest(spark, "sql?length=1000&details=true") if item["description"] == description]
         return found[0] if found and found[0]["status"] == "COMPLETED" else None
 
     wait_until(lambda: execution() is not None, "the query is on the SQL page")
-    nodes = [node for node in execution()["nodes"] if node["nodeName"].startswith("EvalModel")]
+    completed = execution()
+    assert completed is not None
+    nodes = [node for node in completed["nodes"] if node["nodeName"].startswith("EvalModel")]
     assert len(nodes) == 1, "one node: one forward pass for all calls"
     shown = {metric["name"]: first_number(metric["value"]) for metric in nodes[0]["metrics"]}
     (operator,) = operators(frame._jdf.queryExecution().executedPlan())

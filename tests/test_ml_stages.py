@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def program(task: str, folder: Path) -> dict[str, Any]:
     """Runs one of the programs in a process of its own; what it printed."""
-    command = [sys.executable, PROGRAMS / "ml_stages.py", task, folder]
+    command: list[str | Path] = [sys.executable, PROGRAMS / "ml_stages.py", task, folder]
     done = run(command, cwd=folder, env=environment(PYTHONPATH=str(ROOT / "python")))
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -81,7 +81,7 @@ def test_real_photos_give_the_functions_numbers(photo_table: DataFrame, photos: 
         "file",
         "labels",
         "p",
-        vector_to_array("features", "float32").alias("features"),
+        vector_to_array(col("features"), "float32").alias("features"),
         F.featurize("content", MODEL).alias("expected"),
         F.classify("content", MODEL, 2).alias("expected_labels"),
     ).collect()

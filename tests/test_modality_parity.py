@@ -67,7 +67,8 @@ def test_speakers_are_resemblyzers_own(clips: dict[str, dict[str, Any]], heard: 
     print(f"least cosine with Resemblyzer's Python: {min(cosines):.7f} over {len(cosines)} clips")
     assert min(cosines) >= 0.999
     turns = [file for file, clip in clips.items() if clip["kind"] == "turn" and clip["speech"] >= 0.5]
-    same, other = [], []
+    same: list[float] = []
+    other: list[float] = []
     for i, a in enumerate(turns):
         for b in turns[i + 1 :]:
             if clips[a]["meeting"] == clips[b]["meeting"]:
@@ -98,15 +99,15 @@ def test_sentences_are_python_torchs(spark: SparkSession) -> None:
 def test_half_precision_only_when_asked(spark: SparkSession) -> None:
     """The bf16 variant runs where the setting and the bound allow it, and is as near as the package says."""
     query = f"SELECT featurize('a cat on a warm roof', '{MODELS}/minilm_l6_v2') AS f"
-    full = torch.tensor(spark.sql(query).head().f)
+    full = torch.tensor(spark.sql(query).head(1)[0].f)
     has_bf16 = "avx512_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
     try:
         spark.conf.set("spark.flambeau.precision", "bf16")
-        half = torch.tensor(spark.sql(query).head().f)
+        half = torch.tensor(spark.sql(query).head(1)[0].f)
         assert torch.equal(half, full) == (not has_bf16)
         assert float(torch.nn.functional.cosine_similarity(full, half, dim=0)) > 0.999
         spark.conf.set("spark.flambeau.precision.minCosine", "0.99999")
-        assert torch.equal(torch.tensor(spark.sql(query).head().f), full)
+        assert torch.equal(torch.tensor(spark.sql(query).head(1)[0].f), full)
     finally:
         spark.conf.unset("spark.flambeau.precision")
         spark.conf.unset("spark.flambeau.precision.minCosine")

@@ -13,6 +13,7 @@ import random
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,11 @@ import torch
 from pyspark.errors import PySparkException
 from torch import Tensor, nn
 
-from flambeau import export, models
-from flambeau.models import FlambeauError
+from flambeau import FlambeauError, export, models
 from support import PACKAGES
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 SEED = int(os.environ.get("FLAMBEAU_DAMAGED_SEED", "20261125"))
 TIMES = int(os.environ.get("FLAMBEAU_DAMAGED_PACKAGES", "1"))
@@ -175,11 +175,16 @@ def read(place: Path) -> None:
 def test_reading_damaged_packages(originals: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     refused = 0
     for number, (place, what) in enumerate(damaged(originals, tmp_path, READS, SEED)):
-        refused += said(place, what, lambda place=place: read(place)) is not None
+        refused += said(place, what, partial(read, place)) is not None
         if number % 20 == 0:
             assert models.main(["list", "--path", str(tmp_path)]) == 0
             assert str(place) in capsys.readouterr().out or not (place / "model.toml").exists()
     assert 0.05 < refused / READS < 0.95
+
+
+def plan(spark: SparkSession, query: str, planned: list[DataFrame]) -> None:
+    """Adds the query as the driver plans it."""
+    planned.append(spark.sql(query))
 
 
 def test_queries_with_damaged_packages(spark: SparkSession, originals: list[Path], tmp_path: Path) -> None:
@@ -189,12 +194,12 @@ def test_queries_with_damaged_packages(spark: SparkSession, originals: list[Path
     for place, what in damaged(originals, tmp_path, PLANNED, SEED + 1):
         argument = arguments[what.partition(":")[0] if ":" in what else "zipped"]
         query = f"SELECT try_infer('{place}', {argument}) AS found FROM range(1)"
-        planned: list[Any] = []
-        if said(place, what, lambda query=query, planned=planned: planned.append(spark.sql(query))) is not None:
+        planned: list[DataFrame] = []
+        if said(place, what, partial(plan, spark, query, planned)) is not None:
             ended["refused"] += 1
-        elif said(place, what, lambda planned=planned: planned[0].collect()) is not None:
+        elif said(place, what, planned[0].collect) is not None:
             ended["failed"] += 1
         else:
             ended["ran"] += 1
     assert min(ended.values()) > 0 and sum(ended.values()) >= PLANNED, ended
-    assert spark.sql("SELECT featurize(array(1, 2, 3, 4), 'tiny')[0]").head()[0] == 2
+    assert spark.sql("SELECT featurize(array(1, 2, 3, 4), 'tiny')[0]").head(1)[0][0] == 2

@@ -54,7 +54,7 @@ def with_settings(command: list[str | Path], more: dict[str, str]) -> list[str |
 
 def test_register_in_a_classic_session(spark: SparkSession) -> None:
     assert flambeau.register(spark, "doubled", PACKAGES / "tiny") == "ARRAY<FLOAT>"
-    row = spark.sql("SELECT doubled(array(1, 2, 3, 4)) AS f").first()
+    row = spark.sql("SELECT doubled(array(1, 2, 3, 4)) AS f").head(1)[0]
     assert row.f == [2.0, 4.0, 6.0]
     text = "\n".join(r[0] for r in spark.sql("DESCRIBE FUNCTION EXTENDED doubled").collect())
     assert all(fact in text for fact in FACTS), text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ from flambeau import functions as F
 from support import MODEL, PHOTOS
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
 
 def test_real_photos_get_their_labels_and_features(photo_table: DataFrame, photos: dict[str, tuple[str, ...]]) -> None:
@@ -69,12 +70,12 @@ def test_sql_columns_and_expr_give_the_same(spark: SparkSession, vectors: DataFr
 
 
 def test_a_named_function_comes_from_the_configuration(spark: SparkSession) -> None:
-    assert spark.sql("SELECT tiny_features(array(1, 2, 3, 4)) AS f").head().f == [2, 4, 6]
+    assert spark.sql("SELECT tiny_features(array(1, 2, 3, 4)) AS f").head(1)[0].f == [2, 4, 6]
 
 
 def test_null_in_null_out(vectors: DataFrame) -> None:
     for function in (F.featurize, F.try_featurize, F.classify, F.try_classify):
-        assert vectors.where("id = 2").select(function("x", "tiny")).head()[0] is None
+        assert vectors.where("id = 2").select(function("x", "tiny")).head(1)[0][0] is None
 
 
 def test_a_bad_row_fails_the_query_and_says_which_and_what_to_do(vectors: DataFrame) -> None:
@@ -99,18 +100,19 @@ def test_bytes_that_are_no_image(
     with pytest.raises(PySparkException) as failure:
         rows.select(F.featurize("content", "image_tiny")).collect()
     assert "FLAMBEAU_BAD_INPUT" in str(failure.value) and "try_featurize" in str(failure.value)
-    assert rows.select(F.try_featurize("content", "image_tiny")).head()[0] is None
-    assert rows.select(F.try_classify("content", "image_tiny")).head()[0] is None
+    assert rows.select(F.try_featurize("content", "image_tiny")).head(1)[0][0] is None
+    assert rows.select(F.try_classify("content", "image_tiny")).head(1)[0][0] is None
 
 
 def test_analysis_errors_have_conditions(spark: SparkSession, vectors: DataFrame) -> None:
-    for column, condition, part in (
+    mistakes: list[tuple[Callable[[], Column], str, str]] = [
         (lambda: F.featurize("x", "no_such_model"), "FLAMBEAU_UNKNOWN_MODEL", "no_such_model"),
         (lambda: F.featurize("x", "bad_toml"), "FLAMBEAU_BAD_MODEL", "bad_toml"),
         (lambda: expr("classify(x, 'tiny', 0)"), "FLAMBEAU_BAD_ARGUMENT", "k must be"),
         (lambda: expr("featurize(x, string(id))"), "FLAMBEAU_BAD_ARGUMENT", "literal"),
         (lambda: F.featurize(lit("text"), "tiny"), "DATATYPE_MISMATCH", "ARRAY"),
-    ):
+    ]
+    for column, condition, part in mistakes:
         with pytest.raises(PySparkException) as failure:
             vectors.select(column())
         assert str(failure.value.getCondition()).startswith(condition), failure.value

@@ -15,6 +15,7 @@ import pytest
 
 import flambeau
 import modalities
+import support
 from flambeau import functions as F
 from support import PROGRAMS, ROOT, connect_server, environment, run
 
@@ -43,7 +44,7 @@ def expected(spark: SparkSession, table: str) -> Bits:
         name: f"featurize({column}, '{modalities.packages()[model]}') AS {name}"
         for name, (column, model) in modalities.CALLS.items()
     }
-    row = spark.sql(f"SELECT {', '.join(calls.values())} FROM same_inputs").head()
+    row = spark.sql(f"SELECT {', '.join(calls.values())} FROM same_inputs").head(1)[0]
     bits = {name: modalities.as_bytes(row[name]) for name in calls}
     assert [len(bits[name]) // 8 for name in bits] == [1280, 384, 256, 3]
     return bits
@@ -53,7 +54,7 @@ def each(frame: DataFrame, call: Callable[[str, str, str], DataFrame]) -> Bits:
     """The bits of `call(name, column, package)`, a frame with one row and one column, for every modality."""
     found = {}
     for name, (column, model) in modalities.CALLS.items():
-        found[name] = modalities.as_bytes(call(name, column, modalities.packages()[model]).head()[0])
+        found[name] = modalities.as_bytes(call(name, column, modalities.packages()[model]).head(1)[0][0])
     return found
 
 
@@ -67,11 +68,11 @@ def test_scala(spark: SparkSession, table: str, expected: Bits) -> None:
     from pyspark.sql import DataFrame
 
     rows = spark.read.parquet(table)
-    functions = spark._jvm.io.flambeau.functions
+    functions = support.jvm(spark).io.flambeau.functions
 
     def call(name: str, column: str, package: str) -> DataFrame:
         result = functions.featurize(rows._jdf.col(column), package)
-        return DataFrame(rows._jdf.select(spark._jvm.PythonUtils.toSeq([result])), spark)
+        return DataFrame(rows._jdf.select(support.jvm(spark).PythonUtils.toSeq([result])), spark)
 
     assert each(rows, call) == expected
 

@@ -26,7 +26,13 @@ def fresh_shell(home: Path) -> dict[str, str]:
 
 def spark_sql(folder: Path, statements: str, *conf: str, with_jars: list[str] | None = None) -> list[list[str]]:
     """What `spark-sql -e` prints, split into lines and columns."""
-    command = [SPARK / "bin" / "spark-sql", "--master", "local[2]", "--jars", ",".join(with_jars or jars())]
+    command: list[str | Path] = [
+        SPARK / "bin" / "spark-sql",
+        "--master",
+        "local[2]",
+        "--jars",
+        ",".join(with_jars or jars()),
+    ]
     command += ["--conf", f"spark.sql.extensions={EXTENSION}", "--conf", "spark.ui.enabled=false"]
     for setting in conf:
         command += ["--conf", setting]

@@ -28,7 +28,13 @@ def submit(folder: Path, home: Path, *application: str | Path) -> str:
         "spark.ui.enabled": "false",
         "spark.locality.wait": "0",
     }
-    command = [home / "bin" / "spark-submit", "--master", "local-cluster[2,1,1024]", "--jars", ",".join(jars())]
+    command: list[str | Path] = [
+        home / "bin" / "spark-submit",
+        "--master",
+        "local-cluster[2,1,1024]",
+        "--jars",
+        ",".join(jars()),
+    ]
     for key, value in conf.items():
         command += ["--conf", f"{key}={value}"]
     return run([*command, *application], folder, environment(SPARK_HOME=str(home))).stdout

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import support
 from flambeau import functions as F
 from support import MODEL, PHOTOS
 
@@ -49,7 +50,7 @@ def test_a_stream_of_photos_is_classified_as_they_arrive(
 def test_many_micro_batches_load_one_model_and_leave_nothing(
     spark: SparkSession, photos: dict[str, tuple[str, ...]], tmp_path: Path
 ) -> None:
-    stats = spark._jvm.io.flambeau.bridge.NativeStats
+    stats = support.jvm(spark).io.flambeau.bridge.NativeStats
     arriving = tmp_path / "arriving"
     arriving.mkdir()
     for photo in sorted(photos)[:6]:

@@ -15,11 +15,13 @@ from pyspark.errors import PySparkException
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.evaluation import MulticlassClassificationEvaluator
 from pyspark.ml.functions import array_to_vector, vector_to_array
+from pyspark.ml.param import Param
 from pyspark.ml.tuning import CrossValidator, ParamGridBuilder, TrainValidationSplit
 from pyspark.sql.functions import col, concat
 from torch import nn
 
 import flambeau
+import support
 from flambeau import export
 from flambeau.ml import (
     GroupedTorchClassificationModel,
@@ -36,6 +38,7 @@ from flambeau.ml import (
     choice,
     log_uniform,
 )
+from flambeau.ml._spaces import Draw
 from flambeau.models import open_package
 from support import PACKAGES, wait_until
 
@@ -52,12 +55,12 @@ def points(spark: SparkSession) -> DataFrame:
         (i, [float(v) for v in centres[i % 3] + source.normal(size=2)], float(i % 3), i % 4 == 0) for i in range(240)
     ]
     frame = spark.createDataFrame(rows, "id int, x array<float>, label double, held boolean")
-    return frame.withColumn("features", array_to_vector("x"))
+    return frame.withColumn("features", array_to_vector(col("x")))
 
 
 def probabilities(model: Any, rows: DataFrame) -> np.ndarray:
     """By row."""
-    found = model.transform(rows).select("id", vector_to_array("probability").alias("p")).orderBy("id").collect()
+    found = model.transform(rows).select("id", vector_to_array(col("probability")).alias("p")).orderBy("id").collect()
     return np.array([row.p for row in found])
 
 
@@ -145,7 +148,13 @@ def scalars(path: Path) -> dict[str, list[float]]:
 
 def test_a_full_batch_is_the_same_as_a_loop_in_torch(points: DataFrame, tmp_path: Path) -> None:
     """From the head's own first parameters, with AdamW, a cosine schedule, class weights and weight decay."""
-    shared = {"batchSize": 240, "hiddenLayers": [6], "activation": "tanh", "seed": 9, "classWeights": [1.0, 2.0, 0.5]}
+    shared: dict[str, Any] = {
+        "batchSize": 240,
+        "hiddenLayers": [6],
+        "activation": "tanh",
+        "seed": 9,
+        "classWeights": [1.0, 2.0, 0.5],
+    }
     first = parameters(TorchClassifier(learningRate=1e-12, maxEpochs=1, **shared).fit(points), tmp_path / "first")
     for workers in (1, 2):
         model = TorchClassifier(
@@ -185,7 +194,7 @@ def test_searches(points: DataFrame, spark: SparkSession, tmp_path: Path) -> Non
         points
     )
     assert split.validationMetrics[0] > 0.9 > split.validationMetrics[1]
-    space = {head.learningRate: log_uniform(1e-6, 0.1), head.hiddenLayers: choice([], [8])}
+    space: dict[Param[Any], Draw] = {head.learningRate: log_uniform(1e-6, 0.1), head.hiddenLayers: choice([], [8])}
     found = RandomSearch(estimator=head, space=space, evaluator=judge, numTrials=6, seed=2, parallelism=2).fit(points)
     assert max(found.avgMetrics) > 0.8 and found.transform(points).count() == 240
     table = found.trials.collect()
@@ -204,7 +213,7 @@ def test_searches(points: DataFrame, spark: SparkSession, tmp_path: Path) -> Non
     assert again.space == space and again.resource == head.maxEpochs and again.getMaxResource() == 9
     assert again.fit(points).trials.collect() == halved.trials.collect()
     other = halving.copy({halving.numTrials: 2, head.batchSize: 7})
-    assert (other.getNumTrials(), other.estimator.getBatchSize()) == (2, 7) and halving.getNumTrials() == 6
+    assert (other.getNumTrials(), other.estimator.getOrDefault("batchSize")) == (2, 7) and halving.getNumTrials() == 6
     assert head.getBatchSize() != 7
     halving.space = {head.learningRate: lambda source: source.random()}
     with pytest.raises(TypeError, match="cannot be saved"):
@@ -318,7 +327,7 @@ def training_folders(folder: Path) -> set[str]:
 
 
 def test_a_cancelled_fit_ends_and_leaves_nothing(spark: SparkSession, points: DataFrame) -> None:
-    stats = spark._jvm.io.flambeau.bridge.NativeStats
+    stats = support.jvm(spark).io.flambeau.bridge.NativeStats
     folder = Path(spark.sparkContext._jsc.sc().getConf().get("spark.local.dir", "/tmp"))
     before = training_folders(folder)
     ended: list[BaseException | None] = []

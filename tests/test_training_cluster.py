@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import support
 from flambeau.ml import TorchClassifier
 from support import (
     PROGRAMS,
@@ -37,7 +38,7 @@ def cluster(tmp_path: Path) -> Any:
 
     def job(task: str, master: str = "local-cluster[2,1,1024]") -> tuple[dict[str, Any], Path]:
         home = spark_home(tmp_path)
-        command = [sys.executable, PROGRAMS / "training_job.py", task, tmp_path, master]
+        command: list[str | Path] = [sys.executable, PROGRAMS / "training_job.py", task, tmp_path, master]
         done = run(command, cwd=tmp_path, env=environment(PYTHONPATH=str(ROOT / "python"), SPARK_HOME=str(home)))
         return json.loads(done.stdout.splitlines()[-1]), home
 
@@ -60,11 +61,11 @@ def standalone(folder: Path) -> Iterator[str]:
     at = ["--host", "127.0.0.1", "--webui-port", "0"]
     with contextlib.ExitStack() as servers:
         log = folder / "master.log"
-        master = [launcher, f"{deploy}.master.Master", *at, "--port", str(port)]
+        master: list[str | Path] = [launcher, f"{deploy}.master.Master", *at, "--port", str(port)]
         servers.enter_context(background(master, folder, log, env))
         wait_until(lambda: "New state: ALIVE" in log.read_text(errors="replace"), "the master is up")
         for number in (1, 2):
-            worker = [launcher, f"{deploy}.worker.Worker", *at, "--cores", "1", "--memory", "1g", url]
+            worker: list[str | Path] = [launcher, f"{deploy}.worker.Worker", *at, "--cores", "1", "--memory", "1g", url]
             servers.enter_context(background(worker, folder, folder / f"worker-{number}.log", env))
         wait_until(lambda: log.read_text(errors="replace").count("Registering worker") == 2, "the workers are up")
         yield url
@@ -128,7 +129,7 @@ def listening(process: int) -> dict[str, int]:
 
 def test_workers_of_one_process_listen_nowhere(spark: SparkSession, tmp_path: Path) -> None:
     rows = spark.range(256).selectExpr("array(float(sin(id)), float(cos(id))) AS features", "double(id % 2) AS label")
-    jvm = int(spark._jvm.java.lang.ProcessHandle.current().pid())
+    jvm = int(support.jvm(spark).java.lang.ProcessHandle.current().pid())
     ended: list[BaseException] = []
     endless = TorchClassifier(maxEpochs=1_000_000, numWorkers=2, checkpointDir=str(tmp_path), checkpointSteps=1)
 

@@ -163,4 +163,4 @@ def test_meta_algorithms_take_our_estimators(spark: SparkSession, kind: str) -> 
 def test_one_vs_rest_says_what_to_do_instead(spark: SparkSession) -> None:
     rows = spark.range(30).selectExpr("array(float(id)) AS features", "double(id % 3) AS label")
     with pytest.raises(PySparkException, match="OneVsRest takes Spark's own classifiers only; TorchClassifier"):
-        OneVsRest(classifier=TorchClassifier()).fit(rows)
+        OneVsRest(classifier=TorchClassifier()).fit(rows)  # type: ignore[arg-type]  # what is tried

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from support import ROOT, environment, run
 
 
-def example(name: str, folder: Path, *arguments: str | Path, **variables: str) -> dict[str, object]:
+def example(name: str, folder: Path, *arguments: str | Path, **variables: str) -> dict[str, Any]:
     """The figures that an example prints."""
     command = [sys.executable, ROOT / "examples" / f"{name}.py", *arguments]
     printed = run(command, folder, environment(PYTHONPATH=str(ROOT / "python"), **variables)).stdout.splitlines()

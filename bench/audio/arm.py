@@ -17,12 +17,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "bench")]
 import machine
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, SparkSession
 
 PASSES = 1
 BATCH = 16
@@ -121,14 +125,14 @@ def with_onnxruntime() -> Callable[[list[np.ndarray]], np.ndarray]:
     return of_batch
 
 
-def python_column(arm: str, name: str):
+def python_column(arm: str, name: str) -> Column:
     """predict_batch_udf, loaded once a worker."""
     from pyspark.ml.functions import predict_batch_udf
     from pyspark.sql.types import ArrayType, FloatType
 
     folders = [str(ROOT / part) for part in ("bench/audio", "bench", "models", "tests/parity", "python")]
 
-    def make():
+    def make() -> Callable[..., np.ndarray]:
         sys.path[:0] = folders
         import torch
 
@@ -144,7 +148,7 @@ def python_column(arm: str, name: str):
     return predict_batch_udf(make, return_type=ArrayType(FloatType()), batch_size=BATCH)("content")
 
 
-def column(arm: str, name: str):
+def column(arm: str, name: str) -> Column:
     """`array<float>` of every clip."""
     if not arm.startswith("flambeau"):
         return python_column(arm, name)
@@ -157,7 +161,7 @@ def column(arm: str, name: str):
     return F.featurize("content", name)
 
 
-def session(arm: str):
+def session(arm: str) -> SparkSession:
     """`local[2]`; Flambeau's jars only where they are measured."""
     from pyspark.sql import SparkSession
 
@@ -180,7 +184,7 @@ def main() -> None:
     rows = table.count()
     result = table.select("path", column(arm, name).alias("features"))
     collected = result.toPandas().sort_values("path")
-    np.save(out, np.stack(collected["features"].to_numpy()).astype(np.float32))
+    np.save(out, np.stack(collected["features"].tolist()).astype(np.float32))
     rates, busy = [], []
     for _ in range(PASSES):
         started, used = time.perf_counter(), machine.cpu_seconds()

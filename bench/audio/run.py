@@ -80,6 +80,7 @@ def main() -> None:
                 name: functools.partial(
                     machine.run_arm,
                     [peers.python(), HERE / "arm.py", kind, model, clips, out[name]],
+                    None,
                     PYSPARK_PYTHON=str(peers.python()),
                     **(machine.TUNED if "tuned" in name else {}),
                 )

@@ -14,9 +14,13 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests" / "fixtures")]
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
 ROWS = {16: 1_000_000, 1000: 30_000}
 BATCH_ROWS = {16: (32, 1024, 4096, 16384), 1000: (4096,)}
 CORES = 2
@@ -42,11 +46,11 @@ def best(pid: int, *runs: Callable[[], object]) -> list[float]:
     return [min(column) for column in zip(*times[1:], strict=True)]
 
 
-def to_rows(frame) -> Callable[[], object]:
+def to_rows(frame: DataFrame) -> Callable[[], object]:
     return lambda: frame.write.format("noop").mode("overwrite").save()
 
 
-def to_columns(frame, operator: str) -> Callable[[], object]:
+def to_columns(frame: DataFrame, operator: str) -> Callable[[], object]:
     """Counts the columnar batches of the first operator with this name."""
     plan = frame._jdf.queryExecution().executedPlan()
     while operator not in plan.getClass().getName():
@@ -69,12 +73,13 @@ def package(folder: Path, width: int) -> str:
     return str(place)
 
 
-def measure(spark, folder: Path, width: int) -> dict[str, dict[str, float]]:
+def measure(spark: SparkSession, folder: Path, width: int) -> dict[str, dict[str, float | None]]:
     from pyspark.sql import functions as S
 
     from flambeau import functions as F
 
     rows, model = ROWS[width], package(folder, width)
+    assert spark._jvm is not None, "a classic session"
     pid = spark._jvm.ProcessHandle.current().pid()
     values = S.transform(S.sequence(S.lit(1), S.lit(width)), lambda i: (S.col("id") + i).cast("float"))
     source = spark.range(0, rows, 1, 8).select(values.alias("v"))
@@ -83,7 +88,7 @@ def measure(spark, folder: Path, width: int) -> dict[str, dict[str, float]]:
     files = str(folder / f"{width}.parquet")
     cached.write.option("parquet.enable.dictionary", "false").option("compression", "none").parquet(files)
     parquet = spark.read.parquet(files)
-    result: dict[str, dict[str, float]] = {}
+    result: dict[str, dict[str, float | None]] = {}
 
     def keep(name: str, without: float, with_model: float) -> None:
         ns = (with_model - without) / rows * 1e9

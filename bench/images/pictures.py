@@ -15,7 +15,9 @@ import io
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -56,7 +58,7 @@ def mosaic(pictures: list[Image.Image], first: int, size: tuple[int, int]) -> Im
     return whole
 
 
-def sets(pictures: list[Image.Image]):
+def sets(pictures: list[Image.Image]) -> Iterator[tuple[str, list[Image.Image], str, dict[str, Any]]]:
     """(folder, pictures, ending, how they are saved)."""
     tiles = [cover(picture, (500, 375)) for picture in pictures]
     middle = [cover(picture, (1024, 683)) for picture in pictures]

@@ -19,10 +19,10 @@ def prepare(content: bytes, draft: bool = False) -> np.ndarray:
     """
     from PIL import Image
 
-    picture = Image.open(io.BytesIO(content))
-    if draft:
-        picture.draft("RGB", (512, 512))
-    picture = picture.convert("RGB")
+    with Image.open(io.BytesIO(content)) as file:
+        if draft:
+            file.draft("RGB", (512, 512))
+        picture = file.convert("RGB")
     width, height = picture.size
     size = (256, int(256 * height / width)) if width <= height else (int(256 * width / height), 256)
     picture = picture.resize(size, Image.Resampling.BICUBIC)

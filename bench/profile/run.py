@@ -42,7 +42,7 @@ COLOURS = {
 
 def in_spark(folder: Path, rows: int) -> dict[str, float]:
     """ms of a task's time for each row, by phase, of a warm job."""
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
     import flambeau
     from flambeau import functions as F
@@ -58,7 +58,7 @@ def in_spark(folder: Path, rows: int) -> dict[str, float]:
     table = spark.read.format("binaryFile").load(files).select("content").repartition(8).cache()
     rows = table.count()
 
-    def seconds(frame) -> float:
+    def seconds(frame: DataFrame) -> float:
         started = time.perf_counter()
         frame.write.format("noop").mode("overwrite").save()
         return time.perf_counter() - started
@@ -108,13 +108,22 @@ def sampled(folder: Path, rows: int) -> dict[tuple[str, str], float]:
     )
     with tempfile.TemporaryDirectory(prefix="flambeau-bench-") as temporary:
         record = Path(temporary) / "perf.data"
-        engine = [program, networks.PACKAGES / NETWORK, folder, str(CORES), "32", "3", "f32", str(rows)]
+        engine: list[str | Path] = [
+            program,
+            networks.PACKAGES / NETWORK,
+            folder,
+            str(CORES),
+            "32",
+            "3",
+            "f32",
+            str(rows),
+        ]
         subprocess.run(
             ["perf", "record", "-q", "-e", "cpu-clock", "-F", str(HERTZ), "-o", record, *engine],
             check=True,
             capture_output=True,
         )
-        script = ["perf", "script", "-i", record, "-F", "comm,dso,sym,ip"]
+        script: list[str | Path] = ["perf", "script", "-i", record, "-F", "comm,dso,sym,ip"]
         lines = subprocess.run(script, check=True, capture_output=True, text=True).stdout.splitlines()
     counts: collections.Counter[tuple[str, str]] = collections.Counter()
     for line in lines:

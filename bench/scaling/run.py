@@ -65,6 +65,7 @@ def once(tasks: int, sizes: list[int]) -> list[dict[str, float]]:
     files = [str(path) for path in sorted(folder.iterdir())[:TILES]]
     tiles = spark.read.format("binaryFile").load(files).select("content").repartition(PARTITIONS).cache()
     tiles.count()
+    assert spark._jvm is not None, "a classic session"
     jvm = spark._jvm.java.lang.ProcessHandle.current().pid()
 
     def run(times: int) -> None:

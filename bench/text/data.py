@@ -10,6 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "models"), str(ROOT / "tests" / "parity")]
@@ -17,6 +18,9 @@ import archives
 import make_text_reference
 import recipe
 import sources
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 ROWS = 4096
 MAX_TOKENS = 128
@@ -57,7 +61,7 @@ LANGCHAIN4J = (
 """The peer and what it needs; Jackson, Gson, SLF4J and the Commons come with Spark."""
 
 
-def tokenizer():
+def tokenizer() -> Tokenizer:
     """The model's own tokenizer: cut at MAX_TOKENS, padded to the longest of a call."""
     from tokenizers import Tokenizer
 

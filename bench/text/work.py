@@ -26,7 +26,7 @@ def worker(network: str, runtime: str) -> Callable[[Sequence[str]], np.ndarray]:
         encodings = tokenizer.encode_batch(list(texts))
         lengths = np.array([len(encoding.ids) for encoding in encodings])
         order = np.arange(len(texts)) if unsorted else np.argsort(lengths, kind="stable")
-        found = None
+        found: np.ndarray | None = None
         for first in range(0, len(texts), ROWS):
             chosen = order[first : first + ROWS]
             ids = np.zeros((len(chosen), lengths[chosen].max()), np.int64)
@@ -37,6 +37,7 @@ def worker(network: str, runtime: str) -> Callable[[Sequence[str]], np.ndarray]:
             features = run(ids, mask)
             found = np.empty((len(texts), features.shape[1]), np.float32) if found is None else found
             found[chosen] = features
+        assert found is not None, "no text"
         return found
 
     return work

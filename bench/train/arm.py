@@ -30,14 +30,14 @@ import loop
 
 def ddp(kind: str, workers: int, rows: int, epochs: int) -> dict[str, Any]:
     """Starts the processes of one group and returns what rank 0 wrote."""
-    import torch.multiprocessing
+    from torch.multiprocessing.spawn import spawn
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="flambeau-bench-") as folder:
         out = Path(folder) / "rank0.json"
-        torch.multiprocessing.spawn(loop.spawned, (workers, port, kind, rows, epochs, str(out)), nprocs=workers)
+        spawn(loop.spawned, (workers, port, kind, rows, epochs, str(out)), nprocs=workers)
         return json.loads(out.read_text(encoding="utf-8"))
 
 
@@ -68,6 +68,7 @@ def distributor(kind: str, workers: int, rows: int, epochs: int) -> dict[str, An
     started = time.perf_counter()
     run = TorchDistributor(num_processes=workers, local_mode=False, use_gpu=False).run
     found = run(loop.member, kind, rows, epochs)
+    assert found is not None, "of rank 0"
     return {**found, "fit_s": round(time.perf_counter() - started, 2), "local_mode": False}
 
 
@@ -117,7 +118,7 @@ def flambeau(kind: str, workers: int, rows: int, epochs: int, folder: Path) -> d
     with tempfile.TemporaryDirectory(prefix="flambeau-bench-") as checkpoints:
         first_step = [seconds_to_first_step(estimator, table, Path(checkpoints) / part) for part in ("first", "second")]
     one_batch = estimator.copy({estimator.batchSize: rows, estimator.maxEpochs: 1}).fit(table)
-    before = one_batch.summary.history.head()["trainLoss"]
+    before = one_batch.summary.history.head(1)[0]["trainLoss"]
     started = time.perf_counter()
     model = estimator.fit(table)
     seconds = time.perf_counter() - started

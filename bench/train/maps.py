@@ -59,7 +59,9 @@ def main() -> None:
     results: dict[str, object] = {}
     for name, rows in tables(spark).items():
         count = rows.count()
-        column = {"featuresCol": "content", "modelName": "efficientnet_lite0"} if name == "photos" else {}
+        column: dict[str, Any] = (
+            {"featuresCol": "content", "modelName": "efficientnet_lite0"} if name == "photos" else {}
+        )
         head = TorchClassifier(maxEpochs=5, batchSize=64, seed=1, **column)
         maps = [{head.learningRate: rate} for rate in RATES]
         one, single = seconds(head, rows, maps[3:4], rounds)

@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -32,7 +33,7 @@ NEAR = 0.25
 Epochs = list[tuple[float, float]]
 
 
-def printed(command: list[str | Path]) -> dict[str, Epochs]:
+def printed(command: Sequence[str | Path]) -> dict[str, Epochs]:
     """What a program printed: name -> (loss, samples a second) of each epoch; ours has no name."""
     env = {**os.environ, "OMP_NUM_THREADS": "1", "LD_LIBRARY_PATH": str(ROOT / ".libtorch" / "lib")}
     if command[0] == sys.executable:
@@ -51,8 +52,8 @@ def printed(command: list[str | Path]) -> dict[str, Epochs]:
 def measure(kind: str, batch: int, folder: Path) -> list[dict[str, object]]:
     """All arms of one training, in turns, twice; the best epoch of each."""
     more = [folder] if kind == "net" else []
-    python = [sys.executable, EXAMPLES / "train_alone.py", kind, *more, str(batch), str(EPOCHS)]
-    ours = [OURS, kind, *more, str(batch), str(EPOCHS)]
+    python: list[str | Path] = [sys.executable, EXAMPLES / "train_alone.py", kind, *more, str(batch), str(EPOCHS)]
+    ours: list[str | Path] = [OURS, kind, *more, str(batch), str(EPOCHS)]
     arms: dict[str, dict[str, object]] = {}
     for _ in range(2):
         for command in (python, ours):

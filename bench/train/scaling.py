@@ -176,7 +176,7 @@ def main() -> None:
             table.append({"program": program.name, "workers": n, "efficiency": row})
     picture = folder / "train_scaling.png"
     plot(programs, all_links, picture)
-    kept = {
+    kept: dict[str, object] = {
         "measured_on": [trainings["machine"], sums["machine"]],
         "links": [asdict(link) for link in all_links],
         "programs": [asdict(program) for program in programs],

@@ -23,6 +23,7 @@ ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT / "python")]
 import all_reduce
 import loop
+import train_alone  # loop.py finds it
 
 import machine
 from flambeau.version import __version__
@@ -53,13 +54,13 @@ def provide(folder: Path, rows: dict[str, int]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    loop.train_alone.package(folder / "package", loop.fresh("net"))
+    train_alone.package(folder / "package", loop.fresh("net"))
     for kind, count in rows.items():
         values, labels = loop.rows_of(kind, count)
         column: Any = pa.array(values.numpy().reshape(-1))
         for size in reversed(loop.TRAININGS[kind].shape):
             offsets = np.arange(0, len(column) + 1, size, dtype=np.int32)
-            column = pa.ListArray.from_arrays(pa.array(offsets), column)
+            column = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), column)
         table = pa.table({"x": column, "label": pa.array(labels.numpy().astype(np.float64))})
         (folder / kind).mkdir()
         parts = 4
@@ -80,8 +81,11 @@ def measure(kind: str, rows: int, epochs: int, rounds: int, folder: Path) -> dic
             command = [sys.executable, HERE / "arm.py", arm, kind, workers, rows, epochs, folder]
             found[name] = finished(command, paths)
             rates.setdefault(name, []).extend(found[name]["samples_per_s"][1:])
-    for name, arm in found.items():
-        arm["steady_samples_per_s"], arm["best_samples_per_s"] = statistics.median(rates[name]), max(rates[name])
+    for name, printed in found.items():
+        printed["steady_samples_per_s"], printed["best_samples_per_s"] = (
+            statistics.median(rates[name]),
+            max(rates[name]),
+        )
     return found
 
 

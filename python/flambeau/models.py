@@ -210,9 +210,9 @@ def list_packages(path: Sequence[str | os.PathLike[str]] | None = None) -> Itera
         if not zipfile.is_zipfile(jar):
             continue
         embedded = zipfile.Path(jar, EMBEDDED)
-        for entry in embedded.iterdir() if embedded.exists() else []:
-            if (entry / MANIFEST).is_file():
-                yield Package(f"{jar}!/{EMBEDDED}{entry.name}", entry)
+        for inside in embedded.iterdir() if embedded.exists() else []:
+            if (inside / MANIFEST).is_file():
+                yield Package(f"{jar}!/{EMBEDDED}{inside.name}", inside)
 
 
 def _listed(entry: Path) -> Package:
@@ -269,14 +269,14 @@ def describe(package: Package) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m flambeau.models", description="Look into model packages.")
-    path = {"action": "append", "metavar": "DIR", "help": f"folder of packages (default: {PATH_VARIABLE})"}
     commands = parser.add_subparsers(dest="command", required=True)
     listing = commands.add_parser("list", help="the packages that can be called by name")
     show = commands.add_parser("show", help="what a package takes and gives")
     check = commands.add_parser("check", help="whether a package's files are what its manifest says")
     run = commands.add_parser("run", help="run a model over files, without Spark")
     for command in (listing, show, check, run):
-        command.add_argument("--path", **path)
+        help_text = f"folder of packages (default: {PATH_VARIABLE})"
+        command.add_argument("--path", action="append", metavar="DIR", help=help_text)
     for command in (show, check, run):
         command.add_argument("model", metavar="NAME_OR_PATH")
     run.add_argument("files", nargs="+", metavar="FILE", help="an image, a sound, a text, or a tensor model's JSON")

@@ -55,7 +55,16 @@ def run(
         for part in (default_path() if path is None else path)
     ]
     with tempfile.TemporaryFile("w+") as log:
-        command = [*_java(), MAIN, "--path", ",".join(folders), "--k", str(k), located, *map(os.fspath, files)]
+        command = [
+            *_java(),
+            MAIN,
+            "--path",
+            ",".join(folders),
+            "--k",
+            str(k),
+            located,
+            *(os.fspath(file) for file in files),
+        ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8") as java:
             assert java.stdout is not None
             for line in java.stdout:

@@ -126,7 +126,9 @@ def _settings_of_running_jvm() -> dict[str, str] | None:
     if "PYSPARK_GATEWAY_PORT" not in os.environ and SparkContext._gateway is None:
         return None
     SparkContext._ensure_initialized()
-    if not SparkContext._jvm.org.apache.spark.util.Utils.classIsLoadable(EXTENSION):
+    jvm = SparkContext._jvm
+    assert jvm is not None, "initialized"
+    if not jvm.org.apache.spark.util.Utils.classIsLoadable(EXTENSION):
         raise FlambeauError(
             "this program's JVM runs already, without the Flambeau jars, and takes no new ones: under spark-submit pass them "
             "with --jars; in a notebook restart the kernel and call configure before the first session"

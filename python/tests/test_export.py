@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from flambeau import export
-from flambeau.models import open_package, tomllib
+from flambeau.models import open_package
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 IMAGE = export.ImageInput(resize=20, crop=16, interpolation="bicubic", mean=[0.5, 0.5, 0.5], std=[2, 2, 2])
 OUTPUTS = [export.Output("features", "features"), export.Output("logits", "scores", labels=["cat", "dog"])]
 
 
-def write(module: nn.Module, path: Path, **changes: object) -> export.ExportReport:
+def write(module: nn.Module, path: Path, **changes: Any) -> export.ExportReport:
     """The usual package, with some arguments changed."""
-    arguments = {"name": "net", "inputs": [IMAGE], "outputs": OUTPUTS, "license": "MIT", "quiet": True, **changes}
+    arguments: dict[str, Any] = {
+        "name": "net",
+        "inputs": [IMAGE],
+        "outputs": OUTPUTS,
+        "license": "MIT",
+        "quiet": True,
+        **changes,
+    }
     return export.package(module, path, **arguments)
 
 
-def manifest(path: Path) -> dict:
+def manifest(path: Path) -> dict[str, Any]:
     """The manifest as tables."""
     return tomllib.loads((path / "model.toml").read_text(encoding="utf-8"))
 
@@ -220,7 +235,7 @@ def test_mistakes_are_named_and_nothing_is_written(
         (lambda: export.TensorInput("x", [3], "float"), "none of f32"),
         (lambda: export.TensorInput("1x"), "no digit first"),
         (lambda: export.TensorInput("x", [3], min=0), "is for whole numbers"),
-        (lambda: export.TensorInput("x", [3], "i64", max=1.5), "must be a whole number"),
+        (lambda: export.TensorInput("x", [3], "i64", max=1.5), "must be a whole number"),  # type: ignore[arg-type]  # refused
         (lambda: export.TensorInput("x", [3], "i64", min=5, max=4), "min 5 is above max 4"),
         (lambda: export.TextInput("/nowhere/tokenizer.json"), "no tokenizer at"),
         (lambda: export.AudioInput(hop_samples=5), "need window_samples"),
@@ -230,7 +245,7 @@ def test_mistakes_are_named_and_nothing_is_written(
         (lambda: export.Output("x", "features", labels=["a"]), "for role='scores'"),
     ],
 )
-def test_descriptions_check_themselves(make: object, message: str) -> None:
+def test_descriptions_check_themselves(make: Callable[[], object], message: str) -> None:
     with pytest.raises(export.ExportError, match=message):
         make()
 
@@ -319,7 +334,7 @@ class PartlyReduced(nn.Module):
 
 def test_a_variant_may_reduce_a_part_of_the_program(tmp_path: Path) -> None:
     full, part = PartlyReduced(torch.float32), PartlyReduced(torch.bfloat16)
-    shared = {"name": "net", "license": "MIT", "inputs": [export.TensorInput("x", [8])], "quiet": True}
+    shared: dict[str, Any] = {"name": "net", "license": "MIT", "inputs": [export.TensorInput("x", [8])], "quiet": True}
     outputs = [export.Output("features", "features")]
     export.package(full, tmp_path / "net", outputs=outputs, precisions={"bf16": part}, **shared)
     half, _ = manifest(tmp_path / "net")["variant"]
@@ -346,7 +361,7 @@ class Trained(nn.Module):
 
 
 def test_a_trainable_package_can_still_be_trained(tmp_path: Path) -> None:
-    shared = {"name": "net", "license": "MIT", "inputs": [export.TensorInput("x", [4])], "quiet": True}
+    shared: dict[str, Any] = {"name": "net", "license": "MIT", "inputs": [export.TensorInput("x", [4])], "quiet": True}
     outputs = [export.Output("logits", "scores")]
     export.trainable(Trained(), tmp_path / "net", outputs=outputs, **shared)
     text = (tmp_path / "net" / "model.toml").read_text()

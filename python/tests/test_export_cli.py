@@ -13,7 +13,12 @@ from torch import nn
 
 from conftest import ROOT
 from flambeau.export.cli import main
-from flambeau.models import open_package, tomllib
+from flambeau.models import open_package
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 NETS = """
 import torch

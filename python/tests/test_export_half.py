@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,15 +12,26 @@ from torch import Tensor, nn
 
 from flambeau import export
 from flambeau.export import half
-from flambeau.models import tomllib
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 IMAGE = export.ImageInput(resize=20, crop=16)
 OUTPUTS = [export.Output("features", "features"), export.Output("logits", "scores")]
 
 
-def write(module: nn.Module, path: Path, **changes: object) -> export.ExportReport:
+def write(module: nn.Module, path: Path, **changes: Any) -> export.ExportReport:
     """The usual package, with some arguments changed."""
-    arguments = {"name": "net", "inputs": [IMAGE], "outputs": OUTPUTS, "license": "MIT", "quiet": True, **changes}
+    arguments: dict[str, Any] = {
+        "name": "net",
+        "inputs": [IMAGE],
+        "outputs": OUTPUTS,
+        "license": "MIT",
+        "quiet": True,
+        **changes,
+    }
     return export.package(module, path, **arguments)
 
 
@@ -44,10 +57,12 @@ def test_rounded_kernels_keep_their_mean_results() -> None:
     conv, norm = nn.Conv2d(32, 32, 5, groups=32, bias=False), nn.BatchNorm2d(32)
     with torch.no_grad():
         for tensor in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+            assert tensor is not None
             tensor.uniform_(0.5, 2.0)
         inputs: Tensor = torch.rand(4, 32, 12, 12) * 0.1 + 3
         right = norm.eval()(conv(inputs))
         half.fold(conv, norm)
+        assert conv.bias is not None
         assert torch.allclose(conv(inputs), right, atol=1e-4, rtol=1e-4)
         nearest = conv.weight.to(torch.bfloat16).float()
         plain = nn.functional.conv2d(inputs, nearest, conv.bias.to(torch.bfloat16).float(), groups=32)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from flambeau import export
-from flambeau.models import tomllib
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 WORDS = 300
 FEATURES = [export.Output("features", "features")]
@@ -31,7 +38,7 @@ def tokenizer(folder: Path, **parts: object) -> Path:
 
 
 def write(
-    module: nn.Module, path: Path, item: export.Input, outputs: object = FEATURES, **more: object
+    module: nn.Module, path: Path, item: export.Input, outputs: Sequence[export.Output] = FEATURES, **more: Any
 ) -> export.ExportReport:
     """A package with one input."""
     return export.package(
@@ -39,7 +46,7 @@ def write(
     )
 
 
-def settings(path: Path) -> dict:
+def settings(path: Path) -> dict[str, Any]:
     """The `[input.text]` table that was written."""
     return tomllib.loads((path / "net" / "model.toml").read_text(encoding="utf-8"))["input"][0]["text"]
 
@@ -125,7 +132,7 @@ class PerToken(nn.Module):
         return torch.stack([input_ids, input_ids * 2], dim=2).float() * attention_mask.unsqueeze(2)
 
 
-class Counted(PerToken):
+class Counted(nn.Module):
     """The same with its count."""
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,9 +20,9 @@ Y = [export.Output("y")]
 QUANTISED = torch.backends.quantized.engine
 
 
-def write(module: object, path: Path, **changes: object) -> export.ExportReport:
+def write(module: Any, path: Path, **changes: Any) -> export.ExportReport:
     """A package of four numbers in and `y` out."""
-    arguments = {"name": "net", "inputs": X, "outputs": Y, "license": "MIT", "quiet": True, **changes}
+    arguments: dict[str, Any] = {"name": "net", "inputs": X, "outputs": Y, "license": "MIT", "quiet": True, **changes}
     return export.package(module, path / "net", **arguments)
 
 
@@ -59,7 +61,7 @@ def lazy() -> nn.Module:
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-def test_what_is_no_module_is_told_what_to_hand_over(tmp_path: Path, model: object, message: str) -> None:
+def test_what_is_no_module_is_told_what_to_hand_over(tmp_path: Path, model: Any, message: str) -> None:
     with pytest.raises(export.ExportError, match=message):
         write(model, tmp_path)
     with pytest.raises(export.ExportError, match=message):
@@ -142,6 +144,8 @@ def test_a_branch_on_the_data_is_refused_with_the_tracers_words(tmp_path: Path) 
 
 class Counting(nn.Module):
     """Counts its calls into what it gives."""
+
+    calls: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -267,9 +271,9 @@ class ByRow(nn.Module):
 
 
 def test_what_a_trace_takes_for_constants_is_refused_with_the_tracers_words(tmp_path: Path) -> None:
-    with pytest.raises(export.ExportError, match="the tracer warned: .*NumPy"):
+    with pytest.raises(export.ExportError, match=r"the tracer warned: .*NumPy"):
         write(ByNumPy(), tmp_path)
-    with pytest.raises(export.ExportError, match="the tracer warned: .*Iterating over a tensor.*try method='script'"):
+    with pytest.raises(export.ExportError, match=r"the tracer warned: .*Iterating over a tensor.*try method='script'"):
         write(ByRow(), tmp_path)
     write(ByRow(), tmp_path, method="script")
 
@@ -416,8 +420,8 @@ def static(bend: int) -> nn.Module:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("make", [Deep, dynamic, static])
-def test_quantised_models_are_held_to_the_same(tmp_path: Path, make: object) -> None:
-    shared = {
+def test_quantised_models_are_held_to_the_same(tmp_path: Path, make: Callable[[int], nn.Module]) -> None:
+    shared: dict[str, Any] = {
         "inputs": [export.TextInput(tokenizer(tmp_path), max_length=64)],
         "outputs": [export.Output("y", "features")],
     }

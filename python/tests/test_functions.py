@@ -6,8 +6,9 @@ Columns are built and read as text, before any analysis: no model is needed. Wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.errors import AnalysisException
@@ -41,12 +42,12 @@ def spark() -> Iterator[SparkSession]:
 
 
 @pytest.mark.parametrize(("make", "text"), CALLS)
-def test_classic_calls(spark: SparkSession, make: object, text: str) -> None:
+def test_classic_calls(spark: SparkSession, make: Callable[[], Any], text: str) -> None:
     assert str(make()) == f"Column<'{text}'>"
 
 
 @pytest.mark.parametrize(("make", "text"), CALLS)
-def test_connect_calls(monkeypatch: pytest.MonkeyPatch, make: object, text: str) -> None:
+def test_connect_calls(monkeypatch: pytest.MonkeyPatch, make: Callable[[], Any], text: str) -> None:
     monkeypatch.setenv("SPARK_CONNECT_MODE_ENABLED", "1")
     column = make()
     assert type(column).__module__ == "pyspark.sql.connect.column"
@@ -64,19 +65,19 @@ def test_analysis_looks_the_model_up(spark: SparkSession) -> None:
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: F.featurize("content", None), TypeError, "must be a name, path or URI"),
-        (lambda: F.featurize("content", 3), TypeError, "not int"),
+        (lambda: F.featurize("content", None), TypeError, "must be a name, path or URI"),  # type: ignore[arg-type]  # refused
+        (lambda: F.featurize("content", 3), TypeError, "not int"),  # type: ignore[arg-type]  # refused
         (lambda: F.featurize("content", " "), ValueError, "must be a name, path or URI"),
-        (lambda: F.featurize("content", b"net"), TypeError, "not bytes"),
-        (lambda: F.featurize(3, "net"), TypeError, "Column or the name of one, not int"),
+        (lambda: F.featurize("content", b"net"), TypeError, "not bytes"),  # type: ignore[arg-type]  # refused
+        (lambda: F.featurize(3, "net"), TypeError, "Column or the name of one, not int"),  # type: ignore[arg-type]  # refused
         (lambda: F.classify("content", "net", 0), ValueError, "at least 1"),
         (lambda: F.classify("content", "net", True), ValueError, "at least 1"),
         (lambda: F.classify("content", "net", 2**31), ValueError, "below 2"),
-        (lambda: F.classify("content", "net", "3"), ValueError, "whole number"),
-        (lambda: F.try_infer("net", None), TypeError, "not NoneType"),
+        (lambda: F.classify("content", "net", "3"), ValueError, "whole number"),  # type: ignore[arg-type]  # refused
+        (lambda: F.try_infer("net", None), TypeError, "not NoneType"),  # type: ignore[arg-type]  # refused
         (lambda: F.infer("net"), TypeError, "needs the model's inputs"),
     ],
 )
-def test_mistakes(spark: SparkSession, make: object, error: type[Exception], message: str) -> None:
+def test_mistakes(spark: SparkSession, make: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make()

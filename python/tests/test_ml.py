@@ -83,11 +83,11 @@ def test_an_estimators_arguments() -> None:
     assert stage.setParams(batchSize=8).setNumWorkers(2).setLabelCol("y") is stage
     assert (stage.getBatchSize(), stage.getNumWorkers(), stage.getLabelCol()) == (8, 2, "y")
     with pytest.raises(TypeError, match="no parameter 'epochs'"):
-        ml.TorchRegressor(epochs=3)
+        ml.TorchRegressor(epochs=3)  # type: ignore[call-arg]  # refused
     with pytest.raises(TypeError, match="no parameter 'inputcol'; did you mean 'inputCol'"):
-        ml.DeepImageFeaturizer(inputcol="x")
+        ml.DeepImageFeaturizer(inputcol="x")  # type: ignore[call-arg]  # refused
     with pytest.raises(TypeError, match="no parameter 'zzz'; it has errorCol, handleInvalid"):
-        ml.DeepImageFeaturizer().setParams(zzz=1)
+        ml.DeepImageFeaturizer().setParams(zzz=1)  # type: ignore[call-arg]  # refused
 
 
 def test_keyword_arguments_setters_and_set_params() -> None:
@@ -124,12 +124,12 @@ def test_mappings_are_dicts_in_their_order() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: ml.DeepImageFeaturizer(modelName=3), "name, path or URI, not int"),
-        (lambda: ml.DeepImagePredictor(topK="many"), "topK"),
-        (lambda: ml.TorchModelTransformer(inputMapping=["a"]), "dict from names to names"),
-        (lambda: ml.TorchModelTransformer(outputMapping={"a": 1}), "dict from names to names"),
-        (lambda: ml.DeepTextFeaturizer(scaleHint="area"), "scaleHint"),
-        (lambda: ml.DeepAudioFeaturizer("content"), "positional"),
+        (lambda: ml.DeepImageFeaturizer(modelName=3), "name, path or URI, not int"),  # type: ignore[arg-type]  # refused
+        (lambda: ml.DeepImagePredictor(topK="many"), "topK"),  # type: ignore[arg-type]  # refused
+        (lambda: ml.TorchModelTransformer(inputMapping=["a"]), "dict from names to names"),  # type: ignore[arg-type]  # refused
+        (lambda: ml.TorchModelTransformer(outputMapping={"a": 1}), "dict from names to names"),  # type: ignore[dict-item]  # refused
+        (lambda: ml.DeepTextFeaturizer(scaleHint="area"), "scaleHint"),  # type: ignore[call-arg]  # refused
+        (lambda: ml.DeepAudioFeaturizer("content"), "positional"),  # type: ignore[call-arg]  # refused
     ],
 )
 def test_mistakes(make: Any, message: str) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from flambeau import export
-from flambeau.models import FlambeauError, find, main, open_package
+from flambeau import FlambeauError, export
+from flambeau.models import find, main, open_package
 
 
 @pytest.fixture

@@ -153,7 +153,7 @@ def speaker_encoder(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
     # Resemblyzer 0.1.4 imports one function from a module that SciPy has since dissolved into its parent.
     sys.modules.setdefault("scipy.ndimage.morphology", scipy.ndimage)
     sys.path.insert(0, str(sources.recipe.extract(sources.recipe.fetch(sources.model("resemblyzer").WEIGHTS), folder)))
-    from resemblyzer import VoiceEncoder, normalize_volume
+    from resemblyzer import VoiceEncoder, normalize_volume  # type: ignore[attr-defined]  # not the recipe of that name
 
     encoder = VoiceEncoder("cpu", verbose=False)
     return lambda samples: encoder.embed_utterance(normalize_volume(samples, -30, increase_only=True))

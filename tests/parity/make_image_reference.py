@@ -13,13 +13,18 @@ import io
 import pathlib
 import struct
 import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 import picture_archives
 from odd_files import png
 
+Spec = Mapping[str, Any]
+"""What model.toml says of an image."""
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "box": Image.Resampling.BOX,
@@ -33,7 +38,7 @@ SMALL = {"resize": 40, "crop": 32, "scale": 1.0}
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".tif", ".tiff", ".webp", ".bmp"}
 
 
-def resize_and_crop(image, spec):
+def resize_and_crop(image: Image.Image, spec: Spec) -> Image.Image:
     """torchvision's Resize and CenterCrop on a PIL image."""
     method = FILTERS[spec.get("interpolation", "bilinear")]
     width, height = image.size
@@ -54,13 +59,13 @@ def resize_and_crop(image, spec):
         wide, high = max(crop_width - width, 0), max(crop_height - height, 0)
         image = ImageOps.expand(image, (wide // 2, high // 2, (wide + 1) // 2, (high + 1) // 2), fill=0)
         width, height = image.size
-    left, top = int(round((width - crop_width) / 2.0)), int(round((height - crop_height) / 2.0))
+    left, top = round((width - crop_width) / 2.0), round((height - crop_height) / 2.0)
     return image.crop((left, top, left + crop_width, top + crop_height))
 
 
-def prepare(data, spec):
+def prepare(data: bytes, spec: Spec) -> NDArray[np.float32]:
     """The float32 HWC array that a model with `spec` gets from the encoded image `data`."""
-    image = Image.open(io.BytesIO(data))
+    image: Image.Image = Image.open(io.BytesIO(data))
     if spec.get("exif_orientation"):
         image = ImageOps.exif_transpose(image)
     background = spec.get("background")
@@ -80,7 +85,7 @@ def prepare(data, spec):
     return ((values * spec.get("scale", 1 / 255) - mean) / std).astype(np.float32)
 
 
-def picture(width, height, seed=1):
+def picture(width: int, height: int, seed: int = 1) -> Image.Image:
     """A picture with gradients, edges and some noise: every byte value, smooth and hard."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width]
@@ -90,18 +95,18 @@ def picture(width, height, seed=1):
     return Image.fromarray(np.clip(np.stack([red, green, blue], 2), 0, 255).astype(np.uint8), "RGB")
 
 
-def encoded(image, format, **options):
+def encoded(image: Image.Image, format: str, **options: Any) -> bytes:
     out = io.BytesIO()
     image.save(out, format, **options)
     return out.getvalue()
 
 
-def with_alpha(image):
+def with_alpha(image: Image.Image) -> Image.Image:
     alpha = Image.linear_gradient("L").resize(image.size)
     return Image.merge("RGBA", (*image.split(), alpha))
 
 
-def images():
+def images() -> Iterator[tuple[str, bytes]]:
     """(name, bytes) of images of every format and mode, whose pixels must be Pillow's."""
     base = picture(75, 50)
     deep = np.asarray(base.convert("L"), dtype=np.uint16) * 257 + 3
@@ -171,11 +176,11 @@ def images():
     yield "rgb.jpg", encoded(base, "JPEG", keep_rgb=True)
 
 
-def rgb_16_png(image):
+def rgb_16_png(image: Image.Image) -> bytes:
     return png(np.asarray(image, dtype=np.uint16) * 251 + 77, 2, 16)
 
 
-def oriented_images():
+def oriented_images() -> Iterator[tuple[str, bytes]]:
     base = picture(37, 23, 4)
     for orientation in range(1, 9):
         exif = Image.Exif()
@@ -185,19 +190,19 @@ def oriented_images():
     yield "oriented_8.webp", encoded(base, "WEBP", lossless=True, exif=exif_of(8))
 
 
-def exif_of(orientation):
+def exif_of(orientation: int) -> Image.Exif:
     exif = Image.Exif()
     exif[274] = orientation
     return exif
 
 
-def with_size(data, side):
+def with_size(data: bytes, side: int) -> bytes:
     """A PNG whose header says that it has so many pixels a side."""
     header = b"IHDR" + struct.pack(">II", side, side) + data[24:29]
     return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
 
 
-def bad_files():
+def bad_files() -> Iterator[tuple[str, bytes, str]]:
     """(name, bytes, what the error says)."""
     base = picture(75, 50)
     yield "empty.jpg", b"", "empty"
@@ -227,7 +232,7 @@ def bad_files():
     yield "huge.png", with_size(huge, 200_000), "more than the"
 
 
-def spec_variants():
+def spec_variants() -> Iterator[tuple[str, Spec]]:
     yield "lite0", LITE0
     for name in FILTERS:
         yield f"down_{name}", {**SMALL, "interpolation": name}
@@ -241,17 +246,17 @@ def spec_variants():
 
 
 class Writer:
-    def __init__(self, folder):
+    def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
-        self.lines = []
+        self.lines: list[str] = []
         self.count = 0
         folder.mkdir(parents=True, exist_ok=True)
 
-    def file(self, name, data):
+    def file(self, name: str, data: bytes) -> str:
         (self.folder / name).write_bytes(data)
         return name
 
-    def case(self, name, data, spec):
+    def case(self, name: str, data: bytes, spec: Spec) -> None:
         values = prepare(data, spec)
         reference = self.file(f"{self.count:04}.f32", values.astype("<f4").tobytes())
         self.count += 1
@@ -264,24 +269,24 @@ class Writer:
             "",
         ]
 
-    def bad(self, name, data, says):
+    def bad(self, name: str, data: bytes, says: str) -> None:
         self.file(name, data)
         self.lines += ["[[bad]]", f'file = "{name}"', f"says = {toml(says)}", ""]
 
-    def finish(self):
+    def finish(self) -> int:
         self.file("cases.toml", "\n".join(self.lines).encode())
         return self.count
 
 
-def toml(value):
+def toml(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return "'" + value + "'" if isinstance(value, str) else repr(value)
 
 
-def whole(data, spec=None):
+def whole(data: bytes, spec: Spec | None = None) -> Spec:
     """A spec that gives the pixels as they are."""
-    image = Image.open(io.BytesIO(data))
+    image: Image.Image = Image.open(io.BytesIO(data))
     if (spec or {}).get("exif_orientation"):
         image = ImageOps.exif_transpose(image)
     else:
@@ -290,7 +295,7 @@ def whole(data, spec=None):
     return {"crop": [height, width], "scale": 1.0, **(spec or {})}
 
 
-def main():
+def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     arguments.add_argument("folder", type=pathlib.Path)
     arguments.add_argument("--photos", type=pathlib.Path, action="append", default=[], help="a folder of real pictures")

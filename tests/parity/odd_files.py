@@ -4,41 +4,51 @@ import io
 import itertools
 import struct
 import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from tiff_files import pack, samples
+from tiff_files import Values, pack, samples
+
+Files = Iterator[tuple[str, bytes]]
+"""Names, and what is in the files."""
+Frame = tuple[int, int, Image.Image, bool, bool, bool]
+"""x, y, image, blend, dispose, lossless."""
+WithAlpha = Callable[[Image.Image], Image.Image]
+
+
+class Picture(Protocol):
+    """Makes a picture of a size."""
+
+    def __call__(self, width: int, height: int, seed: int = 1) -> Image.Image: ...
 
 
 def bmp(
-    values,
-    bits,
+    values: Values,
+    bits: int,
     *,
-    header=40,
-    top_down=False,
-    compression=0,
-    masks=None,
-    palette=None,
-    colors=0,
-    offset=None,
-    gap=0,
-    body=None,
-):
+    header: int = 40,
+    top_down: bool = False,
+    compression: int = 0,
+    masks: Sequence[int] | None = None,
+    palette: NDArray[np.uint8] | None = None,
+    colors: int = 0,
+    offset: int | None = None,
+    gap: int = 0,
+    body: bytes | None = None,
+) -> bytes:
     """A BMP of `values` [height, width]: indices or packed pixels of so many bits. `offset` overrides the true data offset."""
     height, width = values.shape
     rows = values if top_down else values[::-1]
     if body is None:
-        digits = (
-            (rows[:, :, None].astype(np.uint64) >> np.arange(bits - 1, -1, -1, dtype=np.uint64)) & 1
-            if bits < 8
-            else None
-        )
-        packed = (
-            np.packbits(digits.astype(np.uint8).reshape(height, -1), axis=1)
-            if bits < 8
-            else little_bytes(rows, bits // 8)
-        )
+        if bits < 8:
+            digits = (rows[:, :, None].astype(np.uint64) >> np.arange(bits - 1, -1, -1, dtype=np.uint64)) & 1
+            packed = np.packbits(digits.astype(np.uint8).reshape(height, -1), axis=1)
+        else:
+            packed = little_bytes(rows, bits // 8)
         stride = (width * bits + 31) // 32 * 4
         body = b"".join(row.tobytes().ljust(stride, b"\0") for row in packed)
     if header == 12:
@@ -61,12 +71,12 @@ def bmp(
     return b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, place) + info + b"\0" * gap + body
 
 
-def little_bytes(rows, count):
+def little_bytes(rows: Values, count: int) -> NDArray[np.uint8]:
     shifted = rows[:, :, None].astype(np.uint64) >> (8 * np.arange(count, dtype=np.uint64))
     return (shifted & 255).astype(np.uint8).reshape(rows.shape[0], -1)
 
 
-def run_length(rows, four_bits, random):
+def run_length(rows: Values, four_bits: bool, random: np.random.Generator) -> bytes:
     """RLE of rows in file order: runs, plain stretches, ends of rows."""
     out = b""
     for row in rows.tolist():
@@ -89,14 +99,14 @@ def run_length(rows, four_bits, random):
     return out + b"\0\1"
 
 
-def bmps():
+def bmps() -> Files:
     random = np.random.default_rng(3)
     for width, height in ((21, 9), (32, 5)):
         for header, top_down in itertools.product((12, 40, 52, 56, 64, 108, 124), (False, True)):
             if header == 12 and top_down:
                 continue
             name = f"{width}_h{header}{'_top' if top_down else ''}"
-            common = {"header": header, "top_down": top_down}
+            common: dict[str, Any] = {"header": header, "top_down": top_down}
             for bits in (1, 4, 8):
                 values = samples(width, height, 1, bits, bits)[:, :, 0]
                 palette = random.integers(0, 256, (2**bits, 3)).astype(np.uint8)
@@ -133,7 +143,7 @@ def bmps():
             values[:, 3:12] = values[:, 3:4]
             palette = random.integers(0, 256, (2**bits, 3)).astype(np.uint8)
             body = run_length(values[::-1], four_bits, random)
-            rle = {"palette": palette, "compression": 2 if four_bits else 1}
+            rle: dict[str, Any] = {"palette": palette, "compression": 2 if four_bits else 1}
             yield f"rle{bits}_{width}.bmp", bmp(values, bits, body=body, **rle)
             jump = b"\5\1\0\2\3\2" + b"\4\2\0\0" + b"\0\1"
             yield f"rle{bits}_{width}_jump.bmp", bmp(values, bits, body=jump, **rle)
@@ -141,7 +151,7 @@ def bmps():
             yield f"rle{bits}_{width}_full.bmp", bmp(values, bits, body=full, **rle)
 
 
-def bit_fields(bits):
+def bit_fields(bits: int) -> list[tuple[int, int, int, int]]:
     return {
         16: [(0xF800, 0x7E0, 0x1F, 0), (0x7C00, 0x3E0, 0x1F, 0)],
         24: [(0xFF0000, 0xFF00, 0xFF, 0)],
@@ -159,8 +169,17 @@ def bit_fields(bits):
 
 
 def gif(
-    frame, screen, place, *, palette=None, local=None, transparent=None, interlaced=False, disposal=0, background=0
-):
+    frame: Image.Image,
+    screen: tuple[int, int],
+    place: tuple[int, int],
+    *,
+    palette: NDArray[np.uint8] | None = None,
+    local: NDArray[np.uint8] | None = None,
+    transparent: int | None = None,
+    interlaced: bool = False,
+    disposal: int = 0,
+    background: int = 0,
+) -> bytes:
     """A GIF whose only frame, the indices of the Pillow image `frame`, lies at `place` of a logical screen of its own size."""
     whole = io.BytesIO()
     frame.save(whole, "GIF", interlace=int(interlaced))
@@ -186,14 +205,14 @@ def gif(
     return out + body
 
 
-def size_of(palette):
+def size_of(palette: NDArray[np.uint8]) -> int:
     return int(np.log2(len(palette))) - 1
 
 
-def gifs():
+def gifs() -> Files:
     random = np.random.default_rng(4)
     indices = samples(23, 17, 1, 8, 1)[:, :, 0].astype(np.uint8)
-    palettes = {
+    palettes: dict[str, NDArray[np.uint8] | None] = {
         "colors": random.integers(0, 256, (256, 3)).astype(np.uint8),
         "few": random.integers(0, 256, (64, 3)).astype(np.uint8),
         "ramp": np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1),
@@ -208,13 +227,14 @@ def gifs():
     screens |= {"wide": ((50, 3), (2, 1)), "beyond": ((12, 12), (30, 20)), "zero": ((0, 0), (0, 0))}
     frame = Image.fromarray(indices, "L")
     for (name, palette), (where, (screen, place)) in itertools.product(palettes.items(), screens.items()):
-        for kind, options in {
+        kinds: dict[str, dict[str, Any]] = {
             "plain": {},
             "interlaced": {"interlaced": True},
             "transparent": {"transparent": 77},
             "cleared": {"transparent": 3, "disposal": 2, "background": 9},
             "kept": {"disposal": 3, "background": 9},
-        }.items():
+        }
+        for kind, options in kinds.items():
             yield f"{name}_{where}_{kind}.gif", gif(frame, screen, place, palette=palette, **options)
         yield (
             f"{name}_{where}_local.gif",
@@ -222,11 +242,17 @@ def gifs():
         )
 
 
-def chunk(name, body):
+def chunk(name: bytes, body: bytes) -> bytes:
     return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
 
 
-def animated_webp(frames, canvas, *, alpha=True, background=(1, 2, 3, 4)):
+def animated_webp(
+    frames: Iterable[Frame],
+    canvas: tuple[int, int],
+    *,
+    alpha: bool = True,
+    background: tuple[int, int, int, int] = (1, 2, 3, 4),
+) -> bytes:
     """An animation of (x, y, image, blend, dispose, lossless) on a canvas (width, height)."""
     body = chunk(b"VP8X", bytes([0x02 | (0x10 if alpha else 0), 0, 0, 0]) + three(canvas[0] - 1) + three(canvas[1] - 1))
     body += chunk(b"ANIM", bytes(background) + b"\0\0")
@@ -242,11 +268,11 @@ def animated_webp(frames, canvas, *, alpha=True, background=(1, 2, 3, 4)):
     return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
 
 
-def three(value):
+def three(value: int) -> bytes:
     return struct.pack("<I", value)[:3]
 
 
-def webps(picture, with_alpha):
+def webps(picture: Picture, with_alpha: WithAlpha) -> Files:
     second = picture(20, 14, 2)
     for lossless, blend, dispose, alpha in itertools.product((True, False), repeat=4):
         first = picture(30, 20)
@@ -268,10 +294,18 @@ PASSES = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 
-def png(values, color_type, depth, *, interlaced=False, palette=None, transparent=None):
+def png(
+    values: Values,
+    color_type: int,
+    depth: int,
+    *,
+    interlaced: bool = False,
+    palette: NDArray[np.uint8] | None = None,
+    transparent: bytes | None = None,
+) -> bytes:
     """A PNG of `values` [height, width, samples], rows unfiltered."""
 
-    def part(name, body):
+    def part(name: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
     height, width = values.shape[:2]
@@ -288,7 +322,7 @@ def png(values, color_type, depth, *, interlaced=False, palette=None, transparen
     return out + part(b"IDAT", zlib.compress(rows)) + part(b"IEND", b"")
 
 
-def pngs(picture):
+def pngs(picture: Picture) -> Files:
     random = np.random.default_rng(6)
     depths = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
     for (width, height), color_type, interlaced in itertools.product(((27, 19), (1, 1), (3, 9)), depths, (False, True)):
@@ -298,7 +332,7 @@ def pngs(picture):
                 values = values // 100
             palette = random.integers(0, 256, (2**depth, 3)).astype(np.uint8) if color_type == 3 else None
             name = f"type{color_type}_{depth}_{width}{'_interlaced' if interlaced else ''}"
-            common = {"interlaced": interlaced, "palette": palette}
+            common: dict[str, Any] = {"interlaced": interlaced, "palette": palette}
             yield f"{name}.png", png(values, color_type, depth, **common)
             transparent = {
                 0: values[0, 0].astype(">u2").tobytes(),
@@ -317,8 +351,8 @@ def pngs(picture):
         yield f"animated_{default}.png", whole.getvalue()
 
 
-def jpegs(picture):
-    def encoded(image, **options):
+def jpegs(picture: Picture) -> Files:
+    def encoded(image: Image.Image, **options: Any) -> bytes:
         whole = io.BytesIO()
         image.save(whole, "JPEG", **options)
         return whole.getvalue()
@@ -346,7 +380,7 @@ def jpegs(picture):
             yield f"{mode}_adobe{adobe}.jpg", plain[:2] + marker + plain[2:]
 
 
-def parts(picture):
+def parts(picture: Picture) -> Files:
     """JPEGs large enough for a part to leave out blocks, and pictures stored as each EXIF orientation has them beside upright ones."""
     for subsampling, progressive in itertools.product(("4:4:4", "4:2:2", "4:2:0", "4:1:1"), (False, True)):
         whole = io.BytesIO()
@@ -372,7 +406,7 @@ def parts(picture):
         yield f"part_upright_{orientation}.png", upright.getvalue()
 
 
-def resampled(data, horizontal, vertical):
+def resampled(data: bytes, horizontal: int, vertical: int) -> bytes:
     """The same scan with another sampling of the first component in its header: noise, but noise that all decoders must agree on."""
     at = data.index(b"\xff\xc0")
     changed = bytearray(data)

@@ -15,19 +15,23 @@ import os
 import pathlib
 import struct
 import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 import odd_files
 import tiff_files
+from odd_files import Picture, WithAlpha
 
 # What both sides are told to refuse.
 MAX_PIXELS = 1 << 20
 DAMAGED_PER_FORMAT = 1300
 
 
-def pillow_pixels(data):
+def pillow_pixels(data: bytes) -> NDArray[np.uint8] | None:
     """The RGB array of Pillow, or None where it refuses the file for whatever reason."""
     try:
         image = Image.open(io.BytesIO(data), formats=["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
@@ -39,7 +43,7 @@ def pillow_pixels(data):
 
 
 @contextlib.contextmanager
-def silence():
+def silence() -> Iterator[None]:
     """libtiff writes to the process' standard error."""
     kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)
@@ -53,23 +57,23 @@ def silence():
         os.close(nothing)
 
 
-def record(name, data, pixels):
+def record(name: str, data: bytes, pixels: NDArray[np.uint8] | None) -> bytes:
     head = struct.pack("<I", len(name)) + name.encode() + struct.pack("<I", len(data)) + data
     if pixels is None:
         return head + struct.pack("<I", 0)
     return head + struct.pack("<III", 1, pixels.shape[1], pixels.shape[0]) + pixels.tobytes()
 
 
-def read_archive(path):
+def read_archive(path: pathlib.Path) -> Iterator[tuple[str, bytes, NDArray[np.uint8] | None]]:
     """The records of an archive: name, file, RGB array of Pillow or None."""
     data, at = memoryview(path.read_bytes()), 0
 
-    def number():
+    def number() -> int:
         nonlocal at
         at += 4
         return struct.unpack_from("<I", data, at - 4)[0]
 
-    def part(length):
+    def part(length: int) -> bytes:
         nonlocal at
         at += length
         return bytes(data[at - length : at])
@@ -83,13 +87,13 @@ def read_archive(path):
         yield name, file, pixels
 
 
-def wrong_in_pillow(name):
+def wrong_in_pillow(name: str) -> bool:
     """Where Pillow reads a layout as if it were another; the right pixels, as also where it refuses one, are those of the plain twin."""
     swapped = name.startswith(("grey16s", "grey32s", "grey32f")) and "_be_" in name and "_raw" not in name
     return swapped or ("_plane" in name and "_raw" in name) or "silent_plane" in name
 
 
-def sound(picture, with_alpha):
+def sound(picture: Picture, with_alpha: WithAlpha) -> Iterator[tuple[str, bytes, bytes | None]]:
     """(name, data, the same picture in a plainer layout or None)."""
     yield from tiff_files.tiffs()
     for files in (
@@ -104,12 +108,12 @@ def sound(picture, with_alpha):
             yield name, data, None
 
 
-def bases(picture, with_alpha):
+def bases(picture: Picture, with_alpha: WithAlpha) -> dict[str, list[bytes]]:
     """Whole files by format, small enough for a few changed bytes to matter."""
     one = picture(24, 18)
     alpha = with_alpha(one)
 
-    def encoded(image, format, **options):
+    def encoded(image: Image.Image, format: str, **options: Any) -> bytes:
         whole = io.BytesIO()
         image.save(whole, format, **options)
         return whole.getvalue()
@@ -144,7 +148,7 @@ def bases(picture, with_alpha):
     return {"jpg": jpeg, "png": png, "webp": webp, "gif": gif, "bmp": bmp, "tif": tiff}
 
 
-def damage(data, random):
+def damage(data: bytes, random: np.random.Generator) -> bytes:
     """Some bytes changed, and now and then a part cut off, doubled or left out."""
     damaged = bytearray(data)
     for _ in range(int(random.integers(1, 5))):
@@ -165,7 +169,7 @@ def damage(data, random):
     return bytes(damaged)
 
 
-def write_sound(folder, picture, with_alpha):
+def write_sound(folder: pathlib.Path, picture: Picture, with_alpha: WithAlpha) -> int:
     count = 0
     with silence(), (folder / "sound.pictures").open("wb") as out:
         for name, data, twin in sound(picture, with_alpha):
@@ -177,7 +181,9 @@ def write_sound(folder, picture, with_alpha):
     return count
 
 
-def write_damaged(folder, picture, with_alpha, per_format=DAMAGED_PER_FORMAT, seed=1):
+def write_damaged(
+    folder: pathlib.Path, picture: Picture, with_alpha: WithAlpha, per_format: int = DAMAGED_PER_FORMAT, seed: int = 1
+) -> int:
     random = np.random.default_rng(seed)
     count = 0
     with silence(), (folder / "damaged.pictures").open("wb") as out:
@@ -190,7 +196,7 @@ def write_damaged(folder, picture, with_alpha, per_format=DAMAGED_PER_FORMAT, se
     return count
 
 
-def main():
+def main() -> None:
     from make_image_reference import picture, with_alpha
 
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])

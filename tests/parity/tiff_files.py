@@ -10,14 +10,25 @@ import itertools
 import lzma
 import struct
 import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 GREY_INVERTED, GREY, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
 NONE, DEFLATE, PACKBITS, LZMA = 1, 8, 32773, 34925
 
+Values = NDArray[Any]
+"""Samples of whatever number type a layout holds."""
+Entry = tuple[str, Sequence[int]]
+"""Of a directory: struct's letter, and the values."""
+Kind = tuple[str, int, int, int, Sequence[int] | None, int]
+"""See `kinds`."""
 
-def samples(width, height, count, bits, seed):
+
+def samples(width: int, height: int, count: int, bits: int, seed: int) -> NDArray[np.int64]:
     """[height, width, count] values of so many bits: smooth with some noise, every bit used."""
     random = np.random.default_rng(seed)
     y, x, s = np.mgrid[0:height, 0:width, 0:count]
@@ -28,7 +39,7 @@ def samples(width, height, count, bits, seed):
     return np.clip(values, 0, top).astype(np.int64)
 
 
-def pack(block, bits, sample_format, order):
+def pack(block: Values, bits: int, sample_format: int, order: str) -> bytes:
     """A block [rows, columns, samples] as bytes, each row padded to whole ones."""
     rows = block.reshape(block.shape[0], -1)
     if bits in (1, 2, 4, 12):
@@ -40,46 +51,48 @@ def pack(block, bits, sample_format, order):
     return rows.astype(f"{order}{kind}{bits // 8}").tobytes()
 
 
-def packbits(data):
+def packbits(data: bytes) -> bytes:
     """Literal runs only."""
     return b"".join(bytes([len(part) - 1]) + part for part in (data[at : at + 128] for at in range(0, len(data), 128)))
 
 
-def compress(data, compression):
-    return {
+def compress(data: bytes, compression: int) -> bytes:
+    ways: dict[int, Callable[[bytes], bytes]] = {
         NONE: lambda d: d,
         DEFLATE: zlib.compress,
         PACKBITS: packbits,
         LZMA: lambda d: lzma.compress(d, format=lzma.FORMAT_XZ),
-    }[compression](data)
+    }
+    return ways[compression](data)
 
 
 def tiff(
-    values,
-    bits,
-    photometric,
+    values: Values,
+    bits: int,
+    photometric: int,
     *,
-    extra=None,
-    planes=False,
-    tile=None,
-    rows=None,
-    fill=1,
-    compression=NONE,
-    predictor=1,
-    big_endian=False,
-    big=False,
-    orientation=None,
-    sample_format=1,
-    palette=None,
-    tags=(),
-):
+    extra: Sequence[int] | None = None,
+    planes: bool = False,
+    tile: tuple[int, int] | None = None,
+    rows: int | None = None,
+    fill: int = 1,
+    compression: int = NONE,
+    predictor: int = 1,
+    big_endian: bool = False,
+    big: bool = False,
+    orientation: int | None = None,
+    sample_format: int = 1,
+    palette: NDArray[np.int64] | None = None,
+    tags: Mapping[int, Entry] = MappingProxyType({}),
+) -> bytes:
     """The file of `values` [height, width, samples]. `rows` a strip, or `tile` = (width, height)."""
     order = ">" if big_endian else "<"
     height, width, count = values.shape
     block_width, block_height = tile or (width, rows or height)
-    blocks = []
-    for plane in range(count) if planes else [slice(None)]:
-        layer = values[:, :, [plane]] if planes else values
+    blocks: list[bytes] = []
+    every: Sequence[int | None] = range(count) if planes else [None]
+    for plane in every:
+        layer = values if plane is None else values[:, :, plane : plane + 1]
         for y, x in itertools.product(range(0, height, block_height), range(0, width, block_width)):
             block = layer[y : y + block_height, x : x + block_width]
             if tile:
@@ -91,7 +104,8 @@ def tiff(
             if fill == 2:
                 data = bytes(int(f"{byte:08b}"[::-1], 2) for byte in data)
             blocks.append(data)
-    offsets, body = [], b""
+    offsets: list[int] = []
+    body = b""
     header = 16 if big else 8
     for data in blocks:
         body += b"\0" * (len(body) % 2)
@@ -99,7 +113,7 @@ def tiff(
         body += data
     body += b"\0" * (len(body) % 2)
     short, long = "H", "I"
-    entries = {
+    entries: dict[int, Entry] = {
         256: (long, [width]),
         257: (long, [height]),
         258: (short, [bits] * count),
@@ -130,7 +144,7 @@ def tiff(
     return assemble(entries, body, order, big)
 
 
-def assemble(entries, body, order, big):
+def assemble(entries: Mapping[int, Entry], body: bytes, order: str, big: bool) -> bytes:
     mark = b"MM" if order == ">" else b"II"
     header, inline = (16, 8) if big else (8, 4)
     after = header + len(body)
@@ -153,7 +167,7 @@ def assemble(entries, body, order, big):
     return start + body + struct.pack(f"{order}H", len(entries)) + directory + b"\0" * 4 + outside
 
 
-def kinds():
+def kinds() -> Iterator[Kind]:
     """(name, bits, photometric, samples a pixel, extra samples, sample format) that Pillow reads."""
     for bits in (1, 2, 4, 8):
         yield f"white{bits}", bits, GREY_INVERTED, 1, None, 1
@@ -181,7 +195,7 @@ def kinds():
     yield "ycbcr8", 8, YCBCR, 3, None, 1
 
 
-def values_of(kind, width, height, seed):
+def values_of(kind: Kind, width: int, height: int, seed: int) -> Values:
     _, bits, photometric, count, extra, sample_format = kind
     if photometric == GREY and bits > 8:
         # Greys of more than a byte are clipped to one: have values on both sides.
@@ -193,9 +207,9 @@ def values_of(kind, width, height, seed):
     return values
 
 
-def tiffs():
+def tiffs() -> Iterator[tuple[str, bytes, bytes | None]]:
     random = np.random.default_rng(11)
-    layouts = {
+    layouts: dict[str, dict[str, Any]] = {
         "strip": {},
         "strips": {"rows": 5},
         "tiles": {"tile": (16, 16)},
@@ -206,7 +220,7 @@ def tiffs():
     for number, kind in enumerate(kinds()):
         name, bits, photometric, count, extra, sample_format = kind
         palette = random.integers(0, 65536, (2**bits, 3)) if photometric == PALETTE else None
-        base = {"extra": extra, "sample_format": sample_format, "palette": palette}
+        base: dict[str, Any] = {"extra": extra, "sample_format": sample_format, "palette": palette}
         if photometric == YCBCR:
             base["tags"] = {530: ("H", [1, 1])}
         values = values_of(kind, width, height, number)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import call_function, col, lit, spark_partition_id
 
@@ -33,9 +34,9 @@ def main(photos: str, packages: str) -> None:
     try:
         bad.select(call_function("featurize", col("x"), lit(f"{packages}/tiny"))).collect()
         failure, condition = "", None
-    except Exception as error:
+    except PySparkException as error:
         failure, condition = str(error), error.getCondition()
-    after = doubled.where("id = 999").head().f
+    after = doubled.where("id = 999").head(1)[0].f
     partitions = doubled.select(spark_partition_id().alias("p")).distinct().count()
     print(
         json.dumps(

@@ -9,7 +9,7 @@ import json
 import sys
 
 from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import col
 
 from flambeau import functions as F
@@ -32,7 +32,7 @@ def main(address: str, photos: str, packages: str) -> None:
     )
     statement = f"SELECT id, featurize(x, '{tiny}') AS f, classify(x, '{tiny}', 2) AS l FROM vectors ORDER BY id"
 
-    def failure(frame: object) -> tuple[str | None, str]:
+    def failure(frame: DataFrame) -> tuple[str | None, str]:
         try:
             frame.collect()
         except PySparkException as error:
@@ -44,10 +44,10 @@ def main(address: str, photos: str, packages: str) -> None:
         "labels": {row.file: row.labels[0].label for row in labels},
         "columns": [row.asDict(recursive=True) for row in columns.collect()],
         "sql": [row.asDict(recursive=True) for row in spark.sql(statement).collect()],
-        "named": spark.sql("SELECT vectors_of(array(1, 2, 3, 4)) AS f").head().f,
+        "named": spark.sql("SELECT vectors_of(array(1, 2, 3, 4)) AS f").head(1)[0].f,
         "bad_row": failure(short.select(F.featurize("x", tiny))),
         "unknown": failure(vectors.select(F.featurize("x", "no_such_model"))),
-        "tried": short.select(F.try_featurize("x", tiny)).head()[0],
+        "tried": short.select(F.try_featurize("x", tiny)).head(1)[0][0],
     }
     spark.stop()
     print(json.dumps(result))

@@ -29,7 +29,7 @@ def main() -> None:
         builder = builder.config(key, value)
     spark = flambeau.configure(builder).getOrCreate()
     rows = spark.createDataFrame([([1.0, 2.0, 3.0, 4.0],)], "x array<float>").repartition(1)
-    assert rows.select(F.featurize("x", right).alias("f")).head().f == [2.0, 4.0, 6.0]
+    assert rows.select(F.featurize("x", right).alias("f")).head(1)[0].f == [2.0, 4.0, 6.0]
 
     ended: list[BaseException | None] = []
 
@@ -51,7 +51,7 @@ def main() -> None:
     spark.sparkContext.cancelAllJobs()
     worker.join(60)
     result = {"cancelled": "cancel" in str(ended[0]).lower()}
-    result["next"] = rows.select(F.featurize("x", right).alias("f")).head().f
+    result["next"] = rows.select(F.featurize("x", right).alias("f")).head(1)[0].f
     print(json.dumps(result))
     spark.stop()
 

@@ -31,11 +31,11 @@ def main() -> None:
         model = str(packages / name)
         answer: dict[str, object] = {"name": name}
         try:
-            answer["value"] = rows.select(F.infer(model, "x")["features"].alias("y")).head().y
+            answer["value"] = rows.select(F.infer(model, "x")["features"].alias("y")).head(1)[0].y
         except PySparkException as error:
             answer |= {"condition": error.getCondition(), "message": str(error)[:2000]}
         if not name.startswith("mutant"):
-            answer["right"] = rows.select(F.featurize("x", right).alias("f")).head().f
+            answer["right"] = rows.select(F.featurize("x", right).alias("f")).head(1)[0].f
         print(json.dumps(answer), flush=True)
     spark.stop()
 

@@ -34,7 +34,9 @@ def load(folder: str) -> dict[str, Any]:
         flambeau.configure(SparkSession.builder.master("local[2]")).config("spark.ui.enabled", "false").getOrCreate()
     )
     model = CrossValidatorModel.load(f"{folder}/fitted")
-    stage = model.bestModel.stages[0]
+    pipeline = model.bestModel
+    assert isinstance(pipeline, PipelineModel)
+    stage: Any = pipeline.stages[0]
     return {
         "predictions": predictions(model.transform(spark.read.parquet(f"{folder}/rows"))),
         "class": f"{type(stage).__module__}.{type(stage).__name__}",

@@ -20,10 +20,10 @@ def main(packages: str) -> None:
     """One client session, and one more that must not see what the first registered."""
     spark = SparkSession.builder.getOrCreate()
     result: dict[str, object] = {"type": flambeau.register(spark, "mine", f"{packages}/tiny")}
-    row = spark.sql("SELECT mine(array(1, 2, 3, 4)) AS f, named(array(1, 2, 3, 4)) AS c").first()
+    row = spark.sql("SELECT mine(array(1, 2, 3, 4)) AS f, named(array(1, 2, 3, 4)) AS c").head(1)[0]
     result["sql"], result["configured"] = row.f, row.c
     frame = spark.range(1).select(call_function("mine", array(lit(1), lit(2), lit(3), lit(4))).alias("f"))
-    result["call_function"] = frame.first().f
+    result["call_function"] = frame.head(1)[0].f
     result["described"] = "\n".join(r[0] for r in spark.sql("DESCRIBE FUNCTION EXTENDED mine").collect())
     result["shown"] = [r[0] for r in spark.sql("SHOW FUNCTIONS LIKE 'mine'").collect()]
     try:

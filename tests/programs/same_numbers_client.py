@@ -33,7 +33,7 @@ def main(table: str) -> None:
             "stages": modalities.stage(name, column, package).transform(rows).select("out"),
         }
         for surface, query in queries.items():
-            found[surface][name] = modalities.as_bytes(query.head()[0])
+            found[surface][name] = modalities.as_bytes(query.head(1)[0][0])
     spark.stop()
     print(json.dumps(found))
 

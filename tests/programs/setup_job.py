@@ -51,6 +51,7 @@ def without(kind: str) -> dict[str, list[str]]:
 
 def scala(spark: SparkSession) -> dict[str, list[str]]:
     """The same in Scala; and in SQL, where an earlier session of the process has left the functions' names behind."""
+    assert spark._jvm is not None, "a classic session"
     flambeau_in_scala = spark._jvm.io.flambeau
     given = {
         "functions of Scala": failure(lambda: flambeau_in_scala.functions.featurize(col("id")._jc, "tiny")),
@@ -90,7 +91,7 @@ def corrected(folder: str, settings: list[str]) -> dict[str, list[str]]:
     spark = with_flambeau(settings)
 
     def use() -> list[float]:
-        return spark.sql(f"SELECT featurize(array(1, 2, 3, 4), '{folder}') AS f").head().f
+        return spark.sql(f"SELECT featurize(array(1, 2, 3, 4), '{folder}') AS f").head(1)[0].f
 
     before = failure(use)
     for setting in settings:

@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pyspark.errors import PySparkException
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.functions import col
 
 import flambeau
 from flambeau.ml import TorchClassifier
@@ -45,7 +47,7 @@ def classifier(epochs: int = 8, **more: Any) -> TorchClassifier:
 
 def answers(model: Any, rows: DataFrame) -> np.ndarray:
     """Probabilities of all classes, by row."""
-    found = model.transform(rows).select("id", vector_to_array("probability").alias("p")).orderBy("id").collect()
+    found = model.transform(rows).select("id", vector_to_array(col("probability")).alias("p")).orderBy("id").collect()
     return np.array([row.p for row in found])
 
 
@@ -139,13 +141,14 @@ def main(task: str, folder: str, master: str) -> None:
             "array_repeat(float(sin(id)), 512) AS features", "double(sin(id) > 0) AS label"
         )
         model = TorchClassifier(batchSize=4096, maxEpochs=2, learningRate=0.01).fit(wide)
+        assert spark._jvm is not None, "a classic session"
         heap = int(spark._jvm.java.lang.Runtime.getRuntime().maxMemory())
         losses = [row.trainLoss for row in model.summary.history.orderBy("epoch").collect()]
         result = {"bytes": model.summary.rows * 512 * 4, "heap": heap, "losses": losses}
     elif task in ("starved", "dynamic", "authenticated"):
         try:
             classifier(numWorkers=3 if task == "starved" else 2).fit(rows)
-        except Exception as error:
+        except PySparkException as error:
             result = {"condition": error.getCondition(), "message": str(error)}
         if task != "starved":
             if task == "authenticated":  # as if the application had been started with it

@@ -31,7 +31,7 @@ def evaluate(folder: Path) -> None:
         program = torch.jit.freeze(program)
         step = "run"
         results = []
-        for batch, tensors in enumerate(torch.load(folder / "batches.pt", weights_only=True)):
+        for batch, tensors in enumerate(torch.load(folder / "batches.pt", weights_only=True)):  # noqa: B007 (told below)
             with torch.inference_mode():
                 results.append(program(*tensors))
         torch.save(results, folder / "results.pt")

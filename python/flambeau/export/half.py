@@ -42,7 +42,8 @@ def relu6_means(norm: nn.BatchNorm2d) -> Tensor:
     def above(limit: float) -> Tensor:
         distance = (mean - limit) / deviation
         density = torch.exp(-0.5 * distance.square()) / math.sqrt(2 * math.pi)
-        return (mean - limit) * torch.special.ndtr(distance) + deviation * density
+        share: Tensor = torch.special.ndtr(distance)
+        return (mean - limit) * share + deviation * density
 
     return (above(0.0) - above(6.0)).float().detach()
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .errors import ExportError
 from .program import in_order
-from .specs import ExportError, Output
+from .specs import Output
 
 
 class WithLayers(nn.Module):

@@ -18,7 +18,7 @@ from typing import Any
 
 import tomlkit
 
-from .specs import ExportError
+from .errors import ExportError
 
 FORMAT = 1
 MANIFEST = "model.toml"

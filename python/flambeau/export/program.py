@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.jit._trace import TracerWarning
 
 from .errors import ExportError
 from .specs import Input, Output
@@ -122,7 +123,7 @@ def _collected(messages: list[str]) -> Iterator[None]:
         yield
     for warning in caught:
         line = " ".join(str(warning.message).split())
-        if issubclass(warning.category, torch.jit.TracerWarning):
+        if issubclass(warning.category, TracerWarning):
             line = f"{Path(warning.filename).name}:{warning.lineno}: {line}"
         if "torch.jit" not in line.split("`")[1:2] and "deprecated" not in line and line not in messages:
             messages.append(line[:300])

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -95,7 +95,8 @@ class Proof:
             return []
         shares = [2.0**-power for power in range(2, 9)]
         lengths = [spans.between(share) for share in shares]
-        seen, chosen = [spans.between(share) for share in (0.0, 0.5, 1.0)], []
+        seen = [spans.between(share) for share in (0.0, 0.5, 1.0)]
+        chosen: list[Mapping[str, int]] = []
         for own in lengths:
             if own not in [*seen, *chosen]:
                 chosen.append(own)

@@ -11,6 +11,7 @@ from os import PathLike
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from .errors import ExportError
 
@@ -29,7 +30,7 @@ def as_module(given: object) -> nn.Module:
             f"the model is wrapped in {type(module).__name__}: hand over model.module, the network inside"
         )
     for name, value in [*module.named_parameters(), *module.named_buffers()]:
-        if isinstance(value, nn.parameter.UninitializedTensorMixin):
+        if isinstance(value, (UninitializedParameter, UninitializedBuffer)):
             raise ExportError(f"{name} has no shape yet: run the lazy module once on a batch before the export")
         if value.device.type == "meta":
             raise ExportError(f"{name} has no values (device meta): load the weights before the export")

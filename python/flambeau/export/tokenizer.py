@@ -133,7 +133,7 @@ def _checked(place: str, content: bytes, advised: int | None) -> TokenizerFile:
         longest = truncation["max_length"] if truncation else advised
         named = [{**ids, **added}.get(token) for token in ("[PAD]", "<pad>")]
         pad_id = padding["pad_id"] if padding else next((found for found in named if found is not None), 0)
-        pads_left = bool(padding) and padding.get("direction") == "Left"
+        pads_left = padding.get("direction") == "Left" if padding else False
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise refuse(f"a part of it is missing or of the wrong type ({error!r})") from error
     except ValueError as error:

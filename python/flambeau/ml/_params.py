@@ -11,7 +11,7 @@ import difflib
 import json
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, Union
+from typing import TYPE_CHECKING, Any, TypeVar, Union
 
 from pyspark.ml.param import Param, Params
 from pyspark.ml.util import JavaMLReadable, JavaMLReader, JavaMLWritable
@@ -72,6 +72,10 @@ class Keywords(Params):
     # Spark's destructor reads it, even of a stage whose constructor refused its arguments.
     _java_obj: Any = None
 
+    if TYPE_CHECKING:
+        # The getters and setters that are made below.
+        def __getattr__(self, name: str) -> Any: ...
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for name in dir(cls):
@@ -94,7 +98,7 @@ class Keywords(Params):
         return self._set(**{name: value for name, value in given.items() if value is not None})
 
 
-class Saved(JavaMLReadable, JavaMLWritable):
+class Saved(JavaMLReadable[Any], JavaMLWritable):
     """Saving and loading; comes after Spark's own base classes."""
 
     @classmethod
@@ -102,4 +106,5 @@ class Saved(JavaMLReadable, JavaMLWritable):
         """The reader of saved stages of this class."""
         # Spark derives the Java class from the Python one's module, so it gets a class that says the Java package.
         as_java = type(cls.__name__, (cls,), {"__module__": JAVA_PACKAGE})
-        return JavaMLReadable.read.__func__(as_java)  # type: ignore[attr-defined]
+        read: Callable[[type], JavaMLReader[T]] = JavaMLReadable.read.__func__  # type: ignore[attr-defined]  # a classmethod's own
+        return read(as_java)

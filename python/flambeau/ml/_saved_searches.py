@@ -112,4 +112,5 @@ class ModelReader(_Reader):
 
         metadata = self._metadata(path)
         trials = [Trial(**trial) for trial in metadata["trials"]]
-        return self._filled(self.kind(self._stage(path, "bestModel"), trials), metadata)
+        found: SearchModel = self._filled(self.kind(self._stage(path, "bestModel"), trials), metadata)
+        return found

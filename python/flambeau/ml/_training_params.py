@@ -382,7 +382,8 @@ class EstimatorParams(TrainingParams, HasFeaturesCol, HasClasses):
 
     def getInputMapping(self) -> dict[str, str]:
         """Column -> input of the program."""
-        return json.loads(self.getOrDefault(self.inputMapping))
+        names: dict[str, str] = json.loads(self.getOrDefault(self.inputMapping))
+        return names
 
 
 class HasGroups(Keywords):

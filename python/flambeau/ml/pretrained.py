@@ -152,8 +152,10 @@ class TorchModelTransformer(ModelStage):
 
     def getInputMapping(self) -> dict[str, str]:
         """Column -> input of the model."""
-        return json.loads(self.getOrDefault(self.inputMapping))
+        names: dict[str, str] = json.loads(self.getOrDefault(self.inputMapping))
+        return names
 
     def getOutputMapping(self) -> dict[str, str]:
         """Output of the model -> column."""
-        return json.loads(self.getOrDefault(self.outputMapping))
+        names: dict[str, str] = json.loads(self.getOrDefault(self.outputMapping))
+        return names

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pyspark.ml.evaluation import Evaluator
     from pyspark.sql import DataFrame
 
-ParamMap = dict[Param, Any]
+ParamMap = dict[Param[Any], Any]
 S = TypeVar("S", bound="_Search")
 
 
@@ -54,7 +54,7 @@ class Trial:
     metric: float
 
 
-class _Search(Keywords, Estimator, HasSeed, HasParallelism, MLWritable, MLReadable):
+class _Search(Keywords, Estimator[Any], HasSeed, HasParallelism, MLWritable, MLReadable[Any]):
     """What the searches share."""
 
     estimator: Estimator[Any]
@@ -226,7 +226,7 @@ class SuccessiveHalving(_Search):
             resource, number = most if len(remaining) == 1 else min(most, resource * factor), number + 1
 
 
-class SearchModel(Model, MLWritable, MLReadable):
+class SearchModel(Model, MLWritable, MLReadable[Any]):
     """What a search found: `bestModel` is used in its place."""
 
     def __init__(self, bestModel: Model, trials: Sequence[Trial]) -> None:
@@ -262,7 +262,8 @@ class SearchModel(Model, MLWritable, MLReadable):
             from matplotlib.figure import Figure
         except ImportError as error:
             raise ImportError("plot() needs matplotlib: python -m pip install matplotlib") from error
-        names = [name for name, value in self._trials[0].params.items() if isinstance(value, (int, float))] or [None]
+        numbers = [name for name, value in self._trials[0].params.items() if isinstance(value, (int, float))]
+        names: Sequence[str | None] = numbers or [None]
         figure = Figure(figsize=(4 * len(names), 4), layout="constrained")
         for panel, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names):
             places = [t.candidate if name is None else t.params[name] for t in self._trials]

@@ -18,10 +18,10 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pyspark.ml.util import is_remote
 from pyspark.ml.wrapper import JavaEstimator, JavaModel
 from pyspark.sql import DataFrame as ClassicDataFrame
 from pyspark.sql import SparkSession
+from pyspark.sql.utils import is_remote
 
 from .. import _setup
 from .._java_package import JAVA_PACKAGE
@@ -73,7 +73,7 @@ class TrainedModel(TrainingParams, JavaModel, Saved):
         self._call_java("savePackage", os.fspath(path))
 
 
-class Trainer(TrainingParams, JavaEstimator, Saved):
+class Trainer(TrainingParams, JavaEstimator[Any], Saved):
     """What estimators share."""
 
     _model_class: type[Any]
@@ -94,9 +94,10 @@ class Trainer(TrainingParams, JavaEstimator, Saved):
             return super().fitMultiple(dataset, paramMaps)
         estimator = self.copy()
         estimator._transfer_params_to_java()
-        session = dataset.sparkSession
+        jvm = dataset.sparkSession._jvm
+        assert jvm is not None, "a classic session"
         maps = [estimator._transfer_param_map_to_java(each) for each in paramMaps]
-        java_models = estimator._java_obj.fit(dataset._jdf, session._jvm.PythonUtils.toSeq(maps))
+        java_models = estimator._java_obj.fit(dataset._jdf, jvm.PythonUtils.toSeq(maps))
         models = []
         for index, each in enumerate(paramMaps):
             one = estimator.copy(each)

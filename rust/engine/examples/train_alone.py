@@ -7,25 +7,31 @@ import hashlib
 import pathlib
 import sys
 import time
+from collections.abc import Sized
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
+
+Loader = DataLoader[tuple[Tensor, ...]]
 
 torch.set_num_threads(1)
 
 
-def values(count):
+def values(count: int) -> Tensor:
     return torch.from_numpy(((np.arange(count, dtype=np.uint64) * 2654435761 % 2**32) / 2**32 - 0.5).astype(np.float32))
 
 
-def train(model, loader, optimizer, epochs):
+def train(model: nn.Module, loader: Loader, optimizer: Optimizer, epochs: int) -> list[tuple[float, float]]:
     """(mean loss, rows a second) of each epoch. bench/train/loop.py runs this one in several processes too."""
-    loss_of, results, rows = nn.CrossEntropyLoss(), [], len(loader.sampler)
+    sampler = loader.sampler
+    assert isinstance(sampler, Sized)
+    loss_of, results, rows = nn.CrossEntropyLoss(), [], len(sampler)
     for epoch in range(epochs):
-        if isinstance(loader.sampler, DistributedSampler):
-            loader.sampler.set_epoch(epoch)
+        if isinstance(sampler, DistributedSampler):
+            sampler.set_epoch(epoch)
         started, total = time.perf_counter(), 0.0
         for xb, yb in loader:
             optimizer.zero_grad()
@@ -37,7 +43,9 @@ def train(model, loader, optimizer, epochs):
     return results
 
 
-def train_by_index(model, x, y, optimizer, batch, epochs):
+def train_by_index(
+    model: nn.Module, x: Tensor, y: Tensor, optimizer: Optimizer, batch: int, epochs: int
+) -> list[tuple[float, float]]:
     """Without a DataLoader: the quickest loop over tensors in memory."""
     loss_of, results = nn.CrossEntropyLoss(), []
     for _ in range(epochs):
@@ -52,7 +60,7 @@ def train_by_index(model, x, y, optimizer, batch, epochs):
     return results
 
 
-def block(a, b, stride):
+def block(a: int, b: int, stride: int) -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(a, a, 3, stride, 1, groups=a, bias=False),
         nn.BatchNorm2d(a),
@@ -63,7 +71,7 @@ def block(a, b, stride):
     )
 
 
-def net():
+def net() -> nn.Module:
     torch.manual_seed(1)
     return nn.Sequential(
         nn.Conv2d(3, 16, 3, 2, 1, bias=False),
@@ -80,7 +88,7 @@ def net():
     )
 
 
-def package(folder, model):
+def package(folder: pathlib.Path, model: nn.Module) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     torch.jit.script(model).save(str(folder / "model.pt"))
     sha256 = hashlib.sha256((folder / "model.pt").read_bytes()).hexdigest()
@@ -91,24 +99,24 @@ def package(folder, model):
     )
 
 
-def shuffled(x, y, batch):
+def shuffled(x: Tensor, y: Tensor, batch: int) -> Loader:
     return DataLoader(TensorDataset(x, y), batch_size=batch, shuffle=True)
 
 
-def head(hidden):
+def head(hidden: bool) -> nn.Module:
     torch.manual_seed(1)
     return nn.Sequential(nn.Linear(1280, 64), nn.ReLU(), nn.Linear(64, 5)) if hidden else nn.Linear(1280, 5)
 
 
-def pictures(rows):
+def pictures(rows: int) -> tuple[Tensor, Tensor]:
     return values(rows * 3 * 64 * 64).view(rows, 3, 64, 64), torch.arange(rows) % 10
 
 
-def features(rows):
+def features(rows: int) -> tuple[Tensor, Tensor]:
     return values(rows * 1280).view(rows, 1280), torch.arange(rows) % 5
 
 
-def main():
+def main() -> None:
     kind = sys.argv[1]
     batch, epochs = int(sys.argv[-2]), int(sys.argv[-1])
     if kind == "net":
@@ -119,7 +127,7 @@ def main():
             "DataLoader",
             train(model, shuffled(x, y, batch), torch.optim.SGD(model.parameters(), 0.01, momentum=0.9), epochs),
         )
-        model = net().to(memory_format=torch.channels_last)
+        model = net().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's types
         x = x.to(memory_format=torch.channels_last)
         print(
             "channels last",

@@ -8,32 +8,40 @@ import hashlib
 import json
 import pathlib
 import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.lr_scheduler import LRScheduler
 
 torch.set_num_threads(1)
+Spec = Mapping[str, Any]
+"""What the engine is asked to train, as it parses it."""
 MASK = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
 ROWS, FEATURES, CLASSES, SLOTS = 203, 6, 3, 16
 
 
-def mix(z):
+def mix(z: int) -> int:
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
     return z ^ (z >> 31)
 
 
-def stream(words):
+def stream(words: Iterable[int]) -> Callable[[int], int]:
     key = 0
     for word in words:
         key = mix(((key + GOLDEN) & MASK) ^ mix((word + GOLDEN) & MASK))
     return lambda n: mix((key + (n + 1) * GOLDEN) & MASK)
 
 
-def shuffled(items, words):
+def shuffled(items: Iterable[int], words: Iterable[int]) -> list[int]:
     at, items = stream(words), list(items)
     for i in range(len(items) - 1, 0, -1):
         j = (at(i) * (i + 1)) >> 64
@@ -41,14 +49,16 @@ def shuffled(items, words):
     return items
 
 
-def batches(ids, slot_of, slots, seed, epoch, batch_rows):
+def batches(
+    ids: Iterable[int], slot_of: Callable[[int], int], slots: int, seed: int, epoch: int, batch_rows: int
+) -> list[list[int]]:
     """Ids of every batch of an epoch."""
     by_slot = [shuffled(sorted(i for i in ids if slot_of(i) == s), [seed, 1, epoch, s]) for s in range(slots)]
     sequence = [rows[turn] for turn in range(max(map(len, by_slot))) for rows in by_slot if turn < len(rows)]
     return [sequence[i : i + batch_rows] for i in range(0, len(sequence), batch_rows)]
 
 
-def data():
+def data() -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     random = np.random.RandomState(5)
     x = random.randn(ROWS, FEATURES).astype(np.float32)
     classes = (x @ random.randn(FEATURES, CLASSES) + 0.3 * random.randn(ROWS, CLASSES)).argmax(1)
@@ -61,16 +71,16 @@ X, Y, V, W = data()
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "sigmoid": nn.Sigmoid}
 
 
-def head(spec):
+def head(spec: Spec) -> nn.Module:
     of = spec["program"]["head"]
     torch.manual_seed(spec["seed"])
     widths, layers = [of["inputs"], *of["hidden"], of["outputs"]], []
-    for i, (a, b) in enumerate(zip(widths, widths[1:])):
+    for i, (a, b) in enumerate(pairwise(widths)):
         layers += ([ACTIVATIONS[of["activation"]]()] if i else []) + [nn.Linear(a, b)]
     return nn.Sequential(*layers)
 
 
-def optimizer_of(spec, parameters):
+def optimizer_of(spec: Spec, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     o = dict(spec["optimizer"])
     name = o.pop("name")
     if "beta1" in o:
@@ -83,7 +93,7 @@ def optimizer_of(spec, parameters):
     }[name](parameters, **o)
 
 
-def scheduler_of(spec, optimizer, steps_per_epoch):
+def scheduler_of(spec: Spec, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> tuple[LRScheduler, bool]:
     """A scheduler, and whether it steps by epoch."""
     s, steps = spec.get("schedule") or {"name": "constant"}, steps_per_epoch * spec["epochs"]
     warmup, lr = s.get("warmup_steps", 0), torch.optim.lr_scheduler
@@ -91,6 +101,7 @@ def scheduler_of(spec, optimizer, steps_per_epoch):
         return lr.StepLR(optimizer, s["step_epochs"], s["gamma"]), True
     if s["name"] == "one_cycle":
         return lr.OneCycleLR(optimizer, spec["optimizer"]["lr"], total_steps=steps, cycle_momentum=False), False
+    shape: LRScheduler
     shape = lr.CosineAnnealingLR(optimizer, steps - warmup) if s["name"] == "cosine" else lr.ConstantLR(optimizer, 1.0)
     if warmup:
         rise = lr.LinearLR(optimizer, 1 / warmup, 1.0, warmup - 1)
@@ -98,7 +109,9 @@ def scheduler_of(spec, optimizer, steps_per_epoch):
     return shape, False
 
 
-def row_losses(spec, output, target, classes_weights):
+def row_losses(
+    spec: Spec, output: Tensor, target: Tensor, classes_weights: list[float] | None
+) -> tuple[Tensor, Tensor]:
     """Loss of each row, and what it is divided by."""
     one = torch.ones(len(output))
     if spec["loss"] == "cross_entropy":
@@ -114,27 +127,29 @@ def row_losses(spec, output, target, classes_weights):
             one if classes_weights is None else torch.tensor(classes_weights, dtype=torch.float32)[target[:, 0].long()]
         )
         return losses * factor, factor
-    losses = {
+    ways: dict[str, Callable[..., Tensor]] = {
         "mse": F.mse_loss,
         "mae": F.l1_loss,
-        "huber": lambda *a, **k: F.huber_loss(*a, delta=spec.get("huber_delta", 1.0), **k),
+        "huber": partial(F.huber_loss, delta=spec.get("huber_delta", 1.0)),
     }
-    return losses[spec["loss"]](output, target, reduction="none").mean(1), one
+    return ways[spec["loss"]](output, target, reduction="none").mean(1), one
 
 
-def labels_of(spec):
+def labels_of(spec: Spec) -> NDArray[Any]:
     return {"cross_entropy": Y, "bce": (Y == 1).astype(np.float64)}.get(spec["loss"], V)
 
 
-def output_of(spec, model, x):
+def output_of(spec: Spec, model: nn.Module, x: Tensor) -> Tensor:
     """In f32, or with the products in bf16 as `precision` asks."""
     with torch.autocast("cpu", torch.bfloat16, enabled=spec.get("precision") == "bf16"):
         return model(x).float()
 
 
-def train(spec, weighted, model, x, labels, slots=SLOTS):
+def train(
+    spec: Spec, weighted: bool, model: nn.Module, x: Tensor, labels: NDArray[Any], slots: int = SLOTS
+) -> list[float]:
     weights = torch.tensor(W if weighted else np.ones(ROWS), dtype=torch.float32)
-    labels = torch.tensor(labels)
+    targets = torch.tensor(labels)
     count = -(-len(x) // spec["batch_rows"])
     optimizer = optimizer_of(spec, [p for p in model.parameters() if p.requires_grad])
     schedule, by_epoch = scheduler_of(spec, optimizer, count)
@@ -142,7 +157,7 @@ def train(spec, weighted, model, x, labels, slots=SLOTS):
     for epoch in range(spec["epochs"]):
         total = divisor = 0.0
         for ids in batches(range(len(x)), lambda i: (7 * i) % slots, slots, spec["seed"], epoch, spec["batch_rows"]):
-            rows, factor = row_losses(spec, output_of(spec, model, x[ids]), labels[ids], spec.get("class_weights"))
+            rows, factor = row_losses(spec, output_of(spec, model, x[ids]), targets[ids], spec.get("class_weights"))
             w = weights[ids]
             loss = (rows * w).sum() / (w * factor).sum()
             optimizer.zero_grad()
@@ -159,8 +174,8 @@ def train(spec, weighted, model, x, labels, slots=SLOTS):
     return losses
 
 
-def case(name, weighted=False, **changes):
-    spec = {
+def case(name: str, weighted: bool = False, **changes: Any) -> dict[str, Any]:
+    spec: dict[str, Any] = {
         "program": {
             "head": {"inputs": FEATURES, "outputs": CLASSES, "hidden": [8], "activation": "relu", "dropout": 0.0}
         },
@@ -190,7 +205,7 @@ def case(name, weighted=False, **changes):
     }
 
 
-def cases():
+def cases() -> list[dict[str, Any]]:
     sgd = {"name": "sgd", "lr": 0.1}
     return [
         case("adam"),
@@ -232,7 +247,7 @@ def cases():
     ]
 
 
-def bf16_cases():
+def bf16_cases() -> list[dict[str, Any]]:
     return [
         case(f"bf16, {name}", precision="bf16", optimizer=optimizer)
         for name, optimizer in [("sgd", {"name": "sgd", "lr": 0.1}), ("adam", {"name": "adam", "lr": 0.01})]
@@ -245,7 +260,7 @@ class Net(nn.Module):
     No bias in front of a normalisation: its gradient is nothing but rounding, which Adam would blow up to whole steps.
     """
 
-    def __init__(self, norm: bool):
+    def __init__(self, norm: bool) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(3, 6, 3, padding=1, bias=not norm), nn.BatchNorm2d(6) if norm else nn.Identity(), nn.ReLU()
@@ -261,7 +276,7 @@ class Net(nn.Module):
         return F.cross_entropy(output, target, reduction="none")
 
 
-def save_net(directory, name, norm, kind):
+def save_net(directory: pathlib.Path, name: str, norm: bool, kind: str) -> "Net":
     torch.manual_seed(3)
     net = Net(norm)
     folder = directory / name
@@ -283,7 +298,7 @@ def save_net(directory, name, norm, kind):
 class TextNet(nn.Module):
     """Mean of word vectors, and a layer."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.words = nn.Embedding(12, 8)
         self.classifier = nn.Linear(8, 2)
@@ -296,7 +311,7 @@ class TextNet(nn.Module):
 class SoundNet(nn.Module):
     """Loudness in four bands, over what is real of each clip."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.bands = nn.Conv1d(1, 4, 16, stride=4)
         self.classifier = nn.Linear(4, 2)
@@ -305,13 +320,18 @@ class SoundNet(nn.Module):
         return self.classifier(self.bands(samples.unsqueeze(1)).abs().sum(2) * 4 / lengths.unsqueeze(1).float())
 
 
-def save_kind(directory, name, net, table, files=None):
+def save_kind(
+    directory: pathlib.Path, name: str, net: type[nn.Module], table: str, files: Mapping[str, str] | None = None
+) -> None:
     """A trainable package whose input is described by `table`."""
     torch.manual_seed(3)
     folder = directory / name
     folder.mkdir()
     torch.jit.script(net()).save(str(folder / "model.pt"))
-    sha256 = lambda file: hashlib.sha256((folder / file).read_bytes()).hexdigest()
+
+    def sha256(file: str) -> str:
+        return hashlib.sha256((folder / file).read_bytes()).hexdigest()
+
     for file, text in (files or {}).items():
         (folder / file).write_text(text)
     listed = "".join(f'"{file}" = "{sha256(file)}"\n' for file in files or {})
@@ -326,7 +346,7 @@ def save_kind(directory, name, net, table, files=None):
 class Pick(nn.Module):
     """The entry of a table that an id beyond 2^24 names."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.table = nn.Parameter(torch.zeros(4))
 
@@ -341,7 +361,7 @@ class Pick(nn.Module):
 class Seen(nn.Module):
     """A factor of what it is given, which must be of the type that was declared."""
 
-    def __init__(self, kind: torch.dtype):
+    def __init__(self, kind: torch.dtype) -> None:
         super().__init__()
         self.w = nn.Parameter(torch.zeros(1))
         self.register_buffer("one", torch.ones(1, dtype=kind))
@@ -355,7 +375,7 @@ class Seen(nn.Module):
 class Offset(nn.Module):
     """What it is given, and a parameter that hears of any difference to the label."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.w = nn.Parameter(torch.zeros(1))
 
@@ -364,7 +384,7 @@ class Offset(nn.Module):
 
 
 class NormRows(nn.Module):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.layers = nn.Sequential(nn.Linear(6, 8, bias=False), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2))
 
@@ -372,7 +392,9 @@ class NormRows(nn.Module):
         return self.layers(x)
 
 
-def save_tensors(directory, name, net, dtype, shape, output="f32", outputs="[]"):
+def save_tensors(
+    directory: pathlib.Path, name: str, net: nn.Module, dtype: str, shape: str, output: str = "f32", outputs: str = "[]"
+) -> None:
     """A trainable package of one tensor input, which gives one number a row."""
     torch.manual_seed(3)
     folder = directory / name
@@ -387,7 +409,7 @@ def save_tensors(directory, name, net, dtype, shape, output="f32", outputs="[]")
     )
 
 
-def save_dtypes(directory):
+def save_dtypes(directory: pathlib.Path) -> None:
     save_tensors(directory, "pick_i64", Pick(), "i64", "[1]")
     for dtype in ["i64", "i32", "f64"]:
         save_tensors(directory, f"pick_{dtype}_scalar", Pick(), dtype, "[]")
@@ -405,16 +427,16 @@ def save_dtypes(directory):
     save_tensors(directory, "norm_rows", NormRows(), "f32", "[6]", outputs="[2]")
 
 
-def tokenizer():
+def tokenizer() -> str:
     from tokenizers import Tokenizer, models, pre_tokenizers
 
-    words = "[PAD] [UNK] good fine great lovely bad poor dull awful film book".split()
+    words = ["[PAD]", "[UNK]", "good", "fine", "great", "lovely", "bad", "poor", "dull", "awful", "film", "book"]
     made = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
     made.pre_tokenizer = pre_tokenizers.Whitespace()
     return made.to_str()
 
 
-def net_case(directory, name, norm, frozen):
+def net_case(directory: pathlib.Path, name: str, norm: bool, frozen: list[str]) -> dict[str, Any]:
     """The net on random pictures, these modules of it frozen."""
     net = save_net(directory, name, norm, "tensor")
     for module in frozen:
@@ -441,7 +463,7 @@ def net_case(directory, name, norm, frozen):
     }
 
 
-def main(directory):
+def main(directory: pathlib.Path) -> None:
     save_net(directory, "image_net", False, "image")
     save_kind(
         directory,

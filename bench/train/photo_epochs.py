@@ -1,4 +1,4 @@
-"""`.venv/bin/python bench/train/photos.py`: how busy fine-tuning on photos keeps its worker.
+"""`.venv/bin/python bench/train/photo_epochs.py`: how busy fine-tuning on photos keeps its worker.
 
 The last blocks of EfficientNet-Lite0 (examples/fine_tuning.py), with random changes, over the tiles of bench/images: one worker in
 `local[2]`, in steps of 16. Pictures are decoded on the pool beside the steps in the first epoch, and read back from disk in the
@@ -39,7 +39,7 @@ def main() -> None:
     rounds = machine.rounds(__doc__)
     about = machine.describe()
     spark = arm.session(True)
-    tiles = spark.read.format("binaryFile").load(str(data.provide(ROOT / "build" / "bench-images")))
+    tiles = spark.read.format("binaryFile").load(str(data.provide("tiles")[0]))
     photos = tiles.selectExpr("content", "double(pmod(int(regexp_extract(path, '([0-9]+)[.]jpg', 1)), 4)) AS label")
     photos = photos.limit(ROWS).repartition(2).cache()
     assert photos.count() == ROWS
