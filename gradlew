@@ -11,8 +11,9 @@ need() { # NAME, HOW TO GET IT, COMMAND THAT SUCCEEDS WHERE IT IS
 java_of() { if [ -n "${JAVA_HOME:-}" ]; then echo "$JAVA_HOME/bin/java"; else echo java; fi; }
 need "JDK 17" "Install one (Debian: apt-get install openjdk-17-jdk-headless) and let JAVA_HOME or PATH find it" \
   "'$(java_of)' -version 2>&1 | grep -q 'version \"17\.' && command -v '$(java_of)'"
-need "Rust 1.88 or newer" "Install it with rustup (https://rustup.rs) and let PATH find cargo" \
-  "cargo --version | awk '{split(\$2, v, \".\"); exit !(v[1] > 1 || v[2] >= 88)}'"
+rust=$(sed -n "s/^rustVersion=1\.//p" gradle.properties)
+need "Rust 1.$rust or newer" "Install it with rustup (https://rustup.rs) and let PATH find cargo" \
+  "cargo --version | awk '{split(\$2, v, \".\"); exit !(v[1] > 1 || v[2] >= $rust)}'"
 need "Python 3.10 or newer with venv" "Debian: apt-get install python3 python3-venv" \
   "python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))'"
 need "a C++ compiler" "Debian: apt-get install g++" "command -v c++"

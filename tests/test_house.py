@@ -62,6 +62,45 @@ def test_the_release_profile_unwinds() -> None:
     assert profile["panic"] == "unwind"
 
 
+def versions() -> dict[str, str]:
+    """The versions of gradle.properties, by name."""
+    lines = (ROOT / "gradle.properties").read_text(encoding="utf-8").splitlines()
+    pairs = [line.split("=", 1) for line in lines if "=" in line and not line.startswith(("#", "org."))]
+    return dict(pairs)
+
+
+def one(pattern: str, file: str) -> str:
+    """What the pattern's group finds in the file, wherever it finds it: once or more, always the same."""
+    found = set(re.findall(pattern, (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE))
+    assert len(found) == 1, f"{file}: {pattern} finds {sorted(found)}"
+    return str(found.pop())
+
+
+def test_versions_are_those_of_gradle_properties() -> None:
+    """In files whose format cannot take them from there."""
+    said = versions()
+    assert one(r'^version = "(.*)"', "Cargo.toml") == said["version"]
+    assert one(r'^__version__ = "(.*)"', "python/flambeau/version.py") == said["version"]
+    assert one(r'^rust-version = "(.*)"', "Cargo.toml") == said["rustVersion"]
+    for file in ("python/pyproject.toml", "python/requirements-dev.txt"):
+        assert one(r"pyspark(?:\[connect\])?==([\d.]+)", file) == said["sparkVersion"]
+    assert one(r"^torch==([\d.]+)", "python/requirements-dev.txt") == said["torchVersion"]
+    assert (
+        one(r'TorchVersion = "(.*)"', "jvm/src/main/scala/io/flambeau/bridge/NativeLibrary.scala")
+        == said["torchVersion"]
+    )
+    assert said["torchJarVersion"].startswith(f"{said['torchVersion']}-")
+
+
+def test_pages_name_the_versions_of_gradle_properties() -> None:
+    said = versions()
+    pages = tracked("README.md", "CONTRIBUTING.md", "docs/*.md")
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
+    jars = set(re.findall(r"flambeau(?:_2\.13|-libtorch-cpu-linux-x86_64)-([\d.]+)\.jar", text))
+    assert jars == {said["version"]}
+    assert set(re.findall(r"libtorch (\d+\.\d+\.\d+)", text)) == {said["torchVersion"]}
+
+
 def test_no_test_asserts_how_long_something_takes() -> None:
     """Machines differ. Only `support.wait_until` looks at a clock: to say, after minutes, that something hangs."""
     clock = r"(monotonic|perf_counter|time\.time|nanoTime|currentTimeMillis|elapsed)\("
