@@ -67,11 +67,9 @@ The weights are unchanged; Flambeau's export stored them as a TorchScript progra
 class FeaturesAndLogits(nn.Module):
     """f32 `[n, 3, 224, 224]` -> features `[n, 1280]` (pooled, before dropout) and logits `[n, 1000]`."""
 
-    network: Any  # its package has no types
-
     def __init__(self, network: Any) -> None:
         super().__init__()
-        self.network = network
+        self.network: Any = network  # its package has no types
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         features = self.network.extract_features(image).mean((2, 3))
@@ -103,11 +101,9 @@ class MostlyInBf16(nn.Module):
     bf16 too: 0.99896 and 0.99901. With the whole network cast, as `precisions=["bf16"]` does: 0.9958 and 0.9960.
     """
 
-    network: Any  # its package has no types
-
     def __init__(self, network: Any) -> None:
         super().__init__()
-        self.network = network
+        self.network: Any = network  # its package has no types
         means = half.relu6_means(network._bn0)
         _fold(network, "_conv_stem", "_bn0")
         for index, block in enumerate(network._blocks):

@@ -68,11 +68,10 @@ def mel_filters() -> Tensor:
 class SpeakerEmbedding(nn.Module):
     """Samples f32 `[n, longest]` at 16 kHz and lengths i64 `[n]` -> f32 `[n, 256]` of length 1."""
 
-    taper: Tensor
-    filters: Tensor
-
     def __init__(self) -> None:
         super().__init__()
+        self.taper: Tensor
+        self.filters: Tensor
         self.spectrum, self.hop = SPECTRUM, HOP
         self.window_frames, self.step_frames = 160, 77
         self.least_share, self.loudness = 0.75, 10.0 ** (-30.0 / 20.0)

@@ -145,10 +145,9 @@ def test_a_branch_on_the_data_is_refused_with_the_tracers_words(tmp_path: Path) 
 class Counting(nn.Module):
     """Counts its calls into what it gives."""
 
-    calls: Tensor
-
     def __init__(self) -> None:
         super().__init__()
+        self.calls: Tensor
         self.register_buffer("calls", torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
