@@ -160,7 +160,7 @@ fn is_number(data_type: &DataType) -> bool {
     matches!(data_type, Float32 | Float64 | Int8 | Int16 | Int32 | Int64 | UInt8 | Boolean)
 }
 
-/// Spark ML's vector: struct<type tinyint, size int, indices array<int>, values array<double>>.
+/// Spark ML's vector: `struct<type tinyint, size int, indices array<int>, values array<double>>`.
 fn is_ml_vector(data_type: &DataType) -> bool {
     let DataType::Struct(fields) = data_type else { return false };
     let names: Vec<_> = fields.iter().map(|f| f.name().as_str()).collect();

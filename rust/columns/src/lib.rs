@@ -4,7 +4,7 @@
 //! - [`columns`](crate::views): typed views of one input column ([`BytesColumn`], [`TextColumn`], [`ImageColumn`]);
 //! - [`dense`]: nested lists of equal lengths into one dense buffer, the data of a tensor;
 //! - [`nested`]: dense buffers back into (nested) lists;
-//! - [`normalise`]: arrays as the JVM's importer needs them.
+//! - [`mod@normalise`]: arrays as the JVM's importer needs them.
 //!
 //! Who owns what: views borrow the batch; dense buffers are the caller's; arrays built here own their memory.
 

@@ -1,4 +1,4 @@
-//! Dense buffers back into Arrow: a value of shape [] is a scalar, of shape [n] a list, of [m, n] a list of lists.
+//! Dense buffers back into Arrow: a value of shape `[]` is a scalar, of shape `[n]` a list, of `[m, n]` a list of lists.
 
 use std::sync::Arc;
 

@@ -6,8 +6,8 @@
 //!
 //! The steps, each a function of plain values that any decode thread may call:
 //!
-//! 1. [`decode`] finds the container (WAV, FLAC, MP3, Ogg Vorbis), decodes and averages the channels.
-//! 2. [`resample`] brings the samples to the program's rate.
+//! 1. [`decode()`] finds the container (WAV, FLAC, MP3, Ogg Vorbis), decodes and averages the channels.
+//! 2. [`resample()`] brings the samples to the program's rate.
 //! 3. [`AudioSpec::windows`] cuts a long clip; each window is a row of the program, [`pool`] joins their results.
 //! 4. The engine groups rows with `prepare::text::plan_batches` (samples instead of tokens) and [`fill`]s
 //!    `samples` f32 `[rows, longest]`, zero padded, beside `lengths` i64 `[rows]`.

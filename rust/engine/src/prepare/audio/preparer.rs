@@ -28,7 +28,7 @@ impl AudioPreparer {
     /// [`AudioSpec::windows`].
     ///
     /// # Errors
-    /// Those of [`decode`] and [`resample`].
+    /// Those of [`decode()`] and [`resample()`].
     pub fn prepare(&self, bytes: &[u8]) -> Result<Vec<f32>, AudioError> {
         let waveform = decode(bytes, self.spec.max_seconds)?;
         if waveform.sample_rate == self.spec.sample_rate {
