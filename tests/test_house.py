@@ -62,6 +62,15 @@ def test_the_release_profile_unwinds() -> None:
     assert profile["panic"] == "unwind"
 
 
+def test_what_is_kept_from_the_type_checker_has_a_reason() -> None:
+    """`# type: ignore[code]  # why`; strict mypy itself refuses those that nothing needs."""
+    comment = re.compile(r"#\s*type:\s*ignore(?!\[[\w, -]+\]  # \S)")
+    lines = [(file, line) for file in tracked("*.py") for line in file.read_text(encoding="utf-8").splitlines()]
+    assert len(lines) > 10_000
+    bare = [f"{file.relative_to(ROOT)}: {line.strip()}" for file, line in lines if comment.search(line)]
+    assert bare == [], bare
+
+
 def versions() -> dict[str, str]:
     """The versions of gradle.properties, by name."""
     lines = (ROOT / "gradle.properties").read_text(encoding="utf-8").splitlines()

@@ -21,5 +21,5 @@ def _stage(name: str) -> Any:
 
 
 alias = ModuleType(JAVA_PACKAGE, "The stages of flambeau.ml, by the name of their Java package.")
-alias.__getattr__ = _stage  # type: ignore[method-assign]
+alias.__getattr__ = _stage  # type: ignore[method-assign]  # of this module alone
 sys.modules.setdefault(JAVA_PACKAGE, alias)

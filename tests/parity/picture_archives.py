@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import odd_files
+import odd_jpegs
 import tiff_files
 from odd_files import Picture, WithAlpha
 
@@ -100,8 +101,8 @@ def sound(picture: Picture, with_alpha: WithAlpha) -> Iterator[tuple[str, bytes,
         odd_files.bmps(),
         odd_files.gifs(),
         odd_files.webps(picture, with_alpha),
-        odd_files.jpegs(picture),
-        odd_files.parts(picture),
+        odd_jpegs.jpegs(picture),
+        odd_jpegs.parts(picture),
         odd_files.pngs(picture),
     ):
         for name, data in files:

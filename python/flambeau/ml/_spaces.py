@@ -100,7 +100,7 @@ def stored(space: Mapping[Param[Any], Draw]) -> list[dict[str, Any]]:
             raise TypeError(
                 f"the search cannot be saved: {param.name} is drawn by {draw!r}; uniform, log_uniform, integer and choice can be saved"
             )
-    return [{"param": reference(p), "kind": names[type(d)], "draw": asdict(d)} for p, d in space.items()]  # type: ignore[call-overload]
+    return [{"param": reference(p), "kind": names[type(d)], "draw": asdict(d)} for p, d in space.items()]  # type: ignore[call-overload]  # a dataclass, as `names` says
 
 
 def restored(space: list[dict[str, Any]], estimator: Params) -> dict[Param[Any], Draw]:

@@ -382,8 +382,7 @@ class EstimatorParams(TrainingParams, HasFeaturesCol, HasClasses):
 
     def getInputMapping(self) -> dict[str, str]:
         """Column -> input of the program."""
-        names: dict[str, str] = json.loads(self.getOrDefault(self.inputMapping))
-        return names
+        return dict(json.loads(self.getOrDefault(self.inputMapping)))
 
 
 class HasGroups(Keywords):

@@ -152,10 +152,8 @@ class TorchModelTransformer(ModelStage):
 
     def getInputMapping(self) -> dict[str, str]:
         """Column -> input of the model."""
-        names: dict[str, str] = json.loads(self.getOrDefault(self.inputMapping))
-        return names
+        return dict(json.loads(self.getOrDefault(self.inputMapping)))
 
     def getOutputMapping(self) -> dict[str, str]:
         """Output of the model -> column."""
-        names: dict[str, str] = json.loads(self.getOrDefault(self.outputMapping))
-        return names
+        return dict(json.loads(self.getOrDefault(self.outputMapping)))
