@@ -95,6 +95,14 @@ fn fused_gives_the_features_of_torchscript_for_every_number_of_images() {
 }
 
 #[test]
+fn padding_of_every_kind_gives_what_torchscript_gives() {
+    let package = package("pads");
+    let fused = open(&package, "fused");
+    assert_eq!(fused.engine(), EngineName::Fused);
+    assert_same(&features(&open(&package, "torchscript"), &pictures(5)), &features(&fused, &pictures(5)));
+}
+
+#[test]
 fn fused_gives_the_features_of_torchscript_for_texts_of_all_lengths() {
     let package = shipped("minilm_l6_v2");
     assert_same(&features(&open(&package, "torchscript"), &texts(60)), &features(&open(&package, "fused"), &texts(60)));

@@ -8,6 +8,7 @@
 #include "module.h"
 #include "outputs.h"
 #include "pack.h"
+#include "pads.h"
 #include "process.h"
 #include "trap.h"
 
@@ -110,6 +111,7 @@ void* flb_fused_new(const void* module, FlbError* error) {
       fused->graph->eraseInput(0);
     }
     fused->convolves = has_convolution(fused->graph->block());
+    flambeau::fold_pads(fused->graph);
     fused->packed = flambeau::pack_products(fused->graph);
     fused->any = std::make_shared<torch::jit::GraphExecutor>(fused->graph->copy(), "forward");
     return fused.release();
