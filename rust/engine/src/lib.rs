@@ -8,7 +8,8 @@
 //! Training ([`train`]) goes the other way round: rows are kept in a feed, and a trainer changes a program.
 //!
 //! Who owns what: the registry owns models; a session holds its model by `Arc` and owns nothing else that outlives a call.
-//! Threads: a session belongs to one thread; only row preparation runs on the shared pool, and it never outlives the call.
+//! Threads: a session belongs to one thread; rows are prepared on the shared pool, and passes run on spare cores too
+//! (`spare`). Neither outlives the call.
 
 mod cpu;
 mod engine;
@@ -21,6 +22,7 @@ pub mod pool;
 pub mod prepare;
 pub mod registry;
 mod session;
+mod spare;
 pub mod stats;
 pub mod train;
 

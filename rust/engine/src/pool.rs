@@ -14,6 +14,11 @@ pub fn configure(threads: usize) {
     POOL.get_or_init(|| build(threads));
 }
 
+/// How many threads it has; 1 where no pool could be made.
+pub(crate) fn threads() -> usize {
+    POOL.get_or_init(|| build(0)).as_ref().map_or(1, ThreadPool::current_num_threads)
+}
+
 /// Runs `work` on the pool and waits; on the calling thread where no pool could be made.
 pub(crate) fn install<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     match POOL.get_or_init(|| build(0)) {

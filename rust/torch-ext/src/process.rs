@@ -1,6 +1,16 @@
 //! Settings of the whole process. Each is made once, before libtorch is first used; the caller sees to that.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::{TorchError, error, ffi};
+
+static INTRA_OP: AtomicUsize = AtomicUsize::new(1);
+
+/// Threads of one forward pass.
+#[must_use]
+pub fn intra_op_threads() -> usize {
+    INTRA_OP.load(Ordering::Relaxed)
+}
 
 /// Threads that one operator may use, on every thread that calls libtorch; operators of one graph run one after another.
 ///
@@ -8,6 +18,7 @@ use crate::{TorchError, error, ffi};
 /// If libtorch has already started its pools.
 pub fn set_intra_op_threads(threads: usize) -> Result<(), TorchError> {
     let mut failure = ffi::FlbError::none();
+    INTRA_OP.store(threads.max(1), Ordering::Relaxed);
     let count = i32::try_from(threads).unwrap_or(i32::MAX);
     // SAFETY: `failure` is a live, writable struct for the length of the call.
     unsafe { ffi::flb_set_threads(count, &raw mut failure) };

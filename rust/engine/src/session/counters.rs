@@ -11,9 +11,9 @@ pub struct Counters {
     pub forwards: u64,
     /// Rows whose content could not be evaluated.
     pub bad_rows: u64,
-    /// Staging and assembling: decoding, resizing, tokenizing, copying into tensors.
+    /// Staging and assembling: decoding, resizing, tokenizing, copying into tensors; helpers' time too.
     pub prepare_ns: u64,
-    /// Forward passes, with the copying of their results.
+    /// Forward passes; the sum of all threads that ran them.
     pub forward_ns: u64,
     /// Making result columns.
     pub convert_ns: u64,
@@ -25,6 +25,16 @@ pub struct Counters {
     pub padded_tokens: u64,
     /// Passes that repeated a part of one that the program refused, to find the rows at fault.
     pub passes_again: u64,
+}
+
+impl Counters {
+    /// Adds what one pass cost.
+    pub(super) fn add_pass(&mut self, pass: &Self) {
+        self.forwards += pass.forwards;
+        self.prepare_ns += pass.prepare_ns;
+        self.forward_ns += pass.forward_ns;
+        self.passes_again += pass.passes_again;
+    }
 }
 
 pub(super) fn elapsed_ns(since: Instant) -> u64 {

@@ -4,12 +4,14 @@
 //! cannot be staged are errors, or set aside too where every request tolerates them; forward passes are planned, run and
 //! collected in row order, and rows that the program refuses are found ([`runner`]) and treated likewise; each request becomes one column with NULL for the rows set aside.
 //!
-//! A session belongs to one thread. It keeps no data between calls.
+//! A session belongs to one thread, which other threads help with forward passes while cores are free. It keeps no data between
+//! calls.
 
 mod collect;
 mod counters;
 mod pace;
 mod passes;
+mod queue;
 mod request;
 mod results;
 mod runner;
@@ -30,6 +32,7 @@ pub use request::{Request, Task};
 
 use crate::package::InputKind;
 use crate::prepare::{Limits, Preparer, Staged, StopFlag};
+use crate::spare::Cores;
 use crate::{EngineError, Model, RowFault, pool};
 use counters::elapsed_ns;
 use runner::Ran;
@@ -127,6 +130,7 @@ impl Session {
         stop: &mut dyn FnMut() -> bool,
     ) -> Result<StructArray, EngineError> {
         self.check_batch(batch)?;
+        let _cores = Cores::of_task();
         let rows = batch.len();
         counters.rows += rows as u64;
         let started = Instant::now();
@@ -207,13 +211,13 @@ impl Session {
         counters.padded_tokens += plan.padded;
         let runner = runner::Runner {
             model: &self.model,
-            staged: &admitted.staged,
+            plan: &plan,
             tolerant: self.request.is_tolerant(),
             unanswered: &self.unanswered,
             counters: &mut *counters,
             stop,
         };
-        let Ran { outputs, refused } = runner.run(plan).map_err(|error| match error {
+        let Ran { outputs, refused } = runner.run(&mut admitted.staged).map_err(|error| match error {
             EngineError::BadInput { row, input, fault } => {
                 EngineError::BadInput { row: admitted.present[admitted.sound[row]], input, fault }
             }

@@ -1,4 +1,4 @@
-//! Runs the passes of one batch.
+//! Runs the passes of one batch, with the help of spare cores ([`super::queue`]).
 //!
 //! Passes are cut so that none lasts long ([`super::pace`]). A pass that the program refuses is halved until the rows at fault
 //! are known: those are set aside with the program's message, the others keep their results. One bad row costs about
@@ -10,15 +10,14 @@
 //! whole batches of them, the package is bad too; before that they count as bad rows.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
-
-use tch::Tensor;
 
 use super::collect::Collector;
-use super::counters::{Counters, elapsed_ns};
+use super::counters::Counters;
 use super::passes::{Pass, Plan};
+use super::queue::{Outcome, PassQueue};
 use crate::prepare::Staged;
-use crate::{EngineError, Model, RowFault};
+use crate::{EngineError, Model, RowFault, spare};
+use tch::Tensor;
 
 /// Rows that a program must have refused, and none answered, before it is to blame rather than they.
 const ENOUGH: usize = 32;
@@ -34,7 +33,7 @@ pub(super) struct Ran {
 /// See the module.
 pub(super) struct Runner<'a> {
     pub(super) model: &'a Model,
-    pub(super) staged: &'a [Staged],
+    pub(super) plan: &'a Plan,
     /// Whether refused rows are set aside; else the first ends the batch.
     pub(super) tolerant: bool,
     /// Rows that this session's program refused while it has answered none.
@@ -43,93 +42,103 @@ pub(super) struct Runner<'a> {
     pub(super) stop: &'a mut dyn FnMut() -> bool,
 }
 
+/// What the passes so far gave.
+struct SoFar {
+    collector: Collector,
+    refused: Vec<(usize, RowFault)>,
+}
+
 impl Runner<'_> {
     /// # Errors
     /// [`EngineError::BadInput`] for a refused row where the request is strict, its `row` a position in the list of sound rows.
-    pub(super) fn run(mut self, plan: Plan) -> Result<Ran, EngineError> {
-        let mut collector = Collector::new(plan.units);
-        let mut refused: Vec<(usize, RowFault)> = Vec::new();
-        let mut waiting: Vec<Pass> = plan.passes.iter().rev().cloned().collect();
-        while let Some(pass) = waiting.pop() {
-            let pass = self.cut(pass, &plan, &mut waiting);
-            match self.forward(&pass) {
-                Ok(outputs) => collector.add(&pass.places, outputs).map_err(|error| EngineError::torch(self.model.name(), error))?,
-                Err(error) if !is_refusal(&error) => return Err(error),
-                Err(_) if pass.units.len() > 1 => {
-                    let half = pass.units.len() / 2;
-                    let (first, rest) = pass.split(half, plan.lengths.as_deref());
-                    waiting.extend([rest.again(), first.again()]);
-                }
-                Err(error) => {
-                    self.blame_program(&pass, &plan, &error)?;
-                    let row = plan.row_of(pass.places[0]);
-                    let fault = RowFault::Refused(cause_of(&error));
-                    if !self.tolerant {
-                        return Err(EngineError::BadInput { row, input: String::new(), fault });
+    pub(super) fn run(mut self, staged: &mut [Staged]) -> Result<Ran, EngineError> {
+        let queue = PassQueue::new(self.model, self.plan, staged);
+        let mut so_far = SoFar { collector: Collector::new(self.plan.units), refused: Vec::new() };
+        while queue.len() > 0 {
+            let helpers = queue.len() - 1;
+            spare::helped(
+                helpers,
+                |cores| queue.help(&cores),
+                || {
+                    let worked = self.work(&queue, &mut so_far);
+                    if worked.is_err() {
+                        queue.stop();
                     }
-                    if !refused.iter().any(|(known, _)| *known == row) {
-                        refused.push((row, fault));
-                    }
-                }
-            }
+                    worked
+                },
+            )?;
+            self.settle_all(&queue, &mut so_far)?;
         }
+        let SoFar { collector, mut refused } = so_far;
         refused.sort_by_key(|(row, _)| *row);
         self.give_up_if_hopeless(&refused)?;
-        let outputs = collector.finish(plan.pooling.as_ref()).map_err(|error| EngineError::torch(self.model.name(), error))?;
+        let outputs = collector.finish(self.plan.pooling.as_ref()).map_err(|error| EngineError::torch(self.model.name(), error))?;
         Ok(Ran { outputs, refused })
     }
 
-    /// The pass, or its beginning where all of it would take too long; the rest waits.
-    fn cut(&self, pass: Pass, plan: &Plan, waiting: &mut Vec<Pass>) -> Pass {
-        let rows = pass.units.len();
-        let parts = rows.div_ceil(self.model.pace.rows(pass.length));
-        if parts <= 1 {
-            return pass;
+    /// Runs passes until none waits, and settles what helpers ran meanwhile.
+    fn work(&mut self, queue: &PassQueue<'_>, so_far: &mut SoFar) -> Result<(), EngineError> {
+        loop {
+            self.settle_all(queue, so_far)?;
+            let Some(pass) = queue.next() else { return Ok(()) };
+            let outcome = self.run_one(queue, pass)?;
+            self.settle(queue, so_far, outcome)?;
         }
-        let (first, rest) = pass.split(rows.div_ceil(parts), plan.lengths.as_deref());
-        waiting.push(rest);
-        first
     }
 
-    fn forward(&mut self, pass: &Pass) -> Result<Vec<Tensor>, EngineError> {
-        if (self.stop)() {
-            return Err(EngineError::Cancelled);
+    fn run_one(&mut self, queue: &PassQueue<'_>, pass: Pass) -> Result<Outcome, EngineError> {
+        if (self.stop)() { Err(EngineError::Cancelled) } else { Ok(queue.run(pass)) }
+    }
+
+    fn settle_all(&mut self, queue: &PassQueue<'_>, so_far: &mut SoFar) -> Result<(), EngineError> {
+        queue.done().into_iter().try_for_each(|outcome| self.settle(queue, so_far, outcome))
+    }
+
+    /// Collects the results of a pass, or finds out which of its rows is at fault.
+    fn settle(&mut self, queue: &PassQueue<'_>, so_far: &mut SoFar, outcome: Outcome) -> Result<(), EngineError> {
+        self.counters.add_pass(&outcome.cost);
+        let Outcome { pass, outputs, .. } = outcome;
+        let error = match outputs {
+            Ok(outputs) => {
+                let added = so_far.collector.add(&pass.places, outputs);
+                return added.map_err(|error| EngineError::torch(self.model.name(), error));
+            }
+            Err(error) if !is_refusal(&error) => return Err(error),
+            Err(error) => error,
+        };
+        if pass.units.len() > 1 {
+            let half = pass.units.len() / 2;
+            let (first, rest) = pass.split(half, self.plan.lengths.as_deref());
+            queue.push([rest.again(), first.again()]);
+            return Ok(());
         }
-        self.counters.passes_again += u64::from(pass.again);
-        let rows = pass.units.len();
-        let given = self.model.padded(rows);
-        let mut inputs = Vec::new();
-        let assembling = Instant::now();
-        let padded = (given > rows).then(|| padded(&pass.units, given));
-        let units = padded.as_deref().unwrap_or(&pass.units);
-        for (preparer, staged) in self.model.preparers.iter().zip(self.staged) {
-            inputs.extend(preparer.assemble(self.model.name(), &staged.rows, units, pass.length)?);
+        self.blame_program(queue, &pass, &error)?;
+        let row = self.plan.row_of(pass.places[0]);
+        let fault = RowFault::Refused(cause_of(&error));
+        if !self.tolerant {
+            return Err(EngineError::BadInput { row, input: String::new(), fault });
         }
-        self.counters.prepare_ns += elapsed_ns(assembling);
-        let started = Instant::now();
-        let outputs = self.model.forward(&inputs, given, rows);
-        self.counters.forward_ns += elapsed_ns(started);
-        if outputs.is_ok() {
-            self.model.pace.measured(self.model.name(), given, pass.length, started.elapsed());
-            self.counters.forwards += 1;
+        if !so_far.refused.iter().any(|(known, _)| *known == row) {
+            so_far.refused.push((row, fault));
         }
-        outputs
+        Ok(())
     }
 
     /// Fails with `error` where a program that has answered nothing so far gives other rows the wrong shape too.
-    fn blame_program(&mut self, pass: &Pass, plan: &Plan, error: &EngineError) -> Result<(), EngineError> {
+    fn blame_program(&mut self, queue: &PassQueue<'_>, pass: &Pass, error: &EngineError) -> Result<(), EngineError> {
         let is_shape = matches!(error, EngineError::BadModel { .. });
         if !is_shape || self.model.has_answered() {
             return Ok(());
         }
-        for place in [0, plan.units / 2, plan.units - 1] {
-            match plan.alone(place) {
-                Some(other) if other.places != pass.places => match self.forward(&other.again()) {
-                    Ok(_) => return Ok(()),
-                    Err(other) if is_refusal(&other) => {}
-                    Err(other) => return Err(other),
-                },
-                _ => {}
+        let plan = self.plan;
+        let others = [0, plan.units / 2, plan.units - 1].map(|place| plan.alone(place));
+        for other in others.into_iter().flatten().filter(|other| other.places != pass.places) {
+            let Outcome { outputs, cost, .. } = self.run_one(queue, other.again())?;
+            self.counters.add_pass(&cost);
+            match outputs {
+                Ok(_) => return Ok(()),
+                Err(other) if is_refusal(&other) => {}
+                Err(other) => return Err(other),
             }
         }
         Err(EngineError::model(self.model.name(), cause_of(error)))
@@ -146,12 +155,6 @@ impl Runner<'_> {
         }
         Err(EngineError::model(self.model.name(), format!("each of the {rows} rows that it was given failed; the first: {first}")))
     }
-}
-
-/// The units, and the last one again until there are `rows`.
-fn padded(units: &[usize], rows: usize) -> Vec<usize> {
-    let last = units.last().copied().unwrap_or(0);
-    units.iter().copied().chain(std::iter::repeat(last)).take(rows).collect()
 }
 
 /// Whether the program, or what it gave, may be a row's fault.

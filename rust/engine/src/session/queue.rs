@@ -1,0 +1,134 @@
+//! The passes of one batch that wait, taken by the task's thread and by helpers on spare cores ([`crate::spare`]) alike.
+//!
+//! Helpers run passes and leave their outcomes here; what follows from an outcome is the task's business ([`super::runner`]), as
+//! is asking whether the task is still wanted. What a helper does not finish in time is at most one pass, which [`super::pace`]
+//! keeps short.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tch::Tensor;
+
+use super::counters::{Counters, elapsed_ns};
+use super::passes::{Pass, Plan};
+use crate::prepare::Staged;
+use crate::spare::Cores;
+use crate::{EngineError, Model};
+
+/// A pass that was run.
+pub(super) struct Outcome {
+    pub(super) pass: Pass,
+    pub(super) outputs: Result<Vec<Tensor>, EngineError>,
+    pub(super) cost: Counters,
+}
+
+/// See the module.
+pub(super) struct PassQueue<'a> {
+    model: &'a Model,
+    plan: &'a Plan,
+    /// Tensors may be read by one thread at a time, says tch.
+    staged: Mutex<&'a mut [Staged]>,
+    /// The next is the last.
+    waiting: Mutex<Vec<Pass>>,
+    /// What helpers ran.
+    done: Mutex<Vec<Outcome>>,
+    stopped: AtomicBool,
+}
+
+impl<'a> PassQueue<'a> {
+    pub(super) fn new(model: &'a Model, plan: &'a Plan, staged: &'a mut [Staged]) -> Self {
+        let waiting = plan.passes.iter().rev().cloned().collect();
+        Self {
+            model,
+            plan,
+            staged: Mutex::new(staged),
+            waiting: Mutex::new(waiting),
+            done: Mutex::default(),
+            stopped: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        locked(&self.waiting).len()
+    }
+
+    /// These come next, the last of them first.
+    pub(super) fn push(&self, passes: impl IntoIterator<Item = Pass>) {
+        locked(&self.waiting).extend(passes);
+    }
+
+    /// The next pass; its beginning where all of it would take too long.
+    pub(super) fn next(&self) -> Option<Pass> {
+        let mut waiting = locked(&self.waiting);
+        let pass = waiting.pop()?;
+        let rows = pass.units.len();
+        let parts = rows.div_ceil(self.model.pace.rows(pass.length));
+        if parts <= 1 {
+            return Some(pass);
+        }
+        let (first, rest) = pass.split(rows.div_ceil(parts), self.plan.lengths.as_deref());
+        waiting.push(rest);
+        Some(first)
+    }
+
+    /// What helpers ran since the last call.
+    pub(super) fn done(&self) -> Vec<Outcome> {
+        std::mem::take(&mut *locked(&self.done))
+    }
+
+    /// Helpers end after the pass that they run.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// A helper's work: passes, until there are none, nobody wants them, or its cores are wanted.
+    pub(super) fn help(&self, cores: &Cores) {
+        while !self.stopped.load(Ordering::Relaxed) && !cores.is_wanted() {
+            let Some(pass) = self.next() else { return };
+            let outcome = self.run(pass);
+            locked(&self.done).push(outcome);
+        }
+    }
+
+    /// Runs one pass on the calling thread.
+    pub(super) fn run(&self, pass: Pass) -> Outcome {
+        let mut cost = Counters { passes_again: u64::from(pass.again), ..Counters::default() };
+        let outputs = self.forward(&pass, &mut cost);
+        Outcome { pass, outputs, cost }
+    }
+
+    fn forward(&self, pass: &Pass, cost: &mut Counters) -> Result<Vec<Tensor>, EngineError> {
+        let rows = pass.units.len();
+        let given = self.model.padded(rows);
+        let started = Instant::now();
+        let inputs = self.assemble(pass, given)?;
+        cost.prepare_ns = elapsed_ns(started);
+        let started = Instant::now();
+        let outputs = self.model.forward(&inputs, given, rows);
+        cost.forward_ns = elapsed_ns(started);
+        if outputs.is_ok() {
+            self.model.pace.measured(self.model.name(), given, pass.length, started.elapsed());
+            cost.forwards = 1;
+        }
+        outputs
+    }
+
+    /// The program's inputs for `given` rows: the pass's, and its last one again until there are as many.
+    fn assemble(&self, pass: &Pass, given: usize) -> Result<Vec<Tensor>, EngineError> {
+        let padded = (given > pass.units.len()).then(|| {
+            let last = pass.units.last().copied().unwrap_or(0);
+            pass.units.iter().copied().chain(std::iter::repeat(last)).take(given).collect::<Vec<_>>()
+        });
+        let units = padded.as_deref().unwrap_or(&pass.units);
+        let mut inputs = Vec::new();
+        for (preparer, staged) in self.model.preparers.iter().zip(locked(&self.staged).iter()) {
+            inputs.extend(preparer.assemble(self.model.name(), &staged.rows, units, pass.length)?);
+        }
+        Ok(inputs)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
