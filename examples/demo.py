@@ -2,9 +2,9 @@
 
     ./gradlew demo                              # or: .venv/bin/python examples/demo.py --out build/demo
 
-What lives here: the story from photos to page. Photos come from `photos.py`, the page from `gallery.py`; the model is
-`efficientnet_lite0`, which the jar carries. It prints the SQL it runs, three labels for each photo and the speed, writes
-`index.html` and `photos.png`, and fails (exit 1) when the labels are wrong: a cat must be a cat.
+What lives here: the way from photos to page. Photos come from `photos.py`, the page from `gallery.py`. The model is
+`efficientnet_lite0`, which is in the jar. The demo prints the SQL that it runs, three labels for each photo and the speed. It writes
+`index.html` and `photos.png`. It fails (exit 1) if the labels are wrong: a cat must be a cat.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Fine-tuning beside transfer learning: the last blocks of EfficientNet-Lite0 against a new head alone, on food photos.
+"""Fine-tuning compared with transfer learning: the last blocks of EfficientNet-Lite0 against a new head only, on food photos.
 
     .venv/bin/python examples/fine_tuning.py --out build/foods
 
-What lives here: the same photos and the same split as `transfer_learning.py`, two trainings of one trainable package (new
-classifier on the published weights): all but the classifier frozen, and the last blocks trained too, with flipped and shifted
-photos. It prints both accuracies as they are; a few minutes on two cores.
+What lives here: two trainings of one trainable package (a new classifier on the published weights), with the photos and the split of
+`transfer_learning.py`. In the first, all but the classifier is frozen. In the second, the last blocks are trained too, with flipped and
+shifted photos. It prints both accuracies, and takes a few minutes on two cores.
 """
 
 from __future__ import annotations

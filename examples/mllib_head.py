@@ -3,8 +3,8 @@
     python examples/mllib_head.py --on foods     # photos: EfficientNet-Lite0 and ten food groups
     python examples/mllib_head.py --on topics    # texts: MiniLM and six topics of WordNet
 
-Every row is judged by a head that was trained on the other four fifths of the rows. Prints the accuracy, writes a confusion
-matrix as a picture; then fits the whole pipeline, saves it, loads it and compares. Fails (exit 1) when too few are right.
+Every row is classified by a head that was trained on the other four fifths of the rows. The program prints the accuracy and writes a
+confusion matrix as an image. Then it fits the whole pipeline, saves it, loads it and compares. It fails (exit 1) if too few rows are right.
 """
 
 from __future__ import annotations

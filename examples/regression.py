@@ -1,9 +1,9 @@
-"""Regression on a real table: how far a car of the seventies goes on a gallon.
+"""Regression on a real table: miles per gallon of cars of the seventies.
 
     .venv/bin/python examples/regression.py
 
-What lives here: 392 cars (the table travels in the `vega_datasets` wheel, MIT), scaled by Spark ML, a small network
-beside a linear model, both compared on the cars held back.
+What lives here: 392 cars (the table is in the `vega_datasets` wheel, MIT), scaled by Spark ML. A small network and a linear model are
+compared on held-out cars.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     .venv/bin/python examples/speakers.py
 
 What lives here: recordings of real meetings with speaker turns (the test data in the sources of pyannote.audio 4.0.7, MIT, fetched
-with pip), cut into clips of one second; a linear head over the speaker embeddings of Resemblyzer, made once inside the
-executors; the accuracy on every third stretch of three clips, which no training clip comes from.
+with pip), cut into clips of one second. A linear head is trained over the speaker embeddings of Resemblyzer, which the executors compute
+once. The accuracy is measured on every third stretch of three clips; no training clip comes from these.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Streaming: photos that arrive in a folder are labelled as they come, and a stopped query goes on where it was.
+"""Streaming: photos are labelled as they arrive in a folder, and a stopped query continues where it was.
 
     python examples/streaming.py
 
-Half of the demo's photos arrive, the query labels them and is stopped; the other half arrives; a new query with the same
+Half of the demo's photos arrive, and the query labels them and is stopped. Then the other half arrives, and a new query with the same
 checkpoint labels only those. The result is a Parquet table with every photo once.
 """
 

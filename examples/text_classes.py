@@ -2,8 +2,8 @@
 
     .venv/bin/python examples/text_classes.py
 
-What lives here: definitions of nouns from WordNet 3.1, six kinds with 350 each; a linear
-head over the embeddings of all-MiniLM-L6-v2, made once inside the executors; the accuracy on definitions held back.
+What lives here: definitions of nouns from WordNet 3.1, six kinds with 350 each. A linear head is trained over the embeddings of
+all-MiniLM-L6-v2, which the executors compute once. The accuracy is measured on held-out definitions.
 """
 
 from __future__ import annotations

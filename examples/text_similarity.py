@@ -3,8 +3,8 @@
     python examples/text_similarity.py                      # some questions of ours
     python examples/text_similarity.py "a big cat"          # yours
 
-10,000 definitions of WordNet get an embedding each with `featurize(text, 'minilm_l6_v2')`, once, kept as Parquet; a question is
-a row like any other. Embeddings have length 1, so their product is the cosine.
+`featurize(text, 'minilm_l6_v2')` computes an embedding for each of 10,000 definitions of WordNet, once. They are kept as Parquet. A
+question is a row like any other. Embeddings have length 1, so their product is the cosine.
 """
 
 from __future__ import annotations

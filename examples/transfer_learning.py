@@ -2,9 +2,9 @@
 
     .venv/bin/python examples/transfer_learning.py --out build/foods
 
-What lives here: the story in Spark ML's own words. Photos are read as files, a third of them is held back, `TorchClassifier`
-trains a linear head over the features of `efficientnet_lite0` (made once, inside the executors), the held-back photos say how
-good it is, and the model becomes a package that SQL uses. It fails (exit 1) below the accuracy that such a head is known to reach.
+What lives here: the whole way, with Spark ML. Photos are read as files, and a third of them is held out. `TorchClassifier`
+trains a linear head over the features of `efficientnet_lite0`, which the executors compute once. The held-out photos give the accuracy.
+The model becomes a package that SQL uses. It fails (exit 1) below the accuracy that such a head is known to reach.
 """
 
 from __future__ import annotations

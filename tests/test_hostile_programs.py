@@ -46,7 +46,7 @@ REFUSED = {
     "data_in_itself": ("FLAMBEAU_BAD_MODEL", "a value is put into itself"),
     "record_twice": ("FLAMBEAU_BAD_MODEL", "twice"),
     "old_format": ("FLAMBEAU_BAD_MODEL", "PyTorch 1.3 or older"),
-    "code_of_300_mb": ("FLAMBEAU_BAD_MODEL", "256 MiB at the most"),
+    "code_of_300_mb": ("FLAMBEAU_BAD_MODEL", "at most 256 MiB"),
     "cut_off": ("FLAMBEAU_BAD_MODEL", "cannot be loaded as TorchScript"),
     "recursion": ("FLAMBEAU_BAD_MODEL", "recursive"),
     "hundred_gigabytes": ("FLAMBEAU_OUT_OF_MEMORY", "not enough memory"),

@@ -77,7 +77,7 @@ def test_executors_read_a_hadoop_file_system_with_the_applications_settings(job:
 
 def test_each_content_is_fetched_once_for_the_machine(job: tuple[dict[str, Any], str]) -> None:
     answers, logs = job
-    fetched = re.findall(r"brought \d+ files \(\d+ bytes\) of (\S+) to \S+/(package-\w+)", logs)
+    fetched = re.findall(r"copied \d+ files \(\d+ bytes\) of (\S+) to \S+/(package-\w+)", logs)
     assert len(fetched) == len({target for _, target in fetched}) == answers["kept on the executors' machine"]
     shipped = [source for source, _ in fetched if source.startswith("spark://")]
     assert len(shipped) == 4, "tiny, tiny relabelled, the zip, the bare program"

@@ -74,8 +74,8 @@ def test_register_in_a_classic_session(spark: SparkSession) -> None:
     ("name", "model", "says"),
     [
         ("f", 'it\'s no "model"', "there is no model 'it's no \"model\"'"),
-        ("sum", "tiny", "a function of this name is there for all sessions"),
-        ("a; DROP TABLE t", "tiny", "it must be letters, digits and underscores"),
+        ("sum", "tiny", "all sessions already have a function of this name"),
+        ("a; DROP TABLE t", "tiny", "it must have letters, digits and underscores only"),
         ("f", str(PACKAGES / "bad_toml"), "FLAMBEAU_BAD_MODEL"),
     ],
 )

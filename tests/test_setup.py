@@ -29,9 +29,9 @@ def answers(folder: Path, *arguments: str) -> dict[str, list[str]]:
 @pytest.mark.parametrize(
     ("kind", "part"),
     [
-        ("no-jars", "no Flambeau jars: start it with --jars"),
+        ("no-jars", "not have the Flambeau jars: start it with --jars"),
         ("no-extension", MISSING_EXTENSION),
-        ("connect", "the Connect server has no Flambeau: it must be started with --jars"),
+        ("connect", "the Connect server does not have Flambeau: start it with --jars"),
     ],
 )
 def test_a_session_without_flambeau_says_so(tmp_path: Path, kind: str, part: str) -> None:
@@ -93,7 +93,7 @@ def test_wrong_settings_of_the_process_stop_the_application_at_its_start(tmp_pat
         "spark.flambeau.decode.threads is '-1', but it must be a whole number of threads, 0 to 1024 (default 0)",
         "spark.flambeau.log.level is 'loud', but it must be error, warn, info, debug or trace (default info)",
         "spark.flambeau.native.directory is 'hdfs://n/x', but it must be the path of a folder on each machine, not a URI",
-        "spark.flambeau.udf.9lives names no function",
+        "spark.flambeau.udf.9lives does not name a function",
         "spark.flambeau.udf.empty is empty",
     ):
         assert part in done.stderr, done.stderr[-6000:]
@@ -136,7 +136,7 @@ def test_a_folder_that_is_none_or_has_no_room(tmp_path: Path) -> None:
     """A full disk is one where a library cannot be written to its end: here, by a limit on the size of files."""
     (tmp_path / "file").touch()
     message = models(tmp_path, JAVA_TOOL_OPTIONS=f"-Djava.io.tmpdir={tmp_path / 'file'}")
-    assert "[FLAMBEAU_SETUP]" in message and f"{tmp_path / 'file'} is there already, and is not a folder" in message
+    assert "[FLAMBEAU_SETUP]" in message and f"{tmp_path / 'file'} already exists, and is not a folder" in message
     message = models(tmp_path, 50 << 20, JAVA_TOOL_OPTIONS=f"-Djava.io.tmpdir={tmp_path}")
     assert "[FLAMBEAU_SETUP]" in message and "File too large" in message, message
     assert (

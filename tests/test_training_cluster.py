@@ -82,7 +82,7 @@ def test_a_killed_executor_costs_no_more_than_an_epoch(cluster: Any) -> None:
     assert result["killed"] and result["epochs"] == result["asked"]
     assert result["spread"] > 0.5 and result["distance"] < 1e-5
     logs = "\n".join(executor_logs(home).values())
-    assert "goes on from" in logs
+    assert "continues from" in logs
     assert "FLAMBEAU_PEER" in logs
 
 

@@ -8,10 +8,11 @@
     photos = spark.read.format("binaryFile").load("photos")
     photos.select("path", F.classify("content", "efficientnet_lite0", 3)).show(truncate=False)
 
-What lives here: `configure` and the modules `functions` (the SQL functions as Columns), `ml` (Spark ML stages),
-`export` (PyTorch model -> package; needs torch) and `models` (what a package holds), and `register`, which makes a model
-a SQL function. The work itself is done by the jars, in the executors' own process: no Python worker takes part, and none
-of these modules needs Flambeau on an executor.
+What lives here: `configure` sets up a session, and `register` turns a model into a SQL function. The modules are `functions`
+(the SQL functions as Column functions), `ml` (Spark ML stages), `export` (PyTorch model -> package; needs torch) and `models`
+(what is in a package).
+
+The jars do the work, in the executors' own process. No Python worker takes part, and executors do not need this package.
 """
 
 from . import _java_package as _java_package  # saved pipelines are read by Java names

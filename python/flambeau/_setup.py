@@ -32,10 +32,10 @@ def require_active(who: str) -> None:
 
 
 def require(session: SparkSession, who: str) -> None:
-    """Says what a session lacks.
+    """Checks that a session has what Flambeau needs.
 
     Raises:
-        FlambeauError: it has not the jars, not the extension, or is of another Spark.
+        FlambeauError: the jars or the extension are missing, or it is another version of Spark.
     """
     if session in _asked:
         return
@@ -54,10 +54,10 @@ def _reason(session: SparkSession) -> str:
     check_spark_version(session.version)
     jvm = getattr(session, "_jvm", None) if hasattr(session, "_jsparkSession") else None
     if jvm is None:
-        return f"the Connect server has no Flambeau: it must be started with {ADVICE}"
+        return f"the Connect server does not have Flambeau: start it with {ADVICE}"
     if not jvm.org.apache.spark.util.Utils.classIsLoadable(EXTENSION):
-        return f"this application has no Flambeau jars: start it with {ADVICE}, or call flambeau.configure before its first session"
+        return f"this application does not have the Flambeau jars: start it with {ADVICE}, or call flambeau.configure before its first session"
     return (
-        f"this session lacks Flambeau's extension: set spark.sql.extensions={EXTENSION} where the application is started, "
+        f"this session lacks Flambeau's extension: set spark.sql.extensions={EXTENSION} when the application is started, "
         "or call flambeau.configure before its first session"
     )

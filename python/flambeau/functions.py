@@ -4,15 +4,16 @@
     df.withColumn("f", F.featurize("content", "efficientnet_lite0"))
 
 What lives here: one thin function for each SQL function, built on `call_function`, so that the same code runs in classic
-PySpark and over Spark Connect. Nothing is computed here, and no name of a model is looked up here: analysis does it. A session
-without Flambeau's extension is refused here, by a FlambeauError that says what it lacks.
+PySpark and over Spark Connect. Models are looked up later, when Spark analyzes the query. In a session without Flambeau's extension the
+functions raise a FlambeauError that says what is missing.
 
-`input` is the name of a column or a Column. For an image model it holds encoded bytes (JPEG, PNG, WebP, GIF, BMP, TIFF)
-or Spark's `image` struct; for a text model a string; for an audio model encoded bytes; for a tensor model a number or an
-array. `model` is a name (`efficientnet_lite0`), a path or a URI; it must be a constant. NULL in, NULL out. A row that
-cannot be read fails the query; the `try_` functions give NULL for it instead, and count it in the Spark UI.
+`input` is the name of a column or a Column. Image models take encoded bytes (JPEG, PNG, WebP, GIF, BMP, TIFF) or Spark's `image`
+struct. Text models take a string. Audio models take encoded bytes. Tensor models take a number or an array.
 
-Calls over the same input and model in one query share one forward pass, whatever outputs they take.
+`model` is a name (`efficientnet_lite0`), a path or a URI; it must be a constant. NULL in, NULL out. A row that cannot be read fails the
+query. The `try_` functions return NULL for it instead, and the Spark UI counts it.
+
+Calls with the same input and model in one query share one forward pass.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ __all__ = ["classify", "featurize", "infer", "try_classify", "try_featurize", "t
 
 
 def featurize(input: ColumnOrName, model: Model) -> Column:
-    """The model's features of each row: `array<float>`, as long as the model's output with the role features."""
+    """The model's features of each row: `array<float>`. Its length is that of the model's output with the role features."""
     return _call("featurize", _column(input), _model(model))
 
 

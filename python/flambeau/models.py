@@ -1,10 +1,11 @@
 """What model packages hold: `python -m flambeau.models list | show NAME | check PATH | run PATH FILE...`.
 
-What lives here: `Package`, a package in a folder, a `.zip` or a jar, or a bare `.pt` with its `.toml`, read without
-unpacking; `find`, which looks names up where a session does (folders named by `FLAMBEAU_MODELS_PATH` or `--path`, then the
-packages inside the jars); and the command line. Pure Python: no torch, and nothing is run here; `run` (in `running`) starts
-the engine. Whether a manifest is acceptable is the engine's judgement; `check` tells whether the files are there and are
-what the manifest says.
+What lives here: `Package`, `find` and the command line. A `Package` is read without unpacking, from a folder, a `.zip` or a jar, or from
+a bare `.pt` with its `.toml`. `find` looks names up in the same order as a session: the folders of `FLAMBEAU_MODELS_PATH` or `--path`,
+then the packages inside the jars.
+
+This is pure Python and needs no torch. `run` (in `running`) starts the engine. `check` compares the files with the manifest; whether a
+manifest is valid is decided by the engine.
 """
 
 from __future__ import annotations
@@ -56,9 +57,9 @@ Root = Union[Path, zipfile.Path]
 
 @dataclass(frozen=True)
 class Package:
-    """A package: `location` for people, `root` to read from. Reading may raise FlambeauError.
+    """A package: `location` is for messages, `root` to read from. Reading may raise FlambeauError.
 
-    `program` is the file that a bare program is, described by the `.toml` beside it instead of a manifest.
+    `program` is the file of a bare program. The `.toml` beside it describes it instead of a manifest.
     """
 
     location: str
@@ -91,7 +92,7 @@ class Package:
         try:
             tables = tomllib.loads(content.decode("utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
-            raise FlambeauError(f"{self.location}: {name} is no TOML: {error}") from error
+            raise FlambeauError(f"{self.location}: {name} is not TOML: {error}") from error
         _check_tables(f"{self.location}: {name}", tables)
         if self.program is None:
             return tables
@@ -181,7 +182,7 @@ def open_package(path: str | os.PathLike[str]) -> Package:
         except UNREADABLE as error:
             raise FlambeauError(f"{place} is a damaged zip: {error}; copy it again") from error
     raise FlambeauError(
-        f"{place} is no model package: neither a folder with {MANIFEST}, nor a zip of one, nor a .pt file with its .toml"
+        f"{place} is not a model package: neither a folder with {MANIFEST}, nor a zip of one, nor a .pt file with its .toml"
     )
 
 
@@ -190,7 +191,7 @@ def _is_bare(place: Path) -> bool:
 
 
 def default_path() -> list[Path]:
-    """The folders that `FLAMBEAU_MODELS_PATH` names, with commas between."""
+    """The folders in `FLAMBEAU_MODELS_PATH` (comma-separated)."""
     return [Path(part.strip()) for part in os.environ.get(PATH_VARIABLE, "").split(",") if part.strip()]
 
 
@@ -216,7 +217,7 @@ def list_packages(path: Sequence[str | os.PathLike[str]] | None = None) -> Itera
 
 
 def _listed(entry: Path) -> Package:
-    """A package for the list; what is none, or damaged, says so when its manifest is read."""
+    """A package for the list. Damage is reported later, when its manifest is read."""
     try:
         return open_package(entry)
     except FlambeauError:
@@ -280,7 +281,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (show, check, run):
         command.add_argument("model", metavar="NAME_OR_PATH")
     run.add_argument("files", nargs="+", metavar="FILE", help="an image, a sound, a text, or a tensor model's JSON")
-    run.add_argument("--k", type=int, default=5, help="labels at the most (default: 5)")
+    run.add_argument("--k", type=int, default=5, help="maximum number of labels (default: 5)")
     run.add_argument("--json", action="store_true", help="one line of JSON for each file")
     return parser
 
@@ -329,7 +330,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in problems:
             print(problem, file=sys.stderr)
         if not problems:
-            print(f"{package.location}: {len(package.hashes())} files, all as the manifest says")
+            print(f"{package.location}: {len(package.hashes())} files, all match the manifest")
         return 1 if problems else 0
     except FlambeauError as error:
         print(f"flambeau.models: {error}", file=sys.stderr)

@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 
 def register(spark: SparkSession, name: str, model: str | os.PathLike[str]) -> str:
-    """Makes a model a SQL function of this session, until the session ends or `DROP TEMPORARY FUNCTION name`.
+    """Turns a model into a SQL function of this session, until the session ends or `DROP TEMPORARY FUNCTION name`.
 
-    Its arguments are the model's inputs; its result is what the package declares first: features give `array<float>`,
-    scores the most probable labels, anything else a struct of every output. `DESCRIBE FUNCTION EXTENDED name` tells them.
+    Its arguments are the model's inputs. Its result depends on the first output of the package: `array<float>` for features,
+    the most probable labels for scores, a struct of every output otherwise. `DESCRIBE FUNCTION EXTENDED name` shows both.
 
         flambeau.register(spark, "nsfw", "/models/nsfw")
         spark.sql("SELECT nsfw(content) FROM photos")
 
     Args:
         spark: a session with Flambeau's extension, classic or Connect.
-        name: letters, digits and underscores. A function that was registered under this name is replaced.
-        model: a path or URI where the driver (over Connect: the server) sees it, or a name.
+        name: letters, digits and underscores. An earlier function of this name is replaced.
+        model: a path or URI as the driver (over Connect: the server) sees it, or a name.
 
     Returns:
         The type of the result, as SQL writes it.
 
     Raises:
-        FlambeauError: the session has no Flambeau.
-        pyspark.errors.AnalysisException: there is no such model, it cannot be used, or the name cannot.
+        FlambeauError: the session does not have Flambeau.
+        pyspark.errors.AnalysisException: there is no such model, or the model or the name cannot be used.
     """
     _setup.require(spark, "register")
     statement = "SELECT result FROM flambeau_register(:name, :model)"

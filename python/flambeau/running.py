@@ -1,8 +1,8 @@
 """A model over files, without Spark: what `python -m flambeau.models run` does.
 
 What lives here: `run`, which starts one JVM with the jars of PySpark and Flambeau (`io.flambeau.tools.RunModel`, no
-SparkSession in it) and reads its lines, and `page`, which shows one result to people. The numbers are those of a query: the
-same engine evaluates the same batch of one row. Owns one child process, which ends with the iterator.
+SparkSession in it) and reads its lines, and `page`, which prints one result. The numbers are the same as in a query: the
+same engine evaluates a batch of one row. It owns one child process, which ends with the iterator.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def run(
         files: each is one row: the bytes of an image or a sound, a UTF-8 text, or, for tensor models, JSON: an array, or an
             object by the input's name.
         path: folders for names; default: `FLAMBEAU_MODELS_PATH`.
-        k: labels at the most.
+        k: maximum number of labels.
 
     Yields:
-        `{"file", "outputs": {name: values}, "labels": [{"label", "index", "probability"}]}`, without `labels` where the
+        `{"file", "outputs": {name: values}, "labels": [{"label", "index", "probability"}]}`, without `labels` if the
         model has no scores, or `{"file", "error"}`.
 
     Raises:
@@ -78,7 +78,7 @@ def run(
 
 
 def page(result: dict[str, Any]) -> str:
-    """One result for people: the labels, then the shape of each output and its first values."""
+    """One result as text: the labels, then the shape of each output and its first values."""
     lines = [f"{result['file']}"]
     if "error" in result:
         return f"{lines[0]}\n  bad input: {result['error']}"

@@ -1,8 +1,8 @@
 """Sets up a Spark session for Flambeau.
 
 What lives here: `configure`, which adds the jars and the session extension to a builder, and `find_jars`, which finds
-the jars. Both only ever add to what the user set. Nothing here starts a JVM; when one is running already (`spark-submit`
-started it), its settings are read.
+the jars. Both only add to what the user set. Nothing here starts a JVM. If one is already running (`spark-submit` started it),
+its settings are read.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class FlambeauError(RuntimeError):
 
 
 def check_spark_version(version: str) -> None:
-    """Refuses another Spark than the jars are made for.
+    """Checks that this is the version of Spark that the jars are made for.
 
     Raises:
-        FlambeauError: it is another.
+        FlambeauError: it is not.
     """
     if version.split(".")[:2] != SPARK_LINE.split("."):
         raise FlambeauError(
@@ -47,10 +47,10 @@ def check_spark_version(version: str) -> None:
 
 
 def find_jars() -> list[str]:
-    """The jars a session needs: those that `FLAMBEAU_JARS` names (with commas between), else those of this package.
+    """The jars that a session needs: those in `FLAMBEAU_JARS` (comma-separated), otherwise those of this package.
 
     Raises:
-        FlambeauError: there are none.
+        FlambeauError: there are no jars.
     """
     named = [part.strip() for part in os.environ.get(JARS_VARIABLE, "").split(",") if part.strip()]
     if named:
@@ -62,29 +62,29 @@ def find_jars() -> list[str]:
     if not any(Path(jar).name.startswith(MAIN_JAR) for jar in found):
         raise FlambeauError(
             f"no Flambeau jar in {JARS_FOLDER}. In a checkout, build it with `./gradlew pythonJars`; or name the jars in "
-            f"{JARS_VARIABLE}, with commas between: the main jar ({MAIN_JAR}VERSION.jar) and, unless "
+            f"{JARS_VARIABLE}, separated by a comma: the main jar ({MAIN_JAR}VERSION.jar) and, unless "
             "spark.flambeau.libtorch or LIBTORCH points to a libtorch, flambeau-libtorch-cpu-PLATFORM-VERSION.jar"
         )
     return found
 
 
 def configure(builder: Builder, jars: Sequence[str | os.PathLike[str]] | None = None) -> Builder:
-    """Sets all that a session needs to know Flambeau's functions, and returns the builder.
+    """Sets what a session needs for Flambeau's functions, and returns the builder.
 
-    Adds to `spark.jars` and `spark.sql.extensions`; what is there stays. Use it before `getOrCreate()`, with a classic
+    Adds to `spark.jars` and `spark.sql.extensions`, and keeps what is there. Use it before `getOrCreate()`, with a classic
     builder or with one that starts a local Connect server (`builder.remote("local[2]")`). A Connect server elsewhere
-    must have been started with the jars and the extension; then only `flambeau.functions` is needed here.
+    must have been started with the jars and the extension; then `configure` is not needed here.
 
-    Where the JVM runs already (`spark-submit`, a second session), the jars must be there: `--jars`, or `configure` before the
-    first session. They are not added twice.
+    If the JVM is already running (`spark-submit`, a second session), it must have the jars already: from `--jars`, or from `configure`
+    before the first session. They are not added twice.
 
     Args:
         builder: a `SparkSession.builder`.
         jars: paths or URIs; default: `find_jars()`.
 
     Raises:
-        FlambeauError: the jars are not there, the builder points to a Connect server that runs already, or this is a Spark that
-            the jars are not made for.
+        FlambeauError: the jars are missing, the builder points to a Connect server that is already running, or the jars are made
+            for another version of Spark.
     """
     import pyspark
 
@@ -93,8 +93,8 @@ def configure(builder: Builder, jars: Sequence[str | os.PathLike[str]] | None = 
     remote = str(options.get("spark.remote") or os.environ.get("SPARK_REMOTE", ""))
     if remote.startswith("sc://"):
         raise FlambeauError(
-            f"{remote} is a Connect server that runs already: start it with --jars and "
-            f"--conf spark.sql.extensions={EXTENSION}; a client has nothing to configure"
+            f"{remote} is a Connect server that is already running: start it with --jars and "
+            f"--conf spark.sql.extensions={EXTENSION}; a client needs no configuration"
         )
     running = _settings_of_running_jvm()
     if running is None:
@@ -130,7 +130,7 @@ def _settings_of_running_jvm() -> dict[str, str] | None:
     assert jvm is not None, "initialized"
     if not jvm.org.apache.spark.util.Utils.classIsLoadable(EXTENSION):
         raise FlambeauError(
-            "this program's JVM runs already, without the Flambeau jars, and takes no new ones: under spark-submit pass them "
+            "this program's JVM is already running without the Flambeau jars, and cannot load new ones: under spark-submit pass them "
             "with --jars; in a notebook restart the kernel and call configure before the first session"
         )
     return dict(SparkConf().getAll())

@@ -258,7 +258,7 @@ def test_overwriting_is_asked_for_and_touches_packages_only(net: nn.Module, tmp_
     assert sorted(path.name for path in (tmp_path / "net").iterdir()) == ["labels.txt", "model.pt", "model.toml"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(export.ExportError, match="is no model package"):
+    with pytest.raises(export.ExportError, match="is not a model package"):
         write(net, tmp_path / "mine", overwrite=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "net"]
 
@@ -283,7 +283,7 @@ def test_rows_of_different_length_say_their_number(tmp_path: Path) -> None:
     write(Clips(), tmp_path / "clips", inputs=[export.AudioInput()], outputs=outputs, method="script")
     doubled, count = manifest(tmp_path / "clips")["output"]
     assert (doubled["shape"], doubled["lengths"], count["shape"]) == ([], "count", [])
-    with pytest.raises(export.ExportError, match="names no output"):
+    with pytest.raises(export.ExportError, match="does not name an output"):
         write(
             Clips(),
             tmp_path / "bad",

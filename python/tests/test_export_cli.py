@@ -97,7 +97,7 @@ def test_a_torchscript_file_becomes_a_package(here: Path) -> None:
         (["--module", "mynets:build", "--input", "x:tensor:f32:four"], "SHAPE is written as"),
         (["--module", "mynets:build", "--input", "text"], "needs --tokenizer"),
         (["--module", "mynets:build", "--input", "audio", "--pool", "max"], "need window_samples"),
-        (["--torchscript", "labels.txt", *IMAGE], "no TorchScript file"),
+        (["--torchscript", "labels.txt", *IMAGE], "not a TorchScript file"),
         (["--torchscript", "absent.pt", *IMAGE], "absent.pt"),
         (["--module", "mynets:build", "--state-dict", "absent.pth", *IMAGE], "absent.pth"),
     ],

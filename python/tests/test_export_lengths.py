@@ -93,7 +93,7 @@ def test_batches_are_tried_at_the_shortest_the_middle_and_the_longest(tmp_path: 
 
 
 def test_positions_shorter_than_the_texts_are_refused_with_the_number(tmp_path: Path) -> None:
-    with pytest.raises(export.ExportError, match=r"takes 130 tokens at the most: set max_length=130"):
+    with pytest.raises(export.ExportError, match=r"takes 130 tokens at most: set max_length=130"):
         write(Mean(positions=130), tmp_path, export.TextInput(tokenizer(tmp_path), max_length=512))
     cut = {"truncation": {"direction": "Right", "max_length": 200, "strategy": "LongestFirst", "stride": 0}}
     with pytest.raises(export.ExportError, match=r"200 tokens are let through \(the tokenizer, .*set max_length=130"):
@@ -190,7 +190,7 @@ def test_sounds_are_tried_up_to_their_longest(tmp_path: Path) -> None:
             write(Loudness(bend=int(8_000 * seconds)), tmp_path, item)
     report = write(Loudness(bend=200_000), tmp_path, item, method="script")
     assert {item.batch for item in report.parity if item.rows == 1} >= {"1 row of 0.000125 s"}
-    with pytest.raises(export.ExportError, match=r"takes 100000 samples at the most: set max_seconds=12\.5"):
+    with pytest.raises(export.ExportError, match=r"takes 100000 samples at most: set max_seconds=12\.5"):
         write(Loudness(most=100_000), tmp_path, item)
     report = write(Loudness(least=400), tmp_path, item, overwrite=True)
     assert "rows of fewer than 400 samples are errors in a query" in report.warnings[0]

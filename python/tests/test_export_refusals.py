@@ -49,13 +49,13 @@ def lazy() -> nn.Module:
         (nn.Linear(4, 4).state_dict(), r"state dict.*load_state_dict"),
         ("model.h5", r"file name \('model.h5'\).*torch\.jit\.load"),
         (Path("weights.pth"), "file name"),
-        (Pipeline(), r"a Pipeline and no module: hand over its \.model"),
-        (nn.Identity, "hand over an instance, Identity"),
+        (Pipeline(), r"a Pipeline, not a module: pass its \.model"),
+        (nn.Identity, "pass an instance, Identity"),
         (lambda x: x, r"into the forward method of a torch\.nn\.Module"),
-        (None, r"a NoneType and no torch\.nn\.Module"),
-        (nn.DataParallel(nn.Linear(4, 4)), "hand over model.module"),
+        (None, r"a NoneType, not a torch\.nn\.Module"),
+        (nn.DataParallel(nn.Linear(4, 4)), "pass model.module"),
         (torch.export.export(nn.Linear(4, 4), (torch.rand(1, 4),)), "program of torch.export"),
-        (torch.export.export(nn.Linear(4, 4), (torch.rand(1, 4),)).module(), "what torch.export made"),
+        (torch.export.export(nn.Linear(4, 4), (torch.rand(1, 4),)).module(), "was made by torch.export"),
         (nn.Linear(4, 4, device="meta"), "load the weights before the export"),
         (lazy(), "run the lazy module once"),
     ],
@@ -311,7 +311,7 @@ class View(nn.Module):
 @pytest.mark.parametrize("method", ["trace", "script"])
 def test_what_is_no_error_but_must_be_heard(tmp_path: Path, method: str) -> None:
     found = write(OverRows(), tmp_path, method=method).warnings
-    assert len(found) == 1 and "depends on the rows beside it" in found[0]
+    assert len(found) == 1 and "depends on the other rows of its batch" in found[0]
     outputs = [export.Output("zero"), export.Output("same"), export.Output("bad")]
     found = write(Zero(), tmp_path, outputs=outputs, method=method, overwrite=True).warnings
     for part in ("output zero is zero", "output same is the same", "output bad is NaN or infinite"):
@@ -431,15 +431,15 @@ def test_quantised_models_are_held_to_the_same(tmp_path: Path, make: Callable[[i
     report = write(make(1000), tmp_path, method="script", overwrite=True, **shared)
     assert report.cosine > 0.9999
     assert len(report.warnings) == (make is dynamic), report.warnings
-    assert make is not dynamic or "dynamic quantisation" in report.warnings[0]
+    assert make is not dynamic or "dynamic quantization" in report.warnings[0]
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "it is no JSON"),
-        ("\x00\x01", "it is no JSON"),
-        ("[" * 100_000, "it is no JSON"),
+        ("", "it is not JSON"),
+        ("\x00\x01", "it is not JSON"),
+        ("[" * 100_000, "it is not JSON"),
         ("[]", "has an object 'model'"),
         ('{"model": "BPE"}', "has an object 'model'"),
         ('{"model": {"type": "Magic", "vocab": {}}}', "model is of the type 'Magic'"),
@@ -489,7 +489,7 @@ def test_a_template_may_only_use_tokens_that_it_lists(tmp_path: Path) -> None:
         export.TextInput(tokenizer(tmp_path, post_processor=template))
     template["special_tokens"] = {"[X]": {"id": "[X]", "ids": [5, 6], "tokens": ["a", "b"]}}
     assert export.TextInput(tokenizer(tmp_path, post_processor=template)).shortest == 2
-    with pytest.raises(export.ExportError, match="leaves no room beside 2 special tokens"):
+    with pytest.raises(export.ExportError, match="leaves no room for text beside 2 special tokens"):
         export.TextInput(tokenizer(tmp_path, post_processor=template), max_length=2)
 
 

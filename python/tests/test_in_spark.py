@@ -63,4 +63,4 @@ except flambeau.FlambeauError as error:
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False)
-    assert "JVM runs already, without the Flambeau jars" in done.stdout
+    assert "JVM is already running without the Flambeau jars" in done.stdout

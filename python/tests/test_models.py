@@ -93,14 +93,14 @@ def test_an_unknown_name_lists_the_known(folder: Path, jar: Path, monkeypatch: p
     monkeypatch.setenv("FLAMBEAU_MODELS_PATH", f"{folder}, /nowhere")
     with pytest.raises(FlambeauError, match="no model 'nte'; known: net, embedded"):
         find("nte")
-    with pytest.raises(FlambeauError, match="is no model package"):
+    with pytest.raises(FlambeauError, match="is not a model package"):
         find(str(folder))
 
 
 def test_a_bare_program_is_described_by_the_toml_beside_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bare = folder / "bare.pt"
     shutil.copy(folder / "net" / "model.pt", bare)
-    with pytest.raises(FlambeauError, match="is no model package"):
+    with pytest.raises(FlambeauError, match="is not a model package"):
         open_package(bare)
     bare.with_suffix(".toml").write_text(
         '[[input]]\nname = "x"\nkind = "tensor"\n[[output]]\nname = "y"\nrole = "features"\n'
@@ -123,7 +123,7 @@ def test_a_bare_program_is_described_by_the_toml_beside_it(folder: Path, capsys:
         ('[[variant]]\nfile = "../../etc/passwd"\nsha256 = "b"', "is not the name of a file in the package's folder"),
         ('[files]\n"/etc/passwd" = "b"', "is not the name of a file in the package's folder"),
         ('[files]\n"a\\u0000" = "b"', "is not the name of a file in the package's folder"),
-        ("x = " + "[" * 5_000, "is no TOML"),
+        ("x = " + "[" * 5_000, "is not TOML"),
         ("x = 1\n" * 200_000, "is larger than 1048576 bytes"),
     ],
 )

@@ -56,7 +56,7 @@ def test_a_local_connect_server_is_configured_too(jars: list[str]) -> None:
 
 
 def test_a_running_connect_server_cannot_be_configured(jars: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(flambeau.FlambeauError, match="runs already: start it with --jars"):
+    with pytest.raises(flambeau.FlambeauError, match="is already running: start it with --jars"):
         flambeau.configure(SparkSession.builder.remote("sc://host:15002"))
     monkeypatch.setenv("SPARK_REMOTE", "sc://host")
     with pytest.raises(flambeau.FlambeauError, match="sc://host is a Connect server"):

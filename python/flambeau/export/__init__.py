@@ -8,9 +8,10 @@
         outputs=[export.Output("features", "features"), export.Output("logits", "scores", labels="flowers.txt")],
     )
 
-What lives here: `package` and `trainable` (for `flambeau.ml.TorchEstimator`). `package` compiles the module to TorchScript, proves that the program gives what the module
-gives (`proof` says how, at every length and in a process with libtorch alone), and writes the folder that `featurize`, `classify` and `infer` take by name or path. This machine needs PyTorch;
-executors never do. Nothing is written unless everything held.
+What lives here: `package` and `trainable` (for `flambeau.ml.TorchEstimator`). `package` compiles the module to TorchScript. It proves
+that the program returns what the module returns, at every length and in a process that has libtorch only (`proof` says how). Then it
+writes the folder that `featurize`, `classify` and `infer` take by name or path. If anything differs, nothing is written. This machine
+needs PyTorch; executors never do.
 
 A TorchScript file is a program that runs in the executors: package only models that you trust.
 """
@@ -75,27 +76,27 @@ def package(
     """Writes the package of one module and returns the report that it also prints.
 
     Args:
-        module: takes one batched tensor for each input (a text input: one for each of its `inputs`) and returns the
-            outputs as a tensor, a tuple, or a dict by name, with the batch in dimension 0. It is put into `eval()`.
-            A `torch.jit.ScriptModule` is taken as it is.
-        path: the folder to write; its parents are made.
-        name: the package's name, by which SQL can call it once it is on `spark.flambeau.models.path`.
+        module: takes one batched tensor for each input (a text input: one for each of its `inputs`). It returns the outputs
+            as a tensor, a tuple, or a dict by name, with the batch in dimension 0. It is switched to `eval()`.
+            A `torch.jit.ScriptModule` is used as it is.
+        path: the folder to write; its parents are created.
+        name: the package's name. SQL uses it when the package is in a folder of `spark.flambeau.models.path`.
         inputs, outputs: in the program's order.
         license: of the weights, as an SPDX expression ("Apache-2.0").
-        description: one line for people.
-        example: prepared tensors to trace and compare with, when random ones will not do. Any number of rows. Where it is given,
-            the cosine of reduced precision is measured on it: give real rows.
-        method: "trace" (one run is recorded) or "script" (control flow that hangs on data is kept).
-        batch_rows: rows in one forward pass; default: by kind of input, as the engine decides.
-        layers: outputs of inner layers, output name to the part's path in `named_modules` ("features.7"); they become
-            further outputs with the role other, which `infer` gives. With method "trace" only.
-        precisions: variants of reduced precision to put beside f32: "bf16", "f16". They run where
-            `spark.flambeau.precision` asks for them, the machine can, and the cosine that is measured here suffices.
-            A mapping gives each its own module, with the same inputs and outputs in f32: for reducing only a part.
-        files: further files for the package (notices and the like), name to content.
-        overwrite: replace a package that is there already.
+        description: one line of text.
+        example: prepared tensors to trace and compare with, if random ones do not work. Any number of rows. The cosine of reduced
+            precision is then measured on it, so pass real rows.
+        method: "trace" (one run is recorded) or "script" (control flow that depends on data is kept).
+        batch_rows: rows in one forward pass; default: chosen by the engine, by kind of input.
+        layers: outputs of inner layers: output name to the layer's path in `named_modules` ("features.7"). They become
+            outputs with the role other, which `infer` returns. With method "trace" only.
+        precisions: variants of reduced precision beside f32: "bf16", "f16". They run if
+            `spark.flambeau.precision` asks for them, the machine supports them, and the cosine that is measured here is high enough.
+            A mapping gives each its own module, with the same inputs and outputs in f32, if only a part should be reduced.
+        files: other files for the package (notices, for example), name to content.
+        overwrite: replace an existing package.
         quiet: do not print the report.
-        trainable: whether `TorchEstimator` may train it further; see `trainable`, which checks what that needs.
+        trainable: whether `TorchEstimator` may train it further; `trainable` checks what that needs.
 
     Raises:
         ExportError: something does not fit; nothing was written.
@@ -208,17 +209,17 @@ def trainable(
     overwrite: bool = False,
     quiet: bool = False,
 ) -> ExportReport:
-    """Writes a package that `flambeau.ml.TorchEstimator` trains, and that is an inference package like any other too.
+    """Writes a package that `flambeau.ml.TorchEstimator` can train. It is also an ordinary inference package.
 
         export.trainable(net, "packages/net", name="net", license="Apache-2.0",
                          inputs=[export.ImageInput(crop=224)], outputs=[export.Output("logits", "scores")])
 
     Args:
-        module: has parameters. It is scripted, so that dropout and normalisation know training from inference; layers with
-            `requires_grad=False` stay trainable unless `TorchEstimator(frozen=…)` names them. A method that is to be the
-            loss is marked `@torch.jit.export` and takes the output and the labels.
-        method: "script" (default), or "trace" for a module that TorchScript cannot compile and that has nothing that
-            behaves differently in training.
+        module: has parameters. It is scripted, so that dropout and normalization differ between training and inference. Layers with
+            `requires_grad=False` can be trained unless `TorchEstimator(frozen=…)` names them. To use a method as the loss, mark it
+            `@torch.jit.export`; it takes the output and the labels.
+        method: "script" (default), or "trace" for a module that TorchScript cannot compile, if no part of it behaves differently
+            in training.
 
     The other arguments are those of `package`.
 
@@ -259,7 +260,7 @@ def _check_license(license: object) -> None:
     """Somebody has to be told what may be done with the weights."""
     if not isinstance(license, str) or not license.strip() or "\n" in license:
         raise ExportError(
-            f"license={license!r}: give the licence of the weights as an SPDX expression, such as 'Apache-2.0' or 'MIT' "
+            f"license={license!r}: give the license of the weights as an SPDX expression, such as 'Apache-2.0' or 'MIT' "
             "('LicenseRef-Proprietary' for your own)"
         )
 
@@ -321,7 +322,7 @@ def _describe(outputs: Sequence[Output], results: Sequence[Tensor]) -> tuple[lis
         }
         if output.role != "other" and (len(shape) != 1 or not value.dtype.is_floating_point):
             raise ExportError(
-                f"output {output.name} with role {output.role} must be one vector of floats a row, not {shape} {value.dtype}"
+                f"output {output.name} with role {output.role} must be one vector of floats per row, not {shape} {value.dtype}"
             )
         if output.lengths is not None:
             _check_lengths(output, value, outputs, results)
@@ -343,7 +344,7 @@ def _check_lengths(output: Output, value: Tensor, outputs: Sequence[Output], res
     counts = next((result for other, result in zip(outputs, results) if other.name == output.lengths), None)
     if counts is None or counts.dim() != 1 or counts.dtype not in (torch.int64, torch.int32):
         raise ExportError(
-            f"output {output.name}: lengths={output.lengths!r} names no output with one whole number a row"
+            f"output {output.name}: lengths={output.lengths!r} does not name an output with one whole number per row"
         )
     if value.dim() < 2 or int(counts.max()) > value.shape[1]:
         raise ExportError(f"output {output.name} has shape {list(value.shape)}, fewer items than {output.lengths} says")

@@ -1,9 +1,9 @@
 """Loads and runs programs in a process that has libtorch and nothing else, as an executor does.
 
-What lives here: a script, not a module. `executor` starts it, and it imports torch and nothing of ours. For each line on its
-standard input (a folder), it loads the folder's `program.pt`, freezes it, runs it on the batches in `batches.pt`, and writes
-`results.pt`, or `failed.json`. A line with the mark on its standard output says that it is done; what the program
-itself prints there means nothing.
+What lives here: a script, not a module. `executor` starts it, and it imports torch and nothing of ours. It reads folders from its
+standard input, one per line. It loads the folder's `program.pt`, freezes it, runs it on the batches in `batches.pt`, and writes
+`results.pt`, or `failed.json`. A line with the mark on its standard output says that it is done; the program's own output there is
+ignored.
 """
 
 import json

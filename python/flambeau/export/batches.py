@@ -1,8 +1,8 @@
-"""The batches on which a program is held against its module.
+"""The batches on which a program is compared with its module.
 
-What lives here: `draw`, which makes random rows of given lengths, `Rows`, which puts any of them together as the executors would
-(padded to the longest), and `extremes`, the inputs that random ones never are: black and white pictures, silence, zeros, and
-large numbers of either sign. A branch that depends on the data shows there.
+What lives here: `draw`, which makes random rows of given lengths; `Rows`, which puts any of them together as the executors would
+(padded to the longest); and `extremes`, inputs that random ones never are. These are black and white images, silence, zeros, and
+large numbers of either sign. They show a branch that depends on the data.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Batch:
     rows: int
 
     def copy(self) -> list[Tensor]:
-        """Tensors that whoever gets them may change."""
+        """Copies of the tensors, which the caller may change."""
         return [tensor.clone(memory_format=torch.preserve_format) for tensor in self.tensors]
 
 

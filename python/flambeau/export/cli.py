@@ -82,12 +82,12 @@ def _parser() -> argparse.ArgumentParser:
     shape.add_argument("--input", metavar="SPEC", action="append", required=True, help="see below")
     shape.add_argument("--output", metavar="SPEC", action="append", required=True, help="see below")
     shape.add_argument(
-        "--labels", metavar="FILE", type=Path, help="names of the classes of the scores output, one a line"
+        "--labels", metavar="FILE", type=Path, help="names of the classes of the scores output, one per line"
     )
     shape.add_argument(
         "--activation",
         choices=("softmax", "sigmoid", "none"),
-        help="what makes probabilities of the scores (default: softmax)",
+        help="turns scores into probabilities (default: softmax)",
     )
 
     shape.add_argument(
@@ -108,18 +108,21 @@ def _parser() -> argparse.ArgumentParser:
         help="as Pillow defines them (default: %(default)s)",
     )
     image.add_argument("--channels", choices=tuple(CHANNELS), default="RGB", help="default: %(default)s")
-    image.add_argument("--scale", type=float, default=1 / 255, help="multiplied onto 0..255 first (default: 1/255)")
+    image.add_argument("--scale", type=float, default=1 / 255, help="factor for 0..255, applied first (default: 1/255)")
     image.add_argument("--mean", metavar="A,B,C", type=_numbers, help="subtracted after scaling (default: 0)")
-    image.add_argument("--std", metavar="A,B,C", type=_numbers, help="divided by at last (default: 1)")
-    image.add_argument("--exif-orientation", action="store_true", help="turn pictures as their EXIF tag says")
+    image.add_argument("--std", metavar="A,B,C", type=_numbers, help="divided by it at the end (default: 1)")
+    image.add_argument("--exif-orientation", action="store_true", help="rotate images as their EXIF tag says")
     image.add_argument(
-        "--background", metavar="R,G,B", type=_numbers, help="colour under transparent pixels (default: drop alpha)"
+        "--background", metavar="R,G,B", type=_numbers, help="color under transparent pixels (default: drop alpha)"
     )
 
     text = parser.add_argument_group("text inputs")
     text.add_argument("--tokenizer", metavar="FILE", type=Path, help="tokenizer.json")
     text.add_argument(
-        "--max-length", type=int, metavar="N", help="tokens kept of a text (default: as the tokenizer says)"
+        "--max-length",
+        type=int,
+        metavar="N",
+        help="maximum number of tokens of a text (default: the tokenizer's limit)",
     )
     text.add_argument(
         "--text-inputs",
@@ -141,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     package_ = parser.add_argument_group("the package")
     package_.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder to write")
     package_.add_argument("--name", help="name of the package (default: that of the folder)")
-    package_.add_argument("--license", required=True, help="licence of the weights, such as Apache-2.0")
+    package_.add_argument("--license", required=True, help="license of the weights, such as Apache-2.0")
     package_.add_argument("--description", help="one line for people")
     package_.add_argument(
         "--batch-rows", type=int, metavar="N", help="rows in one forward pass (default: the engine's, by kind)"
@@ -159,9 +162,9 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         action="append",
         default=[],
-        help="a further file to put in, such as a notice",
+        help="another file for the package, such as a notice",
     )
-    package_.add_argument("--overwrite", action="store_true", help="replace a package that is there")
+    package_.add_argument("--overwrite", action="store_true", help="replace an existing package")
     return parser
 
 
@@ -258,14 +261,14 @@ def run(options: argparse.Namespace) -> None:
     """Does what the parsed options say."""
     if options.torchscript is not None:
         if options.state_dict is not None:
-            raise ExportError("--state-dict goes with --module; a TorchScript file has its weights inside")
+            raise ExportError("--state-dict needs --module; a TorchScript file has its weights inside")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
                 module: nn.Module = torch.jit.load(options.torchscript, map_location="cpu")
             except (RuntimeError, ValueError) as error:
                 raise ExportError(
-                    f"{options.torchscript} is no TorchScript file: {str(error).splitlines()[0]}"
+                    f"{options.torchscript} is not a TorchScript file: {str(error).splitlines()[0]}"
                 ) from error
     else:
         module = load_module(options.module, options.state_dict)

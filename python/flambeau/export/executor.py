@@ -95,7 +95,7 @@ def _end() -> None:
 
 
 def run_bare(program: bytes, batches: Sequence[Sequence[Tensor]], what: str = "the program") -> list[Any]:
-    """What the frozen program returns for each batch, from a process with libtorch alone.
+    """What the frozen program returns for each batch, from a process with libtorch only.
 
     Raises:
         ExportError: it cannot be loaded there, or fails there; the message says on which batch and what to do.
@@ -135,7 +135,7 @@ def _explained(what: str, program: bytes, failed: dict[str, Any], batches: Seque
     if failed["step"] == "run":
         shapes = ", ".join(f"{list(tensor.shape)} {tensor.dtype}" for tensor in batches[failed["batch"]])
         return (
-            f"{what} fails where the module does not, in a process with libtorch alone, on inputs {shapes}: {lines[-1]} "
+            f"{what} fails where the module does not, in a process with libtorch only, on inputs {shapes}: {lines[-1]} "
             "(a trace keeps the sizes it saw; try method='script')"
         )
     if unknown:
@@ -143,11 +143,11 @@ def _explained(what: str, program: bytes, failed: dict[str, Any], batches: Seque
         names = sorted(_called(program, space) or {unknown[2] or unknown[4]})
         return (
             f"no executor can load {what}: it calls {', '.join(f'{space}::{name}' for name in names)}, which libtorch does not have "
-            f"(a package named {space} or your own code brought it into this process, and executors have libtorch alone). Write "
+            f"(a package named {space} or your own code brought it into this process, and executors have libtorch only). Write "
             f"that part in plain torch operations{NMS if 'nms' in names else ''}, or leave it out of the module and do it in the query"
         )
     return (
-        f"no executor can load {what}: in a process with libtorch alone, torch.jit.{failed['step']} says: {lines[0]}. Leave out "
+        f"no executor can load {what}: in a process with libtorch only, torch.jit.{failed['step']} says: {lines[0]}. Leave out "
         "what is not plain PyTorch (custom operators, custom C++ classes)"
     )
 

@@ -1,8 +1,8 @@
 """What the module's own results tell about it, before any program is compared.
 
-What lives here: `fixed_shapes`, which refuses outputs of a size that varies; and the findings that are no errors but that the user
-must hear: a row whose result depends on padding or on its neighbours (`depends_on_company`), an output that is the same for
-every input, which proves nothing (`constants`), NaN and infinity (`not_finite`). All take eager results only.
+What lives here: `fixed_shapes`, which refuses outputs of a size that varies, and findings that are not errors but that the user
+should know. `depends_on_company`: a row's result depends on padding or on the other rows. `constants`: an output is the same for
+every input, which proves nothing. `not_finite`: NaN and infinity. All take eager results only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .program import parity
 from .specs import Output
 
 NOTICEABLE = 1e-3
-"""Difference, as a share of the largest magnitude, from which on a row's result is said to have changed."""
+"""A row's result counts as changed if the difference is at least this share of the largest magnitude."""
 
 
 def fixed_shapes(outputs: Sequence[Output], batches: Sequence[Batch], results: Sequence[Sequence[Tensor]]) -> None:
@@ -78,15 +78,15 @@ def depends_on_company(
         )
         if worst[0] > NOTICEABLE * scale or (not varied and max(worst) > NOTICEABLE * scale):
             found.append(
-                f"output {output.name}: the result of a row depends on the rows beside it (by {max(worst):.3g} of {scale:.3g}, in "
+                f"output {output.name}: the result of a row depends on the other rows of its batch (by {max(worst):.3g} of {scale:.3g}, in "
                 f"{label}). Spark makes batches as rows come, so the same row can get different numbers: look for statistics "
-                "over the batch (a normalisation, a softmax over dimension 0; quantisation with scales of the moment)"
+                "over the batch (a normalization, a softmax over dimension 0, dynamic quantization)"
             )
         elif varied and max(worst) > NOTICEABLE * scale:
             found.append(
                 f"output {output.name}: padding changes the result of a row (by {max(worst):.3g} of {scale:.3g}, in {label}). The "
                 "same row can get different numbers beside longer ones: let the module use attention_mask or lengths "
-                "wherever it sums, averages or attends over a row (dynamic quantisation, with its scales of the moment, does this too)"
+                "wherever it sums, averages or attends over a row (dynamic quantization has the same effect)"
             )
     return found
 

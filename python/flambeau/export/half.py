@@ -63,8 +63,8 @@ def to_bf16(conv: nn.Conv2d, means: Tensor) -> None:
 
 
 def keep_means(weight: Tensor, inputs: Tensor, bias_error: Tensor) -> Tensor:
-    """f32 `[kernels, …]` -> bf16 of the same shape: each value one of its two neighbours in bf16, such that the mean result of
-    each kernel is as near to what it was as single changes bring it.
+    """f32 `[kernels, …]` -> bf16 of the same shape. Each value becomes one of its two neighbors in bf16. They are chosen so that the mean
+    result of each kernel stays as near to the f32 one as single changes can bring it.
 
     Args:
         inputs: what each weight is multiplied by on average, f32 `[kernels, weights]`.

@@ -3,7 +3,7 @@
 What lives here: `settle`, which goes through the inputs whose rows differ in length. The longest text is what `max_length` or the
 tokenizer lets through; where neither says, it is what the module takes, and that becomes the package's `max_length`. A
 module that fails on the longest is refused with the number that it takes. Sounds have a limit in seconds, often far above what a
-model can be run on, so the longest clip that is tried is half a minute, or more as long as a run stays short.
+model can be run on. So the longest clip that is tried is half a minute, or more if a run stays short.
 
 All runs here are of one row.
 """
@@ -27,7 +27,7 @@ Problem = Callable[..., "str | None"]
 """Runs one row of a length (and of another input than the given one); None if the module takes it, else its complaint."""
 TYPICAL_TOKENS = 16
 MOST_TOKENS = 4_096
-"""Tokens up to which the end of a position table is looked for."""
+"""The end of a position table is looked for up to this many tokens."""
 SOUND_SECONDS = 30
 SHORT_RUN_S = 0.25
 """A run that takes longer than this is not followed by one of twice the length."""
@@ -134,7 +134,7 @@ def _text(module: nn.Module, item: TextInput, typical: int, problem: Problem) ->
         found = _last_good(typical, longest, problem)
         raise ExportError(
             f"input {item.name}: {longest} tokens are let through ({_whose(item)}), but {reason}. The module takes {found} tokens "
-            f"at the most: set max_length={found}"
+            f"at most: set max_length={found}"
         )
     # Written into the package, so that it tells by itself.
     return replace(item, max_length=longest)
@@ -172,7 +172,7 @@ def _sound(item: AudioInput, typical: int, problem: Problem) -> int:
             advice = f"set max_seconds={seconds:.6g}" if item.window_samples is None else f"set window_samples={found}"
             raise ExportError(
                 f"input {item.name}: clips of {length_text(item, length)} are let through, but {reason}. The module takes "
-                f"{found} samples at the most: {advice}, or cut clips into windows with window_samples="
+                f"{found} samples at most: {advice}, or cut clips into windows with window_samples="
             )
         if length >= item.longest or time.monotonic() - start > SHORT_RUN_S:
             return length

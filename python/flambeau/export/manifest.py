@@ -1,8 +1,7 @@
 """Writes model packages: the folder, its `model.toml` and the hashes in it.
 
-What lives here: `PackageWriter`, which collects files in a temporary folder beside the target and renames it into
-place at the end, so that nobody ever sees half a package; and the TOML of format 1. The engine is the one that judges
-a manifest; what is written here is what it accepts.
+What lives here: `PackageWriter` and the TOML of format 1. `PackageWriter` collects files in a temporary folder beside the target and
+renames it into place at the end, so nobody ever sees half a package. The engine decides whether a manifest is valid.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ class PackageWriter:
             if not overwrite:
                 raise ExportError(f"{target} exists; pass overwrite=True (--overwrite) to replace it")
             if not (target / MANIFEST).is_file() and any(target.iterdir() if target.is_dir() else [target]):
-                raise ExportError(f"{target} exists and is no model package; it is not replaced")
+                raise ExportError(f"{target} exists and is not a model package; it is not replaced")
         target.parent.mkdir(parents=True, exist_ok=True)
         self.target = target
         self.hashes: dict[str, str] = {}

@@ -34,7 +34,7 @@ RELATIVE_TOLERANCE = 1e-4
 class Parity:
     """Eager module against program on one batch: one output's greatest difference, and the least cosine of its rows.
 
-    `batch` tells rows and lengths for people; `frozen`: as executors run it, in a process with libtorch alone.
+    `batch` tells rows and lengths for people; `frozen`: as executors run it, in a process with libtorch only.
     """
 
     output: str

@@ -1,11 +1,11 @@
 """The proof that a program gives what its module gives.
 
-What lives here: `Proof`, which runs the eager module on every batch once, looks at what it gave (`findings`), and then holds
-programs against it: as saved, in this process; frozen, in a process with libtorch alone (`executor`), which is what executors do.
+What lives here: `Proof`. It runs the eager module on every batch once and looks at the results (`findings`). Then it compares
+programs with them: as saved, in this process; and frozen, in a process with libtorch only (`executor`), as executors do.
 
-The batches: rows alone and several together, at the shortest, the middle and the longest length, since a trace that baked in a
-size or a branch is right only for what it saw; extreme values, for branches on the data; more lengths between, where
-the tracer warned of a branch.
+The batches are single rows and several rows together, at the shortest, a middle and the longest length: a trace with a fixed size or
+branch is right only for the lengths that it saw. There are batches with extreme values, for branches that depend on the data. If the
+tracer warned of a branch, there are more lengths in between.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Proof:
         for own, tensor in zip(batch.tensors, given):
             if not torch.equal(own, tensor):
                 raise ExportError(
-                    "the module changes its input in place, which other rows and calls may share: let it work on a copy "
+                    "the module changes its input in place, which other rows and calls may share: work on a copy "
                     "(x = x.clone() first, or inplace=False in the layer that does it)"
                 )
         # A result may share memory with its input, or with the module's own.
@@ -164,8 +164,8 @@ class Proof:
         return found
 
     def bare(self, program: bytes, what: str = "the program") -> list[list[Tensor]]:
-        """What the frozen program gives for every batch in a process with libtorch alone."""
-        self._progress.say(f"{what} in a process with libtorch alone, on {len(self.batches)} batches")
+        """What the frozen program gives for every batch in a process with libtorch only."""
+        self._progress.say(f"{what} in a process with libtorch only, on {len(self.batches)} batches")
         names = [output.name for output in self._outputs]
         return [
             in_order(result, names) for result in run_bare(program, [batch.tensors for batch in self.batches], what)
@@ -174,7 +174,7 @@ class Proof:
     def _compared(
         self, batch: Batch, expected: Sequence[Tensor], given: Sequence[Tensor], frozen: bool
     ) -> list[Parity]:
-        """The comparison of each output, all of which hold."""
+        """The comparison of each output. All must agree."""
         found = [
             parity(output.name, frozen, right, value, batch.label)
             for output, right, value in zip(self._outputs, expected, given)
@@ -193,5 +193,5 @@ class Proof:
             shown = "; ".join(line.partition(" might cause")[0] for line in self._branches[:3])
             return f"A trace keeps the way that one batch took, and the tracer warned: {shown}. So try method='script', which keeps branches and loops"
         if self._scripted:
-            return "The TorchScript module does not survive saving and freezing: script it anew with this PyTorch"
+            return "The TorchScript module does not survive saving and freezing: script it again with this PyTorch"
         return "A trace keeps the sizes and branches that it saw; try method='script'"

@@ -40,9 +40,9 @@ class Progress:
 class ExportReport:
     """One package, as it was written.
 
-    `inputs` and `outputs` are lines for people; `parity` holds every comparison with the eager module; `warnings` are
-    what the checks found that is not an error, and what torch had to say while it traced or scripted; `variants` are lines about
-    programs of reduced precision; `seconds` is how long it all took.
+    `inputs` and `outputs` are lines of text. `parity` has every comparison with the eager module. `warnings` has findings that are not
+    errors, and torch's own warnings from tracing or scripting. `variants` are lines about programs of reduced precision. `seconds` is
+    how long the export took.
     """
 
     path: Path
@@ -76,7 +76,7 @@ class ExportReport:
         lines += [f"  variant     {variant}" for variant in self.variants]
         lines.append(
             f"  parity with the eager module ({self.seconds:.1f} s; largest difference / largest value, least cosine; "
-            "frozen: in a process with libtorch alone):"
+            "frozen: in a process with libtorch only):"
         )
         width = max((len(item.batch) for item in self.parity), default=0)
         for item in self.parity:

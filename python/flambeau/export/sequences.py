@@ -1,7 +1,7 @@
 """Inputs whose rows differ in length: texts and sounds.
 
-What lives here: `TextInput` and `AudioInput`, two of the kinds of input that `specs` lists. Beside what every kind knows
-(`table()` and `example()`), they know how short and how long a row of the program can be (`shortest`, `longest`), and make
+What lives here: `TextInput` and `AudioInput`, two of the kinds of input that `specs` lists. Like every kind, they have `table()` and
+`example()`. They also know how short and how long a row of the program can be (`shortest`, `longest`). And they make
 a batch of rows of given lengths (`draw`, `batch`), padded as the executors pad.
 """
 
@@ -23,10 +23,10 @@ class TextInput:
     """A string in SQL; token tensors i64 `[n, length]` in the program, padded to the longest of the batch.
 
     Args:
-        tokenizer: path of a `tokenizer.json` of Hugging Face's `tokenizers`, of the folder it lies in, or a tokenizer object
-            (`tokenizers.Tokenizer`, a fast one of `transformers`); copied into the package.
-        max_length: tokens kept of a text, special ones included; None: as the tokenizer itself says, and if it does not
-            say, as many as the module takes (the length of its position table).
+        tokenizer: path of a `tokenizer.json` of Hugging Face's `tokenizers`, path of its folder, or a tokenizer object
+            (`tokenizers.Tokenizer`, a fast one of `transformers`). It is copied into the package.
+        max_length: maximum number of tokens of a text, special ones included. None: the tokenizer's own limit. If it has none,
+            the limit of the module (the length of its position table).
         inputs: the tensors the program takes, in order, of `input_ids`, `attention_mask`, `token_type_ids`.
     """
 
@@ -50,7 +50,7 @@ class TextInput:
         object.__setattr__(self, "loaded", read_tokenizer(self.tokenizer))
         special = self.loaded.special_tokens
         if self.max_length is not None and self.max_length <= special:
-            raise ExportError(f"max_length={self.max_length} leaves no room beside {special} special tokens")
+            raise ExportError(f"max_length={self.max_length} leaves no room for text beside {special} special tokens")
 
     @property
     def shortest(self) -> int:
@@ -105,7 +105,7 @@ class AudioInput:
         sample_rate: in Hz.
         window_samples: samples of one window; None: the program sees whole clips.
         hop_samples: from the start of one window to the next; default: the window.
-        pool: how a clip's outputs are made of its windows': "mean" (default), "max" or "first".
+        pool: how the outputs of a clip's windows are combined: "mean" (default), "max" or "first".
         inputs: the tensors the program takes, in order. `("samples",)` alone pads every row to the window.
         max_seconds: longest clip; a longer one is a bad row.
     """

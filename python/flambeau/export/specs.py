@@ -1,13 +1,12 @@
 """What a model takes and gives: the vocabulary of `flambeau.export`.
 
-What lives here: one frozen dataclass for each kind of input (`ImageInput`, `TensorInput`; `TextInput` and `AudioInput`, whose
-rows differ in length, are in `sequences`) and `Output`. Each checks itself when it is made, so that a mistake is reported where
-it was written, and knows two things: the tables it contributes to `model.toml` (`table()`), and what a batch for its program looks like
-(`example(rows, torch.Generator)`), which tracing and the parity check use. `Output` is completed by the export: its
-shape and type are those that the program really gives.
+What lives here: `Output`, and one frozen dataclass for each kind of input: `ImageInput` and `TensorInput`. (`TextInput` and `AudioInput`,
+whose rows differ in length, are in `sequences`.) Each checks itself when it is made, so a mistake is reported where it was written. Each
+has `table()`, its tables in `model.toml`, and `example(rows, torch.Generator)`, a batch for tracing and for the parity check. The export
+completes an `Output` with the shape and type that the program really returns.
 
-The defaults are those of the engine that reads `model.toml`; a setting left at its default is still written, so that
-a package tells its whole preparation by itself.
+The defaults are those of the engine that reads `model.toml`. Settings are written even if they have their default, so that
+a package describes its whole preparation.
 """
 
 from __future__ import annotations
@@ -68,11 +67,11 @@ class ImageInput:
         resize: shorter side in pixels, or `(height, width)` exactly. None: no resize, `crop` must be given.
         crop: side of the centre crop, or `(height, width)`. None: no crop, `resize` must be exact.
         interpolation: one of `INTERPOLATIONS`, as Pillow defines and antialiases them.
-        channels: order that the program wants: "RGB", "BGR" or "L" (gray).
-        scale: multiplied onto 0..255 first; default 1/255.
+        channels: order of the channels: "RGB", "BGR" or "L" (gray).
+        scale: factor for 0..255, applied first; default 1/255.
         mean, std: one number for each channel; default 0 and 1.
-        exif_orientation: turn the picture as its EXIF tag says.
-        background: colour under transparent pixels; None drops alpha as Pillow's `convert("RGB")` does.
+        exif_orientation: rotate the image as its EXIF tag says.
+        background: color under transparent pixels; None drops alpha as Pillow's `convert("RGB")` does.
     """
 
     name: str = "image"
@@ -206,15 +205,15 @@ Input = Union[ImageInput, TextInput, AudioInput, TensorInput]
 
 @dataclass(frozen=True)
 class Output:
-    """One output of the program, in the order in which it gives them (by name, if it gives a dict).
+    """One output of the program, in the order of the program's results (by name, if it returns a dict).
 
     Args:
         name: the field's name in what `infer` returns.
-        role: "features" (what `featurize` gives), "scores" (what `classify` ranks) or "other".
-        labels: names of the classes, in order: a list, or a file with one a line. For scores only.
-        activation: what makes probabilities of scores: "softmax" (default), "sigmoid" or "none".
-        lengths: for rows that differ in length: the name of another output, one whole number a row, that says how many
-            items of this one are the row's own. The module then gives `[n, longest, …]`.
+        role: "features" (for `featurize`), "scores" (for `classify`) or "other".
+        labels: names of the classes, in order: a list, or a file with one per line. For scores only.
+        activation: turns scores into probabilities: "softmax" (default), "sigmoid" or "none".
+        lengths: for rows that differ in length: the name of another output with one whole number per row, the number of items of
+            this row. The module then returns `[n, longest, …]`.
     """
 
     name: str
@@ -244,7 +243,7 @@ class Output:
             except (OSError, UnicodeDecodeError) as error:
                 raise ExportError(
                     f"labels of output {self.name}: {fspath(self.labels)} cannot be read ({error}); give a list, or a UTF-8 file "
-                    "with one label a line"
+                    "with one label per line"
                 ) from error
         else:
             labels = list(self.labels)

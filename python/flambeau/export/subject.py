@@ -1,4 +1,4 @@
-"""What is to be exported: a module, in eval mode, on the CPU; or a refusal that says what to hand over instead.
+"""What is exported: a module, in eval mode, on the CPU; or a refusal that says what to pass instead.
 
 What lives here: `as_module`, which looks at what `package` was given before anything is run, and `hint`, which adds what to do
 to a module's own error message.
@@ -20,52 +20,50 @@ def as_module(given: object) -> nn.Module:
     """The module itself, in eval mode. What `torch.compile` made is unwrapped.
 
     Raises:
-        ExportError: it is no module, or its weights are missing or on another device.
+        ExportError: it is not a module, or its weights are missing or on another device.
     """
     module = getattr(given, "_orig_mod", given)
     if not isinstance(module, nn.Module):
         raise ExportError(f"the model is {_kind(given)}")
     if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-        raise ExportError(
-            f"the model is wrapped in {type(module).__name__}: hand over model.module, the network inside"
-        )
+        raise ExportError(f"the model is wrapped in {type(module).__name__}: pass model.module, the network inside")
     for name, value in [*module.named_parameters(), *module.named_buffers()]:
         if isinstance(value, (UninitializedParameter, UninitializedBuffer)):
             raise ExportError(f"{name} has no shape yet: run the lazy module once on a batch before the export")
         if value.device.type == "meta":
             raise ExportError(f"{name} has no values (device meta): load the weights before the export")
         if value.device.type != "cpu":
-            raise ExportError(f"{name} is on {value.device}: the export runs on the CPU, so hand over model.cpu()")
+            raise ExportError(f"{name} is on {value.device}: the export runs on the CPU, so pass model.cpu()")
     try:
         return module.eval()
     except RuntimeError as error:
         raise ExportError(
-            f"the model is what torch.export made, which {str(error).rstrip('.')}: hand over the nn.Module that it was made from"
+            f"the model was made by torch.export, which {str(error).rstrip('.')}: pass the nn.Module that it was made from"
         ) from error
 
 
 def _kind(given: object) -> str:
-    """What was handed over, and what to hand over."""
-    load = "build the network, load the weights with network.load_state_dict(…) and hand over the network"
+    """What was passed, and what to pass instead."""
+    load = "build the network, load the weights with network.load_state_dict(…) and pass the network"
     if isinstance(given, Mapping):
-        return f"a {type(given).__name__} of weights (a state dict) and no module: {load}"
+        return f"a {type(given).__name__} of weights (a state dict), not a module: {load}"
     if isinstance(given, (str, PathLike, bytes)):
         return (
-            f"a file name ({given!r}) and no module: of a TorchScript file hand over torch.jit.load(file); "
-            f"of a file of weights, {load}"
+            f"a file name ({given!r}), not a module: for a TorchScript file pass torch.jit.load(file); "
+            f"for a file of weights, {load}"
         )
     if isinstance(given, type) and issubclass(given, nn.Module):
-        return f"the class {given.__name__} and no module: hand over an instance, {given.__name__}(…)"
+        return f"the class {given.__name__}, not a module: pass an instance, {given.__name__}(…)"
     if isinstance(given, torch.export.ExportedProgram):
-        return "a program of torch.export and no module: hand over the nn.Module that it was made from"
+        return "a program of torch.export, not a module: pass the nn.Module that it was made from"
     if isinstance(getattr(given, "model", None), nn.Module):
         return (
-            f"a {type(given).__name__} and no module: hand over its .model, and describe what it does before "
-            "(tokenizer, picture size) by the inputs"
+            f"a {type(given).__name__}, not a module: pass its .model, and describe what it does before "
+            "(tokenizer, image size) with the inputs"
         )
     if callable(given):
-        return f"a {type(given).__name__} and no module: put it into the forward method of a torch.nn.Module"
-    return f"a {type(given).__name__} and no torch.nn.Module"
+        return f"a {type(given).__name__}, not a module: put it into the forward method of a torch.nn.Module"
+    return f"a {type(given).__name__}, not a torch.nn.Module"
 
 
 def hint(module: nn.Module, batch: list[Tensor], reason: str) -> str:
@@ -73,15 +71,17 @@ def hint(module: nn.Module, batch: list[Tensor], reason: str) -> str:
     low = {value.dtype for value in module.parameters() if value.dtype in (torch.float16, torch.bfloat16)}
     if low and "dtype" in reason and any(value.dtype == torch.float32 for value in batch):
         return (
-            f" (its weights are {', '.join(sorted(map(str, low)))}, its inputs f32: hand over model.float(), and let "
+            f" (its weights are {', '.join(sorted(map(str, low)))}, its inputs f32: pass model.float(), and let "
             "precisions=['bf16'] make a variant of reduced precision)"
         )
     if "device" in reason and ("cuda" in reason or "meta" in reason):
-        return " (the export runs on the CPU: make no tensors on another device in forward)"
+        return " (the export runs on the CPU: do not make tensors on another device in forward)"
     if "index out of range" in reason and any(not value.is_floating_point() for value in batch):
-        return " (where an input holds ids, say which ones the module takes: TensorInput(name, shape, dtype, min=…, max=…))"
+        return (
+            " (if an input holds ids, say which ones the module takes: TensorInput(name, shape, dtype, min=…, max=…))"
+        )
     if isinstance(module, torch.jit.ScriptModule):
-        return " (if torch.jit.trace made it: a trace keeps the sizes that it saw, so use torch.jit.script, or hand over the module)"
+        return " (if torch.jit.trace made it: a trace keeps the sizes that it saw, so use torch.jit.script, or pass the module)"
     return ""
 
 

@@ -1,9 +1,9 @@
 """The tokenizer of a text input: found, read, and checked for what would stop an executor from loading it.
 
-What lives here: `read_tokenizer`, which takes what people have in hand (a `tokenizer.json`, the folder around it, a
-tokenizer object of `tokenizers` or `transformers`), and `TokenizerFile`, the bytes that go into the package with the few
-facts that the export needs. Where the package `tokenizers` is installed, it has to load the bytes too; without it the
-checks below stand alone. They name what the executors' tokenizer library refuses.
+What lives here: `read_tokenizer` and `TokenizerFile`. `read_tokenizer` takes a `tokenizer.json`, the folder around it, or a
+tokenizer object of `tokenizers` or `transformers`. `TokenizerFile` has the bytes that go into the package, and the facts about them that
+the export needs. If the package `tokenizers` is installed, it must be able to load the bytes too. The checks below find what the
+executors' tokenizer library refuses.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _checked(place: str, content: bytes, advised: int | None) -> TokenizerFile:
     try:
         document = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise refuse(f"it is no JSON ({error})") from error
+        raise refuse(f"it is not JSON ({error})") from error
     if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
         raise refuse(f"it is no {FILE}, which has an object 'model' with the vocabulary")
     try:

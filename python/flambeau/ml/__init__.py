@@ -6,18 +6,19 @@
     featurizer = DeepImageFeaturizer(inputCol="content", outputCol="features", modelName="efficientnet_lite0")
     model = Pipeline(stages=[featurizer, TorchClassifier(maxEpochs=20)]).fit(photos)
 
-What lives here: thin wrappers of the stages and estimators in the jar (`io.flambeau.ml`); the first with the parameter names
-that users of Deep Learning Pipelines know. All work is done by the executors' own process, no Python worker takes part. The
-session must come from `flambeau.configure`.
+What lives here: thin wrappers of the stages and estimators in the jar (`io.flambeau.ml`). The stages have the parameter names of Deep
+Learning Pipelines. The executors' own process does all the work; no Python worker takes part. The session must come from
+`flambeau.configure`.
 
-Every stage adds columns, lazily. A row whose input is NULL or cannot be read is handled by `handleInvalid`: `error`
-(default) fails the query, `skip` drops the row, `keep` gives NULL and, in the column `errorCol` if there is one, the
-reason. A saved stage carries a copy of its model package and loads without the original; with `savePackage=False` it
-holds the model's name or URI only (a saved `CrossValidatorModel` holds its estimator too, and with it a second copy).
-The model of a loaded stage is the copy, so its `modelName` is the copy's URI.
+Every stage adds columns, lazily. `handleInvalid` decides about rows whose input is NULL or cannot be read. `error` (default) fails the
+query. `skip` drops the row. `keep` returns NULL, and puts the reason into the column `errorCol` if there is one.
 
-`CrossValidator` reads its input again for every fold and every set of parameters, and with it a featurizer inside of the
-pipeline. Where that costs too much, featurize first, cache, and cross-validate the estimator alone.
+A saved stage contains a copy of its model package and loads without the original. With `savePackage=False` it has the model's name or
+URI only. A saved `CrossValidatorModel` contains its estimator too, and so a second copy. The model of a loaded stage is the copy, so its
+`modelName` is the copy's URI.
+
+`CrossValidator` reads its input again for every fold and every set of parameters. A featurizer inside the pipeline runs each time. If
+that costs too much, featurize first, cache, and cross-validate the estimator alone.
 
 Over Spark Connect the stages run on the server, which needs the jars; files are read and written there.
 

@@ -1,8 +1,8 @@
 """How stages declare and take their parameters.
 
-What lives here: `param` (a parameter as a class attribute), converters for models and mappings, `Keywords`, which gives
-every class that declares parameters a getter and a setter for each, and the keyword arguments of its constructor and of
-`setParams`, and `Saved`. A class says once, in a `TypedDict`, which arguments it takes and of what types; nothing is repeated.
+What lives here: `param` (a parameter as a class attribute), converters for models and mappings, `Keywords` and `Saved`. `Keywords` adds a
+getter and a setter for each declared parameter, and the keyword arguments of the constructor and of `setParams`. A class declares its
+arguments and their types once, in a `TypedDict`.
 """
 
 from __future__ import annotations

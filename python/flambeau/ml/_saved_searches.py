@@ -1,9 +1,9 @@
 """Saving and loading of searches and of what they found.
 
 What lives here: the writers and readers of `RandomSearch`, `SuccessiveHalving` and `SearchModel`. A saved search is a folder on
-any Hadoop file system: `metadata` as Spark writes it, with the space in it, and a folder each for `estimator` and `evaluator`;
-a saved model has `bestModel`, and its trials in `metadata`. The jar's searches for Scala have folders of their own format.
-Only the driver runs what is here.
+any Hadoop file system. It has `metadata` as Spark writes it, with the search space in it, and a folder each for `estimator` and
+`evaluator`. A saved model has `bestModel`, and its trials in `metadata`. The jar's searches for Scala use another format.
+Only the driver runs this code.
 """
 
 from __future__ import annotations

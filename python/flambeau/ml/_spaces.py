@@ -1,8 +1,8 @@
 """What a search draws parameter sets from.
 
-What lives here: `uniform`, `log_uniform`, `integer` and `choice`, each a small value that is called with a source of random
-numbers and that can be stored as JSON; pairs (the uid of a parameter's stage and its name) by which a stored
-parameter is found again in a loaded estimator. Nothing here knows Spark sessions.
+What lives here: `uniform`, `log_uniform`, `integer` and `choice`. Each is a small value that is called with a source of random
+numbers and that can be stored as JSON. A parameter is stored as the uid of its stage and its name, and found again in a loaded estimator
+by these. Nothing here needs a Spark session.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def integer(low: int, high: int) -> Integer:
 def choice(*values: Any) -> Choice:
     """One of the values."""
     if not values:
-        raise ValueError("choice needs a value at least")
+        raise ValueError("choice needs at least one value")
     return Choice(values)
 
 

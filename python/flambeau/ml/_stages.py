@@ -26,7 +26,7 @@ class HasInvalid(Keywords):
     )
     errorCol: Param[str] = param(
         "errorCol",
-        "column that is added with the reason why a row has no result, NULL for the others; only with handleInvalid = keep",
+        "new column with the reason why a row has no result, NULL for the others; only with handleInvalid = keep",
         TypeConverters.toString,
     )
 
@@ -73,7 +73,7 @@ class OneColumnStage(ModelStage):
     """A stage over a model with one input."""
 
     inputCol: Param[str] = param("inputCol", "column that the model reads", TypeConverters.toString)
-    outputCol: Param[str] = param("outputCol", "column that is added; must not exist yet", TypeConverters.toString)
+    outputCol: Param[str] = param("outputCol", "new column; must not exist yet", TypeConverters.toString)
     modelName: Param[str] = param(
         "modelName", "model: a name (looked up in spark.flambeau.models.path, then in jars), a path or a URI", model
     )

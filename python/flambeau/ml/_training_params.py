@@ -136,46 +136,48 @@ class HasOptimizer(HasInvalid):
     )
     learningRate: Param[float] = param("learningRate", "size of a step; with a schedule, the largest", Float)
     momentum: Param[float] = param(
-        "momentum", "part of the step before that is kept in the next (sgd, rmsprop), from 0 to less than 1", Float
+        "momentum", "part of the last step that is kept in the next (sgd, rmsprop), from 0 to less than 1", Float
     )
-    nesterov: Param[bool] = param("nesterov", "whether momentum looks ahead (sgd with momentum)", Flag)
+    nesterov: Param[bool] = param("nesterov", "whether to use Nesterov momentum (sgd with momentum)", Flag)
     weightDecay: Param[float] = param(
         "weightDecay",
         "how strongly parameters are pulled towards zero; in adamw apart from the gradient",
         Float,
     )
     clipNorm: Param[float] = param(
-        "clipNorm", "norm of all gradients together above which they are scaled down; not set: never", Float
+        "clipNorm", "norm of all gradients above which they are scaled down; not set: never", Float
     )
-    schedule: Param[str] = param("schedule", "how the learning rate goes on: constant, step, cosine or one_cycle", Text)
-    warmupSteps: Param[int] = param("warmupSteps", "steps in which the learning rate rises from zero at the start", Int)
+    schedule: Param[str] = param("schedule", "how the learning rate changes: constant, step, cosine or one_cycle", Text)
+    warmupSteps: Param[int] = param(
+        "warmupSteps", "steps during which the learning rate rises from zero at the start", Int
+    )
     stepEpochs: Param[int] = param(
         "stepEpochs", "epochs after which the schedule step multiplies the learning rate by gamma", Int
     )
-    gamma: Param[float] = param("gamma", "factor of the schedule step, above 0 and at the most 1", Float)
+    gamma: Param[float] = param("gamma", "factor of the schedule step, above 0 and at most 1", Float)
 
 
 class HasTrainingLoop(HasOptimizer):
-    """How long and over what batches training goes on, on how many workers, and what it writes meanwhile."""
+    """Length of the training, batches, workers, and what is written meanwhile."""
 
     batchSize: Param[int] = param("batchSize", "rows of one step, over all workers together", Int)
     microBatchSize: Param[int] = param(
         "microBatchSize",
-        "rows that a worker passes through the program at once, gradients added up over the step; not set: its whole part of a step",
+        "rows of one pass in a worker; gradients are added up over the step; not set: the worker's whole part of a step",
         Int,
     )
     dropLast: Param[bool] = param(
         "dropLast",
-        "whether rows that do not fill an epoch's last batch are left out of that epoch, other rows in each",
+        "whether rows that do not fill an epoch's last batch are left out of that epoch; other rows in each epoch",
         Flag,
     )
-    maxEpochs: Param[int] = param("maxEpochs", "passes over the data at the most", Int)
+    maxEpochs: Param[int] = param("maxEpochs", "maximum number of passes over the data", Int)
     patience: Param[int] = param(
         "patience",
-        "epochs without a better metric on the validation rows after which training ends; not set: never; needs validationIndicatorCol",
+        "training ends after this many epochs without a better metric on the validation rows; not set: never; needs validationIndicatorCol",
         Int,
     )
-    minDelta: Param[float] = param("minDelta", "by how much the metric must get better to count as better", Float)
+    minDelta: Param[float] = param("minDelta", "least improvement of the metric that counts as better", Float)
     restoreBest: Param[bool] = param(
         "restoreBest",
         "whether the result has the parameters of the epoch that was best on the validation rows, or those of the last",
@@ -201,7 +203,7 @@ class HasTrainingLoop(HasOptimizer):
     keepCheckpoints: Param[int] = param("keepCheckpoints", "how many checkpoints of a fit are kept, the newest", Int)
     resumeFrom: Param[str] = param(
         "resumeFrom",
-        "checkpoint, or folder of checkpoints of which the newest is taken, from which training goes on; not set: it begins anew",
+        "checkpoint to continue from, or folder of checkpoints (the newest is used); not set: training starts from the beginning",
         path,
     )
     logDir: Param[str] = param(
@@ -214,7 +216,7 @@ class TrainingParams(HasTrainingLoop, HasLabelCol, HasPredictionCol, HasWeightCo
     """What every estimator takes and its model keeps."""
 
     huberDelta: Param[float] = param(
-        "huberDelta", "error from which on the Huber loss grows linearly, in units of the label", Float
+        "huberDelta", "Huber loss only: error, in label units, above which the loss grows linearly", Float
     )
 
     def _defaults(self) -> dict[str, Any]:
@@ -252,7 +254,7 @@ class HeadParams(TrainingParams, HasFeaturesCol):
 
     modelName: Param[str] = param(
         "modelName",
-        "model whose features the head is trained over, its weights as they are: a name (looked up in spark.flambeau.models.path, "
+        "model that computes the features for the head, and is not trained: a name (looked up in spark.flambeau.models.path, "
         "then in jars), a path or a URI; featuresCol then holds images, sounds or texts; not set: featuresCol holds vectors or "
         "arrays of numbers",
         model,
@@ -263,7 +265,9 @@ class HeadParams(TrainingParams, HasFeaturesCol):
         TypeConverters.toListInt,
     )
     dropout: Param[float] = param(
-        "dropout", "part of each hidden layer's values that training leaves out at random, from 0 to less than 1", Float
+        "dropout",
+        "share of each hidden layer's values that training sets to zero at random, from 0 to less than 1",
+        Float,
     )
     activation: Param[str] = param("activation", "function after each hidden layer: relu, tanh, gelu or sigmoid", Text)
 
@@ -287,7 +291,7 @@ class HasClasses(HasProbabilityCol, HasRawPredictionCol, HasThresholds, Keywords
     )
     balance: Param[bool] = param(
         "balance",
-        "whether each class counts the same however many rows it has: rows / (classes * rows of the class)",
+        "whether each class counts the same, whatever its number of rows: weight rows / (classes * rows of the class)",
         Flag,
     )
     labelSmoothing: Param[float] = param(
@@ -310,9 +314,11 @@ CLASSES = {
 class ClassifierParams(HeadParams, HasClasses):
     """What `TorchClassifier` takes."""
 
-    loss: Param[str] = param("loss", "what training makes small: cross_entropy", Text)
+    loss: Param[str] = param("loss", "loss that training minimizes: cross_entropy", Text)
     metric: Param[str] = param(
-        "metric", "metric on the validation rows by which epochs are compared: loss, accuracy, auc, f1", Text
+        "metric",
+        "metric on the validation rows that early stopping and restoreBest compare: loss, accuracy, auc, f1",
+        Text,
     )
 
     def _defaults(self) -> dict[str, Any]:
@@ -322,9 +328,9 @@ class ClassifierParams(HeadParams, HasClasses):
 class RegressorParams(HeadParams):
     """What `TorchRegressor` takes."""
 
-    loss: Param[str] = param("loss", "what training makes small: mse, mae, huber", Text)
+    loss: Param[str] = param("loss", "loss that training minimizes: mse, mae, huber", Text)
     metric: Param[str] = param(
-        "metric", "metric on the validation rows by which epochs are compared: loss, rmse, mae", Text
+        "metric", "metric on the validation rows that early stopping and restoreBest compare: loss, rmse, mae", Text
     )
 
     def _defaults(self) -> dict[str, Any]:
@@ -335,10 +341,12 @@ class EstimatorParams(TrainingParams, HasFeaturesCol, HasClasses):
     """What `TorchEstimator` takes."""
 
     loss: Param[str] = param(
-        "loss", "what training makes small: cross_entropy, bce, mse, mae, huber, method:NAME", Text
+        "loss", "loss that training minimizes: cross_entropy, bce, mse, mae, huber, method:NAME", Text
     )
     metric: Param[str] = param(
-        "metric", "metric on the validation rows by which epochs are compared: loss, accuracy, auc, f1, rmse, mae", Text
+        "metric",
+        "metric on the validation rows that early stopping and restoreBest compare: loss, accuracy, auc, f1, rmse, mae",
+        Text,
     )
     modelName: Param[str] = param(
         "modelName",
@@ -351,21 +359,23 @@ class EstimatorParams(TrainingParams, HasFeaturesCol, HasClasses):
         "input, or columns are named as the inputs",
         mapping,
     )
-    outputName: Param[str] = param("outputName", "output of the program that the loss is of; not set: the first", Text)
+    outputName: Param[str] = param(
+        "outputName", "output of the program that the loss is computed of; not set: the first", Text
+    )
     frozen: Param[list[str]] = param(
         "frozen",
-        "names of parameters that stay as they are: a name, a module's name, a pattern with *, or a regular expression",
+        "names of parameters that do not change: a name, a module's name, a pattern with *, or a regular expression",
         TypeConverters.toListString,
     )
     augmentFlip: Param[bool] = param(
         "augmentFlip", "whether half of the training images are mirrored left to right", Flag
     )
     augmentCrop: Param[int] = param(
-        "augmentCrop", "pixels by which training images are shifted at the most, in each direction", Int
+        "augmentCrop", "maximum number of pixels that training images are shifted by, in each direction", Int
     )
     augmentColour: Param[float] = param(
         "augmentColour",
-        "share by which brightness and contrast of training images change at the most, from 0 to 1",
+        "maximum share that brightness and contrast of training images change by, from 0 to 1",
         Float,
     )
 
@@ -389,7 +399,9 @@ class HasGroups(Keywords):
     """What the estimators of many small models take."""
 
     groupCol: Param[str] = param("groupCol", "column that says which model a row belongs to", Text)
-    metric: Param[str] = param("metric", "metric on the validation rows by which epochs are compared: loss", Text)
+    metric: Param[str] = param(
+        "metric", "metric on the validation rows that early stopping and restoreBest compare: loss", Text
+    )
 
 
 class GroupedParams(HasGroups, RegressorParams):

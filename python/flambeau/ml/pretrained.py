@@ -21,7 +21,7 @@ class DeepImageFeaturizer(Featurizer):
     Parameters
     ----------
     inputCol : column of encoded images (BINARY) or of Spark's `image` struct
-    outputCol : column that is added, with a vector a row
+    outputCol : new column, with a vector per row
     modelName : an image model's name, path or URI
     outputType : `vector` (default) or `array`
     handleInvalid, errorCol, savePackage : see the module
@@ -34,7 +34,7 @@ class DeepTextFeaturizer(Featurizer):
     Parameters
     ----------
     inputCol : column of strings
-    outputCol : column that is added, with a vector a row
+    outputCol : new column, with a vector per row
     modelName : a text model's name, path or URI
     outputType : `vector` (default) or `array`
     handleInvalid, errorCol, savePackage : see the module
@@ -47,7 +47,7 @@ class DeepAudioFeaturizer(Featurizer):
     Parameters
     ----------
     inputCol : column of encoded sounds (BINARY: WAV, FLAC, MP3, OGG)
-    outputCol : column that is added, with a vector a row
+    outputCol : new column, with a vector per row
     modelName : an audio model's name, path or URI
     outputType : `vector` (default) or `array`
     handleInvalid, errorCol, savePackage : see the module
@@ -71,11 +71,11 @@ class DeepImagePredictor(OneColumnStage):
     Parameters
     ----------
     inputCol : column of encoded images (BINARY) or of Spark's `image` struct
-    outputCol : column that is added
+    outputCol : new column
     modelName : the name, path or URI of an image model that has an output with the role scores
     decodePredictions : labels (default) or all probabilities
-    topK : labels a row at the most; default 5
-    outputType : of all probabilities, `vector` (default) or `array`
+    topK : maximum number of labels per row; default 5
+    outputType : type of the probabilities, `vector` (default) or `array`
     handleInvalid, errorCol, savePackage : see the module
     """
 
@@ -84,9 +84,7 @@ class DeepImagePredictor(OneColumnStage):
         "whether the result is the topK labels with their probabilities, or the probabilities of all classes in the model's order",
         TypeConverters.toBoolean,
     )
-    topK: Param[int] = param(
-        "topK", "how many labels a row gets at the most, with decodePredictions", TypeConverters.toInt
-    )
+    topK: Param[int] = param("topK", "maximum number of labels per row, with decodePredictions", TypeConverters.toInt)
 
     def __init__(self, **params: Unpack[PredictorParams]) -> None:
         super().__init__(**params)
@@ -116,10 +114,10 @@ class TorchModelTransformer(ModelStage):
 
     Parameters
     ----------
-    inputMapping : column -> input of the model; not given: every input reads the column of its own name
-    outputMapping : output of the model -> column; not given: every output becomes a column of its own name
+    inputMapping : column -> input of the model; default: every input reads the column of its own name
+    outputMapping : output of the model -> column; default: every output becomes a column of its own name
     model : the model's name, path or URI
-    outputType : of outputs with one dimension, `array` (default) or `vector`
+    outputType : type of outputs with one dimension, `array` (default) or `vector`
     handleInvalid, errorCol, savePackage : see the module
     """
 

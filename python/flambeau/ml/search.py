@@ -1,4 +1,4 @@
-"""Searches for good parameters beside MLlib's grid: at random, and by successive halving.
+"""Searches for good parameters: at random, and by successive halving. MLlib itself has a grid only.
 
     from flambeau.ml import RandomSearch, log_uniform, choice
 
@@ -8,9 +8,11 @@
     found.bestModel, found.avgMetrics, found.trials.show(), found.plot()
 
 What lives here: `RandomSearch`, `SuccessiveHalving` and `SearchModel`; the spaces are in `_spaces`. Both hold back a part of the rows (the
-same for all trials), fit the others through `fitMultiple`, which for heads reads and featurizes the rows once for all trials,
-and compare by the evaluator. Any Spark ML estimator will do, those written in Python too, which is why this is no wrapper of the searches that the
-jar has for Scala. Only the driver runs what is here; fits run as Spark jobs. Saving and loading: `_saved_searches`.
+same for all trials), fit the others through `fitMultiple`, and compare the models with the evaluator. For heads, `fitMultiple` reads and
+featurizes the rows once for all trials.
+
+Any Spark ML estimator works, also one written in Python. That is why this does not wrap the searches that the jar has for Scala. Only the
+driver runs this code; fits run as Spark jobs. Saving and loading: `_saved_searches`.
 """
 
 from __future__ import annotations
@@ -44,8 +46,8 @@ S = TypeVar("S", bound="_Search")
 
 @dataclass(frozen=True)
 class Trial:
-    """One fit: which candidate, in which round, with what of `resource` (halving only), with which values (by
-    column of the table), and what the evaluator said."""
+    """One fit: its candidate, its round, its `resource` (halving only), its values (one for each column of the table), and the
+    evaluator's metric."""
 
     candidate: int
     round: int
@@ -64,7 +66,7 @@ class _Search(Keywords, Estimator[Any], HasSeed, HasParallelism, MLWritable, MLR
     numTrials: Param[int] = param("numTrials", "parameter sets that are tried", TypeConverters.toInt)
     trainRatio: Param[float] = param(
         "trainRatio",
-        "part of the rows that is trained on; the others are what trials are compared by",
+        "share of the rows that is trained on; trials are compared on the others",
         TypeConverters.toFloat,
     )
 
@@ -144,7 +146,7 @@ class RandomSearch(_Search):
     Parameters
     ----------
     estimator, evaluator : any of Spark ML's
-    space : parameter of the estimator -> what to draw from (`uniform`, `log_uniform`, `integer`, `choice`)
+    space : parameter of the estimator -> distribution (`uniform`, `log_uniform`, `integer`, `choice`)
     numTrials : default 16
     trainRatio : part of the rows that is trained on; default 0.75
     parallelism : fits that run side by side; default 1
@@ -160,10 +162,10 @@ class RandomSearch(_Search):
 
 
 class SuccessiveHalving(_Search):
-    """Tries many parameter sets shortly, and the best of them for longer, round by round.
+    """Tries many parameter sets for a short time, and the best of them for longer, round by round.
 
-    A round fits each remaining set anew with as much of `resource` as the round allows; the best `1 / reduction` of them go
-    on with `reduction` times as much, the last one with `maxResource`.
+    A round fits each remaining set from the beginning, with the `resource` of the round. The best `1 / reduction` of them enter the
+    next round with `reduction` times as much. The last round has `maxResource`.
 
     Parameters
     ----------
@@ -173,15 +175,11 @@ class SuccessiveHalving(_Search):
     estimator, space, evaluator, numTrials, trainRatio, parallelism, seed : as for `RandomSearch`
     """
 
-    minResource: Param[int] = param(
-        "minResource", "what a fit of the first round gets of the resource", TypeConverters.toInt
-    )
-    maxResource: Param[int] = param(
-        "maxResource", "what a fit of the last round gets of the resource", TypeConverters.toInt
-    )
+    minResource: Param[int] = param("minResource", "resource of a fit in the first round", TypeConverters.toInt)
+    maxResource: Param[int] = param("maxResource", "resource of a fit in the last round", TypeConverters.toInt)
     reduction: Param[int] = param(
         "reduction",
-        "by what the number of sets falls, and the resource of each rises, from round to round",
+        "factor between rounds: the number of sets is divided by it, and the resource of each multiplied by it",
         TypeConverters.toInt,
     )
 
@@ -227,7 +225,7 @@ class SuccessiveHalving(_Search):
 
 
 class SearchModel(Model, MLWritable, MLReadable[Any]):
-    """What a search found: `bestModel` is used in its place."""
+    """The result of a search. It transforms with `bestModel`."""
 
     def __init__(self, bestModel: Model, trials: Sequence[Trial]) -> None:
         super().__init__()
@@ -237,14 +235,17 @@ class SearchModel(Model, MLWritable, MLReadable[Any]):
 
     @property
     def avgMetrics(self) -> list[float]:
-        """What the evaluator said of each parameter set, in the order of the draws; of halving, in its last round."""
+        """The metric of each parameter set, in the order of the draws; for halving, of its last round."""
         last = {trial.candidate: trial.metric for trial in reversed(self._trials)}
         return [last[candidate] for candidate in sorted(last)]
 
     @property
     def trials(self) -> DataFrame:
-        """A row for each fit, the best first, later rounds before earlier ones: `candidate`, `round`, `resource` (NULL unless
-        halving), a column for each parameter (with its stage's uid in front where the name alone says too little), `metric`."""
+        """A row for each fit, the best first, later rounds before earlier ones.
+
+        Columns: `candidate`, `round`, `resource` (NULL unless halving), one for each parameter, `metric`. If two stages have a
+        parameter of the same name, the stage's uid comes before the name.
+        """
         names = list(self._trials[0].params)
         columns = {name: [trial.params[name] for trial in self._trials] for name in names}
         kinds = {name: _kind(values) for name, values in columns.items()}

@@ -23,21 +23,24 @@ NOT_METRICS = {
 
 
 class TrainingSummary:
-    """What `model.summary` is, of a model that was fitted in this session."""
+    """The `summary` of a model that was fitted in this session."""
 
     def __init__(self, java_summary: Any) -> None:
         self._java = java_summary
 
     @property
     def history(self) -> DataFrame:
-        """A row for each epoch: `epoch` (from 1), `trainLoss`, `validationLoss` and a column for each metric (NULL without
-        validation rows), `learningRate` of its last step, `samples`, `seconds`, `samplesPerSecond`, and
-        `waitedSeconds`: how long the first worker's steps waited for their rows."""
+        """A row for each epoch.
+
+        Columns: `epoch` (from 1), `trainLoss`, `validationLoss`, one for each metric, `learningRate` (of the last step), `samples`,
+        `seconds`, `samplesPerSecond`, `waitedSeconds`. `validationLoss` and the metrics are NULL without validation rows.
+        `waitedSeconds` says how long the first worker's steps waited for their rows.
+        """
         return DataFrame(self._java.history(), SparkSession.active())
 
     @property
     def steps(self) -> int:
-        """Optimiser steps."""
+        """Optimizer steps."""
         return int(self._java.steps())
 
     @property
@@ -52,7 +55,7 @@ class TrainingSummary:
 
     @property
     def validationRows(self) -> int:
-        """Rows that epochs were compared by."""
+        """Rows in the validation set."""
         return int(self._java.validationRows())
 
     @property

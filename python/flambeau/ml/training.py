@@ -68,7 +68,7 @@ class TrainedModel(TrainingParams, JavaModel, Saved):
         return TrainingSummary(self._java_obj.summary())
 
     def savePackage(self, path: str | os.PathLike[str]) -> None:
-        """Copies the model's package into a new folder, on any Hadoop file system: a model like any other, for
+        """Copies the model's package into a new folder, on any Hadoop file system. It is a model like any other, for
         `flambeau.register`, `featurize`, `classify`, `infer`."""
         self._call_java("savePackage", os.fspath(path))
 
@@ -89,7 +89,7 @@ class Trainer(TrainingParams, JavaEstimator[Any], Saved):
         return self._model_class(java_model)
 
     def fitMultiple(self, dataset: DataFrame, paramMaps: Sequence[dict[Param[Any], Any]]) -> Iterator[tuple[int, Any]]:
-        """A model for each parameter map. Those that do not change which rows are fed, and how, share one reading of them."""
+        """A model for each parameter map. The rows are read once for all maps that use the same rows in the same way."""
         if is_remote():
             return super().fitMultiple(dataset, paramMaps)
         estimator = self.copy()
@@ -110,14 +110,14 @@ class TorchClassificationModel(ClassifierParams, TrainedModel):
 
     @property
     def numClasses(self) -> int:
-        """How many classes it tells apart."""
+        """Number of classes."""
         return int(self._call_java("numClasses"))
 
 
 class TorchClassifier(ClassifierParams, Trainer):
     """A classifier over features: a linear layer, or hidden layers, trained inside the executors.
 
-    Features are vectors or arrays of numbers; with `modelName`, images, sounds or texts, whose features that model makes,
+    Features are vectors or arrays of numbers. With `modelName` they are images, sounds or texts, and that model computes their features,
     once for all epochs. Labels are 0, 1, … as `StringIndexer` makes them. The same rows, seed and batch size give the same
     model with one worker and with several, up to the rounding of floats. Parameters: docs/training.md.
     """
@@ -160,9 +160,9 @@ class TorchEstimatorModel(EstimatorParams, TrainedModel):
 class TorchEstimator(EstimatorParams, Trainer):
     """Trains a TorchScript program, whole or in part: fine-tunes a network end to end, inside the executors.
 
-    The program is a trainable package (`flambeau.export.trainable`); its inputs are of any kind. The loss is one by name,
-    or a method of the program (`method:NAME`). With `cross_entropy` labels are classes and the model adds a classifier's
-    columns; with any other loss it adds the output as the prediction. Parameters: docs/training.md.
+    The program is a trainable package (`flambeau.export.trainable`), with inputs of any kind. The loss has a name,
+    or is a method of the program (`method:NAME`). With `cross_entropy`, labels are classes and the model adds a classifier's
+    columns. With any other loss it adds the output as the prediction. Parameters: docs/training.md.
     """
 
     _model_class = TorchEstimatorModel
@@ -198,9 +198,9 @@ class GroupedTorchRegressionModel(GroupedParams, GroupedModel):
 class GroupedTorchRegressor(GroupedParams, Trainer):
     """One small regressor for every group of the rows, thousands of them in one job.
 
-    Each of `numWorkers` tasks gets all rows of its groups and trains their heads together; a group's head is what it would
-    be if it were trained alone. `batchSize` is of a group's rows; not set: all of them. What watches, stops or saves one
-    training does not go with it, nor do `modelName`, `dropout`, `clipNorm` and `bf16`.
+    Each of `numWorkers` tasks gets all rows of its groups and trains their heads together. The result is the same as if each group
+    were trained alone. `batchSize` counts the rows of one group; default: all of them. Not supported: parameters that watch, stop or
+    save one training, and `modelName`, `dropout`, `clipNorm` and `bf16`.
     """
 
     _model_class = GroupedTorchRegressionModel
@@ -219,16 +219,16 @@ class GroupedTorchClassificationModel(GroupedClassifierParams, GroupedModel):
 
     @property
     def numClasses(self) -> int:
-        """How many classes each of the models tells apart."""
+        """Number of classes of each model."""
         return int(self._call_java("numClasses"))
 
 
 class GroupedTorchClassifier(GroupedClassifierParams, Trainer):
     """One small classifier for every group of the rows, thousands of them in one job.
 
-    Labels are 0, 1, … as for `TorchClassifier`. All groups have the same classes: as many as the label column's metadata
-    say, else the largest label of all rows plus one, for which the rows are read once more. Otherwise as
-    `GroupedTorchRegressor`; `balance` does not go with it.
+    Labels are 0, 1, … as for `TorchClassifier`. All groups have the same classes. Their number comes from the label column's
+    metadata. Without metadata it is the largest label of all rows plus one, and the rows are read once more to find it. Otherwise as
+    `GroupedTorchRegressor`. `balance` is not supported.
     """
 
     _model_class = GroupedTorchClassificationModel

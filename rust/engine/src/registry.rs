@@ -107,7 +107,7 @@ fn slot(key: Key) -> Arc<OnceCell<Arc<Model>>> {
     drop(models);
     if !dropped.is_empty() {
         for model in &dropped {
-            log::info!("model '{}' ({} bytes of weights) is not kept any longer: no task uses it", model.name(), model.weights_bytes());
+            log::info!("model '{}' ({} bytes of weights) is removed from memory: no task uses it", model.name(), model.weights_bytes());
         }
         stats::MODELS_EVICTED.add(dropped.len());
         drop(dropped);

@@ -62,7 +62,7 @@ pub(super) fn fastest(package: &Package, variant: &Variant, script: ScriptModule
 fn compared(plain: &TorchscriptEngine, preparers: &[Preparer], least: f64) -> Result<(FusedEngine, String), String> {
     let fused = FusedEngine::new(plain.module()).map_err(|cause| format!("fused cannot run it ({cause})"))?;
     let mut inputs = shapes::sample(preparers, 1)?;
-    let (expected, mut plain_took) = run(plain, &inputs).map_err(|cause| format!("it raises for a made-up row ({cause})"))?;
+    let (expected, mut plain_took) = run(plain, &inputs).map_err(|cause| format!("it fails on a generated row ({cause})"))?;
     let mut rows = 1;
     if plain_took * (IMAGE_PASS_ROWS as u32) < LONG_PASS {
         rows = IMAGE_PASS_ROWS;

@@ -118,10 +118,10 @@ fn of_lengths(descriptor: &Descriptor, output: &Output, name: &str) -> Result<()
     }
     let whole = |o: &&Output| o.name == name && o.shape.is_empty() && o.lengths.is_none() && matches!(o.dtype, Dtype::I64 | Dtype::I32);
     if !descriptor.outputs.iter().any(|o| whole(&o)) {
-        return Err(format!("lengths = '{name}' names no output of shape [] and dtype i64 or i32"));
+        return Err(format!("lengths = '{name}' does not name an output of shape [] and dtype i64 or i32"));
     }
     if descriptor.inputs.iter().any(|input| input.audio.as_ref().is_some_and(|audio| audio.window_samples.is_some())) {
-        return Err("lengths cannot go with window_samples: results of windows are joined element by element".into());
+        return Err("lengths cannot be combined with window_samples: results of windows are joined element by element".into());
     }
     Ok(())
 }

@@ -41,7 +41,7 @@ pub fn wrap(place: &str, description: &str, program: &str, hashes: &BTreeMap<Str
     let composed = compose(&table, description, program, hashes);
     let descriptor = parse(place, &composed)?;
     if descriptor.variants.iter().any(|variant| variant.file != program) {
-        return Err(EngineError::model(place, format!("[[variant]] names another file than {program}, which it lies beside")));
+        return Err(EngineError::model(place, format!("[[variant]] names another file than {program}, the program beside it")));
     }
     let mut needed = BTreeSet::new();
     if !table.contains_key("variant") {

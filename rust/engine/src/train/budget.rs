@@ -40,7 +40,7 @@ pub(super) fn check_head(head: &HeadSpec, granted: Option<u64>) -> Result<(), En
                 gigabytes(wanted)
             )
         },
-        "make hiddenLayers smaller; outputs are as many as the largest label says, plus one, or as the label column's metadata say",
+        "make hiddenLayers smaller; there is one output for each class, up to the largest label or as the label column's metadata say",
     )
 }
 

@@ -76,7 +76,7 @@ impl Trainer {
         }
         if header.position.epoch > self.spec.epochs {
             return Err(EngineError::BadRequest(format!(
-                "the checkpoint is of another training: maxEpochs is {}, the checkpoint has {} epochs behind it",
+                "the checkpoint is of another training: maxEpochs is {}, but the checkpoint already has {} epochs",
                 self.spec.epochs, header.position.epoch
             )));
         }
@@ -128,7 +128,7 @@ fn open(path: &Path) -> Result<Archive, String> {
     let mut hash = Sha256::new();
     io::copy(&mut file, &mut hash).map_err(unreadable)?;
     if hash.finalize().as_slice() != wanted {
-        return Err("it is damaged: its content is not what its checksum says".to_owned());
+        return Err("it is damaged: its content does not match its checksum".to_owned());
     }
     let mut archive = Archive { file };
     archive.rewind().map_err(unreadable)?;

@@ -81,7 +81,10 @@ impl Deal {
         let order = Order::new(spec.seed, spec.batch_rows, tail, own, &counts);
         let (batches, total) = (order.batches(), order.total());
         if total > 0 && batches == 0 {
-            let text = format!("dropLast leaves no row: there are {total} to train on, batchSize is {}; lower it", spec.batch_rows);
+            let text = format!(
+                "dropLast leaves no row: there are {total} rows to train on, and batchSize is {}; lower batchSize",
+                spec.batch_rows
+            );
             return Err(EngineError::BadRequest(text));
         }
         totals.check(total)?;
@@ -115,12 +118,12 @@ impl Totals {
     fn check(&self, training_rows: u64) -> Result<(), EngineError> {
         if training_rows > 0 && self.weight <= 0.0 {
             return Err(EngineError::BadRequest(format!(
-                "all {training_rows} training rows have weight 0, so there is nothing to learn from: look at weightCol and classWeights"
+                "all {training_rows} training rows have weight 0, so there is nothing to learn from: check weightCol and classWeights"
             )));
         }
         if self.validation_rows > 0.0 && self.validation_weight <= 0.0 {
             return Err(EngineError::BadRequest(format!(
-                "all {} validation rows have weight 0, so no epoch can be compared with another: look at weightCol, classWeights and validationIndicatorCol",
+                "all {} validation rows have weight 0, so epochs cannot be compared: check weightCol, classWeights and validationIndicatorCol",
                 self.validation_rows
             )));
         }

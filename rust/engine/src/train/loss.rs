@@ -77,14 +77,16 @@ impl Loss {
         let labels = &rows.labels;
         match (self.kind, labels) {
             (LossKind::CrossEntropy, Labels::Arrays(_)) => {
-                return refuse("cross-entropy takes one class a row, not a vector; use bce for several labels a row".into());
+                return refuse("cross-entropy takes one class per row, not a vector; use bce for several labels per row".into());
             }
             (LossKind::CrossEntropy, Labels::Scalars(_)) => {
                 let cause = |value| format!("labels must be whole numbers in 0..{outputs}; there is {value}");
                 return blamed(rows, labels.find(|v| v.fract() != 0.0 || v < 0.0 || v >= outputs as f64), cause);
             }
             (_, Labels::Scalars(values)) if outputs != 1 && !values.is_empty() => {
-                return refuse(format!("the program gives {outputs} values a row, a label is one; use labels of {outputs} values"));
+                return refuse(format!(
+                    "the program returns {outputs} values per row, but a label is one value; use labels of {outputs} values"
+                ));
             }
             (_, Labels::Arrays(dense)) if dense.width != outputs && dense.len() > 0 => {
                 return refuse(format!("labels have {} values, the program gives {outputs}", dense.width));

@@ -173,7 +173,7 @@ fn gathered(own: Vec<Score>, ranks: &Ranks, cancelled: &AtomicBool) -> Result<Ve
     ranks.sum_numbers(&mut counts, PHASE, cancelled)?;
     let before = counts[..ranks.rank].iter().sum::<f64>() as usize;
     let total = counts.iter().sum::<f64>() as usize;
-    let mut all = memory::room::<f64>(total.saturating_mul(PARTS), "the scores of all validation rows, of which auc is made")?;
+    let mut all = memory::room::<f64>(total.saturating_mul(PARTS), "the scores of all validation rows, for auc")?;
     all.resize(total * PARTS, 0.0);
     for (row, score) in all[before * PARTS..].chunks_mut(PARTS).zip(&own) {
         row.copy_from_slice(&[score.score, f64::from(u8::from(score.positive)), score.weight]);

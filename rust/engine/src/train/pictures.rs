@@ -110,7 +110,7 @@ impl Pictures {
 }
 
 fn warn(error: &dyn std::fmt::Display) {
-    log::warn!("pictures are prepared anew in each epoch, since they cannot be kept on this machine's disk: {error}");
+    log::warn!("images are prepared again in each epoch, since they cannot be kept on this machine's disk: {error}");
 }
 
 fn values_of(tables: &[[f32; 256]], bytes: &[u8], out: &mut [f32]) {

@@ -199,7 +199,7 @@ impl Program {
             match outputs.tensors.pop() {
                 Some(losses) if losses.size() == [rows] => Ok(losses),
                 Some(losses) => {
-                    let cause = format!("{method} must give one loss a row, [{rows}]; it gave {:?}", losses.size());
+                    let cause = format!("{method} must return one loss per row, [{rows}]; it gave {:?}", losses.size());
                     Err(EngineError::model(&self.name, cause))
                 }
                 None => Err(EngineError::model(&self.name, format!("{method} gave nothing"))),

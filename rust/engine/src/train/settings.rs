@@ -64,7 +64,7 @@ fn schedule(spec: &TrainingSpec, add: &mut impl FnMut(&str, Value) -> Option<Val
             add("gamma", json!(schedule.gamma.unwrap_or(0.1)));
         }
         ScheduleName::Cosine | ScheduleName::OneCycle => {
-            add("maxEpochs (the schedule hangs on it)", json!(spec.epochs));
+            add("maxEpochs (the schedule depends on it)", json!(spec.epochs));
         }
     }
 }

@@ -41,7 +41,7 @@ impl Parameters {
         let narrow = |from, length| flat.gradients.f_narrow(0, from, length).map_err(|error| EngineError::torch(&model, error));
         let (gradients, tail) = (narrow(0, count)?, narrow(count, EXTRA as i64)?);
         let optimizer = Optimizer::new(&spec.optimizer.options(), &flat.values, &gradients)
-            .map_err(|error| EngineError::BadRequest(format!("the optimiser refuses its settings: {error}")))?;
+            .map_err(|error| EngineError::BadRequest(format!("the optimizer does not accept its settings: {error}")))?;
         Ok(Self { model, flat, gradients, tail, optimizer, clip_norm: spec.clip_norm })
     }
 

@@ -274,7 +274,7 @@ fn specifications_that_do_not_fit_are_refused_before_the_first_step() {
     assert!(refused(&|s| s["program"]["head"]["hidden"] = json!([2_000_000_000])).contains("hiddenLayers [2000000000] between 6 features"));
     assert!(refused(&|s| (s["batch_rows"], s["drop_last"]) = (json!(1000), json!(true))).contains("dropLast leaves no row"));
     assert!(refused(&|s| s["inputs"] = json!(["y"])).contains("no column 'y'"));
-    assert!(refused(&|s| s["optimizer"] = json!({"name": "sgd", "lr": 0.1, "nesterov": true})).contains("refuses its settings"));
+    assert!(refused(&|s| s["optimizer"] = json!({"name": "sgd", "lr": 0.1, "nesterov": true})).contains("does not accept its settings"));
     assert!(refused(&|s| s["class_weights"] = json!([1.0])).contains("classWeights has 1 values; this loss takes 3"));
     assert!(refused(&|s| s["validation"] = json!({"patience": 2})).contains("validationIndicatorCol"));
     assert!(refused(&|s| s["batch_rows"] = json!(0)).contains("batchSize"));
@@ -304,7 +304,7 @@ fn a_batch_size_beyond_all_rows_costs_nothing() {
     assert_eq!(finish(&mut trainer).unwrap().step, 3, "an epoch is a step");
     let spec = json!({"directory": folder("feed"), "slots": 2_147_483_647_u32, "dense": rows.dense()});
     let error = Feed::create(serde_json::from_value(spec).unwrap(), rows.batch(&[]).fields().clone()).err().unwrap();
-    assert!(error.to_string().contains("65536 slots at the most"), "{error}");
+    assert!(error.to_string().contains("at most 65536 slots"), "{error}");
 }
 
 #[test]

@@ -78,7 +78,7 @@ impl TextPreparer {
             let special = tokenizer.get_post_processor().map_or(0, |post| post.added_tokens(false));
             if params.max_length <= special || params.stride >= params.max_length - special {
                 return Err(TextError::BadSpec(format!(
-                    "max_length = {} leaves no room beside {special} special tokens and a stride of {}",
+                    "max_length = {} leaves no room for text beside {special} special tokens and a stride of {}",
                     params.max_length, params.stride
                 )));
             }

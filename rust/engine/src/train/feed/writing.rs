@@ -66,7 +66,7 @@ enum Checked {
 impl Writing {
     pub(super) fn create(spec: FeedSpec, columns: &Fields) -> Result<Self, EngineError> {
         if spec.slots > MAX_SLOTS {
-            return Err(EngineError::BadRequest(format!("rows are dealt over {MAX_SLOTS} slots at the most, not {}", spec.slots)));
+            return Err(EngineError::BadRequest(format!("there can be at most {MAX_SLOTS} slots, not {}", spec.slots)));
         }
         let rows = RowColumns::new(columns, spec.dense.contains_key(LABEL), spec.label_range)?;
         let is_stored = |name: &str| !RESERVED.contains(&name) || spec.dense.contains_key(name);

@@ -6,20 +6,20 @@ import org.apache.spark.sql.catalyst.analysis.FunctionRegistry
 import io.flambeau.models.{ModelRef, ModelStore}
 import io.flambeau.sql.ModelFunctions
 
-/** What users do with Flambeau beside calling its functions. */
+/** What users call besides the functions. */
 object Flambeau {
 
   /**
-   * Makes a model a SQL function of this session, until the session ends or `DROP TEMPORARY FUNCTION name`: the same as
-   * `spark.flambeau.udf.<name>` does for all sessions. Its arguments are the model's inputs; its result is what the package
-   * declares first: features give `array<float>`, scores the most probable labels, anything else a struct of all outputs.
+   * Turns a model into a SQL function of this session, until the session ends or `DROP TEMPORARY FUNCTION name`.
+   * `spark.flambeau.udf.<name>` does the same for all sessions. Its arguments are the model's inputs. Its result depends on the
+   * first output of the package: `array<float>` for features, the most probable labels for scores, a struct of all outputs otherwise.
    *
-   * The model is looked up now, so that a wrong one fails here, and again in each query, which notices changed content.
+   * The model is looked up now, so a wrong one fails here. It is looked up again in each query, which notices changed content.
    *
    * @param session
    *   a session with Flambeau's extension
    * @param name
-   *   letters, digits and underscores; a function that was registered under this name is replaced
+   *   letters, digits and underscores; an earlier function of this name is replaced
    * @param model
    *   a path, a URI or a name, as for `featurize`
    * @return
@@ -31,17 +31,17 @@ object Flambeau {
   def register(session: SparkSession, name: String, model: String): ModelRef = session match {
     case classicSession: classic.SparkSession =>
       SessionCheck.require(session, "register")
-      if (!name.matches("[A-Za-z_][A-Za-z0-9_]*")) refuse(name, "it must be letters, digits and underscores, not beginning with a digit")
+      if (!name.matches("[A-Za-z_][A-Za-z0-9_]*")) refuse(name, "it must have letters, digits and underscores only, and not begin with a digit")
       val function = ModelFunctions.named(name, model)
       if (FunctionRegistry.builtin.functionExists(function.identifier)) {
-        refuse(name, "a function of this name is there for all sessions")
+        refuse(name, "all sessions already have a function of this name")
       }
       val ref = ModelStore.resolve(model, classicSession.sessionState.conf)
       classicSession.sessionState.functionRegistry.registerFunction(function.identifier, function.info, function.build)
       ref
     case _ =>
       throw new UnsupportedOperationException(
-        "this session is a Spark Connect client: register by SELECT * FROM flambeau_register(name, model)")
+        "this session is a Spark Connect client: register with SELECT * FROM flambeau_register(name, model)")
   }
 
   private def refuse(name: String, why: String): Nothing =

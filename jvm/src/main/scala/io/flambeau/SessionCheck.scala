@@ -15,8 +15,8 @@ private[flambeau] object SessionCheck {
     case own: classic.SparkSession if !own.sessionState.planner.strategies.contains(EvalModelStrategy) =>
       throw new FlambeauAnalysisException(
         "FLAMBEAU_SETUP",
-        s"$who: this session lacks Flambeau's extension: set spark.sql.extensions=${classOf[FlambeauExtensions].getName} where the " +
-          "application is started, or before its first session (in Python, flambeau.configure does)")
+        s"$who: this session lacks Flambeau's extension: set spark.sql.extensions=${classOf[FlambeauExtensions].getName} when the " +
+          "application is started, or before its first session (in Python, call flambeau.configure)")
     case _ => ()
   }
 

@@ -36,8 +36,8 @@ final class FlambeauAnalysisException(condition: String, text: String, cause: Op
       messageTemplate = Some(FlambeauException.MessageTemplate)) {
 
   /**
-   * Line and position, where the call itself is to blame: beside line and column of a `model.toml` they would confuse. Without
-   * the query's context: PySpark logs an exception with context, stack trace and all, by itself.
+   * Adds line and position if the call itself is wrong; beside line and column of a `model.toml` they would be confusing. There is no
+   * query context: PySpark logs every exception with a context by itself, with its stack trace.
    */
   override def withPosition(at: Origin): AnalysisException = if (!FlambeauException.OfTheCall(condition)) this
   else {
@@ -48,10 +48,10 @@ final class FlambeauAnalysisException(condition: String, text: String, cause: Op
 }
 
 /**
- * A failure while a query runs: ends its task, never the executor. Of the kind that PySpark turns into a PySparkException.
+ * A failure while a query runs. It ends its task, never the executor. PySpark turns this class into a PySparkException.
  *
  * @param parameters
- *   `model` and `cause` always; `row` and `partition` where one row is to blame; `message` is added
+ *   always `model` and `cause`; `row` and `partition` if a row is bad; `message` is added
  */
 final class FlambeauException(condition: String, text: String, parameters: Map[String, String], cause: Throwable)
     extends QueryExecutionException(s"[$condition] $text", cause)
@@ -69,7 +69,7 @@ object FlambeauException {
   private[flambeau] val OfTheCall = Set("FLAMBEAU_BAD_ARGUMENT", "FLAMBEAU_UNKNOWN_MODEL")
 
   /** What happens to kinds that are a bug of ours, and to no others. */
-  private[flambeau] val Bug = "This is a bug of Flambeau; the executor goes on. Please report it with the executor's log."
+  private[flambeau] val Bug = "This is a bug of Flambeau. The executor keeps running. Please report it with the executor's log."
 
   /** This process cannot use Flambeau, whatever the model: libraries, folders, platform. */
   private[flambeau] def setup(text: String, cause: Throwable): FlambeauException =
@@ -85,7 +85,7 @@ object FlambeauException {
   private def describeOne(cause: Throwable): String = cause match {
     case _: java.nio.file.AccessDeniedException => s"no permission for ${cause.getMessage}"
     case _: java.nio.file.NoSuchFileException | _: java.io.FileNotFoundException => s"not found: ${cause.getMessage}"
-    case _: java.nio.file.FileAlreadyExistsException => s"${cause.getMessage} is there already, and is not a folder"
+    case _: java.nio.file.FileAlreadyExistsException => s"${cause.getMessage} already exists, and is not a folder"
     case _ if cause.getMessage == null && cause.getCause != null => describe(cause.getCause)
     case _ if cause.getMessage == null || !cause.getMessage.contains(" ") => s"${cause.getClass.getSimpleName} ${Option(cause.getMessage).mkString}".trim
     case _ => cause.getMessage
@@ -114,15 +114,15 @@ object FlambeauException {
           "FLAMBEAU_BAD_INPUT",
           s"Use ${strict.map("try_" + _).mkString(" and ")} to get NULL for such rows instead (in a stage: set handleInvalid), or repair the row.")
       case "bad_model" if cause.getMessage.contains("Unknown builtin op") =>
-        ("FLAMBEAU_BAD_MODEL", "Executors have the operators of PyTorch alone: write that one with torch functions before the export.")
+        ("FLAMBEAU_BAD_MODEL", "Executors have PyTorch's own operators only: write this one with torch functions, and export again.")
       case "bad_model" =>
-        ("FLAMBEAU_BAD_MODEL", "Make the package anew (python -m flambeau.export), or copy it again if it was damaged on the way.")
+        ("FLAMBEAU_BAD_MODEL", "Export the package again (python -m flambeau.export), or copy it again if it was damaged.")
       case "bad_request" =>
         ("FLAMBEAU_BAD_ARGUMENT", "Compare the call with the inputs and outputs that the package declares in model.toml (python -m flambeau.models show).")
       case "out_of_memory" =>
         ("FLAMBEAU_OUT_OF_MEMORY", "Lower spark.flambeau.batch.rows or spark.flambeau.batch.bytes, or raise spark.executor.memoryOverhead.")
       case "torch" =>
-        ("FLAMBEAU_NATIVE", "The model's program refused this batch: check that its inputs are what it was exported for.")
+        ("FLAMBEAU_NATIVE", "The model's program failed on this batch: check that its inputs match the ones that it was exported for.")
       case "cancelled" => ("FLAMBEAU_NATIVE", "The task was cancelled.")
       case _ => ("FLAMBEAU_NATIVE", Bug)
     }

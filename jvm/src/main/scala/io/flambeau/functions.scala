@@ -9,30 +9,30 @@ import io.flambeau.sql.ModelTask
  * Models as column functions; the same as the SQL functions of these names. They need a session with
  * `spark.sql.extensions=io.flambeau.FlambeauExtensions` (on the server, for Spark Connect).
  *
- * In all of them NULL in gives NULL out, `model` is a path, a `file:` URI or a name (see `spark.flambeau.models.path`), and
- * bad input fails the query, where the `try_` variants give NULL. A session without the extension is refused here
- * (FLAMBEAU_SETUP); over Connect the server says that it knows no such routine.
+ * NULL in, NULL out. `model` is a path, a URI or a name (see `spark.flambeau.models.path`). Bad input fails the query; the `try_`
+ * variants return NULL for it. A session without the extension is refused here (FLAMBEAU_SETUP). Over Connect the server reports
+ * an unknown routine.
  */
 object functions {
 
   /** The model's features of `input`: `array<float>`. */
   def featurize(input: Column, model: String): Column = call("featurize", input, lit(model))
 
-  /** As [[featurize]], NULL for bad input. */
+  /** As [[featurize]], but NULL for bad input. */
   def try_featurize(input: Column, model: String): Column = call("try_featurize", input, lit(model))
 
   /** The `k` most probable labels, best first: `array<struct<label: string, index: int, probability: float>>`. */
   def classify(input: Column, model: String, k: Int = ModelTask.DefaultK): Column =
     call("classify", input, lit(model), lit(k))
 
-  /** As [[classify]], NULL for bad input. */
+  /** As [[classify]], but NULL for bad input. */
   def try_classify(input: Column, model: String, k: Int = ModelTask.DefaultK): Column =
     call("try_classify", input, lit(model), lit(k))
 
-  /** Every output of the model, a struct with a field for each. `inputs` in the model's own order. */
+  /** Every output of the model, as a struct with a field for each. `inputs` are in the model's own order. */
   def infer(model: String, inputs: Column*): Column = call("infer", lit(model) +: inputs: _*)
 
-  /** As [[infer]], NULL for bad input. */
+  /** As [[infer]], but NULL for bad input. */
   def try_infer(model: String, inputs: Column*): Column = call("try_infer", lit(model) +: inputs: _*)
 
   /** Says at once what a session lacks, where the session is this process's own. */

@@ -48,13 +48,13 @@ object NativeLibrary extends Logging {
     case Left(cause) =>
       throw FlambeauException.setup(
         s"Flambeau's native library cannot be used in this process: ${FlambeauException.describe(cause)}. " +
-          "Then start the application anew.", cause)
+          "Then restart the application.", cause)
   }
 
   private def load(): String = {
     val platform = s"${System.getProperty("os.name")} ${System.getProperty("os.arch")}"
     if (!platform.equalsIgnoreCase("Linux amd64")) {
-      throw new UnsupportedOperationException(s"this build of Flambeau runs on Linux x86-64, this machine is $platform")
+      throw new UnsupportedOperationException(s"this build of Flambeau runs on Linux x86-64, but this machine is $platform")
     }
     // Fails where the JVM was started without the --add-opens that Arrow needs; its message names them.
     Class.forName("org.apache.arrow.memory.util.MemoryUtil")
@@ -109,10 +109,10 @@ object NativeLibrary extends Logging {
   /** What the loader of libc means. */
   private def advice(file: Path, said: String): String =
     if (said.contains("failed to map segment")) {
-      s"Its folder is on a file system that is mounted noexec: use another, by ${FlambeauConf.NativeDirectory.key} for what is unpacked, or " +
-        s"by ${FlambeauConf.Libtorch.key} or LIBTORCH for a libtorch of the machine's own"
+      s"Its folder is on a file system that is mounted noexec: set ${FlambeauConf.NativeDirectory.key} to another folder for unpacked files, or " +
+        s"${FlambeauConf.Libtorch.key} or LIBTORCH to a libtorch that is installed on the machine"
     } else if (said.contains("undefined symbol")) {
-      s"This is not the libtorch that Flambeau needs ($TorchVersion): set ${FlambeauConf.Libtorch.key} or LIBTORCH to that, or take the flambeau-libtorch jar"
+      s"This is not the libtorch that Flambeau needs ($TorchVersion): set ${FlambeauConf.Libtorch.key} or LIBTORCH to that version, or use the flambeau-libtorch jar"
     } else if (said.contains("GLIBC")) "This machine's C or C++ library is older than the one that Flambeau needs (manylinux_2_28)"
     else s"If it is damaged, remove its folder (${file.getParent}): what comes from a jar is unpacked again"
 

@@ -21,7 +21,7 @@ private[flambeau] object PrivateFolder {
 
   /** The number of the user that this process acts as, as the kernel says: real, effective, saved, of file accesses. */
   lazy val uid: Int = Files.readAllLines(Paths.get("/proc/self/status")).asScala.find(_.startsWith("Uid:"))
-    .map(_.split("\\s+")(2).toInt).getOrElse(throw new IOException("/proc/self/status does not tell the user of this process"))
+    .map(_.split("\\s+")(2).toInt).getOrElse(throw new IOException("/proc/self/status does not have the user of this process"))
 
   /** This user's own in a folder that others may write too, such as /tmp; made if it is not there. */
   def in(shared: Path): Path = {

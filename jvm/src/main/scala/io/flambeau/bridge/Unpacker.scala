@@ -80,7 +80,7 @@ private[flambeau] object Unpacker extends Logging {
             replace(target, staging)
           }
           val millis = (System.nanoTime() - started) / 1000000
-          logInfo(s"brought ${entries.size} files ($bytes bytes) of $from to $target in $millis ms")
+          logInfo(s"copied ${entries.size} files ($bytes bytes) of $from to $target in $millis ms")
         } finally deleteFolder(staging)
       }
     }
@@ -94,7 +94,7 @@ private[flambeau] object Unpacker extends Logging {
   /** Puts a complete folder in its place. What lay there was damaged; who has it open keeps what was opened. */
   private def replace(target: Path, complete: Path): Unit = {
     if (Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
-      logWarning(s"$target is damaged (files are missing or altered) and is unpacked anew")
+      logWarning(s"$target is damaged (files are missing or changed) and is unpacked again")
       val damaged = target.resolveSibling(s".${target.getFileName}.damaged")
       remove(damaged)
       Files.move(target, damaged, StandardCopyOption.ATOMIC_MOVE)
@@ -210,7 +210,7 @@ private[flambeau] object Unpacker extends Logging {
 
   private def stopIfKilled(): Unit = {
     val task = TaskContext.get()
-    if (task != null && task.isInterrupted()) throw new TaskKilledException("killed while a model's files were being brought here")
+    if (task != null && task.isInterrupted()) throw new TaskKilledException("killed while a model's files were being copied here")
   }
 
   private def hex(bytes: Array[Byte]): String = HexFormat.of().formatHex(bytes)

@@ -20,14 +20,14 @@ trait HasTrainingColumns extends Params with HasLabelCol with HasPredictionCol w
   def setValidationIndicatorCol(value: String): this.type = set(validationIndicatorCol, value)
 }
 
-/** The column of features, and the model that makes features of it, if one does. */
+/** The column of features, and the model that computes them, if there is one. */
 trait HasFeatures extends Params with HasFeaturesCol {
 
-  /** Frozen featurizer; then `featuresCol` holds what that model takes: images, sounds or texts. Not set: the column holds features. */
+  /** Frozen featurizer. `featuresCol` then holds its input: images, sounds or texts. Not set: the column holds features. */
   final val modelName: Param[String] = new Param[String](
     this,
     "modelName",
-    "model whose features the head is trained over, its weights as they are: a name (looked up in spark.flambeau.models.path, then in jars), " +
+    "model that computes the features for the head, and is not trained: a name (looked up in spark.flambeau.models.path, then in jars), " +
       "a path or a URI; featuresCol then holds images, sounds or texts; not set: featuresCol holds vectors or arrays of numbers",
     StageParams.notEmpty _)
 
@@ -39,8 +39,8 @@ trait HasFeatures extends Params with HasFeaturesCol {
 }
 
 /**
- * The columns of class scores that classifiers add beside the prediction (an empty name leaves a column away), and Spark ML's
- * `thresholds`: the prediction is the class with the largest probability / threshold; not set: the most probable one.
+ * The columns of class scores that classifiers add beside the prediction (an empty name omits a column), and Spark ML's
+ * `thresholds`. The prediction is the class with the largest probability / threshold; not set: the most probable class.
  */
 trait HasScoreColumns extends Params with HasProbabilityCol with HasRawPredictionCol with HasThresholds {
 

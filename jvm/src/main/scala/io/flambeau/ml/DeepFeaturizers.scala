@@ -58,8 +58,8 @@ abstract class DeepFeaturizer extends SingleInputStage with HasOutputType {
  * new DeepImageFeaturizer().setInputCol("content").setOutputCol("features").setModelName("efficientnet_lite0")
  * }}}
  *
- * `CrossValidator` reads its input again for every fold and every set of parameters, and with it a featurizer inside of the
- * pipeline: cache the featurized rows and cross-validate the estimator alone where that costs too much.
+ * `CrossValidator` reads its input again for every fold and every set of parameters. A featurizer inside the pipeline runs each
+ * time. If that costs too much, cache the featurized rows and cross-validate the estimator alone.
  */
 class DeepImageFeaturizer(override val uid: String) extends DeepFeaturizer {
   def this() = this(Identifiable.randomUID("deepImageFeaturizer"))

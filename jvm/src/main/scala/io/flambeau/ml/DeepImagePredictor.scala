@@ -22,8 +22,8 @@ class DeepImagePredictor(override val uid: String) extends SingleInputStage with
   final val decodePredictions: BooleanParam = new BooleanParam(
     this, "decodePredictions", "whether the result is the topK labels with their probabilities, or the probabilities of all classes in the model's order")
 
-  /** How many labels, at the most; default 5. */
-  final val topK: IntParam = new IntParam(this, "topK", "how many labels a row gets at the most, with decodePredictions", ParamValidators.gt(0))
+  /** Maximum number of labels; default 5. */
+  final val topK: IntParam = new IntParam(this, "topK", "maximum number of labels per row, with decodePredictions", ParamValidators.gt(0))
 
   setDefault(decodePredictions -> true, topK -> ModelTask.DefaultK, outputType -> HasOutputType.Vector)
 

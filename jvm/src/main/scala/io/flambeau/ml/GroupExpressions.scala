@@ -7,8 +7,8 @@ import org.apache.spark.sql.catalyst.util.ArrayData
 import org.apache.spark.sql.types.{ArrayType, DataType, FloatType}
 
 /**
- * A head whose parameters are in the row: every group has its own, so there is no batch that a program could take at once, and
- * a head of some hundred parameters costs less than a call.
+ * A head whose parameters are in the row. Every group has its own, so a program could not take a batch at once. A head of some
+ * hundred parameters costs less than a native call.
  *
  * @param left
  *   features, an array of floats

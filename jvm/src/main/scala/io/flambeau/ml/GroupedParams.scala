@@ -7,12 +7,12 @@ import org.apache.spark.sql.types.StructType
 import io.flambeau.FlambeauAnalysisException
 import io.flambeau.train.FeedInput
 
-/** What the estimators of many small models ask and their models keep. Driver only. */
+/** Parameters of the estimators of many small models, and of their models. Driver only. */
 trait GroupedParams extends Params with HasTrainingColumns with HasFeatures with HasHead with HasOptimizer with HasTrainingLoop with HasTrainingLoss
     with HasInvalid {
   override private[ml] def metrics: Array[String] = Array("loss")
 
-  /** The column that says which model a row belongs to. No default. */
+  /** The column that names a row's group. No default. */
   final val groupCol: Param[String] = new Param[String](this, "groupCol", "column that says which model a row belongs to", StageParams.notEmpty _)
 
   final def getGroupCol: String = $(groupCol)

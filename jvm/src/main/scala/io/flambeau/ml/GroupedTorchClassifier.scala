@@ -7,7 +7,7 @@ import org.apache.spark.sql.types.StructType
 
 import io.flambeau.train.{FeedColumns, Learning, NativeSpec}
 
-/** What [[GroupedTorchClassifier]] asks and its model keeps. */
+/** Parameters of [[GroupedTorchClassifier]] and its model. */
 trait GroupedTorchClassifierParams extends GroupedParams with HasClassWeights with HasScoreColumns {
   override private[ml] def losses: Array[String] = HasTrainingLoss.Classification
 
@@ -22,20 +22,20 @@ trait GroupedTorchClassifierParams extends GroupedParams with HasClassWeights wi
 }
 
 /**
- * One small classifier for every group of the rows (a model a shop, a machine, a country), thousands of them in one job.
+ * One small classifier for every group of the rows (one per shop, machine or country), thousands of them in one job.
  *
  * {{{
  * new GroupedTorchClassifier().setGroupCol("shop").setHiddenLayers(Array(8)).setNumWorkers(16).fit(visits)
  * }}}
  *
- * Labels are 0, 1, … as for [[TorchClassifier]]. All groups have the same classes: as many as the label column's metadata say,
- * else the largest label of all rows plus one, for which the rows are read once more. Otherwise as [[GroupedTorchRegressor]];
- * `balance` does not go with it.
+ * Labels are 0, 1, … as for [[TorchClassifier]]. All groups have the same classes. Their number comes from the label column's
+ * metadata. Without metadata it is the largest label of all rows plus one, and the rows are read once more to find it. Otherwise as
+ * [[GroupedTorchRegressor]]. `balance` is not supported.
  */
 class GroupedTorchClassifier(override val uid: String) extends GroupedTorchTrainer[GroupedTorchClassificationModel] with GroupedTorchClassifierParams {
   def this() = this(Identifiable.randomUID("groupedTorchClassifier"))
 
-  /** Labels that are no class decide nothing: the task that gets such a row refuses it, or leaves it out. */
+  /** Bad labels do not count here: the task that gets such a row refuses it, or leaves it out. */
   override private[ml] def learning(dataset: Dataset[_], feed: FeedColumns): Learning = {
     val classes = columnsOf(dataset.schema).classLabels($(labelCol)).count.getOrElse {
       val (found, different) = feed.classesAndLabels(dataset)
@@ -66,7 +66,7 @@ class GroupedTorchClassificationModel(override val uid: String)
     extends GroupedTorchModel[GroupedTorchClassificationModel]
     with GroupedTorchClassifierParams {
 
-  /** How many classes each of the models tells apart. */
+  /** Number of classes of each model. */
   def numClasses: Int = outputs
 
   override private[ml] def outputColumns(outputs: Int): Seq[Output] =

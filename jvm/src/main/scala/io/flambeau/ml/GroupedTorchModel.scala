@@ -19,7 +19,7 @@ abstract class GroupedTorchModel[M <: GroupedTorchModel[M]] extends Model[M] wit
   /** The columns to add, from the head's values, an array of `outputs` floats. */
   private[ml] def outputColumns(outputs: Int): Seq[Output]
 
-  /** A row for each group: the group's column, `rows`, `loss` (mean over the last epoch, NaN where it diverged) and `parameters`. */
+  /** A row for each group: the group's column, `rows`, `loss` (mean over the last epoch, NaN if it diverged) and `parameters`. */
   def models: DataFrame = table.getOrElse(fail("the model has no groups"))
 
   private[ml] final def withModels(value: DataFrame): M = {
@@ -40,7 +40,7 @@ abstract class GroupedTorchModel[M <: GroupedTorchModel[M]] extends Model[M] wit
     if (metadata.contains(GroupedTorchModel.Outputs)) Math.toIntExact(metadata.getLong(GroupedTorchModel.Outputs)) else 1
   }
 
-  /** Rows of a group that was not trained are handled by `handleInvalid`, as rows without features are. */
+  /** `handleInvalid` decides about rows of a group that was not trained, as about rows without features. */
   override def transform(dataset: Dataset[_]): DataFrame = {
     transformSchema(dataset.schema)
     val (key, parameters, values, given) = ("__flambeau_group", "__flambeau_parameters", "__flambeau_features", "__flambeau_outputs")
@@ -51,7 +51,7 @@ abstract class GroupedTorchModel[M <: GroupedTorchModel[M]] extends Model[M] wit
       toRichColumn(joined.col(values)).expr, toRichColumn(joined.col(parameters)).expr, $(hiddenLayers).toSeq, $(activation), outputs)
     val checked: Expression = $(handleInvalid) match {
       case HasInvalid.Error =>
-        Required(head, uid, uid, s"there is no model for its group, or its features are NULL, NaN or infinite, or not as many as those trained on")
+        Required(head, uid, uid, s"there is no model for its group, or its features are NULL, NaN or infinite, or their number differs from the training rows")
       case _ => head
     }
     val own = dataset.columns.toSeq

@@ -8,7 +8,7 @@ import org.apache.spark.sql.types.{DoubleType, StructField, StructType}
 
 import io.flambeau.train.{FeedColumns, Learning}
 
-/** What [[GroupedTorchRegressor]] asks and its model keeps. */
+/** Parameters of [[GroupedTorchRegressor]] and its model. */
 trait GroupedTorchRegressorParams extends GroupedParams {
   override private[ml] def losses: Array[String] = HasTrainingLoss.Regression
 
@@ -21,15 +21,15 @@ trait GroupedTorchRegressorParams extends GroupedParams {
 }
 
 /**
- * One small regressor for every group of the rows (a model a shop, a machine, a country), thousands of them in one job.
+ * One small regressor for every group of the rows (one per shop, machine or country), thousands of them in one job.
  *
  * {{{
  * new GroupedTorchRegressor().setGroupCol("shop").setHiddenLayers(Array(8)).setNumWorkers(16).fit(sales)
  * }}}
  *
- * Each of `numWorkers` tasks gets all rows of its groups and trains their heads together; a group's head is what it would be if
- * it were trained alone. `batchSize` is of a group's rows; not set: all of them. Of the parameters of [[TorchRegressor]]
- * those that watch, stop or save one training do not go with it, nor do `modelName`, `dropout`, `clipNorm` and `bf16`.
+ * Each of `numWorkers` tasks gets all rows of its groups and trains their heads together. The result is the same as if each group
+ * were trained alone. `batchSize` counts the rows of one group; not set: all of them. Not supported: parameters that watch, stop or
+ * save one training, and `modelName`, `dropout`, `clipNorm` and `bf16`.
  */
 class GroupedTorchRegressor(override val uid: String) extends GroupedTorchTrainer[GroupedTorchRegressionModel] with GroupedTorchRegressorParams {
   def this() = this(Identifiable.randomUID("groupedTorchRegressor"))

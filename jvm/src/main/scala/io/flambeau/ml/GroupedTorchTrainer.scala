@@ -68,7 +68,7 @@ abstract class GroupedTorchTrainer[M <: GroupedTorchModel[M]] extends Estimator[
     checkColumns(schema)
     columnsOf(schema).checkNumber($(labelCol))
     get(weightCol).filter(_.nonEmpty).foreach(columnsOf(schema).checkNumber)
-    foreign.headOption.foreach(param => fail(s"${param.name} does not go with groups"))
+    foreign.headOption.foreach(param => fail(s"${param.name} is not supported for groups"))
   }
 
   override def transformSchema(schema: StructType): StructType = {

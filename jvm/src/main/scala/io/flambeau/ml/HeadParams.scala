@@ -13,12 +13,12 @@ trait HasHead extends Params {
   final val hiddenLayers: IntArrayParam = new IntArrayParam(
     this, "hiddenLayers", "sizes of the hidden layers between the features and the result; none: a linear model", (sizes: Array[Int]) => sizes.forall(_ > 0))
 
-  /** Part of each hidden layer's values that training leaves out at random; default 0. */
+  /** Share of each hidden layer's values that training sets to zero at random; default 0. */
   final val dropout: DoubleParam = new DoubleParam(
-    this, "dropout", "part of each hidden layer's values that training leaves out at random, from 0 to less than 1",
+    this, "dropout", "share of each hidden layer's values that training sets to zero at random, from 0 to less than 1",
     ParamValidators.inRange(0, 1, lowerInclusive = true, upperInclusive = false))
 
-  /** After each hidden layer; default `relu`. */
+  /** Function after each hidden layer; default `relu`. */
   final val activation: Param[String] = new Param[String](
     this, "activation", "function after each hidden layer: relu, tanh, gelu or sigmoid", StageParams.oneOf("activation", HasHead.Activations))
 
@@ -41,13 +41,13 @@ trait HasTrainingLoss extends Params {
 
   private[ml] def losses: Array[String]
 
-  /** What training makes small; the default depends on the estimator. */
+  /** What training minimizes; the default depends on the estimator. */
   final val loss: Param[String] = new Param[String](
-    this, "loss", s"what training makes small: ${losses.mkString(", ")}", (name: String) => HasTrainingLoss.allowed(losses, name))
+    this, "loss", s"loss that training minimizes: ${losses.mkString(", ")}", (name: String) => HasTrainingLoss.allowed(losses, name))
 
-  /** From where the Huber loss grows linearly, in units of the label; default 1. */
+  /** Error, in label units, above which the Huber loss grows linearly; default 1. */
   final val huberDelta: DoubleParam = new DoubleParam(
-    this, "huberDelta", "error from which on the Huber loss grows linearly, in units of the label", ParamValidators.gt(0))
+    this, "huberDelta", "Huber loss only: error, in label units, above which the loss grows linearly", ParamValidators.gt(0))
 
   setDefault(huberDelta -> 1.0)
 
@@ -75,14 +75,14 @@ object HasTrainingLoss {
 /** How classes count. */
 trait HasClassWeights extends Params {
 
-  /** A weight for each class, in the order of the labels; multiplied onto `weightCol`. Not set: all count the same. */
+  /** A weight for each class, in the order of the labels; multiplied with `weightCol`. Not set: all count the same. */
   final val classWeights: DoubleArrayParam = new DoubleArrayParam(
     this, "classWeights", "weight of each class, in the order of the labels; multiplied with the rows' own weights",
     (w: Array[Double]) => w.nonEmpty && w.forall(_ >= 0))
 
-  /** Whether classes get weights that make all count the same however many rows they have; default false. */
+  /** Whether classes get weights so that all count the same, whatever their number of rows; default false. */
   final val balance: BooleanParam = new BooleanParam(
-    this, "balance", "whether each class counts the same however many rows it has: rows / (classes * rows of the class)")
+    this, "balance", "whether each class counts the same, whatever its number of rows: weight rows / (classes * rows of the class)")
 
   /** Part of the target's probability that is spread over all classes; default 0. */
   final val labelSmoothing: DoubleParam = new DoubleParam(

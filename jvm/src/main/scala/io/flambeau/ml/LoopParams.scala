@@ -3,7 +3,7 @@ package io.flambeau.ml
 import org.apache.spark.ml.param.{BooleanParam, DoubleParam, IntParam, Param, Params, ParamValidators}
 import org.apache.spark.ml.param.shared.HasSeed
 
-/** How long and over what batches training goes, on how many workers, and what it writes meanwhile. */
+/** Length of the training, batches, workers, and what is written meanwhile. */
 trait HasTrainingLoop extends Params with HasSeed {
 
   private[ml] def metrics: Array[String]
@@ -12,31 +12,32 @@ trait HasTrainingLoop extends Params with HasSeed {
   final val batchSize: IntParam = new IntParam(
     this, "batchSize", "rows of one step, over all workers together", ParamValidators.gt(0))
 
-  /** Rows that one worker passes through the program at once; gradients add up over a step. Not set: its whole part of the step. */
+  /** Rows of one pass in a worker; gradients are added up over a step. Not set: the worker's whole part of the step. */
   final val microBatchSize: IntParam = new IntParam(
-    this, "microBatchSize", "rows that a worker passes through the program at once, gradients added up over the step; not set: its whole part of a step",
+    this, "microBatchSize", "rows of one pass in a worker; gradients are added up over the step; not set: the worker's whole part of a step",
     ParamValidators.gt(0))
 
   /** Whether rows that do not fill an epoch's last batch are left out of that epoch; default false. */
   final val dropLast: BooleanParam = new BooleanParam(
-    this, "dropLast", "whether rows that do not fill an epoch's last batch are left out of that epoch, other rows in each")
+    this, "dropLast", "whether rows that do not fill an epoch's last batch are left out of that epoch; other rows in each epoch")
 
-  /** Passes over the data at the most; default 20. */
+  /** Maximum number of passes over the data; default 20. */
   final val maxEpochs: IntParam = new IntParam(
-    this, "maxEpochs", "passes over the data at the most", ParamValidators.inRange(1, HasTrainingLoop.MostEpochs))
+    this, "maxEpochs", "maximum number of passes over the data", ParamValidators.inRange(1, HasTrainingLoop.MostEpochs))
 
-  /** Epochs without a better metric after which training ends. Not set: it does not end early. Needs `validationIndicatorCol`. */
+  /** Training ends after this many epochs without a better metric. Not set: never. Needs `validationIndicatorCol`. */
   final val patience: IntParam = new IntParam(
-    this, "patience", "epochs without a better metric on the validation rows after which training ends; not set: never; needs validationIndicatorCol",
+    this, "patience", "training ends after this many epochs without a better metric on the validation rows; not set: never; needs validationIndicatorCol",
     ParamValidators.gt(0))
 
-  /** By how much the metric must get better to count as better; default 0. */
+  /** Least improvement of the metric that counts as better; default 0. */
   final val minDelta: DoubleParam = new DoubleParam(
-    this, "minDelta", "by how much the metric must get better to count as better", ParamValidators.gtEq(0))
+    this, "minDelta", "least improvement of the metric that counts as better", ParamValidators.gtEq(0))
 
-  /** Metric on the validation rows by which epochs are compared; default `loss`. */
+  /** Metric on the validation rows that compares epochs; default `loss`. */
   final val metric: Param[String] = new Param[String](
-    this, "metric", s"metric on the validation rows by which epochs are compared: ${metrics.mkString(", ")}", (name: String) => metrics.contains(name))
+    this, "metric", s"metric on the validation rows that early stopping and restoreBest compare: ${metrics.mkString(", ")}",
+    (name: String) => metrics.contains(name))
 
   /** Whether the result has the parameters of the best epoch, given validation rows; default true. */
   final val restoreBest: BooleanParam = new BooleanParam(
@@ -67,9 +68,9 @@ trait HasTrainingLoop extends Params with HasSeed {
   final val keepCheckpoints: IntParam = new IntParam(
     this, "keepCheckpoints", "how many checkpoints of a fit are kept, the newest", ParamValidators.gt(0))
 
-  /** A checkpoint, or a folder of them of which the newest is taken, from which training goes on. Not set: it begins anew. */
+  /** A checkpoint to continue from, or a folder of checkpoints (the newest is used). Not set: training starts from the beginning. */
   final val resumeFrom: Param[String] = new Param[String](
-    this, "resumeFrom", "checkpoint, or folder of checkpoints of which the newest is taken, from which training goes on; not set: it begins anew",
+    this, "resumeFrom", "checkpoint to continue from, or folder of checkpoints (the newest is used); not set: training starts from the beginning",
     StageParams.notEmpty _)
 
   /** Folder for TensorBoard's event files. Not set: none are written. */

@@ -85,7 +85,7 @@ trait ModelStage extends Transformer with HasInvalid with DefaultParamsWritable 
 
   private def checked(schema: StructType, conf: SQLConf): Evaluation = {
     if (isDefined(errorCol) && $(handleInvalid) != HasInvalid.Keep) {
-      fail(s"errorCol is '${$(errorCol)}', but with handleInvalid = ${$(handleInvalid)} no row has a reason to give: set handleInvalid to keep")
+      fail(s"errorCol is '${$(errorCol)}', but handleInvalid is ${$(handleInvalid)}: set handleInvalid to keep, the only value that gives reasons")
     }
     val planned = evaluation(ModelStore.resolve(needed(modelParam), conf), schema)
     planned.columns.zip(planned.ref.spec.inputs).foreach { case (column, input) =>
@@ -101,7 +101,7 @@ trait ModelStage extends Transformer with HasInvalid with DefaultParamsWritable 
     }
     val names = added(planned).map(_.name)
     names.foreach { name =>
-      if (schema.fieldNames.contains(name)) fail(s"there is a column '$name' already")
+      if (schema.fieldNames.contains(name)) fail(s"there is already a column '$name'")
       if (names.count(_ == name) > 1) fail(s"the column '$name' would be added twice")
     }
     planned

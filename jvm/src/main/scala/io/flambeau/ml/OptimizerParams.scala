@@ -15,11 +15,11 @@ trait HasOptimizer extends Params {
 
   /** Of sgd and rmsprop; default 0. */
   final val momentum: DoubleParam = new DoubleParam(
-    this, "momentum", "part of the step before that is kept in the next (sgd, rmsprop), from 0 to less than 1",
+    this, "momentum", "part of the last step that is kept in the next (sgd, rmsprop), from 0 to less than 1",
     ParamValidators.inRange(0, 1, lowerInclusive = true, upperInclusive = false))
 
   /** Nesterov's momentum, of sgd with momentum; default false. */
-  final val nesterov: BooleanParam = new BooleanParam(this, "nesterov", "whether momentum looks ahead (sgd with momentum)")
+  final val nesterov: BooleanParam = new BooleanParam(this, "nesterov", "whether to use Nesterov momentum (sgd with momentum)")
 
   /** How strongly parameters are pulled to zero; default 0. */
   final val weightDecay: DoubleParam = new DoubleParam(
@@ -27,15 +27,15 @@ trait HasOptimizer extends Params {
 
   /** Norm that the gradient of a step is cut down to. Not set: it is taken as it is. */
   final val clipNorm: DoubleParam = new DoubleParam(
-    this, "clipNorm", "norm of all gradients together above which they are scaled down; not set: never", ParamValidators.gt(0))
+    this, "clipNorm", "norm of all gradients above which they are scaled down; not set: never", ParamValidators.gt(0))
 
   /** `constant` (default), `step`, `cosine` or `one_cycle`. */
   final val schedule: Param[String] = new Param[String](
-    this, "schedule", "how the learning rate goes on: constant, step, cosine or one_cycle", StageParams.oneOf("schedule", HasOptimizer.Schedules))
+    this, "schedule", "how the learning rate changes: constant, step, cosine or one_cycle", StageParams.oneOf("schedule", HasOptimizer.Schedules))
 
   /** Steps in which the learning rate rises to its value at the start; default 0. */
   final val warmupSteps: IntParam = new IntParam(
-    this, "warmupSteps", "steps in which the learning rate rises from zero at the start", ParamValidators.gtEq(0))
+    this, "warmupSteps", "steps during which the learning rate rises from zero at the start", ParamValidators.gtEq(0))
 
   /** Epochs between two falls of the schedule `step`; default 10. */
   final val stepEpochs: IntParam = new IntParam(
@@ -43,7 +43,7 @@ trait HasOptimizer extends Params {
 
   /** Factor of the schedule `step`; default 0.1. */
   final val gamma: DoubleParam = new DoubleParam(
-    this, "gamma", "factor of the schedule step, above 0 and at the most 1", ParamValidators.inRange(0, 1, lowerInclusive = false, upperInclusive = true))
+    this, "gamma", "factor of the schedule step, above 0 and at most 1", ParamValidators.inRange(0, 1, lowerInclusive = false, upperInclusive = true))
 
   setDefault(
     optimizer -> "adamw", learningRate -> 1e-3, momentum -> 0.0, nesterov -> false, weightDecay -> 0.0,

@@ -31,7 +31,7 @@ private[ml] object Predictions {
   private def predicted(scores: Expression, thresholds: Option[Seq[Double]]): Expression =
     thresholds.fold[Expression](LargestIndex(scores))(LargestOverThreshold(scores, _))
 
-  /** A number, a vector of several, or arrays of arrays of more than one dimension, as `infer` gives them. */
+  /** A number, a vector of several numbers, or nested arrays if there is more than one dimension, as `infer` gives them. */
   def ofNumbers(spec: ModelSpec, output: OutputSpec, prediction: String): Seq[Output] = {
     val value = field(spec, output)
     val one = (output.shape, dataTypeOf(spec, output)) match {

@@ -25,11 +25,11 @@ trait HasProgram extends Params with HasFeaturesCol {
 
   /** The output that the loss is of; not set: the first. */
   final val outputName: Param[String] = new Param[String](
-    this, "outputName", "output of the program that the loss is of; not set: the first", StageParams.notEmpty _)
+    this, "outputName", "output of the program that the loss is computed of; not set: the first", StageParams.notEmpty _)
 
   /** Patterns of parameter names that stay as they are: whole names, or beginnings with `*` after; default none. */
   final val frozen: StringArrayParam = new StringArrayParam(
-    this, "frozen", "names of parameters that stay as they are: a name, a module's name, a pattern with *, or a regular expression")
+    this, "frozen", "names of parameters that do not change: a name, a module's name, a pattern with *, or a regular expression")
 
   setDefault(frozen -> Array.empty[String])
 
@@ -72,7 +72,7 @@ object HasProgram {
     } catch { case NonFatal(_) => false }
 }
 
-/** Random changes of the training images, drawn anew for each row and epoch. */
+/** Random changes of the training images, drawn again for each row and epoch. */
 trait HasAugmentation extends Params {
 
   /** Mirrors half of the images left to right; default false. */
@@ -80,11 +80,11 @@ trait HasAugmentation extends Params {
 
   /** Pixels; default 0. */
   final val augmentCrop: IntParam = new IntParam(
-    this, "augmentCrop", "pixels by which training images are shifted at the most, in each direction", ParamValidators.gtEq(0))
+    this, "augmentCrop", "maximum number of pixels that training images are shifted by, in each direction", ParamValidators.gtEq(0))
 
   /** A share; default 0. */
   final val augmentColour: DoubleParam = new DoubleParam(
-    this, "augmentColour", "share by which brightness and contrast of training images change at the most, from 0 to 1", ParamValidators.inRange(0, 1))
+    this, "augmentColour", "maximum share that brightness and contrast of training images change by, from 0 to 1", ParamValidators.inRange(0, 1))
 
   setDefault(augmentFlip -> false, augmentCrop -> 0, augmentColour -> 0.0)
 

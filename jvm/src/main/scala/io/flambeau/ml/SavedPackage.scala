@@ -42,7 +42,7 @@ private[ml] object SavedPackage {
   def copy(model: String, to: String, session: SparkSession): Unit = {
     val hadoop = session.sparkContext.hadoopConfiguration
     val target = new Path(to)
-    if (target.getFileSystem(hadoop).exists(target)) throw new FileAlreadyExistsException(s"$to is there already")
+    if (target.getFileSystem(hadoop).exists(target)) throw new FileAlreadyExistsException(s"$to already exists")
     copyFolder(localFolder(model, session), target, session)
   }
 
@@ -88,7 +88,7 @@ private[ml] object SavedPackage {
 
   /**
    * The packages of stages that this process loaded from local folders, once more as hard links. Spark deletes what
-   * `write.overwrite` replaces before it asks the stages to save themselves, so a pipeline that is loaded, fitted anew and
+   * `write.overwrite` replaces before it asks the stages to save themselves, so a pipeline that is loaded, fitted again and
    * saved to where it came from would lose its models.
    */
   private object Kept {

@@ -38,7 +38,7 @@ private[ml] final case class VectorFloats(child: Expression) extends UnaryExpres
   override protected def withNewChildInternal(newChild: Expression): VectorFloats = copy(child = newChild)
 }
 
-/** Scores of classes of which one is right. */
+/** Scores of classes; exactly one class is right. */
 private[ml] object Softmax {
 
   /** Their probabilities. */
@@ -50,7 +50,7 @@ private[ml] object Softmax {
   }
 }
 
-/** The probabilities of classes of which one is right, from their scores: their softmax, as a dense vector. */
+/** The probabilities of classes from their scores, exactly one class being right: their softmax, as a dense vector. */
 private[ml] final case class SoftmaxVector(child: Expression) extends UnaryExpression with CodegenFallback {
 
   override def nullIntolerant: Boolean = true

@@ -25,17 +25,18 @@ trait SearchParams extends Params with HasSeed {
   final val estimator: Param[Estimator[_]] = new Param[Estimator[_]](this, "estimator", "estimator whose parameters are searched")
 
   /** What trials are compared by, on the rows held back. No default. */
-  final val evaluator: Param[Evaluator] = new Param[Evaluator](this, "evaluator", "what trials are compared by, on the rows held back")
+  final val evaluator: Param[Evaluator] = new Param[Evaluator](this, "evaluator", "evaluator that compares trials, on the rows held back")
 
   /** What parameter sets are drawn from. No default. */
-  final val space: Param[SearchSpace] = new JsonParam[SearchSpace](this, "space", "what parameter sets are drawn from", SearchSpace.write, SearchSpace.read)
+  final val space: Param[SearchSpace] =
+    new JsonParam[SearchSpace](this, "space", "distributions that parameter sets are drawn from", SearchSpace.write, SearchSpace.read)
 
   /** Parameter sets that are tried; default 16. */
   final val numTrials: IntParam = new IntParam(this, "numTrials", "parameter sets that are tried", ParamValidators.gt(0))
 
   /** Part of the rows that is trained on; the others are what trials are compared by. Default 0.75. */
   final val trainRatio: DoubleParam = new DoubleParam(
-    this, "trainRatio", "part of the rows that is trained on; the others are what trials are compared by",
+    this, "trainRatio", "share of the rows that is trained on; trials are compared on the others",
     ParamValidators.inRange(0, 1, lowerInclusive = false, upperInclusive = false))
 
   /** Fits that run side by side; default 1. */

@@ -50,7 +50,7 @@ private[ml] object Trial {
     session.createDataFrame(java.util.Arrays.asList(rows: _*), schema)
   }
 
-  /** The type of a column with these values, and how a value becomes one of it; what is no number, truth value or text stays JSON. */
+  /** The type of a column with these values, and how a value becomes one of it; anything but a number, truth value or text stays JSON. */
   private def column(values: Seq[JsonNode]): (DataType, JsonNode => Any) =
     if (values.forall(_.isIntegralNumber)) (LongType, _.asLong)
     else if (values.forall(_.isNumber)) (DoubleType, _.asDouble)
@@ -58,21 +58,21 @@ private[ml] object Trial {
     else (StringType, node => if (node.isTextual) node.asText else node.toString)
 }
 
-/** What a search found: `bestModel` is used in its place. */
+/** The result of a search. It transforms with `bestModel`. */
 class SearchModel private[ml] (override val uid: String) extends Model[SearchModel] with DefaultParamsWritable {
   private var result: Option[Found] = None
 
   private[ml] def found: Found = result.getOrElse(SearchSpace.fail(s"$uid has no model"))
 
-  /** The model that the evaluator liked best; of halving, in the last round. */
+  /** The model with the best metric; for halving, of the last round. */
   def bestModel: Model[_] = found.best
 
-  /** What the evaluator said of each parameter set, in the order of the draws; of halving, in its last round. */
+  /** The metric of each parameter set, in the order of the draws; for halving, of its last round. */
   def avgMetrics: Array[Double] = found.trials.groupBy(_.candidate).toSeq.sortBy(_._1).map(_._2.maxBy(_.round).metric).toArray
 
   /**
-   * A row for each fit, the best first, later rounds before earlier ones: `candidate`, `round`, `resource` (NULL unless halving),
-   * a column for each parameter (with its stage's uid in front where the name alone says too little), `metric`.
+   * A row for each fit, the best first, later rounds before earlier ones. Columns: `candidate`, `round`, `resource` (NULL unless
+   * halving), one for each parameter, `metric`. If two stages have a parameter of the same name, the stage's uid comes before the name.
    */
   def trials: DataFrame = Trial.table(found.trials, SparkSession.active)
 
@@ -111,7 +111,7 @@ object SearchModel extends DefaultParamsReadable[SearchModel] {
       override def load(path: String): SearchModel = {
         val model = params.session(sparkSession).load(path)
         val trials = sparkSession.read.parquet(new Path(path, Trials).toString).as[Trial](Encoders.product[Trial]).collect()
-        val best = SavedStages.load[Model[_]](path, Best, sparkSession).getOrElse(SearchSpace.fail(s"$path holds no model"))
+        val best = SavedStages.load[Model[_]](path, Best, sparkSession).getOrElse(SearchSpace.fail(s"there is no model in $path"))
         model.withFound(Found(best, trials.toSeq))
       }
     }

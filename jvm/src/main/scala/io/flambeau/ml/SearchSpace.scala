@@ -13,7 +13,7 @@ import io.flambeau.bridge.Json
  * is drawn, so it can be stored as JSON. Only `candidates` looks for the stages that it names. Driver only, any thread.
  */
 
-/** A parameter of a stage, by name: what is left of a `Param` in a file. */
+/** A parameter of a stage, by name, as a file stores a `Param`. */
 final case class ParamRef(parent: String, name: String) {
 
   /** That parameter of the estimator, or of a stage inside of it. */
@@ -76,8 +76,8 @@ private[ml] object Draw {
 }
 
 /**
- * What a search draws its parameter sets from: parameters of the estimator, or of stages inside of it, and for each what is
- * drawn. Immutable: every method gives a space with one parameter more, or with another draw for it.
+ * What a search draws its parameter sets from: parameters of the estimator, or of stages inside it, each with its distribution.
+ * Immutable: every method returns a space with one more parameter, or with another distribution for it.
  *
  * {{{
  * val space = new SearchSpace().logUniform(head.learningRate, 1e-4, 1e-1).choice(head.hiddenLayers, Array.empty[Int], Array(64))
@@ -107,7 +107,7 @@ final class SearchSpace private (private[ml] val draws: Seq[(ParamRef, Draw)]) e
 
   /** One of the values. */
   def choice[T](param: Param[T], values: T*): SearchSpace = {
-    if (values.isEmpty) SearchSpace.fail(s"choice of ${param.name} needs a value at least")
+    if (values.isEmpty) SearchSpace.fail(s"choice of ${param.name} needs at least one value")
     plus(param, Draw.Choice(values.map(param.jsonEncode)))
   }
 

@@ -38,9 +38,9 @@ object RandomSearch extends DefaultParamsReadable[RandomSearch] {
 }
 
 /**
- * Tries many parameter sets shortly, and the best of them for longer, round by round. A round fits each remaining set anew with
- * as much of `resource` as the round allows; the best `1 / reduction` of them go on with `reduction` times as much, the last one
- * with `maxResource`.
+ * Tries many parameter sets for a short time, and the best of them for longer, round by round. A round fits each remaining set from
+ * the beginning, with the `resource` of the round. The best `1 / reduction` of them enter the next round with `reduction` times as
+ * much. The last round has `maxResource`.
  */
 class SuccessiveHalving(override val uid: String) extends Search[SuccessiveHalving] {
   def this() = this(Identifiable.randomUID("successiveHalving"))
@@ -50,15 +50,15 @@ class SuccessiveHalving(override val uid: String) extends Search[SuccessiveHalvi
     this, "resource", "whole-number parameter of the estimator that says how much a fit costs", ref => Json.write(ParamRef.write(ref)),
     text => ParamRef.read(Json.read(text)))
 
-  /** What a fit of the first round gets of the resource; default 1. */
-  final val minResource: IntParam = new IntParam(this, "minResource", "what a fit of the first round gets of the resource", ParamValidators.gt(0))
+  /** Resource of a fit in the first round; default 1. */
+  final val minResource: IntParam = new IntParam(this, "minResource", "resource of a fit in the first round", ParamValidators.gt(0))
 
-  /** What a fit of the last round gets of the resource; default 27. */
-  final val maxResource: IntParam = new IntParam(this, "maxResource", "what a fit of the last round gets of the resource", ParamValidators.gt(0))
+  /** Resource of a fit in the last round; default 27. */
+  final val maxResource: IntParam = new IntParam(this, "maxResource", "resource of a fit in the last round", ParamValidators.gt(0))
 
-  /** By what the number of sets falls, and the resource of each rises, from round to round; default 3. */
+  /** Factor between rounds: the number of sets is divided by it, the resource of each multiplied by it; default 3. */
   final val reduction: IntParam = new IntParam(
-    this, "reduction", "by what the number of sets falls, and the resource of each rises, from round to round", ParamValidators.gt(1))
+    this, "reduction", "factor between rounds: the number of sets is divided by it, and the resource of each multiplied by it", ParamValidators.gt(1))
 
   setDefault(minResource -> 1, maxResource -> 27, reduction -> 3)
 

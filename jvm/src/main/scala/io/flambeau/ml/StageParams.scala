@@ -33,9 +33,9 @@ trait HasInput extends Params {
 /** The column for the result. */
 trait HasOutput extends Params {
 
-  /** Column that is added, which must not exist yet. No default. */
+  /** New column, which must not exist yet. No default. */
   final val outputCol: Param[String] =
-    new Param[String](this, "outputCol", "column that is added; must not exist yet", StageParams.notEmpty _)
+    new Param[String](this, "outputCol", "new column; must not exist yet", StageParams.notEmpty _)
 
   final def getOutputCol: String = $(outputCol)
 
@@ -54,7 +54,7 @@ trait HasModelName extends Params {
   def setModelName(value: String): this.type = set(modelName, value)
 }
 
-/** What happens to rows that the model cannot take: those that cannot be read, and those whose input is NULL. */
+/** What happens to rows that cannot be read, or whose input is NULL. */
 trait HasInvalid extends Params {
 
   /** `error` (default): the query fails; `skip`: the row is dropped; `keep`: the result is NULL. */
@@ -68,7 +68,7 @@ trait HasInvalid extends Params {
   final val errorCol: Param[String] = new Param[String](
     this,
     "errorCol",
-    "column that is added with the reason why a row has no result, NULL for the others; only with handleInvalid = keep",
+    "new column with the reason why a row has no result, NULL for the others; only with handleInvalid = keep",
     StageParams.notEmpty _)
 
   setDefault(handleInvalid -> HasInvalid.Error)
@@ -109,7 +109,7 @@ object HasOutputType {
   private[ml] val Options = scala.Array(Vector, Array)
 }
 
-/** What a saved stage holds of its model. */
+/** What a saved stage contains of its model. */
 trait HasSavePackage extends Params {
 
   /** Whether a saved stage carries a copy of its model package (default), or only the model's name or URI. */

@@ -11,7 +11,7 @@ import io.flambeau.models.ModelRef
 import io.flambeau.sql.ModelTask
 import io.flambeau.train.{FeedColumns, FeedLabel, Learning, PackageSpec, Program}
 
-/** What [[TorchClassifier]] asks and its model keeps. */
+/** Parameters of [[TorchClassifier]] and its model. */
 trait TorchClassifierParams extends TrainingParams with HasFeatures with HasHead with HasClassWeights with HasScoreColumns {
   override private[ml] def losses: Array[String] = HasTrainingLoss.Classification
   override private[ml] def metrics: Array[String] = HasTrainingLoop.ClassifierMetrics
@@ -25,8 +25,8 @@ trait TorchClassifierParams extends TrainingParams with HasFeatures with HasHead
  * new TorchClassifier().setFeaturesCol("content").setModelName("efficientnet_lite0").setLabelCol("label").setNumWorkers(4)
  * }}}
  *
- * Features are Spark ML's vectors or arrays of numbers; with `modelName`, images, sounds or texts, whose features that model
- * makes, once for all epochs, its weights as they are. Labels are 0, 1, … as StringIndexer makes them; the label column's
+ * Features are Spark ML's vectors or arrays of numbers. With `modelName` they are images, sounds or texts, and that model computes
+ * their features, once for all epochs; it is not trained. Labels are 0, 1, … as StringIndexer makes them. The label column's
  * metadata name the classes. The same rows, seed and batch size give the same model with one worker and with several, up to
  * the rounding of floats.
  */
@@ -75,7 +75,7 @@ object TorchClassifier extends DefaultParamsReadable[TorchClassifier] {
  */
 class TorchClassificationModel(override val uid: String) extends Model[TorchClassificationModel] with TrainedModel with TorchClassifierParams {
 
-  /** How many classes it tells apart. */
+  /** Number of classes. */
   def numClasses: Int = Outputs.size(scoresOf(TrainingColumns.resolve(needed(model), ModelStage.activeConf)).shape).toInt
 
   override private[ml] def evaluation(ref: ModelRef, schema: StructType): Evaluation = {

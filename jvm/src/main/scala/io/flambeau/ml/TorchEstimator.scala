@@ -12,13 +12,13 @@ import io.flambeau.models.{ModelRef, OutputSpec}
 import io.flambeau.sql.ModelTask
 import io.flambeau.train.{FeedColumns, FeedLabel, Learning, PackageSpec, Program}
 
-/** What [[TorchEstimator]] asks and its model keeps. */
+/** Parameters of [[TorchEstimator]] and its model. */
 trait TorchEstimatorParams extends TrainingParams with HasProgram with HasAugmentation with HasClassWeights with HasScoreColumns {
   override private[ml] def losses: Array[String] = HasTrainingLoss.All :+ HasTrainingLoss.MethodExample
   override private[ml] def metrics: Array[String] = (HasTrainingLoop.ClassifierMetrics ++ HasTrainingLoop.RegressorMetrics).distinct
   setDefault(loss -> "cross_entropy")
 
-  /** Whether labels are classes, of which one is right. */
+  /** Whether labels are classes, and exactly one is right. */
   private[ml] final def ofClasses: Boolean = $(loss) == "cross_entropy"
 
   private[ml] final def outputOf(ref: ModelRef, fail: String => Nothing): OutputSpec = get(outputName) match {
@@ -35,10 +35,10 @@ trait TorchEstimatorParams extends TrainingParams with HasProgram with HasAugmen
  * new TorchEstimator().setModelName("/models/net").setFeaturesCol("content").setFrozen(Array("backbone*")).setLoss("cross_entropy")
  * }}}
  *
- * The program is a trainable package, made from a PyTorch module by `flambeau.export.trainable`; its inputs are of any kind.
- * The loss is one by name, or a method of the program (`method:NAME`) that takes its output and the labels and gives each
- * row's loss. With `cross_entropy` labels are classes and the model adds Spark ML's columns of a classifier; with any other
- * loss it adds the output as the prediction: a number, a vector, or arrays of arrays as `infer` gives them.
+ * The program is a trainable package, made from a PyTorch module with `flambeau.export.trainable`. Its inputs are of any kind.
+ * The loss has a name, or is a method of the program (`method:NAME`) that takes the output and the labels and returns each
+ * row's loss. With `cross_entropy`, labels are classes and the model adds Spark ML's columns of a classifier. With any other
+ * loss it adds the output as the prediction: a number, a vector, or arrays of arrays as `infer` returns them.
  */
 class TorchEstimator(override val uid: String) extends TorchTrainer[TorchEstimatorModel] with TorchEstimatorParams {
   def this() = this(Identifiable.randomUID("torchEstimator"))
@@ -58,9 +58,9 @@ class TorchEstimator(override val uid: String) extends TorchTrainer[TorchEstimat
         "use a loss of the program's own (method:NAME), or bce")
     }
     if (ofClasses) thresholdsOf(Outputs.size(outputOf(ref, why => fail(why)).shape), why => fail(why))
-    else if (isSet(thresholds)) fail(s"thresholds are of classes: they go with the loss cross_entropy, not with ${$(loss)}")
+    else if (isSet(thresholds)) fail(s"thresholds need classes: use them with the loss cross_entropy, not with ${$(loss)}")
     if (augmentation.isDefined && !ref.spec.inputs.exists(_.kind == "image"))
-      fail(s"augmentFlip, augmentCrop and augmentColour are for images; '${ref.name}' takes none")
+      fail(s"augmentFlip, augmentCrop and augmentColour are for images; '${ref.name}' does not take images")
     checkShared(schema)
   }
 

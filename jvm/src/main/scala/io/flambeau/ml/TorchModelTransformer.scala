@@ -21,8 +21,8 @@ import io.flambeau.sql.ModelTask
  *   .setOutputMapping(Map("score" -> "rank"))
  * }}}
  *
- * A column takes what its input's kind takes: numbers, booleans, arrays nested by shape, and Spark ML's vectors for tensors.
- * Results are scalars and nested arrays as the package declares them; with `outputType = vector`, outputs of one dimension
+ * The kind of an input decides about its column's type. For tensors: numbers, booleans, arrays nested by shape, and Spark ML's vectors.
+ * Results are scalars and nested arrays as the package declares them. With `outputType = vector`, outputs of one dimension
  * are vectors.
  */
 class TorchModelTransformer(override val uid: String) extends PretrainedStage with HasOutputType {

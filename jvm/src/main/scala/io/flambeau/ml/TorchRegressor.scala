@@ -12,7 +12,7 @@ import io.flambeau.models.ModelRef
 import io.flambeau.sql.ModelTask
 import io.flambeau.train.{FeedColumns, FeedInput, Learning, PackageSpec, Program}
 
-/** What [[TorchRegressor]] asks and its model keeps. */
+/** Parameters of [[TorchRegressor]] and its model. */
 trait TorchRegressorParams extends TrainingParams with HasFeatures with HasHead {
   override private[ml] def losses: Array[String] = HasTrainingLoss.Regression
   override private[ml] def metrics: Array[String] = HasTrainingLoop.RegressorMetrics
@@ -22,8 +22,8 @@ trait TorchRegressorParams extends TrainingParams with HasFeatures with HasHead 
 /**
  * A regressor over features: a linear layer, or hidden layers with an activation, trained inside the executors.
  *
- * Features as for [[TorchClassifier]]. Labels are numbers, or vectors or arrays of numbers for several targets at once; they
- * are taken as they are, so scale features and labels whose spread is far from one (StandardScaler).
+ * Features as for [[TorchClassifier]]. Labels are numbers, or vectors or arrays of numbers for several targets at once. They
+ * are used as they are, so scale features and labels (StandardScaler) if their spread is far from one.
  */
 class TorchRegressor(override val uid: String) extends TorchTrainer[TorchRegressionModel] with TorchRegressorParams {
   def this() = this(Identifiable.randomUID("torchRegressor"))
@@ -89,7 +89,7 @@ private[ml] object HeadColumns {
     uid, labels, featurizer.fold("NOASSERTION")(_.spec.license), s"trained by $uid${featurizer.fold("")(ref => s" over ${ref.spec.name}")}", featurizer)
 
   def refuseExisting(schema: StructType, names: Seq[String], fail: String => Nothing): Unit =
-    names.find(schema.fieldNames.contains).foreach(name => fail(s"there is a column '$name' already"))
+    names.find(schema.fieldNames.contains).foreach(name => fail(s"there is already a column '$name'"))
 
   /** The schema with a classifier's columns, those that have a name. */
   def withClasses(schema: StructType, raw: String, probability: String, prediction: String, nullable: Boolean, fail: String => Nothing): StructType = {

@@ -15,15 +15,15 @@ import io.flambeau.bridge.ImageLimits
 import io.flambeau.models.{HadoopSettings, ModelRef}
 import io.flambeau.train._
 
-/** What every estimator asks and its model keeps. */
+/** Parameters of every estimator and its model. */
 trait TrainingParams extends HasTrainingColumns with HasTrainingLoss with HasOptimizer with HasTrainingLoop with HasInvalid
 
 /**
  * What the estimators share: from parameters and columns to a job, and from its results to models.
  *
- * `fit` with several parameter maps reads and featurizes the rows once for all maps that do not differ in what rows are fed
- * (columns, featurizer, batch size, workers), and trains them over that one feed: heads that differ only in how they are optimised
- * step together, others one after another.
+ * `fit` with several parameter maps reads and featurizes the rows once for all maps that use the same rows (columns, featurizer,
+ * batch size, workers), and trains them over that one feed. Heads that differ only in how they are optimized are trained together,
+ * others one after another.
  */
 abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M] with TrainingParams with DefaultParamsWritable {
 
@@ -39,7 +39,7 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
   /** Parameters that decide which rows are fed, and how. */
   private[ml] def feedParams: Seq[String] = TorchTrainer.FeedParams
 
-  /** The package that reads rows which are no numbers, where training reads such. */
+  /** The package that prepares rows which are not numbers, if there are such rows. */
   private[ml] def reader(conf: SQLConf): Option[ModelRef] = None
 
   /** The model without parameters. */
@@ -69,13 +69,13 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
   private[ml] final def checkShared(schema: StructType): Unit = {
     if ($(labelCol).startsWith(TorchTrainer.OneVsRestLabel)) {
       fail(
-        "OneVsRest takes Spark's own classifiers only; TorchClassifier and TorchEstimator tell any number of classes apart by themselves, so fit them directly")
+        "OneVsRest takes Spark's own classifiers only; TorchClassifier and TorchEstimator support any number of classes, so fit them directly")
     }
     val all = columns(schema)
     get(weightCol).filter(_.nonEmpty).foreach(all.checkNumber)
     get(validationIndicatorCol).filter(_.nonEmpty).foreach(all.checkFlag)
     if (isDefined(patience) && !hasValidation) fail("patience needs validation rows: set validationIndicatorCol")
-    if ($(metric) != "loss" && !hasValidation) fail(s"metric ${$(metric)} is of validation rows: set validationIndicatorCol")
+    if ($(metric) != "loss" && !hasValidation) fail(s"metric ${$(metric)} needs validation rows: set validationIndicatorCol")
     if (isDefined(microBatchSize) && $(microBatchSize) > $(batchSize)) fail(s"microBatchSize ${$(microBatchSize)} is more than batchSize ${$(batchSize)}")
     if ($(numWorkers) > $(batchSize)) fail(s"numWorkers ${$(numWorkers)} is more than batchSize ${$(batchSize)}: a worker would have no rows")
   }

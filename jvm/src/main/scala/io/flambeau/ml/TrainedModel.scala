@@ -4,8 +4,8 @@ import org.apache.spark.ml.param.Param
 import org.apache.spark.sql.SparkSession
 
 /**
- * What fitted models share: a package that this session's fit made, or that was loaded with the model. It is always saved with
- * the model, and can be saved by itself for `flambeau.register`, SQL and programs without Spark.
+ * What fitted models share: a package, made by a fit in this session or loaded with the model. It is always saved with
+ * the model. It can also be saved alone, for `flambeau.register`, SQL and programs without Spark.
  */
 trait TrainedModel extends ModelStage {
 
@@ -25,7 +25,7 @@ trait TrainedModel extends ModelStage {
   override private[ml] def refusesNotFinite: Boolean = true
 
   /**
-   * Copies the model's package into a new folder, on any Hadoop file system: a model like any other, for
+   * Copies the model's package into a new folder, on any Hadoop file system. It is a model like any other, for
    * `flambeau.register`, `featurize`, `classify`, `infer`.
    *
    * @throws java.nio.file.FileAlreadyExistsException

@@ -37,8 +37,8 @@ private[ml] final class TrainingColumns(schema: StructType, fail: String => Noth
 
   def checkNumber(column: String): Unit = field(column).dataType match {
     case _: NumericType | BooleanType => ()
-    case _: StringType => fail(s"column '$column' is STRING: make classes of it with StringIndexer, or cast it to numbers")
-    case other => fail(s"column '$column' must have numbers, it is ${other.sql}")
+    case _: StringType => fail(s"column '$column' is STRING: convert it to classes with StringIndexer, or cast it to numbers")
+    case other => fail(s"column '$column' must have numbers, but it is ${other.sql}")
   }
 
   /**
@@ -111,8 +111,8 @@ private[ml] final class TrainingColumns(schema: StructType, fail: String => Noth
   def checkFeatures(column: String): Unit = field(column).dataType match {
     case VectorType | ArrayType(_: NumericType, _) => ()
     case other =>
-      fail(s"column '$column' must have vectors or arrays of numbers, it is ${other.sql}; for images, sounds and texts set modelName, " +
-        "whose features are then taken")
+      fail(s"column '$column' must have vectors or arrays of numbers, but it is ${other.sql}; for images, sounds and texts set modelName " +
+        "to a model that computes features")
   }
 
   /** The features that a model makes of a column. */

@@ -7,12 +7,12 @@ import io.flambeau.bridge.EpochRow
 import io.flambeau.train.{Facts, TrainingResult}
 
 /**
- * How a training went. Of models that were fitted in this session: a loaded one has none, as in Spark ML.
+ * How a training went. Only models that were fitted in this session have one; a loaded model has none, as in Spark ML.
  *
  * @param stoppedEarly
  *   whether `patience` ended it before `maxEpochs`
  * @param steps
- *   optimiser steps, those of an attempt that was resumed included
+ *   optimizer steps, including those before a resume
  */
 final class TrainingSummary private[ml] (
     session: SparkSession, epochs: Seq[EpochRow], val steps: Long, val stoppedEarly: Boolean, facts: Facts) {
@@ -20,16 +20,16 @@ final class TrainingSummary private[ml] (
   /** Rows that were trained on. */
   def rows: Long = facts.rows
 
-  /** Rows that epochs were compared by. */
+  /** Rows in the validation set. */
   def validationRows: Long = facts.validationRows
 
   /** Rows that were left out by `handleInvalid`. */
   def skippedRows: Long = facts.skipped
 
   /**
-   * A row for each epoch: `epoch` (from 1), `trainLoss`, `validationLoss` and a column for each metric (NULL without validation
-   * rows), `learningRate` of its last step, `samples`, `seconds`, `samplesPerSecond`, and `waitedSeconds`: how long the first worker's
-   * steps waited for their rows.
+   * A row for each epoch. Columns: `epoch` (from 1), `trainLoss`, `validationLoss`, one for each metric, `learningRate` (of the last
+   * step), `samples`, `seconds`, `samplesPerSecond`, `waitedSeconds`. `validationLoss` and the metrics are NULL without validation rows.
+   * `waitedSeconds` says how long the first worker's steps waited for their rows.
    */
   lazy val history: DataFrame = {
     val names = epochs.flatMap(_.metrics.keys).distinct.sorted

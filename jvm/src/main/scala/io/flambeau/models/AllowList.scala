@@ -62,7 +62,7 @@ private[flambeau] object AllowList {
       val what = place.fold("it is embedded in a jar, which")(_.uri)
       val not = unreachable.result()
       s"$what is outside of ${FlambeauConf.ModelsAllow.key} (${list.mkString(", ")})" +
-        (if (not.isEmpty) "" else s"; of these could not be reached: ${not.mkString(", ")}")
+        (if (not.isEmpty) "" else s"; these could not be reached: ${not.mkString(", ")}")
     }
   }
 

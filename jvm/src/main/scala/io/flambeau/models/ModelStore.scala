@@ -82,7 +82,7 @@ object ModelStore {
         throw FlambeauException.setup(s"model '${ref.name}' was found in a jar on the driver but not here: is the Flambeau jar the same on all machines?", null))
     case Origin.InPlace =>
       val folder = Paths.get(new URI(ref.location))
-      if (!Files.isDirectory(folder)) failTask(ref, s"$folder is not there any more", null)
+      if (!Files.isDirectory(folder)) failTask(ref, s"$folder no longer exists", null)
       folder.toString
     case fetched: Origin.Fetched => sharedFolder(ref).getOrElse(fetch(ref, fetched)).toString
   }
@@ -199,7 +199,7 @@ object ModelStore {
     throw new FlambeauAnalysisException("FLAMBEAU_UNKNOWN_MODEL", s"there is no model '$name': $why", cause)
 
   private def failTask(ref: ModelRef, why: String, cause: Throwable): Nothing = {
-    val text = s"model '${ref.name}' (${ref.location}) cannot be brought to this machine: $why. If the package changed, run the query again."
+    val text = s"model '${ref.name}' (${ref.location}) cannot be copied to this machine: $why. If the package changed, run the query again."
     throw new FlambeauException("FLAMBEAU_BAD_MODEL", text, Map("model" -> ref.name, "cause" -> why), cause)
   }
 }

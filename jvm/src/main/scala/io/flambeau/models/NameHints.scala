@@ -28,7 +28,7 @@ private[models] final class NameHints(folders: Seq[String], hadoop: => HadoopSet
     }
     val here = Seq(name, s"$name.zip", s"$name.pt").find { file =>
       quietly(false)(Files.exists(Paths.get(file)) && allowed(Some(Place(file, hadoop))))
-    }.map(file => s"'$file' lies in the working folder (${Paths.get("").toAbsolutePath}): write './$file' for it. ")
+    }.map(file => s"'$file' is in the working folder (${Paths.get("").toAbsolutePath}): write './$file'. ")
     val known = (folders.flatMap(folder => quietly(Seq.empty[String])(packagesIn(Place(folder, hadoop)))) ++ embedded).distinct
     val searched = folders.map(folder => s"${folder.stripSuffix("/")}/$name") :+ "the packages embedded in jars"
     s"looked in ${searched.mkString(", ")}${DidYouMean.hint(name, known)}${listed(known)}. " +

@@ -95,7 +95,7 @@ private[models] final class ZippedPackage(val place: Place) extends PackageSourc
     else found match {
       case Seq(one) => one.stripSuffix(PackageSource.Descriptor)
       case Seq() => refuse(s"has no ${PackageSource.Descriptor}, neither at its top nor in its only folder")
-      case several => refuse(s"has several packages (${several.sorted.mkString(", ")}), it must be one")
+      case several => refuse(s"has several packages (${several.sorted.mkString(", ")}), but must have one")
     }
   }
 
@@ -103,7 +103,7 @@ private[models] final class ZippedPackage(val place: Place) extends PackageSourc
     val name = entry.getName
     if (entry.isUnixSymlink) refuse(s"has a symbolic link, '$name'")
     if (name.startsWith("/") || name.contains("\\") || name.contains('\u0000') || name.split('/').contains("..")) {
-      refuse(s"has an entry that leads out of it, '$name'")
+      refuse(s"has an entry outside of it, '$name'")
     }
   }
 

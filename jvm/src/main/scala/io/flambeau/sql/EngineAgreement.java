@@ -68,7 +68,7 @@ final class EngineAgreement {
       if (cause instanceof InterruptedException) {
         Thread.currentThread().interrupt();
       }
-      LOG.warn("the driver was not asked which engine to use, so this executor uses its own choice, {}: {}", mine, cause.toString());
+      LOG.warn("the driver did not say which engine to use, so this executor uses its own choice, {}: {}", mine, cause.toString());
       return null;
     }
   }

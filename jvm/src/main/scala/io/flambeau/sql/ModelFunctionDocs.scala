@@ -9,7 +9,7 @@ private[sql] object ModelFunctionDocs {
     "      * model - the model, a string literal: a path or URI of a folder, a .zip or a .pt file, a name under spark.flambeau.models.path, or one embedded in a jar\n"
 
   private val Input =
-    "      * input - BINARY (an encoded image or sound) or an image struct, STRING, or a number, an array of numbers or an ML vector, as the model asks\n"
+    "      * input - BINARY (an encoded image or sound) or an image struct, STRING, or a number, an array of numbers or an ML vector, as the model requires\n"
 
   private def onBadInput(tolerant: Boolean): String =
     if (tolerant) "Bad input gives NULL." else "Bad input fails the query; the try_ variant gives NULL instead."
@@ -24,7 +24,7 @@ private[sql] object ModelFunctionDocs {
     if (tolerant) "try_classify" else "classify",
     "_FUNC_(input, model[, k]) - The k most probable labels, best first, as " +
       s"array<struct<label:string,index:int,probability:float>>. NULL for NULL. ${onBadInput(tolerant)}",
-    Input + Model + s"      * k - how many labels at the most, a whole number literal; default ${ModelTask.DefaultK}\n",
+    Input + Model + s"      * k - maximum number of labels, a whole number literal; default ${ModelTask.DefaultK}\n",
     "SELECT _FUNC_(content, 'efficientnet_lite0', 1)[0].label FROM photos LIMIT 1;\n       tabby")
 
   def infer(tolerant: Boolean): ExpressionInfo = info(

@@ -135,7 +135,7 @@ object ModelFunctions {
       if (spec.output(role).isEmpty) {
         Arguments.fail(function,
           s"model '${ref.name}' has no output of role $role, so it cannot $what; its outputs are " +
-            spec.outputs.map(o => s"${o.name} (${o.role})").mkString(", ") + ". infer gives them all")
+            spec.outputs.map(o => s"${o.name} (${o.role})").mkString(", ") + ". infer returns them all")
       }
     request.task match {
       case ModelTask.Featurize => require("features", "featurize")

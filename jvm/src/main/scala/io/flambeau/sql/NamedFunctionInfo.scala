@@ -27,7 +27,7 @@ private[sql] final class NamedFunctionInfo(name: String, model: String, resolve:
   override def getExtended: String = describe("") { ref =>
     val arguments = ref.spec.inputs.map(input => s"      * ${input.name} - ${argument(input)}\n")
     val k = ModelFunctions.taskOf(ref.spec) match {
-      case ModelTask.Classify(default) => s"      * k - how many labels at the most, a whole number literal; default $default\n"
+      case ModelTask.Classify(default) => s"      * k - maximum number of labels, a whole number literal; default $default\n"
       case _ => ""
     }
     val facts = Seq(

@@ -24,7 +24,7 @@ private[flambeau] object RegisterModel {
     classOf[RegisterModelCommand].getName,
     null,
     Name,
-    "_FUNC_(name, model) - Makes a model a SQL function of this session, and tells its inputs and its result.",
+    "_FUNC_(name, model) - Turns a model into a SQL function of this session, and returns its inputs and its result.",
     "\n    Arguments:\n      * name - the function's name\n      * model - a path, a URI or a name, as for featurize\n  ",
     "\n    Examples:\n      > SELECT * FROM _FUNC_('sentiment', '/models/sentiment');\n  ",
     "", "", "", "", "scala_udf")

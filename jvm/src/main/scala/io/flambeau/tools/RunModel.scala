@@ -111,7 +111,7 @@ object RunModel {
     if (rank == 0) (DoubleType, number(json))
     else {
       val elements = json.elements.asScala.map(tensor(_, rank - 1)).toSeq
-      if (!json.isArray) throw new IllegalArgumentException(s"an array is wanted where the file has $json")
+      if (!json.isArray) throw new IllegalArgumentException(s"expected an array, but the file has $json")
       val dataType = (1 to rank).foldLeft(DoubleType: DataType)((inner, _) => ArrayType(inner))
       (dataType, ArrayData.toArrayData(elements.map(_._2).toArray[Any]))
     }
@@ -119,7 +119,7 @@ object RunModel {
   private def number(json: JsonNode): Double =
     if (json.isNumber) json.asDouble
     else if (json.isBoolean) { if (json.asBoolean) 1.0 else 0.0 }
-    else throw new IllegalArgumentException(s"a number is wanted where the file has $json")
+    else throw new IllegalArgumentException(s"expected a number, but the file has $json")
 
   /** As a query's, which then gives the same numbers. */
   private val settings = Map("engine" -> FlambeauConf.Engine.default)

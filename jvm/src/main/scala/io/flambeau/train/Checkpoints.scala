@@ -51,9 +51,9 @@ private[train] final class Checkpoints(spec: CheckpointSpec, run: Int, hadoop: H
   def resume(read: LocalPath => Unit): Option[String] =
     newest(spec.directory.toSeq.flatMap(found))(read).orElse(spec.resumeFrom.map { from =>
       val candidates = Checkpoints.ofRun(found(from), run)
-      if (candidates.isEmpty) throw new FileNotFoundException(s"resumeFrom: $from is no checkpoint and no folder with one")
+      if (candidates.isEmpty) throw new FileNotFoundException(s"resumeFrom: $from is neither a checkpoint nor a folder with one")
       newest(candidates)(read).getOrElse(throw new FileNotFoundException(
-          s"resumeFrom: no checkpoint is whole in $from: ${candidates.map(_.getPath).mkString(", ")}. Each is damaged, or no checkpoint of this version"))
+          s"resumeFrom: there is no usable checkpoint in $from: ${candidates.map(_.getPath).mkString(", ")}. Each is damaged, or of another version"))
     })
 
   /** The first that `read` takes, the newest before all. */
@@ -64,7 +64,7 @@ private[train] final class Checkpoints(spec: CheckpointSpec, run: Int, hadoop: H
         true
       } catch {
         case cause: NativeException if cause.kind == "bad_checkpoint" =>
-          logWarning(s"the checkpoint $path is passed over: ${cause.getMessage}")
+          logWarning(s"the checkpoint $path is skipped: ${cause.getMessage}")
           false
       }
     }

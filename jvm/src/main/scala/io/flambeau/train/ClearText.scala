@@ -35,7 +35,7 @@ private[train] object ClearText extends Logging {
       else {
         throw new FlambeauAnalysisException(
           "FLAMBEAU_BAD_ARGUMENT",
-          s"$what. Set numWorkers to 1, or, where the network between the executors is trusted, start the application with ${setting.key}=true")
+          s"$what. Set numWorkers to 1. Or, if the network between the executors is trusted, start the application with ${setting.key}=true")
       }
     }
   }

@@ -30,13 +30,13 @@ private[train] object Failures {
         ("FLAMBEAU_PEER",
           "The stage is tried again, from the last checkpoint if checkpointDir is set; look at the log of the worker that failed first. If none failed, raise peerTimeout.")
       case "bad_input" => ("FLAMBEAU_BAD_INPUT", "Repair the row, or filter it out.")
-      case "bad_model" => ("FLAMBEAU_BAD_MODEL", "Make the package anew (flambeau.export.trainable).")
+      case "bad_model" => ("FLAMBEAU_BAD_MODEL", "Export the package again (flambeau.export.trainable).")
       case "bad_request" => ("FLAMBEAU_BAD_ARGUMENT", "Compare the parameters with docs/training.md.")
-      case "bad_checkpoint" => ("FLAMBEAU_BAD_ARGUMENT", "Take another checkpoint, or begin anew without resumeFrom.")
+      case "bad_checkpoint" => ("FLAMBEAU_BAD_ARGUMENT", "Use another checkpoint, or start without resumeFrom.")
       case "disk" => (Storage.Condition, Storage.ScratchAdvice)
       case "out_of_memory" =>
         ("FLAMBEAU_OUT_OF_MEMORY", "Lower microBatchSize or batchSize, or raise spark.executor.memoryOverhead.")
-      case "torch" => ("FLAMBEAU_NATIVE", "The program refused this batch: check that labels and inputs are what it was made for.")
+      case "torch" => ("FLAMBEAU_NATIVE", "The program failed on this batch: check that labels and inputs match the program.")
       case "cancelled" => ("FLAMBEAU_NATIVE", "The job was cancelled.")
       case _ => ("FLAMBEAU_NATIVE", FlambeauException.Bug)
     }

@@ -43,7 +43,7 @@ private[flambeau] object NativeSpec {
       val found = facts.classes.keys.max + 1
       if (declared.isEmpty) checkGaps(owner, found, facts.classes.size.toLong)
       if (balance && declared.exists(_ > FeedColumns.LargestClass))
-        refuse(owner, s"balance counts the rows of each class, but there are to be ${declared.mkString} of them")
+        refuse(owner, s"balance counts the rows of each class, but there are too many classes: ${declared.mkString}")
       val classes = declared.getOrElse(math.max(found, 2))
       if (found > classes) refuse(owner, s"there is a label ${found - 1}, but there are $classes classes, so labels end at ${classes - 1}")
       given.foreach { w => if (w.length != classes) refuse(owner, s"classWeights has ${w.length} weights, there are $classes classes") }

@@ -127,7 +127,7 @@ private[train] final class RowFeeder(
       (what, RowFeeder.Skip)
     }.orElse {
       val own = weight.fold(1.0)(row.getDouble)
-      Option.when(!(own >= 0) || own.isInfinite)((s"the weight is $own", "Weights are numbers from 0 on."))
+      Option.when(!(own >= 0) || own.isInfinite)((s"the weight is $own", "Weights must be at least 0."))
     }.orElse(if (arrayLabel) None else labelFault(row.getDouble(label)))
 
   private def labelFault(value: Double): Option[(String, String)] =
@@ -135,10 +135,10 @@ private[train] final class RowFeeder(
     else if (learning == Learning.Numbers) None
     else {
       val largest = declaredClasses.fold(FeedColumns.LargestClass)(_ - 1.0)
-      if (value < 0 || value != math.rint(value)) Some((s"the label is $value", "Labels of classes are 0, 1, 2, …: StringIndexer makes such."))
-      else if (value > largest) Some((s"the label is ${value.toLong}, the largest one can be ${largest.toLong}",
-          declaredClasses.fold("Labels of classes are 0, 1, 2, …: StringIndexer makes such.")(n =>
-            s"There are $n classes, as the column's metadata or the program say.")))
+      if (value < 0 || value != math.rint(value)) Some((s"the label is $value", "Labels of classes are 0, 1, 2, …: use StringIndexer."))
+      else if (value > largest) Some((s"the label is ${value.toLong}, but the largest label is ${largest.toLong}",
+          declaredClasses.fold("Labels of classes are 0, 1, 2, …: use StringIndexer.")(n =>
+            s"There are $n classes, according to the column's metadata or the program.")))
       else None
     }
 

@@ -73,7 +73,7 @@ private[train] object Scratch extends Logging {
       if (lock != null) {
         Files.readAllLines(file).asScala.map(Paths.get(_)).filter(isOurs(_, file)).foreach { folder =>
           Unpacker.deleteFolder(folder)
-          logInfo(s"removed $folder, which a process that is gone left behind")
+          logInfo(s"removed $folder, left by a process that has ended")
         }
         Files.deleteIfExists(file)
         ()
@@ -111,6 +111,6 @@ private[train] object Scratch extends Logging {
     try body
     catch {
       case _: NoSuchFileException => () // another process removed it first
-      case cause: IOException => logWarning(s"scratch folders of killed processes are not looked after: $cause")
+      case cause: IOException => logWarning(s"scratch folders of killed processes are not removed: $cause")
     }
 }

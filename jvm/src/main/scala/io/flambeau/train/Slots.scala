@@ -19,14 +19,14 @@ private[train] object Slots extends Logging {
     if (SparkAccess.isDynamicAllocationEnabled(context)) {
       refuse(job,
         "several workers make one barrier stage, which Spark does not run with dynamic allocation (spark.dynamicAllocation.enabled is " +
-          "true, as on EMR and Dataproc unless told otherwise). Set numWorkers to 1, or start the application with " +
+          "true, the default on EMR and Dataproc). Set numWorkers to 1, or start the application with " +
           s"spark.dynamicAllocation.enabled=false and enough spark.executor.instances for ${job.workers} tasks at the same time")
     }
     val slots = await(context, job)
     if (slots < job.workers) {
       refuse(job,
         s"the cluster runs $slots tasks at the same time: lower numWorkers, or give the application more cores (master local[n], " +
-          "spark.executor.instances, spark.executor.cores, spark.cores.max; spark.task.cpus is what one worker takes)")
+          "spark.executor.instances, spark.executor.cores, spark.cores.max; one worker takes spark.task.cpus cores)")
     }
   }
 

@@ -64,7 +64,7 @@ private[train] final class StackLoop(
       Facts.parse(found.takeWhile(_ != '\n')).failure.foreach(failure => throw failure.exception)
       val from = found.dropWhile(_ != '\n').drop(1)
       if (from.nonEmpty) {
-        logInfo(s"worker ${meeting.rank} of ${meeting.world} goes on from $from")
+        logInfo(s"worker ${meeting.rank} of ${meeting.world} continues from $from")
         if (!leads) checkpoints.load(from)(trainers.restoreCheckpoint(place, _))
       }
     }
@@ -79,7 +79,7 @@ private[train] final class StackLoop(
         case cause: IOException => Facts.failed(Failure.of(Storage.failure(job.owner, cause))).json
         case cause: NativeException if cause.kind == "bad_request" =>
           refused("FLAMBEAU_BAD_ARGUMENT",
-            s"${cause.getMessage}. Only numWorkers, microBatchSize, patience, minDelta and maxEpochs of a schedule that does not hang on it may change")
+            s"${cause.getMessage}. Only numWorkers, microBatchSize, patience, minDelta, and maxEpochs with the schedule constant or step may change")
       }
 
     private def refused(condition: String, why: String): String =

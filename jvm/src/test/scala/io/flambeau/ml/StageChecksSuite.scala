@@ -19,8 +19,8 @@ class StageChecksSuite extends StageSuite {
   test("columns") {
     refused(imageFeaturizer.setInputCol("picture"), "no column 'picture'", "id, content, text")
     refused(imageFeaturizer.setInputCol("text"), "takes \"BINARY\"", "column 'text' is STRING")
-    refused(imageFeaturizer.setOutputCol("text"), "a column 'text' already")
-    refused(imageFeaturizer.setHandleInvalid("keep").setErrorCol("id"), "a column 'id' already")
+    refused(imageFeaturizer.setOutputCol("text"), "already a column 'text'")
+    refused(imageFeaturizer.setHandleInvalid("keep").setErrorCol("id"), "already a column 'id'")
     refused(imageFeaturizer.setHandleInvalid("keep").setErrorCol("features"), "'features' would be added twice")
     refused(imageFeaturizer.setErrorCol("why"), "set handleInvalid to keep")
   }

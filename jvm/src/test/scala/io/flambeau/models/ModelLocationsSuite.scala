@@ -106,7 +106,7 @@ class ModelLocationsSuite extends FlambeauSuite {
     val link = zip("link.zip", tiny, "")(put(_, "labels", "/etc/passwd".getBytes(UTF_8), 0xa1ff))
     assertFails("FLAMBEAU_BAD_MODEL", "symbolic link")(features(link.toString))
     val outside = zip("outside.zip", tiny, "")(put(_, "../../outside", Array[Byte](1)))
-    assertFails("FLAMBEAU_BAD_MODEL", "leads out of it")(features(outside.toString))
+    assertFails("FLAMBEAU_BAD_MODEL", "an entry outside of it")(features(outside.toString))
     val many = zip("many.zip", tiny, "")(out => (0 to 10000).foreach(i => put(out, s"f$i", Array.emptyByteArray)))
     assertFails("FLAMBEAU_BAD_MODEL", "more than 10000 entries")(features(many.toString))
     val none = zip("none.zip", tiny, "a/b/")()

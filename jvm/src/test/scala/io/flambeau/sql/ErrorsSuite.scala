@@ -69,7 +69,7 @@ class ErrorsSuite extends FlambeauSuite {
       assertFails("FLAMBEAU_UNKNOWN_MODEL", s"${FlambeauSuite.packages}/tiny, which is a package itself", "the folder that holds the package")(
         analyze("SELECT featurize(v, 'tiny') FROM t"))
     }
-    assertFails("FLAMBEAU_UNKNOWN_MODEL", "'jvm' lies in the working folder", "write './jvm'")(analyze("SELECT featurize(v, 'jvm') FROM t"))
+    assertFails("FLAMBEAU_UNKNOWN_MODEL", "'jvm' is in the working folder", "write './jvm'")(analyze("SELECT featurize(v, 'jvm') FROM t"))
   }
 
   test("FLAMBEAU_UNKNOWN_MODEL: a host that cannot be reached, a scheme that nobody reads") {

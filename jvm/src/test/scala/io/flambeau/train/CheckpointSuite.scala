@@ -78,7 +78,7 @@ class CheckpointSuite extends TrainingSuite {
     }
   }
 
-  test("the highest step is taken, whatever the files' times; a damaged one is passed over, and all of them refused by name") {
+  test("the highest step is taken, whatever the files' times; a damaged one is is skipped, and all of them refused by name") {
     withFolder { folder =>
       val rows = points(60)
       val undisturbed = probabilities(classifier.setMaxEpochs(6).fit(rows), rows)
@@ -95,7 +95,7 @@ class CheckpointSuite extends TrainingSuite {
       val log = new CheckpointSuite.Log
       log.during {
         assert(startedAt(resumed) == 6)
-        assert(log.lines.exists(_.contains("goes on from")) && log.lines.exists(_.contains("step-000000000010")))
+        assert(log.lines.exists(_.contains("continues from")) && log.lines.exists(_.contains("step-000000000010")))
       }
       // One byte in the middle: of a tensor, which no reader of the archive itself would miss.
       def damage(file: Path): Unit = {
@@ -108,17 +108,17 @@ class CheckpointSuite extends TrainingSuite {
       damage(kept(2))
       log.during {
         assert(startedAt(resumed) == 6)
-        assert(log.lines.exists(line => line.contains("step-000000000010") && line.contains("passed over")))
-        assert(log.lines.exists(line => line.contains("goes on from") && line.contains("step-000000000008")))
+        assert(log.lines.exists(line => line.contains("step-000000000010") && line.contains("is skipped")))
+        assert(log.lines.exists(line => line.contains("continues from") && line.contains("step-000000000008")))
       }
-      assertFails("FLAMBEAU_BAD_ARGUMENT", "step-000000000010", "no checkpoint is whole")(
+      assertFails("FLAMBEAU_BAD_ARGUMENT", "step-000000000010", "there is no usable checkpoint")(
         classifier.setMaxEpochs(6).setNumWorkers(2).setResumeFrom(kept(2).toString).fit(rows))
       kept.take(2).foreach(damage)
       assertFails("FLAMBEAU_BAD_ARGUMENT", "step-000000000006", "step-000000000008", "step-000000000010")(resumed)
     }
   }
 
-  test("each training of a fit with parameter maps goes on from its own checkpoint") {
+  test("each training of a fit with parameter maps continues from its own checkpoint") {
     withFolder { folder =>
       val rows = points(60)
       val head = classifier.setMaxEpochs(4)

@@ -75,7 +75,7 @@ class RowsSuite extends TrainingSuite {
   test("a label beyond the declared classes is a bad row") {
     val names = NominalAttribute.defaultAttr.withName("label").withValues("a", "b").toMetadata()
     val rows = withBad().withColumn("label", when(col("id") === 25, 2.0).otherwise(col("label"))).withColumn("label", col("label").as("label", names))
-    assertFails("FLAMBEAU_BAD_INPUT", "row 5 of partition 1", "the label is 2, the largest one can be 1")(classifier.fit(rows))
+    assertFails("FLAMBEAU_BAD_INPUT", "row 5 of partition 1", "the label is 2, but the largest label is 1")(classifier.fit(rows))
     assert(classifier.setHandleInvalid("skip").fit(rows).summary.skippedRows == 1)
   }
 

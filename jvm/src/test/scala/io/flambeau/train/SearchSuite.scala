@@ -119,7 +119,7 @@ class SearchSuite extends TrainingSuite {
     assertFails("FLAMBEAU_BAD_ARGUMENT", "batchSize")(search.copy(ParamMap.empty).setSpace(strange).fit(rows))
     assertFails("FLAMBEAU_BAD_ARGUMENT", "low <= high")(new SearchSpace().uniform(regression.regParam, 1, 0))
     assertFails("FLAMBEAU_BAD_ARGUMENT", "0 < low")(new SearchSpace().logUniform(regression.regParam, 0, 1))
-    assertFails("FLAMBEAU_BAD_ARGUMENT", "a value")(new SearchSpace().choice(regression.regParam))
+    assertFails("FLAMBEAU_BAD_ARGUMENT", "at least one value")(new SearchSpace().choice(regression.regParam))
     intercept[IllegalArgumentException](new RandomSearch().setTrainRatio(1))
   }
 }
