@@ -13,8 +13,9 @@ check() { # NAME COMMAND…
 scalafmt() { # OPTION…
   "${JAVA_HOME:+$JAVA_HOME/bin/}java" -Xmx1g -cp "$SCALAFMT" org.scalafmt.cli.Cli --non-interactive --quiet "$@" jvm
 }
-for name in ${*:-ruff ruff-format mypy scalafmt rustfmt clippy}; do
+for name in ${*:-prose ruff ruff-format mypy scalafmt rustfmt clippy}; do
   case $fix-$name in
+    false-prose) check prose .venv/bin/python tests/prose.py ;;
     false-ruff) check ruff .venv/bin/ruff check --quiet . ;;
     true-ruff) check ruff .venv/bin/ruff check --quiet --fix . ;;
     false-ruff-format) check ruff-format .venv/bin/ruff format --quiet --diff . ;;
@@ -25,7 +26,7 @@ for name in ${*:-ruff ruff-format mypy scalafmt rustfmt clippy}; do
     false-rustfmt) check rustfmt cargo fmt --all --check ;;
     true-rustfmt) check rustfmt cargo fmt --all ;;
     false-clippy) check clippy cargo clippy --release --locked --workspace --all-targets -- -D warnings ;;
-    true-mypy | true-clippy) ;;
+    true-prose | true-mypy | true-clippy) ;;
     *) echo "lint.sh: there is no check $name" >&2; exit 2 ;;
   esac
 done

@@ -1,0 +1,220 @@
+"""Looks over what people read: `python tests/prose.py` prints what is hard to read, and ends with 1 if there is any.
+
+What lives here: the prose (pages, docstrings of the Python package, examples and recipes, comments of
+Scala's public classes, messages), our two rules (a sentence
+has at most 35 words; some turns of phrase have a plainer form), and the rules of proselint that fit technical text. Code is left out:
+fences, indented blocks, and a code span counts as one word.
+
+The rules are checks of proselint, which finds them and gives their places.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from proselint.config import Config
+from proselint.registry import CheckRegistry
+from proselint.registry.checks import Check, CheckResult
+from proselint.tools import LintFile
+
+ROOT = Path(__file__).resolve().parent.parent
+
+SCALA = ":(glob)jvm/src/main/scala/io/flambeau"
+"""Where the packages lie that users import: the first, and `ml`."""
+
+LONGEST = 35
+"""Words of a sentence."""
+
+PLAINER: list[tuple[str, str]] = [
+    (r"\bat the (most|least|latest|earliest)\b", "at most, at least: without 'the'"),
+    (r"\b(of|for|to|from|by|with) (which|whom|who)\b", "turn the clause round: 'which … of'"),
+    (
+        r"(?<![Tt]here )\b(is|are|was|were|be) no (number|error|file|folder|class|image|picture|package|model|text|TorchScript|row)s?\b",
+        "is not a …",
+    ),
+    (r"\banew\b", "again"),
+    (r"\bhangs? (on|from)\b", "depends on"),
+    (r"\bheld against\b|\bholds? \w+ against\b", "compared with"),
+    (r"\bin vain\b", "it does not help to …"),
+    (r"\b[Ww]hoever\b", "anyone who, or name the one who does it"),
+    (r"\bleaves? (one|it|them) away\b", "omit"),
+    (r"\btells? apart\b|\btell \w+ classes apart\b", "distinguish"),
+    (r"\bso (says|said)\b|\bsays? so\b", "say what it says"),
+    (r"\bgoes on\b(?! the| from it)", "continues"),
+    (r"\bit is told\b|\bis told\b|\bare told\b", "gets, is given"),
+    (
+        r"(^|[.;:] )Of (a|an|the|what|each|every|such|those|these) [\w ]{1,30}?,? (is|are|has|only|its|it)\b",
+        "begin with the subject",
+    ),
+    (r"\bmake(s)? small\b", "minimizes"),
+]
+"""Turns of phrase, as regular expressions, and what to write."""
+
+BORROWED = (
+    "archaism",
+    "cliches",
+    "hedging",
+    "lexical_illusions",
+    "malapropisms",
+    "misc.but",
+    "mixed_metaphors",
+    "mondegreens",
+    "nonwords",
+    "oxymorons",
+    "redundancy",
+)
+"""Checks of proselint itself that fit."""
+
+WORD = re.compile(r"\S*[A-Za-z0-9…]\S*")
+PARAMETER = re.compile(r"\n {0,4}(?=\w+(?:, \w+)* ?: )")
+"""Where a parameter, an exception or a result begins in a docstring, as Google or NumPy write them."""
+
+SENTENCE_END = re.compile(r"(?<=[.!?])[\"')]*\s+(?=[\"'(]?[A-Z0-9`…])")
+LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
+CODE = "`code`"
+
+
+class Prose(NamedTuple):
+    """A paragraph, an item, a cell or a message: where it begins, its text on one line, whether its sentences are counted."""
+
+    file: Path
+    line: int
+    text: str
+    is_message: bool
+
+
+def _long_sentences(text: str, check: Check) -> Iterator[CheckResult]:
+    start = 0
+    for sentence in SENTENCE_END.split(text):
+        at = text.index(sentence, start)
+        start = at + len(sentence)
+        words = len(WORD.findall(sentence))
+        if words > LONGEST:
+            yield CheckResult(check.path, f"a sentence of {words} words", (at, start), None)
+
+
+def _plainer(text: str, check: Check) -> Iterator[CheckResult]:
+    for pattern, instead in PLAINER:
+        for match in re.finditer(pattern, text):
+            yield CheckResult(check.path, f"'{match[0].strip()}': {instead}", match.span(), None)
+
+
+def _register() -> None:
+    import proselint.checks
+
+    registry = CheckRegistry()
+    registry.register_many(proselint.checks.__register__)
+    registry.register(Check(_long_sentences, path="flambeau.long"))
+    registry.register(Check(_plainer, path="flambeau.plainer"))
+
+
+def tracked(*patterns: str) -> list[Path]:
+    """Files of the repository, new ones included."""
+    command = ["git", "ls-files", "-co", "--exclude-standard", "--", *patterns]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [ROOT / name for name in names if (ROOT / name).is_file()]
+
+
+def _words_of(inline: Token) -> str:
+    parts = {"code_inline": CODE, "softbreak": " ", "hardbreak": " "}
+    return "".join(parts.get(child.type, child.content) for child in inline.children or [])
+
+
+def of_markdown(file: Path, text: str, first_line: int = 1) -> Iterator[Prose]:
+    """The paragraphs, items and cells of Markdown."""
+    opened = ""
+    for token in MarkdownIt("commonmark").enable("table").parse(text):
+        if token.type == "inline":
+            line = first_line + (token.map[0] if token.map else 0)
+            # A cell holds notes, one after another.
+            parts = _words_of(token).split("; ") if opened == "td_open" else [_words_of(token)]
+            yield from (Prose(file, line, part, is_message=False) for part in parts)
+        opened = token.type
+
+
+def of_docstrings(file: Path) -> Iterator[Prose]:
+    """What `help` shows of a Python module's public names."""
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, kinds) and (isinstance(node, ast.Module) or not node.name.startswith("_")):
+            text = ast.get_docstring(node)
+            if text is not None:
+                yield from of_markdown(file, PARAMETER.sub("\n\n", inspect.cleandoc(text)), node.body[0].lineno)
+
+
+def of_python_messages(file: Path) -> Iterator[Prose]:
+    """The string literals of a Python module that hold words; docstrings are among them."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.count(" ") > 2:
+            yield Prose(file, node.lineno, node.value, is_message=True)
+
+
+def of_scaladoc(file: Path) -> Iterator[Prose]:
+    """The comments of Scala's classes and methods."""
+    text = file.read_text(encoding="utf-8")
+    for comment in re.finditer(r"/\*\*(.*?)\*/", text, re.DOTALL):
+        lines = re.sub(r"^ *\* ?", "", comment[1], flags=re.MULTILINE)
+        # A parameter's description is indented below its name; the rest between braces is code.
+        plain = re.sub(
+            r"\{\{\{.*?\}\}\}", "", re.sub(r"^@\w+( \w+)?\n +", "\n", lines, flags=re.MULTILINE), flags=re.DOTALL
+        )
+        yield from of_markdown(file, inspect.cleandoc(plain), text.count("\n", 0, comment.start()) + 1)
+
+
+def of_messages(file: Path) -> Iterator[Prose]:
+    """The string literals of Scala, Java, Rust and C++ that hold words."""
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        if line.lstrip().startswith(("*", "//", "/*")):
+            continue
+        for literal in LITERAL.finditer(line):
+            if literal[1].count(" ") > 2:
+                yield Prose(file, number, literal[1], is_message=True)
+
+
+def everything() -> Iterator[Prose]:
+    """All prose of the repository."""
+    for page in tracked("*.md", ":!*/vendor/*"):
+        yield from of_markdown(page, page.read_text(encoding="utf-8"))
+    for program in tracked("examples/*.py", "models/*.py"):
+        yield from of_docstrings(program)
+    for module in tracked("python/flambeau/*.py"):
+        yield from of_docstrings(module)
+        yield from of_python_messages(module)
+    for source in tracked(*(f"{SCALA}/{public}" for public in ("*.scala", "ml/*.scala"))):
+        yield from of_scaladoc(source)
+    for source in tracked("jvm/src/main/*.scala", "jvm/src/main/*.java", "rust/*/src/*.rs", "rust/torch-ext/cpp/*.cpp"):
+        if source.name != "tests.rs":
+            yield from of_messages(source)
+
+
+def findings(prose: Iterator[Prose]) -> list[str]:
+    """What is to be said of it, a line each: place, and why."""
+    if not CheckRegistry().checks:
+        _register()
+    own = {"flambeau.plainer": True}
+    found = []
+    for file, line, text, is_message in prose:
+        checks = own if is_message else own | {"flambeau.long": True} | dict.fromkeys(BORROWED, True)
+        for result in LintFile(file.name, text).lint(Config(max_errors=100, checks=checks)) if text else []:
+            found.append(f"{file.relative_to(ROOT)}:{line}: {result.check_result.message}")
+    return found
+
+
+def main() -> int:
+    """Prints all findings."""
+    found = findings(everything())
+    print("\n".join(found))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
