@@ -30,7 +30,7 @@ TIMES = {
 }
 """The label of each time, and the metric's own name."""
 LABELS = {
-    *("rows", "batches", "bad rows", "passes run again", "bytes in", "bytes out", "peak native bytes"),
+    *("rows", "batches", "bad rows", "passes run again", "bytes in", "bytes out", "native bytes of a batch (estimate)"),
     *("real tokens", "padded tokens"),
     *TIMES,
 }
@@ -105,7 +105,7 @@ def test_metrics_of_photos(
     assert metrics["rows"] == len(photos)
     assert 1 <= metrics["batches"] <= len(photos)
     assert metrics.get("bad rows", 0) == 0
-    for label in ("bytes in", "bytes out", "time to load", "time to prepare", "time to forward", "peak native bytes"):
+    for label in ("bytes in", "bytes out", "time to load", "time to prepare", "time to forward", "native bytes of a batch (estimate)"):
         assert metrics[label] > 0, f"{label}: {metrics}"
 
 

@@ -32,7 +32,7 @@ private[sql] object EvalModelMetrics {
     ("forwardTime", "time to forward", Time),
     ("convertTime", "time to convert", Time),
     // The peak of each task; the sum over tasks means nothing, the maximum does.
-    ("peakNativeBytes", "peak native bytes", Size),
+    ("peakNativeBytes", "native bytes of a batch (estimate)", Size),
     // Of texts and sounds: real / padded is how well passes are filled.
     ("realTokens", "real tokens", Count),
     ("paddedTokens", "padded tokens", Count))
