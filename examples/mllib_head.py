@@ -22,10 +22,11 @@ from pyspark.ml.feature import StringIndexer
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-import efficientnet_lite0
 import pictures
 import real_data
-import session
+import session  # finds the recipes and flambeau, which come next
+
+import efficientnet_lite0  # isort: skip
 from flambeau import export
 from flambeau.ml import DeepImageFeaturizer, DeepTextFeaturizer
 
