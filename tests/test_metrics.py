@@ -105,7 +105,14 @@ def test_metrics_of_photos(
     assert metrics["rows"] == len(photos)
     assert 1 <= metrics["batches"] <= len(photos)
     assert metrics.get("bad rows", 0) == 0
-    for label in ("bytes in", "bytes out", "time to load", "time to prepare", "time to forward", "native bytes of a batch (estimate)"):
+    for label in (
+        "bytes in",
+        "bytes out",
+        "time to load",
+        "time to prepare",
+        "time to forward",
+        "native bytes of a batch (estimate)",
+    ):
         assert metrics[label] > 0, f"{label}: {metrics}"
 
 
