@@ -53,7 +53,8 @@ object FlambeauConf {
 
   val DecodeThreads: Setting[Long] = Setting(
     Prefix + "decode.threads", "0", Whole("threads", 0, 1024),
-    "Threads that prepare rows (decode, resize, tokenize), one pool per executor process. A task with passes waiting also uses cores that no other task uses, up to this many cores in all. 0: as many as the executor has cores.", perProcess = true)
+    "Threads that prepare rows (decode, resize, tokenize), one pool per executor process. A task with passes waiting also uses cores that no other task uses, up to this many cores in all. 0: as many as the executor has cores.",
+    perProcess = true)
 
   val ImageMaxPixels: Setting[Long] = Setting(
     Prefix + "image.maxPixels", "178956970", Whole("pixels", 1, 4294836225L),
