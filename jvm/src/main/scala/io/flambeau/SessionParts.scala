@@ -3,6 +3,7 @@ package io.flambeau
 import org.apache.spark.SparkEnv
 import org.apache.spark.sql.SparkSessionExtensions
 
+import io.flambeau.bridge.LoadAhead
 import io.flambeau.conf.{FlambeauConf, SettingsCheck}
 import io.flambeau.sql.{CheckModelCalls, EvalModelStrategy, ExtractModelCalls, ModelFunctions, RegisterModel, TakeColumns}
 
@@ -16,6 +17,7 @@ private[flambeau] object SessionParts {
   def addTo(extensions: SparkSessionExtensions): Unit = {
     ErrorConditions.makeKnown()
     SettingsCheck.application()
+    LoadAhead.library()
     val functions = ModelFunctions.all ++ named
     ModelFunctions.registerBuiltin(functions)
     functions.foreach(f => extensions.injectFunction((f.identifier, f.info, f.build)))

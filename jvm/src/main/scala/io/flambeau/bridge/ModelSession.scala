@@ -165,6 +165,12 @@ object ModelSession {
     }
   }
 
+  /** Loads the model into the process, where it stays as one that no task uses. */
+  def load(ref: ModelRef, directory: String, settings: Map[String, String]): Unit = {
+    NativeLibrary.ensureLoaded()
+    NativeBridge.close(openModel(ref, directory, settings, (_, mine) => mine))
+  }
+
   /** The description of a package, as JSON, by the same parser that loads it. */
   def describe(directory: String): String = {
     NativeLibrary.ensureLoaded()

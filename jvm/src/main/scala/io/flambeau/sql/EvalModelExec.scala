@@ -71,7 +71,7 @@ final case class EvalModelExec(
       bytes = FlambeauConf.get(conf, FlambeauConf.BatchBytes))
   }
 
-  private def settings: Map[String, String] = EvalModelExec.nativeSettings(conf) + ("batch_rows" -> limits.rows.toString)
+  private[sql] def settings: Map[String, String] = EvalModelExec.nativeSettings(conf) + ("batch_rows" -> limits.rows.toString)
 
   override def nodeName: String = s"EvalModel ${model.name}"
 

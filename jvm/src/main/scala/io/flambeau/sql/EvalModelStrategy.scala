@@ -5,6 +5,7 @@ import org.apache.spark.sql.catalyst.plans.logical.{LogicalPlan, Project}
 import org.apache.spark.sql.execution.{SparkPlan, SparkStrategy}
 
 import io.flambeau.FlambeauAnalysisException
+import io.flambeau.bridge.LoadAhead
 
 /**
  * Plans [[EvalModel]]; and extracts the calls that came into the plan after [[ExtractModelCalls]] ran (a correlated subquery
@@ -30,7 +31,9 @@ private[flambeau] object EvalModelStrategy extends SparkStrategy {
 
   private def execution(node: EvalModel, output: Seq[Attribute]): SparkPlan = {
     val passed = node.passThrough.filter(AttributeSet(output).contains)
-    EvalModelExec(node.inputs, node.model, node.requests, node.results, node.guards, passed, output, planLater(node.child))
+    val planned = EvalModelExec(node.inputs, node.model, node.requests, node.results, node.guards, passed, output, planLater(node.child))
+    LoadAhead.model(node.model, planned.settings)
+    planned
   }
 
   /** The node with the names that a projection gives its results, if it does nothing else: then no row is copied to do it. */

@@ -5,6 +5,7 @@ import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.catalyst.expressions.{JoinedRow, Literal, UnsafeProjection, UnsafeRow}
 import org.apache.spark.sql.vectorized.{ColumnarBatch, ColumnVector}
 
+import io.flambeau.bridge.LoadAhead
 import io.flambeau.columns.{ResultRow, RowsOfVector, WaitingRows}
 
 /**
@@ -194,7 +195,10 @@ private[sql] final class EvaluatorFactory[In, Out](plan: EvaluationPlan, open: (
     extends PartitionEvaluatorFactory[In, Out] {
 
   override def createEvaluator(): PartitionEvaluator[In, Out] = new PartitionEvaluator[In, Out] {
-    override def eval(partition: Int, inputs: Iterator[In]*): Iterator[Out] =
+    override def eval(partition: Int, inputs: Iterator[In]*): Iterator[Out] = {
+      // While the first row is read.
+      LoadAhead.library()
       if (inputs.head.hasNext) open(inputs.head, plan, partition) else Iterator.empty
+    }
   }
 }
