@@ -94,8 +94,19 @@ def test_an_injected_fault(spark: SparkSession, vectors: DataFrame, fault: str, 
         properties.clearProperty("spark.flambeau.internal.fault")
 
 
+@pytest.fixture
+def engine(spark: SparkSession, request: pytest.FixtureRequest) -> Any:
+    """The engine that models run with for the length of a test."""
+    spark.conf.set("spark.flambeau.engine", request.param)
+    yield request.param
+    spark.conf.unset("spark.flambeau.engine")
+
+
+@pytest.mark.parametrize("engine", ["torchscript", "fused"], indirect=True)
 @pytest.mark.parametrize("kind", ["photos", "texts"])
-def test_a_cancelled_job_ends_within_a_batch(spark: SparkSession, photo_table: DataFrame, kind: str) -> None:
+def test_a_cancelled_job_ends_within_a_batch(
+    spark: SparkSession, photo_table: DataFrame, kind: str, engine: str
+) -> None:
     """A kill is heeded between forward passes: a batch of 1,024 texts takes many seconds, one pass a part of one."""
     copies = spark.range(0, 100_000, 1, 2)
     if kind == "photos":

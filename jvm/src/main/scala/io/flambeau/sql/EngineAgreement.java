@@ -21,7 +21,7 @@ import scala.runtime.BoxedUnit;
  */
 final class EngineAgreement {
   private static final Logger LOG = LoggerFactory.getLogger(EngineAgreement.class);
-  private static final String NAME = "flambeau-engines";
+  static final String NAME = "flambeau-engines";
 
   private static SparkEnv listening;
   private static SparkEnv asking;
@@ -35,8 +35,13 @@ final class EngineAgreement {
     if (env == listening) {
       return;
     }
-    env.rpcEnv().setupEndpoint(NAME, new Endpoint(env.rpcEnv(), new ConcurrentHashMap<>()));
+    answer(env);
     listening = env;
+  }
+
+  /** Sets the endpoint up, with no choice made yet. */
+  static void answer(SparkEnv env) {
+    env.rpcEnv().setupEndpoint(NAME, new Endpoint(env.rpcEnv(), new ConcurrentHashMap<>()));
   }
 
   /**
@@ -59,7 +64,7 @@ final class EngineAgreement {
   }
 
   /** Null where there is no answer; the next task asks again. */
-  private static String ask(SparkEnv env, String model, String mine) {
+  static String ask(SparkEnv env, String model, String mine) {
     try {
       RpcEndpointRef driver = RpcUtils.makeDriverRef(NAME, env.conf(), env.rpcEnv());
       return driver.<String>askSync(model + "\n" + mine, ClassTag$.MODULE$.apply(String.class));
