@@ -31,17 +31,23 @@ private[train] final class Checkpoints(spec: CheckpointSpec, run: Int, hadoop: H
       Storage.of(s"checkpointDir $directory cannot be written", "Free some space there, or set checkpointDir to another folder.") {
         val folder = new Path(directory)
         val files = folder.getFileSystem(configuration)
-        Storage.makeFolder(files, folder)
         val target = new Path(folder, f"${Checkpoints.Prefix}$step%012d${Checkpoints.Suffix}")
-        val hidden = new Path(folder, s".${target.getName}.writing")
-        files.copyFromLocalFile(false, true, new Path(local.toUri), hidden)
-        // A checkpoint of this step that is there already holds the same: a retried stage makes it again.
-        files.delete(target, false)
-        if (!files.rename(hidden, target)) throw new java.io.IOException(s"$hidden cannot be renamed to $target")
+        // A folder that somebody took away meanwhile is made again, or says why it cannot be.
+        if (!put(files, local, target) && !put(files, local, target)) throw new java.io.IOException(s"$target cannot be renamed into its place")
         Checkpoints.in(files, folder).dropRight(spec.keep).foreach(old => files.delete(old.getPath, false))
         logInfo(s"checkpoint $target")
       }
     } finally Files.deleteIfExists(local)
+  }
+
+  /** Whether the file is there under its name, and whole. */
+  private def put(files: FileSystem, local: LocalPath, target: Path): Boolean = {
+    Storage.makeFolder(files, target.getParent)
+    val hidden = new Path(target.getParent, s".${target.getName}.writing")
+    files.copyFromLocalFile(false, true, new Path(local.toUri), hidden)
+    // A checkpoint of this step that is there already holds the same: a retried stage makes it again.
+    files.delete(target, false)
+    files.rename(hidden, target)
   }
 
   /**
