@@ -43,6 +43,16 @@ def test_native_methods_and_c_data_are_named_in_the_bridge_package_only() -> Non
     assert all("/bridge/" in user for user in users), users
 
 
+def test_what_is_private_to_spark_is_named_in_one_package_only() -> None:
+    private = (
+        r"org\.apache\.spark\.(rpc|memory|deploy|resource|ErrorClassesJsonReader|SparkThrowableHelper"
+        r"|util\.(Rpc)?Utils\b|sql\.util\.ArrowUtils|sql\.classic\.ExpressionUtils)"
+    )
+    users = naming(private, tracked("jvm/src/main/*.scala", "jvm/src/main/*.java"))
+    assert users, "nobody names them: the test would prove nothing"
+    assert all("/io/flambeau/spark/" in user for user in users), users
+
+
 def test_crates_depend_one_way() -> None:
     allowed = {
         "codecs": set(),

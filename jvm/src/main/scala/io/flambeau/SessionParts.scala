@@ -5,6 +5,7 @@ import org.apache.spark.sql.SparkSessionExtensions
 
 import io.flambeau.bridge.LoadAhead
 import io.flambeau.conf.{FlambeauConf, SettingsCheck}
+import io.flambeau.spark.ErrorConditions
 import io.flambeau.sql.{CheckModelCalls, EvalModelStrategy, ExtractModelCalls, ModelFunctions, RegisterModel, TakeColumns}
 
 /**

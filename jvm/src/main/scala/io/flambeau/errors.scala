@@ -8,6 +8,7 @@ import org.apache.spark.sql.catalyst.trees.Origin
 import org.apache.spark.sql.execution.QueryExecutionException
 
 import io.flambeau.bridge.NativeException
+import io.flambeau.spark.ErrorConditions
 
 /*
  * The two exceptions that users meet, and the one place where a native failure becomes either of their conditions.

@@ -3,6 +3,8 @@ package io.flambeau
 import org.apache.spark.SparkThrowable
 import org.apache.spark.sql.AnalysisException
 
+import io.flambeau.spark.ErrorConditions
+
 /** Our conditions are as good as Spark's own, for whoever asks Spark about an exception. */
 class ErrorConditionsSuite extends FlambeauSuite {
 

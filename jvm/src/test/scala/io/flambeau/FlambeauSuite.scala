@@ -9,8 +9,9 @@ import org.scalatest.concurrent.Eventually
 import org.scalatest.funsuite.AnyFunSuite
 import org.scalatest.time.{Minutes, Span}
 
-import io.flambeau.bridge.{ArrowAccess, NativeStats}
+import io.flambeau.bridge.NativeStats
 import io.flambeau.conf.FlambeauConf
+import io.flambeau.spark.ArrowAccess
 
 /**
  * Scaffolding of every suite that runs Spark: one session per JVM, the test packages by name, and a leak check after each

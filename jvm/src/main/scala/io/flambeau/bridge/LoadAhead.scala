@@ -11,6 +11,7 @@ import org.apache.spark.internal.Logging
 import org.apache.spark.sql.types.{BinaryType, StructType}
 
 import io.flambeau.models.{ModelRef, ModelStore}
+import io.flambeau.spark.ArrowAccess
 
 /**
  * Loads what a process will need for its first batch while Spark is still busy with other things: libtorch and our library as soon

@@ -9,6 +9,7 @@ import org.apache.spark.sql.types.StructType
 import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnarBatch, ColumnVector}
 
 import io.flambeau.models.ModelRef
+import io.flambeau.spark.ArrowAccess
 
 /**
  * One output that a session computes for every row.

@@ -13,6 +13,8 @@ import org.apache.arrow.vector.{BigIntVector, Float4Vector, Float8Vector, Vector
 import org.apache.arrow.vector.complex.ListVector
 import org.apache.spark.sql.types.StructType
 
+import io.flambeau.spark.ArrowAccess
+
 /**
  * What a feed holds once sealed. Labels of training and of validation rows count; NaN where there is no row, or where labels
  * are vectors.

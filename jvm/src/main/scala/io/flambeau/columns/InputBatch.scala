@@ -9,7 +9,8 @@ import org.apache.spark.sql.catalyst.expressions.UnsafeRow
 import org.apache.spark.sql.types.StructType
 import org.apache.spark.sql.vectorized.ColumnVector
 
-import io.flambeau.bridge.{ArrowAccess, Releases}
+import io.flambeau.bridge.Releases
+import io.flambeau.spark.ArrowAccess
 
 /**
  * The inputs of one batch, appended row by row or a stretch of a column at a time, then read as Arrow vectors.

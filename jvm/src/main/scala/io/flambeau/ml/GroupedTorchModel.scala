@@ -9,6 +9,8 @@ import org.apache.spark.sql.classic.ColumnConversions.toRichColumn
 import org.apache.spark.sql.functions.{broadcast, col}
 import org.apache.spark.sql.types.{ArrayType, FloatType, StructType}
 
+import io.flambeau.spark.ExpressionColumn
+
 /**
  * What the models of many groups share: the table of heads, and each row's values from its own group's head. The table is
  * joined to the rows as a broadcast; the head is evaluated where the row is.

@@ -11,6 +11,7 @@ import org.apache.spark.sql.functions.col
 import org.apache.spark.sql.internal.SQLConf
 import org.apache.spark.sql.types.{DataType, Metadata, StringType, StructField, StructType}
 
+import io.flambeau.spark.ExpressionColumn
 import io.flambeau.{DidYouMean, FlambeauAnalysisException, SessionCheck}
 import io.flambeau.models.{ModelRef, ModelStore}
 import io.flambeau.sql.{ModelCall, ModelInputs, ModelTask}

@@ -11,6 +11,7 @@ import org.apache.spark.sql.types._
 import io.flambeau.DidYouMean
 import io.flambeau.bridge.DenseColumn
 import io.flambeau.models.{ModelRef, ModelStore}
+import io.flambeau.spark.ExpressionColumn
 import io.flambeau.sql.{ModelCall, ModelInputs, ModelTask, VectorValues}
 import io.flambeau.train.{FeedInput, FeedLabel}
 

@@ -11,6 +11,7 @@ import org.apache.spark.sql.internal.SQLConf
 
 import io.flambeau.FlambeauException
 import io.flambeau.conf.FlambeauConf
+import io.flambeau.spark.ClusterFiles
 
 /**
  * `spark.flambeau.models.allow`: a model is a program, and this bounds where programs come from. Driver only.

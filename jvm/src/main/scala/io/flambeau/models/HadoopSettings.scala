@@ -11,6 +11,7 @@ import org.apache.hadoop.fs.FileSystem
 import org.apache.spark.sql.internal.SQLConf
 
 import io.flambeau.conf.FlambeauConf
+import io.flambeau.spark.ClusterFiles
 
 /**
  * What the driver knows of Hadoop file systems, for executors: those settings that are not Hadoop's own defaults, among them

@@ -9,6 +9,7 @@ import scala.util.control.NonFatal
 
 import org.apache.spark.sql.internal.SQLConf
 
+import io.flambeau.spark.ClusterFiles
 import io.flambeau.{FlambeauAnalysisException, FlambeauException}
 import io.flambeau.bridge.{DirectoryException, ModelSession, PackageManifest, Unpacker}
 import io.flambeau.conf.{FlambeauConf, SettingsCheck}

@@ -11,6 +11,7 @@ import scala.util.Using
 import org.apache.commons.compress.archivers.zip.{ZipArchiveEntry, ZipFile}
 
 import io.flambeau.bridge.{PackageManifest, Unpacker}
+import io.flambeau.spark.ClusterFiles
 
 /**
  * A package where it lies: the text of its `model.toml`, and its files one by one. On the driver only the manifest and the

@@ -12,9 +12,10 @@ import org.apache.spark.sql.types.{DataType, StringType, StructType}
 import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnarBatch, ColumnVector}
 
 import io.flambeau.FlambeauException
-import io.flambeau.bridge.{ArrowAccess, ModelSession, NativeException, Releases}
+import io.flambeau.bridge.{ModelSession, NativeException, Releases}
 import io.flambeau.columns.InputBatch
 import io.flambeau.models.{ModelRef, ModelStore}
+import io.flambeau.spark.{ArrowAccess, BatchReservation, SparkAccess}
 
 /**
  * One task's evaluation of one model: gathers rows into a batch, has it evaluated, hands the results out.
@@ -73,7 +74,7 @@ private[sql] final class TaskEvaluation(
 
   /** Starts an empty batch. */
   def beginBatch(): Unit = {
-    BatchReservation.stopIfKilled(task)
+    SparkAccess.stopIfKilled(task)
     rowsLimit = pace.rows(grantedRows)
     reserveNative()
   }
@@ -155,7 +156,7 @@ private[sql] final class TaskEvaluation(
       catch {
         case cause: NativeException =>
           // Cancelled between two passes: Spark's own exception says why.
-          BatchReservation.stopIfKilled(task)
+          SparkAccess.stopIfKilled(task)
           throw translated(cause)
       } finally metrics.publish(session.counters, session.engine)
     pace.measured(rows, System.nanoTime() - started)

@@ -19,9 +19,10 @@ import org.apache.spark.sql.types._
 import org.apache.spark.unsafe.types.UTF8String
 
 import io.flambeau.FlambeauException
-import io.flambeau.bridge.{ArrowAccess, Json, ModelSession, NativeException, OutputRequest}
+import io.flambeau.bridge.{Json, ModelSession, NativeException, OutputRequest}
 import io.flambeau.conf.FlambeauConf
 import io.flambeau.models.{ModelRef, ModelStore, TensorSpec}
+import io.flambeau.spark.ArrowAccess
 
 /**
  * Runs a model over files without Spark: the way of one batch (Arrow, boundary, engine) as a task goes it, on this thread,

@@ -7,6 +7,8 @@ import java.nio.file.{Files, Path, Paths, StandardOpenOption}
 import scala.collection.mutable
 import scala.util.Using
 
+import io.flambeau.spark.DriverChannel
+
 /**
  * A part of a file of a trained model.
  *
@@ -17,7 +19,17 @@ import scala.util.Using
  * @param offset
  *   where in the file it begins, in bytes
  */
-private[train] final case class FilePart(attempt: Long, run: Int, name: String, offset: Long, bytes: Array[Byte])
+private[train] final case class FilePart(attempt: Long, run: Int, name: String, offset: Long, bytes: Array[Byte]) {
+  def fields: Array[AnyRef] = Array(Long.box(attempt), Int.box(run), name, Long.box(offset), bytes)
+}
+
+private[train] object FilePart {
+  def of(fields: Array[AnyRef]): FilePart = fields match {
+    case Array(attempt: java.lang.Long, run: Integer, name: String, offset: java.lang.Long, bytes: Array[Byte]) =>
+      FilePart(attempt, run, name, offset, bytes)
+    case other => throw new IllegalArgumentException(s"${other.length} values are no part of a file")
+  }
+}
 
 /**
  * The files of trained models on their way from rank 0 to folders of the driver, part by part over the job's [[DriverChannel]]:
@@ -58,7 +70,7 @@ private[train] object Arrivals {
       var offset = 0L
       var bytes = in.readNBytes(PartBytes)
       do {
-        driver.give(FilePart(attempt, run, file.getFileName.toString, offset, bytes))
+        driver.give(FilePart(attempt, run, file.getFileName.toString, offset, bytes).fields)
         offset += bytes.length
         bytes = in.readNBytes(PartBytes)
       } while (bytes.nonEmpty)

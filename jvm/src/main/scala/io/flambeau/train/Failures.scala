@@ -4,6 +4,7 @@ import org.apache.spark.TaskContext
 
 import io.flambeau.FlambeauException
 import io.flambeau.bridge.NativeException
+import io.flambeau.spark.SparkAccess
 
 /** Native failures of a training as users meet them: cause, worker, and the setting to change. */
 private[train] object Failures {

@@ -10,7 +10,8 @@ import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.execution.SQLExecution
 
 import io.flambeau.FlambeauException
-import io.flambeau.bridge.{ArrowAccess, GroupHead, GroupHeads, NativeException, Releases, TrainingFeed}
+import io.flambeau.bridge.{GroupHead, GroupHeads, NativeException, Releases, TrainingFeed}
+import io.flambeau.spark.ArrowAccess
 
 /**
  * Many small heads in one Spark job: each task gets all rows of its groups and trains their heads in one native call. Tasks

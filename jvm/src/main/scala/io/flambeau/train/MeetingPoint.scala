@@ -7,6 +7,7 @@ import scala.collection.mutable
 import scala.jdk.CollectionConverters._
 
 import io.flambeau.bridge.{Board, Json}
+import io.flambeau.spark.DriverChannel
 
 /**
  * What the driver keeps for the workers of one job: a board of keys and texts, one for each attempt of the stage, so that no worker

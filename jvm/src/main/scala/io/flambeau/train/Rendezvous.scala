@@ -7,6 +7,7 @@ import scala.util.Using
 import org.apache.spark.{BarrierTaskContext, SparkEnv, TaskContext}
 
 import io.flambeau.bridge.{TrainingFeed, TrainingGroup}
+import io.flambeau.spark.{DriverChannel, SparkAccess}
 
 /**
  * How the workers of one job find each other and agree: all of them make the same calls in the same order, on their task

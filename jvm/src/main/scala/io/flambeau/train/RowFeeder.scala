@@ -13,8 +13,9 @@ import org.apache.spark.sql.execution.arrow.ArrowWriter
 import org.apache.spark.sql.types.ArrayType
 
 import io.flambeau.FlambeauException
-import io.flambeau.bridge.{ArrowAccess, DenseColumn, FeedOptions, NativeException, TrainingFeed}
+import io.flambeau.bridge.{DenseColumn, FeedOptions, NativeException, TrainingFeed}
 import io.flambeau.models.ModelStore
+import io.flambeau.spark.{ArrowAccess, SparkAccess}
 
 /**
  * One worker's rows on their way into its feed: checked, counted and written batch by batch, all on the task's thread.

@@ -14,6 +14,7 @@ import scala.util.Using
 import org.apache.spark.internal.Logging
 
 import io.flambeau.bridge.Unpacker
+import io.flambeau.spark.SparkAccess
 
 /**
  * The scratch folders of this process's trainings, and the removal of those that killed processes left behind.

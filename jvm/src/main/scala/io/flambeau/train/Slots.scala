@@ -4,6 +4,7 @@ import org.apache.spark.{SparkConf, SparkContext}
 import org.apache.spark.internal.Logging
 
 import io.flambeau.FlambeauAnalysisException
+import io.flambeau.spark.SparkAccess
 
 /**
  * Whether all workers of a job can run at the same time, as a barrier stage needs. Asked before the job: Spark itself refuses with an

@@ -11,6 +11,7 @@ import org.apache.spark.internal.Logging
 
 import io.flambeau.bridge.{NativeException, PackageManifest, Progress, Trainers, Unpacker}
 import io.flambeau.models.ModelStore
+import io.flambeau.spark.{DriverChannel, SparkAccess}
 
 /**
  * The trainings of one stack on one worker, from their checkpoints if there are some to their ends. On the task's thread.

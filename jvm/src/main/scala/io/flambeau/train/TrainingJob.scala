@@ -16,6 +16,7 @@ import org.apache.spark.sql.execution.SQLExecution
 import io.flambeau.FlambeauException
 import io.flambeau.bridge.{EpochRow, NativeException, TrainableProgram}
 import io.flambeau.models.ModelStore
+import io.flambeau.spark.DriverChannel
 
 /**
  * One training's result on the driver.
@@ -75,7 +76,7 @@ private[flambeau] object TrainingJob extends Logging {
     val bar = Option.when(shown)(ProgressBar.onConsole(owner))
     val meeting = new MeetingPoint
     try {
-      val channel = new DriverChannel(name, message => bar.foreach(_.report(Report.parse(message))), meeting.answer(_), arrivals.take(_))
+      val channel = new DriverChannel(name, message => bar.foreach(_.report(Report.parse(message))), meeting.answer(_), part => arrivals.take(FilePart.of(part)))
       try body(name)
       finally channel.close()
     } finally bar.foreach(_.close())

@@ -11,7 +11,8 @@ import org.apache.spark.internal.Logging
 import org.apache.spark.sql.catalyst.InternalRow
 
 import io.flambeau.FlambeauException
-import io.flambeau.bridge.{ArrowAccess, NativeException, Releases, Trainers, TrainingFeed}
+import io.flambeau.bridge.{NativeException, Releases, Trainers, TrainingFeed}
+import io.flambeau.spark.{ArrowAccess, DriverChannel, SparkAccess}
 
 /**
  * One worker: one Spark task, all on its thread. It writes its rows into a feed on local disk, agrees with the others on what

@@ -10,6 +10,7 @@ import org.scalatest.exceptions.TestFailedException
 
 import io.flambeau.FlambeauSuite
 import io.flambeau.models.{ModelRef, ModelSpec}
+import io.flambeau.spark.ArrowAccess
 
 /**
  * The boundary without a query: what happens when calls are wrong or fail half way. After each test the scaffolding finds no

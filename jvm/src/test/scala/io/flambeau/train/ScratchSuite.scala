@@ -7,6 +7,7 @@ import scala.util.Using
 
 import io.flambeau.bridge.Unpacker
 import io.flambeau.ml.StageSuite
+import io.flambeau.spark.SparkAccess
 
 /** Whose scratch folders are removed, and whose are not. */
 class ScratchSuite extends StageSuite {

@@ -1,4 +1,4 @@
-package io.flambeau.bridge;
+package io.flambeau.spark;
 
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.vector.types.pojo.Schema;

@@ -1,14 +1,14 @@
-package io.flambeau.ml;
+package io.flambeau.spark;
 
 import org.apache.spark.sql.Column;
 import org.apache.spark.sql.catalyst.expressions.Expression;
 import org.apache.spark.sql.classic.ExpressionUtils;
 
 /** A Catalyst expression as a column of the DataFrame interface: Spark keeps the way there to its own Scala packages. */
-final class ExpressionColumn {
+public final class ExpressionColumn {
   private ExpressionColumn() {}
 
-  static Column of(Expression expression) {
+  public static Column of(Expression expression) {
     return ExpressionUtils.column(expression);
   }
 }

@@ -1,4 +1,4 @@
-package io.flambeau;
+package io.flambeau.spark;
 
 import java.lang.reflect.Field;
 import java.net.URL;
@@ -18,24 +18,24 @@ import scala.jdk.javaapi.CollectionConverters;
  * asks it, and breaks on a condition that is not there. So {@link #makeKnown()} adds ours to the
  * list. Java because the list is open to Spark's own Scala packages only.
  */
-final class ErrorConditions {
+public final class ErrorConditions {
   private static final String RESOURCE = "flambeau/error-conditions.json";
   private static final ErrorClassesJsonReader DECLARED = read();
 
   private ErrorConditions() {}
 
   /** The SQLSTATE of one of our conditions. */
-  static String sqlState(String condition) {
+  public static String sqlState(String condition) {
     return DECLARED.getSqlState(condition);
   }
 
   /** The message that Spark, and so PySpark, makes of an exception. */
-  static String messageOf(SparkThrowable failure) {
+  public static String messageOf(SparkThrowable failure) {
     return SparkThrowableHelper$.MODULE$.getMessage(failure.getCondition(), failure.getMessageParameters());
   }
 
   /** Adds our conditions to Spark's, once. Should that fail, PySpark's {@code getMessage} does; the exceptions keep their text. */
-  static synchronized void makeKnown() {
+  public static synchronized void makeKnown() {
     if (SparkThrowableHelper$.MODULE$.isValidErrorClass("FLAMBEAU_NATIVE")) {
       return;
     }

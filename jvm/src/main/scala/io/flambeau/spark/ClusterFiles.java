@@ -1,4 +1,4 @@
-package io.flambeau.models;
+package io.flambeau.spark;
 
 import java.io.File;
 import java.io.InputStream;
@@ -18,26 +18,26 @@ import scala.Option;
  * <p>Files go from the driver's disk to the network (Netty sends file regions): they never are in its heap. Nothing is sent
  * before a task asks.
  */
-final class ClusterFiles {
+public final class ClusterFiles {
   private ClusterFiles() {}
 
   /** Offers a folder of the driver's disk under {@code key}, once; returns the URI under which executors find its files. */
-  static String serve(String key, File folder) {
+  public static String serve(String key, File folder) {
     return SparkEnv.get().rpcEnv().fileServer().addDirectoryIfAbsent("/" + key, folder);
   }
 
   /** Reads a file that the driver serves. */
-  static InputStream open(String uri) {
+  public static InputStream open(String uri) {
     return Channels.newInputStream(SparkEnv.get().rpcEnv().openChannel(uri));
   }
 
   /** The application whose driver this process is, if it is one. */
-  static Option<SparkContext> application() {
+  public static Option<SparkContext> application() {
     return SparkContext$.MODULE$.getActive();
   }
 
   /** Hadoop's settings as this process has them: its site files and its Spark configuration's {@code spark.hadoop.*}. */
-  static Configuration hadoopConfiguration() {
+  public static Configuration hadoopConfiguration() {
     SparkEnv env = SparkEnv.get();
     return SparkHadoopUtil.get().newConfiguration(env == null ? new SparkConf() : env.conf());
   }

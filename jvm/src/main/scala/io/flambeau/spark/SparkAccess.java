@@ -1,4 +1,4 @@
-package io.flambeau.train;
+package io.flambeau.spark;
 
 import org.apache.spark.SparkContext;
 import org.apache.spark.SparkEnv;
@@ -6,28 +6,28 @@ import org.apache.spark.TaskContext;
 import org.apache.spark.resource.ResourceProfile;
 import org.apache.spark.util.Utils;
 
-/** What training asks of Spark beyond its public interface. Java because these are open to Spark's own Scala packages only. */
-final class SparkAccess {
+/** What tasks and trainings ask of Spark beyond its public interface. Java because these are open to Spark's own Scala packages only. */
+public final class SparkAccess {
   private SparkAccess() {}
 
   /** Tasks of {@code spark.task.cpus} that the executors registered now can run at the same time. */
-  static int concurrentTasks(SparkContext context) {
+  public static int concurrentTasks(SparkContext context) {
     ResourceProfile profile = context.resourceProfileManager().defaultResourceProfile();
     return context.maxNumConcurrentTasks(profile);
   }
 
   /** Whether executors come and go as Spark sees fit; never in local mode. */
-  static boolean isDynamicAllocationEnabled(SparkContext context) {
+  public static boolean isDynamicAllocationEnabled(SparkContext context) {
     return Utils.isDynamicAllocationEnabled(context.conf());
   }
 
   /** Ends the task with Spark's own exception if it was killed. */
-  static void stopIfKilled(TaskContext task) {
+  public static void stopIfKilled(TaskContext task) {
     task.killTaskIfInterrupted();
   }
 
   /** A folder of this process on the disks that the user gave Spark for such (spark.local.dir, the worker's own). */
-  static String localDirectory() {
+  public static String localDirectory() {
     return Utils.getLocalDir(SparkEnv.get().conf());
   }
 }

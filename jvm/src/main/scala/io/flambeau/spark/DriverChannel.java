@@ -1,4 +1,4 @@
-package io.flambeau.train;
+package io.flambeau.spark;
 
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -14,17 +14,17 @@ import scala.runtime.AbstractPartialFunction;
 import scala.runtime.BoxedUnit;
 
 /**
- * The way from workers to the driver during one job, over Spark's own RPC (its ports, its authentication), in milliseconds:
- * accumulators arrive with the heartbeat, every ten seconds, and {@code BarrierTaskContext.allGather} looks for its answer once a
- * second. What travels is of Java's own types, which any class loader knows: texts, and a part of a file as its fields. Java
- * because the RPC is open to Spark's own Scala packages only.
+ * The way from executors to the driver, during one training job or as long as the application runs. It goes over Spark's own RPC
+ * (its ports, its authentication) and takes milliseconds: accumulators arrive with the heartbeat, every ten seconds, and {@code
+ * BarrierTaskContext.allGather} looks for its answer once a second. Only Java's own types travel, which any class loader knows:
+ * texts, and the fields of something larger. Java because the RPC is open to Spark's own Scala packages only.
  */
-final class DriverChannel implements AutoCloseable {
+public final class DriverChannel implements AutoCloseable {
   private final RpcEnv environment;
   private final RpcEndpointRef endpoint;
 
   /** Listens under {@code name} until closed, on a thread of its own, which calls all three functions. */
-  DriverChannel(String name, Consumer<String> told, Function<String, String> asked, Consumer<FilePart> given) {
+  public DriverChannel(String name, Consumer<String> told, Function<String, String> asked, Consumer<Object[]> given) {
     environment = SparkEnv.get().rpcEnv();
     endpoint = environment.setupEndpoint(name, new Endpoint(environment, told, asked, given));
   }
@@ -35,13 +35,13 @@ final class DriverChannel implements AutoCloseable {
   }
 
   /** The worker's end, on an executor. */
-  static Caller caller(String name) {
+  public static Caller caller(String name) {
     SparkEnv env = SparkEnv.get();
     return new Caller(RpcUtils.makeDriverRef(name, env.conf(), env.rpcEnv()));
   }
 
   /** See {@link #caller}. */
-  static final class Caller {
+  public static final class Caller {
     private final RpcEndpointRef driver;
 
     private Caller(RpcEndpointRef driver) {
@@ -49,23 +49,22 @@ final class DriverChannel implements AutoCloseable {
     }
 
     /** Sends without waiting; a message may be lost. */
-    void tell(String message) {
+    public void tell(String message) {
       driver.send(message);
     }
 
     /** Waits for the answer, {@code spark.rpc.askTimeout} at most. */
-    String ask(String message) {
+    public String ask(String message) {
       return driver.<String>askSync(message, ClassTag$.MODULE$.apply(String.class));
     }
 
     /** Waits until the driver has taken it, {@code spark.rpc.askTimeout} at most. */
-    void give(FilePart part) {
-      Object[] fields = {part.attempt(), part.run(), part.name(), part.offset(), part.bytes()};
+    public void give(Object[] fields) {
       driver.<String>askSync(fields, ClassTag$.MODULE$.apply(String.class));
     }
   }
 
-  private record Endpoint(RpcEnv rpcEnv, Consumer<String> told, Function<String, String> asked, Consumer<FilePart> given)
+  private record Endpoint(RpcEnv rpcEnv, Consumer<String> told, Function<String, String> asked, Consumer<Object[]> given)
       implements IsolatedThreadSafeRpcEndpoint {
     @Override
     public PartialFunction<Object, BoxedUnit> receive() {
@@ -79,8 +78,8 @@ final class DriverChannel implements AutoCloseable {
     @Override
     public PartialFunction<Object, BoxedUnit> receiveAndReply(RpcCallContext context) {
       return new Messages(message -> {
-        if (message instanceof Object[] part) {
-          given.accept(new FilePart((Long) part[0], (Integer) part[1], (String) part[2], (Long) part[3], (byte[]) part[4]));
+        if (message instanceof Object[] fields) {
+          given.accept(fields);
           context.reply("");
         } else {
           context.reply(asked.apply((String) message));

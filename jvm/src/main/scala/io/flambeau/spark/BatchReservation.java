@@ -1,4 +1,4 @@
-package io.flambeau.sql;
+package io.flambeau.spark;
 
 import org.apache.spark.TaskContext;
 import org.apache.spark.memory.MemoryConsumer;
@@ -9,10 +9,10 @@ import org.apache.spark.memory.TaskMemoryManager;
  * What one evaluation holds of its task's memory: Arrow vectors, rows that wait, native buffers. Used by the task thread.
  *
  * <p>It only grows until it is released, and it cannot spill: others spill for it, never the reverse, so it asks for little
- * and lives with a refusal. Java because {@code TaskContext}'s memory manager and kill check are open to Spark's own Scala
- * packages only.
+ * and lives with a refusal. Java because {@code TaskContext}'s memory manager is open to Spark's own Scala packages
+ * only.
  */
-final class BatchReservation extends MemoryConsumer {
+public final class BatchReservation extends MemoryConsumer {
 
   /** Asked for at a time where that much is free: a batch grows row by row, and Spark's memory manager is shared by all tasks. */
   private static final long STEP_BYTES = 64 * 1024;
@@ -21,12 +21,12 @@ final class BatchReservation extends MemoryConsumer {
     super(manager, manager.pageSizeBytes(), MemoryMode.ON_HEAP);
   }
 
-  static BatchReservation of(TaskContext task) {
+  public static BatchReservation of(TaskContext task) {
     return new BatchReservation(task.taskMemoryManager());
   }
 
   /** Makes the reservation at least {@code totalBytes}; false, and no change, if Spark does not grant it. */
-  boolean ensure(long totalBytes) {
+  public boolean ensure(long totalBytes) {
     long missing = totalBytes - getUsed();
     if (missing <= 0) {
       return true;
@@ -39,17 +39,12 @@ final class BatchReservation extends MemoryConsumer {
     return true;
   }
 
-  void release() {
+  public void release() {
     freeMemory(getUsed());
   }
 
   @Override
   public long spill(long size, MemoryConsumer trigger) {
     return 0L;
-  }
-
-  /** Ends the task with Spark's own exception if it was killed. */
-  static void stopIfKilled(TaskContext task) {
-    task.killTaskIfInterrupted();
   }
 }
