@@ -1,6 +1,6 @@
 package io.flambeau.bridge
 
-import scala.collection.mutable.ArrayBuffer
+import scala.util.Using
 
 import org.apache.arrow.c.{ArrowArray, ArrowSchema}
 import org.apache.arrow.memory.BufferAllocator
@@ -10,11 +10,11 @@ import org.apache.arrow.memory.BufferAllocator
  * not moved away by the other side, its release callback runs here, then its memory is freed.
  */
 private[bridge] final class CStructs private (allocator: BufferAllocator) extends AutoCloseable {
-  private val closers = ArrayBuffer.empty[() => Unit]
+  private val releases = new Releases
 
   def array(): ArrowArray = {
     val struct = ArrowArray.allocateNew(allocator)
-    closers += { () =>
+    releases.atEnd {
       try if (struct.snapshot().release != 0) struct.release()
       finally struct.close()
     }
@@ -24,7 +24,7 @@ private[bridge] final class CStructs private (allocator: BufferAllocator) extend
 
   def schema(): ArrowSchema = {
     val struct = ArrowSchema.allocateNew(allocator)
-    closers += { () =>
+    releases.atEnd {
       try if (struct.snapshot().release != 0) struct.release()
       finally struct.close()
     }
@@ -32,28 +32,9 @@ private[bridge] final class CStructs private (allocator: BufferAllocator) extend
     struct
   }
 
-  override def close(): Unit = {
-    var failure: Throwable = null
-    closers.reverseIterator.foreach { closer =>
-      try closer()
-      catch { case cause: Throwable => if (failure == null) failure = cause else failure.addSuppressed(cause) }
-    }
-    closers.clear()
-    if (failure != null) throw failure
-  }
+  override def close(): Unit = releases.close()
 }
 
 private[bridge] object CStructs {
-  def using[T](allocator: BufferAllocator)(body: CStructs => T): T = {
-    val structs = new CStructs(allocator)
-    var failure: Throwable = null
-    try body(structs)
-    catch { case cause: Throwable => failure = cause; throw cause }
-    finally {
-      if (failure == null) structs.close()
-      else
-        try structs.close()
-        catch { case cause: Throwable => failure.addSuppressed(cause) }
-    }
-  }
+  def using[T](allocator: BufferAllocator)(body: CStructs => T): T = Using.resource(new CStructs(allocator))(body)
 }

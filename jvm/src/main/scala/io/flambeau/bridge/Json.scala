@@ -10,4 +10,7 @@ private[flambeau] object Json {
   def write(value: Any): String = mapper.writeValueAsString(value)
 
   def read(text: String): JsonNode = mapper.readTree(text)
+
+  /** JSON has no NaN: it comes as null. */
+  def double(node: JsonNode): Double = if (node == null || node.isNull) Double.NaN else node.asDouble
 }

@@ -1,0 +1,54 @@
+package io.flambeau.bridge
+
+import java.nio.file.Path
+import java.util.concurrent.atomic.AtomicLong
+
+import scala.jdk.CollectionConverters._
+
+/**
+ * The trainings of a stack on this worker: one, or several heads that step together; `place` is one's place among them. `cancel`
+ * may come from any thread; everything else is for the task thread.
+ */
+final class Trainers private (handle: AtomicLong) extends AutoCloseable {
+
+  /** Trains for about `maxMillis`, or until something happened to one that the caller may act on. Where each stands, in their order. */
+  def run(maxMillis: Long): Seq[Progress] = Json.read(NativeBridge.runTrainers(handle.get, maxMillis)).elements.asScala.map(Progress.of).toSeq
+
+  /** Everything that an exact continuation needs, into a local file. */
+  def saveCheckpoint(place: Int, file: Path): Unit = NativeBridge.saveCheckpoint(handle.get, place, file.toString)
+
+  /** Continues where the checkpoint was made; the specification must be the same. */
+  def restoreCheckpoint(place: Int, file: Path): Unit = NativeBridge.restoreCheckpoint(handle.get, place, file.toString)
+
+  /**
+   * Writes an inference package of the best parameters of one into `directory`, which must not exist or be empty.
+   *
+   * @param labels
+   *   names of the classes
+   * @param featurizer
+   *   folder of the package in front of a head: the package written then takes that one's inputs
+   * @return
+   *   its description, as `ModelSession.describe` gives it
+   */
+  def savePackage(
+      place: Int, directory: Path, name: String, labels: Option[Seq[String]], license: String, description: String, featurizer: Option[Path]): String =
+    NativeBridge.savePackage(handle.get, place, directory.toString,
+      Json.write(Map[String, Any](
+          "name" -> name, "labels" -> labels, "license" -> license, "description" -> description,
+          "featurizer" -> featurizer.map(_.toString))))
+
+  /** Ends a running `run` with a NativeException of kind `cancelled`, within a second. */
+  def cancel(): Unit = {
+    val open = handle.get
+    if (open != 0) NativeBridge.cancelTrainers(open)
+  }
+
+  override def close(): Unit = NativeBridge.close(handle.getAndSet(0))
+}
+
+object Trainers {
+
+  /** `specs` are training specifications (rust/engine/src/train/spec.rs) as nested maps and sequences. */
+  def open(feed: TrainingFeed, group: TrainingGroup, specs: Seq[Map[String, Any]]): Trainers =
+    new Trainers(new AtomicLong(NativeBridge.openTrainers(feed.handle.get, group.handle.get, Json.write(specs))))
+}
