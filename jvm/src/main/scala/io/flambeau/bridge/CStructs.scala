@@ -2,8 +2,9 @@ package io.flambeau.bridge
 
 import scala.util.Using
 
-import org.apache.arrow.c.{ArrowArray, ArrowSchema}
+import org.apache.arrow.c.{ArrowArray, ArrowSchema, CDataDictionaryProvider, Data}
 import org.apache.arrow.memory.BufferAllocator
+import org.apache.arrow.vector.VectorSchemaRoot
 
 /**
  * The C Data structs of one native call. Each is registered for release at the moment it is allocated: if its content was
@@ -30,6 +31,22 @@ private[bridge] final class CStructs private (allocator: BufferAllocator) extend
     }
     struct.markReleased()
     struct
+  }
+
+  /** The vectors that native code wrote into both. The caller closes them. */
+  def imported(array: ArrowArray, schema: ArrowSchema): VectorSchemaRoot = Using.resource(new CDataDictionaryProvider()) { provider =>
+    // The importer closes the structs that it is given, and ours are closed with the call.
+    val (content, described) = (ArrowArray.wrap(array.memoryAddress), ArrowSchema.wrap(schema.memoryAddress))
+    // Created here rather than by the importer, which would not close it if the import failed half way.
+    val root = VectorSchemaRoot.create(Data.importSchema(allocator, described, provider), allocator)
+    try {
+      Data.importIntoVectorSchemaRoot(allocator, content, root, provider)
+      root
+    } catch {
+      case cause: Throwable =>
+        root.close()
+        throw cause
+    }
   }
 
   override def close(): Unit = releases.close()

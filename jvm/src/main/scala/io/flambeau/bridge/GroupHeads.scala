@@ -2,9 +2,8 @@ package io.flambeau.bridge
 
 import scala.util.Using
 
-import org.apache.arrow.c.{ArrowArray, ArrowSchema, CDataDictionaryProvider, Data}
 import org.apache.arrow.memory.BufferAllocator
-import org.apache.arrow.vector.{BigIntVector, Float4Vector, Float8Vector, VectorSchemaRoot}
+import org.apache.arrow.vector.{BigIntVector, Float4Vector, Float8Vector}
 import org.apache.arrow.vector.complex.ListVector
 
 /** One group's head: `parameters` are each layer's weight `[out, in]` followed by its bias, layer after layer. */
@@ -23,18 +22,15 @@ object GroupHeads {
     val array = structs.array()
     val schema = structs.schema()
     NativeBridge.trainGroups(feed.handle.get, Json.write(spec), array.memoryAddress, schema.memoryAddress)
-    Using.resource(new CDataDictionaryProvider()) { provider =>
-      Using.resource(VectorSchemaRoot.create(Data.importSchema(allocator, ArrowSchema.wrap(schema.memoryAddress), provider), allocator)) { root =>
-        Data.importIntoVectorSchemaRoot(allocator, ArrowArray.wrap(array.memoryAddress), root, provider)
-        val groups = root.getVector("group").asInstanceOf[BigIntVector]
-        val rows = root.getVector("rows").asInstanceOf[BigIntVector]
-        val losses = root.getVector("loss").asInstanceOf[Float8Vector]
-        val parameters = root.getVector("parameters").asInstanceOf[ListVector]
-        val values = parameters.getDataVector.asInstanceOf[Float4Vector]
-        (0 until root.getRowCount).map { i =>
-          val (from, to) = (parameters.getElementStartIndex(i), parameters.getElementEndIndex(i))
-          GroupHead(groups.get(i), rows.get(i), losses.get(i), Array.tabulate(to - from)(j => values.get(from + j)))
-        }
+    Using.resource(structs.imported(array, schema)) { root =>
+      val groups = root.getVector("group").asInstanceOf[BigIntVector]
+      val rows = root.getVector("rows").asInstanceOf[BigIntVector]
+      val losses = root.getVector("loss").asInstanceOf[Float8Vector]
+      val parameters = root.getVector("parameters").asInstanceOf[ListVector]
+      val values = parameters.getDataVector.asInstanceOf[Float4Vector]
+      (0 until root.getRowCount).map { i =>
+        val (from, to) = (parameters.getElementStartIndex(i), parameters.getElementEndIndex(i))
+        GroupHead(groups.get(i), rows.get(i), losses.get(i), Array.tabulate(to - from)(j => values.get(from + j)))
       }
     }
   }

@@ -2,7 +2,7 @@ package io.flambeau.bridge
 
 import java.util.concurrent.atomic.AtomicLong
 
-import org.apache.arrow.c.{ArrowArray, ArrowSchema, CDataDictionaryProvider, Data}
+import org.apache.arrow.c.Data
 import org.apache.arrow.memory.BufferAllocator
 import org.apache.arrow.vector.{FieldVector, VectorSchemaRoot}
 import org.apache.spark.sql.types.StructType
@@ -65,27 +65,9 @@ final class ModelSession private (model: AtomicLong, session: AtomicLong, val en
       Data.exportVectorSchemaRoot(allocator, input, null, in)
       try NativeBridge.evaluate(session.get, in.memoryAddress, out.memoryAddress, outSchema.memoryAddress, counters)
       finally add(counters)
-      toBatch(ArrowArray.wrap(out.memoryAddress), ArrowSchema.wrap(outSchema.memoryAddress), input.getRowCount)
+      val columns = structs.imported(out, outSchema).getFieldVectors.toArray(Array.empty[FieldVector])
+      new ColumnarBatch(columns.map(new ArrowColumnVector(_): ColumnVector), input.getRowCount)
     }
-  }
-
-  private def toBatch(array: ArrowArray, schema: ArrowSchema, rows: Int): ColumnarBatch = {
-    val provider = new CDataDictionaryProvider()
-    val root =
-      try {
-        // Created here rather than by the importer, which would not close it if the import failed half way.
-        val root = VectorSchemaRoot.create(Data.importSchema(allocator, schema, provider), allocator)
-        try {
-          Data.importIntoVectorSchemaRoot(allocator, array, root, provider)
-          root
-        } catch {
-          case cause: Throwable =>
-            root.close()
-            throw cause
-        }
-      } finally provider.close()
-    val columns = root.getFieldVectors.toArray(Array.empty[FieldVector]).map(new ArrowColumnVector(_): ColumnVector)
-    new ColumnarBatch(columns, rows)
   }
 
   private def add(c: Array[Long]): Unit = totals = totals.copy(
