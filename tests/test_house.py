@@ -53,6 +53,17 @@ def test_what_is_private_to_spark_is_named_in_one_package_only() -> None:
     assert all("/io/flambeau/spark/" in user for user in users), users
 
 
+def test_kinds_of_errors_are_the_same_on_both_sides() -> None:
+    sent = {"panic"}
+    for name in ("rust/engine/src/error.rs", "rust/bridge/src/failure.rs"):
+        code = (ROOT / name).read_text(encoding="utf-8")
+        kinds = code.partition("fn kind(&self) -> &'static str {")[2].partition("\n    }\n")[0]
+        assert kinds, f"{name} has no kinds: the test would prove nothing"
+        sent |= set(re.findall(r'=> "(\w+)"', kinds))
+    scala = (ROOT / "jvm/src/main/scala/io/flambeau/bridge/ErrorKind.scala").read_text(encoding="utf-8")
+    assert sorted(re.findall(r'extends ErrorKind\("(\w+)"', scala)) == sorted(sent)
+
+
 def test_crates_depend_one_way() -> None:
     allowed = {
         "codecs": set(),

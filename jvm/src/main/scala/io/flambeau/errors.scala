@@ -7,7 +7,7 @@ import org.apache.spark.sql.AnalysisException
 import org.apache.spark.sql.catalyst.trees.Origin
 import org.apache.spark.sql.execution.QueryExecutionException
 
-import io.flambeau.bridge.NativeException
+import io.flambeau.bridge.{ErrorKind, NativeException}
 import io.flambeau.spark.ErrorConditions
 
 /*
@@ -109,27 +109,23 @@ object FlambeauException {
     val where = if (cause.row >= 0) s", row ${firstRow + cause.row} of partition $partition" else s", partition $partition"
     val what = s"$names with model '$model'$where: ${cause.getMessage}"
     val strict = functions.distinct.filterNot(_.startsWith("try_"))
-    val (condition, advice) = cause.kind match {
-      case "bad_input" =>
-        (
-          "FLAMBEAU_BAD_INPUT",
-          s"Use ${strict.map("try_" + _).mkString(" and ")} to get NULL for such rows instead (in a stage: set handleInvalid), or repair the row.")
-      case "bad_model" if cause.getMessage.contains("Unknown builtin op") =>
-        ("FLAMBEAU_BAD_MODEL", "Executors have PyTorch's own operators only: write this one with torch functions, and export again.")
-      case "bad_model" =>
-        ("FLAMBEAU_BAD_MODEL", "Export the package again (python -m flambeau.export), or copy it again if it was damaged.")
-      case "bad_request" =>
-        ("FLAMBEAU_BAD_ARGUMENT", "Compare the call with the inputs and outputs that the package declares in model.toml (python -m flambeau.models show).")
-      case "out_of_memory" =>
-        ("FLAMBEAU_OUT_OF_MEMORY", "Lower spark.flambeau.batch.rows or spark.flambeau.batch.bytes, or raise spark.executor.memoryOverhead.")
-      case "torch" =>
-        ("FLAMBEAU_NATIVE", "The model's program failed on this batch: check that its inputs match the ones that it was exported for.")
-      case "cancelled" => ("FLAMBEAU_NATIVE", "The task was cancelled.")
-      case _ => ("FLAMBEAU_NATIVE", Bug)
+    val advice = cause.kind match {
+      case ErrorKind.BadInput =>
+        s"Use ${strict.map("try_" + _).mkString(" and ")} to get NULL for such rows instead (in a stage: set handleInvalid), or repair the row."
+      case ErrorKind.BadModel if cause.getMessage.contains("Unknown builtin op") =>
+        "Executors have PyTorch's own operators only: write this one with torch functions, and export again."
+      case ErrorKind.BadModel => "Export the package again (python -m flambeau.export), or copy it again if it was damaged."
+      case ErrorKind.BadRequest =>
+        "Compare the call with the inputs and outputs that the package declares in model.toml (python -m flambeau.models show)."
+      case ErrorKind.OutOfMemory =>
+        "Lower spark.flambeau.batch.rows or spark.flambeau.batch.bytes, or raise spark.executor.memoryOverhead."
+      case ErrorKind.Torch => "The model's program failed on this batch: check that its inputs match the ones that it was exported for."
+      case ErrorKind.Cancelled => "The task was cancelled."
+      case _ => Bug
     }
     val row = if (cause.row >= 0) Map("row" -> (firstRow + cause.row).toString) else Map.empty[String, String]
     new FlambeauException(
-      condition,
+      cause.kind.condition,
       s"$what. $advice",
       Map("model" -> model, "cause" -> cause.getMessage, "partition" -> partition.toString) ++ row,
       cause)

@@ -12,7 +12,7 @@ import org.apache.spark.sql.types.{DataType, StringType, StructType}
 import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnarBatch, ColumnVector}
 
 import io.flambeau.FlambeauException
-import io.flambeau.bridge.{ModelSession, NativeException, Releases}
+import io.flambeau.bridge.{ErrorKind, ModelSession, NativeException, Releases}
 import io.flambeau.columns.InputBatch
 import io.flambeau.models.{ModelRef, ModelStore}
 import io.flambeau.spark.{ArrowAccess, BatchReservation, SparkAccess}
@@ -223,7 +223,7 @@ private[sql] final class TaskEvaluation(
   private def failOnRequired(evaluated: ColumnarBatch): Unit = {
     val reasons = evaluated.column(evaluated.numCols - 1)
     required.indices.find(row => required(row) && !reasons.isNullAt(row)).foreach { row =>
-      throw translated(new NativeException("bad_input", reasons.getUTF8String(row).toString, row.toLong))
+      throw translated(new NativeException(ErrorKind.BadInput, reasons.getUTF8String(row).toString, row.toLong))
     }
   }
 

@@ -7,7 +7,7 @@ import org.apache.hadoop.conf.Configuration
 import org.apache.hadoop.fs.{FileStatus, FileSystem, Path}
 import org.apache.spark.internal.Logging
 
-import io.flambeau.bridge.NativeException
+import io.flambeau.bridge.{ErrorKind, NativeException}
 import io.flambeau.models.HadoopSettings
 
 /**
@@ -69,7 +69,7 @@ private[train] final class Checkpoints(spec: CheckpointSpec, run: Int, hadoop: H
         load(path)(read)
         true
       } catch {
-        case cause: NativeException if cause.kind == "bad_checkpoint" =>
+        case cause: NativeException if cause.kind == ErrorKind.BadCheckpoint =>
           logWarning(s"the checkpoint $path is skipped: ${cause.getMessage}")
           false
       }

@@ -3,47 +3,46 @@ package io.flambeau.train
 import org.apache.spark.TaskContext
 
 import io.flambeau.FlambeauException
-import io.flambeau.bridge.NativeException
+import io.flambeau.bridge.{ErrorKind, NativeException}
 import io.flambeau.spark.SparkAccess
 
 /** Native failures of a training as users meet them: cause, worker, and the setting to change. */
 private[train] object Failures {
 
   /** What another attempt may mend: a lost peer, memory that others take now. Everything else would come again. */
-  private val Passing = Set("peer", "cancelled", "out_of_memory")
+  private val Passing = Set[ErrorKind](ErrorKind.Peer, ErrorKind.Cancelled, ErrorKind.OutOfMemory)
 
   /** Whether trying again is in vain, so that the failure goes to the driver as a value. */
   def isLasting(cause: NativeException): Boolean = !Passing(cause.kind)
 
   /** Whether it only says that another worker failed. */
-  def isOfPeer(cause: NativeException): Boolean = cause.kind == "peer"
+  def isOfPeer(cause: NativeException): Boolean = cause.kind == ErrorKind.Peer
 
   def translated(owner: String, rank: Int, world: Int, cause: NativeException): FlambeauException =
     // Once rows are in the feed, a row is named by its id.
-    if (cause.kind == "bad_input" && cause.row >= 0) RowFeeder.refusal(owner, cause.row, cause.getMessage, "")
+    if (cause.kind == ErrorKind.BadInput && cause.row >= 0) RowFeeder.refusal(owner, cause.row, cause.getMessage, "")
     else ofWorker(owner, rank, world, cause)
 
   private def ofWorker(owner: String, rank: Int, world: Int, cause: NativeException): FlambeauException = {
-    val (condition, advice) = cause.kind match {
-      case "diverged" =>
-        ("FLAMBEAU_DIVERGED", "Scaling the features or warmupSteps help too. An id is the row's partition, times 2^33, plus its position there.")
-      case "peer" =>
-        ("FLAMBEAU_PEER",
-          "The stage is tried again, from the last checkpoint if checkpointDir is set; look at the log of the worker that failed first. If none failed, raise peerTimeout.")
-      case "bad_input" => ("FLAMBEAU_BAD_INPUT", "Repair the row, or filter it out.")
-      case "bad_model" => ("FLAMBEAU_BAD_MODEL", "Export the package again (flambeau.export.trainable).")
-      case "bad_request" => ("FLAMBEAU_BAD_ARGUMENT", "Compare the parameters with docs/training.md.")
-      case "bad_checkpoint" => ("FLAMBEAU_BAD_ARGUMENT", "Use another checkpoint, or start without resumeFrom.")
-      case "disk" => (Storage.Condition, Storage.ScratchAdvice)
-      case "out_of_memory" =>
-        ("FLAMBEAU_OUT_OF_MEMORY", "Lower microBatchSize or batchSize, or raise spark.executor.memoryOverhead.")
-      case "torch" => ("FLAMBEAU_NATIVE", "The program failed on this batch: check that labels and inputs match the program.")
-      case "cancelled" => ("FLAMBEAU_NATIVE", "The job was cancelled.")
-      case _ => ("FLAMBEAU_NATIVE", FlambeauException.Bug)
+    val advice = cause.kind match {
+      case ErrorKind.Diverged =>
+        "Scaling the features or warmupSteps help too. An id is the row's partition, times 2^33, plus its position there."
+      case ErrorKind.Peer =>
+        "The stage is tried again, from the last checkpoint if checkpointDir is set; look at the log of the worker that failed first. If none failed, raise peerTimeout."
+      case ErrorKind.BadInput => "Repair the row, or filter it out."
+      case ErrorKind.BadModel => "Export the package again (flambeau.export.trainable)."
+      case ErrorKind.BadRequest => "Compare the parameters with docs/training.md."
+      case ErrorKind.BadCheckpoint => "Use another checkpoint, or start without resumeFrom."
+      case ErrorKind.Disk => Storage.ScratchAdvice
+      case ErrorKind.OutOfMemory =>
+        "Lower microBatchSize or batchSize, or raise spark.executor.memoryOverhead."
+      case ErrorKind.Torch => "The program failed on this batch: check that labels and inputs match the program."
+      case ErrorKind.Cancelled => "The job was cancelled."
+      case _ => FlambeauException.Bug
     }
     val who = if (world == 1) owner else s"$owner, worker $rank of $world"
     new FlambeauException(
-      condition, s"$who: ${cause.getMessage}. $advice", Map("model" -> owner, "cause" -> cause.getMessage, "rank" -> rank.toString), cause)
+      cause.kind.condition, s"$who: ${cause.getMessage}. $advice", Map("model" -> owner, "cause" -> cause.getMessage, "rank" -> rank.toString), cause)
   }
 
   /** Ends the task by Spark's own exception where a kill is what made it fail. */

@@ -13,7 +13,7 @@ import org.apache.spark.sql.execution.arrow.ArrowWriter
 import org.apache.spark.sql.types.ArrayType
 
 import io.flambeau.FlambeauException
-import io.flambeau.bridge.{DenseColumn, FeedOptions, NativeException, TrainingFeed}
+import io.flambeau.bridge.{DenseColumn, ErrorKind, FeedOptions, NativeException, TrainingFeed}
 import io.flambeau.models.ModelStore
 import io.flambeau.spark.{ArrowAccess, SparkAccess}
 
@@ -158,7 +158,7 @@ private[train] final class RowFeeder(
     val out =
       try feed.add(root).toMap
       catch {
-        case cause: NativeException if cause.kind == "bad_input" && cause.row >= 0 =>
+        case cause: NativeException if cause.kind == ErrorKind.BadInput && cause.row >= 0 =>
           refuse(pending(cause.row.toInt).id, cause.getMessage, RowFeeder.Skip)
       }
     pending.iterator.zipWithIndex.foreach { case (row, place) =>

@@ -9,7 +9,7 @@ import scala.util.Using
 import org.apache.spark.TaskContext
 import org.apache.spark.internal.Logging
 
-import io.flambeau.bridge.{NativeException, PackageManifest, Progress, Trainers, Unpacker}
+import io.flambeau.bridge.{ErrorKind, NativeException, PackageManifest, Progress, Trainers, Unpacker}
 import io.flambeau.models.ModelStore
 import io.flambeau.spark.{DriverChannel, SparkAccess}
 
@@ -78,7 +78,7 @@ private[train] final class StackLoop(
       } catch {
         case cause: FileNotFoundException => refused("FLAMBEAU_BAD_ARGUMENT", cause.getMessage)
         case cause: IOException => Facts.failed(Failure.of(Storage.failure(job.owner, cause))).json
-        case cause: NativeException if cause.kind == "bad_request" =>
+        case cause: NativeException if cause.kind == ErrorKind.BadRequest =>
           refused("FLAMBEAU_BAD_ARGUMENT",
             s"${cause.getMessage}. Only numWorkers, microBatchSize, patience, minDelta, and maxEpochs with the schedule constant or step may change")
       }

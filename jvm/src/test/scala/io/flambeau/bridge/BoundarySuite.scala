@@ -92,10 +92,10 @@ class BoundarySuite extends FlambeauSuite {
         session.close()
         session.close()
         val failure = intercept[NativeException](session.evaluate(root))
-        assert(failure.kind == "internal" && failure.getMessage.contains("not an open session handle"))
+        assert(failure.kind == ErrorKind.Internal && failure.getMessage.contains("not an open session handle"))
       }
     }
-    assert(intercept[NativeException](NativeBridge.estimateBytes(987654321L, 1)).kind == "internal")
+    assert(intercept[NativeException](NativeBridge.estimateBytes(987654321L, 1)).kind == ErrorKind.Internal)
     NativeBridge.close(987654321L)
   }
 
@@ -110,12 +110,12 @@ class BoundarySuite extends FlambeauSuite {
   }
 
   test("arguments that are not what they should be are refused with their reason") {
-    assert(intercept[NativeException](NativeBridge.openModel(directory, "{")).kind == "bad_request")
-    assert(intercept[NativeException](NativeBridge.describeModel("/nowhere")).kind == "bad_model")
+    assert(intercept[NativeException](NativeBridge.openModel(directory, "{")).kind == ErrorKind.BadRequest)
+    assert(intercept[NativeException](NativeBridge.describeModel("/nowhere")).kind == ErrorKind.BadModel)
     val wrong = new StructType().add("x", FloatType)
     withAllocator(AllocationListener.NOOP) { allocator =>
       val failure = intercept[NativeException](ModelSession.open(ref, directory, wrong, featurize, Map.empty, allocator))
-      assert(failure.kind == "bad_request" && failure.getMessage.contains("input 'x'"))
+      assert(failure.kind == ErrorKind.BadRequest && failure.getMessage.contains("input 'x'"))
     }
   }
 
@@ -128,7 +128,7 @@ class BoundarySuite extends FlambeauSuite {
             try {
               val failure = intercept[NativeException](session.evaluate(root))
               assert(failure.getMessage.contains(text), fault)
-              assert(failure.kind == Map("panic" -> "panic", "torch" -> "torch", "allocation" -> "out_of_memory")(fault))
+              assert(failure.kind == Map("panic" -> ErrorKind.Panic, "torch" -> ErrorKind.Torch, "allocation" -> ErrorKind.OutOfMemory)(fault))
             } finally session.close()
         }
       }

@@ -108,7 +108,8 @@ class StorageSuite extends TrainingSuite {
     val passing =
       Seq(new IOException("Connection reset by peer"), new java.net.SocketTimeoutException("60000 millis timeout"), new java.net.UnknownHostException("nn"))
     passing.foreach(cause => assert(!Storage.isLasting(cause) && !Storage.isLasting(new Storage.Failed("/x", "", cause)), cause))
-    val full = Failures.translated("head", 1, 2, new io.flambeau.bridge.NativeException("disk", "No space left on device (os error 28)", -1))
+    val full =
+      Failures.translated("head", 1, 2, new io.flambeau.bridge.NativeException(io.flambeau.bridge.ErrorKind.Disk, "No space left on device (os error 28)", -1))
     assert(full.getCondition == Storage.Condition && full.getMessage.contains("spark.local.dir") && full.getMessage.contains("worker 1 of 2"))
   }
 }

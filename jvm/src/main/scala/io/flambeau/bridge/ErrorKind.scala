@@ -1,0 +1,55 @@
+package io.flambeau.bridge
+
+/**
+ * Who must act on a native failure.
+ *
+ * @param name
+ *   the word that native code sends (rust/engine/src/error.rs, rust/bridge/src/failure.rs)
+ * @param condition
+ *   the error condition that users see
+ */
+sealed abstract class ErrorKind(val name: String, val condition: String) extends Product with Serializable
+
+object ErrorKind {
+
+  /** A row's content. */
+  case object BadInput extends ErrorKind("bad_input", "FLAMBEAU_BAD_INPUT")
+
+  /** A package or program. */
+  case object BadModel extends ErrorKind("bad_model", "FLAMBEAU_BAD_MODEL")
+
+  /** Arguments that do not fit the model. */
+  case object BadRequest extends ErrorKind("bad_request", "FLAMBEAU_BAD_ARGUMENT")
+
+  /** A checkpoint that is damaged. */
+  case object BadCheckpoint extends ErrorKind("bad_checkpoint", "FLAMBEAU_BAD_ARGUMENT")
+
+  /** libtorch could not allocate. */
+  case object OutOfMemory extends ErrorKind("out_of_memory", "FLAMBEAU_OUT_OF_MEMORY")
+
+  /** Another rank of a group failed or is gone. */
+  case object Peer extends ErrorKind("peer", "FLAMBEAU_PEER")
+
+  /** A local file cannot be written or read. */
+  case object Disk extends ErrorKind("disk", "FLAMBEAU_STORAGE")
+
+  /** A loss that is NaN or infinite. */
+  case object Diverged extends ErrorKind("diverged", "FLAMBEAU_DIVERGED")
+
+  /** libtorch refused. */
+  case object Torch extends ErrorKind("torch", "FLAMBEAU_NATIVE")
+
+  /** The task was told to stop. */
+  case object Cancelled extends ErrorKind("cancelled", "FLAMBEAU_NATIVE")
+
+  /** A bug of ours, which native code did not notice in time. */
+  case object Panic extends ErrorKind("panic", "FLAMBEAU_NATIVE")
+
+  /** A bug of ours. */
+  case object Internal extends ErrorKind("internal", "FLAMBEAU_NATIVE")
+
+  private val all = Seq(BadInput, BadModel, BadRequest, BadCheckpoint, OutOfMemory, Peer, Disk, Diverged, Torch, Cancelled, Panic, Internal)
+
+  /** The kind of this name; a name that is not known is a bug of ours too. */
+  def of(name: String): ErrorKind = all.find(_.name == name).getOrElse(Internal)
+}
