@@ -57,7 +57,10 @@ private[train] object Storage {
     }
 
   private val LastingTexts =
-    Seq("no space left", "permission denied", "read-only file system", "quota", "mkdirs failed", "file too large", "no filesystem for scheme")
+    Seq(
+      "no space left", "permission denied", "read-only file system", "quota", "mkdirs failed", "file too large", "no filesystem for scheme",
+      // Hadoop asks the shell for a local file's rights, so that these come as text.
+      "not a directory", "is a directory", "no such file or directory", "file name too long")
 
   /** Makes the folder, writes a file into it and deletes both again, the folder unless it was there before. */
   def probe(parameter: String, directory: String, hadoop: HadoopSettings): Unit =

@@ -103,7 +103,8 @@ class StorageSuite extends TrainingSuite {
       new IOException("No space left on device"), new java.nio.file.AccessDeniedException("/x"),
       new java.nio.file.FileSystemException("/x", null, "Read-only file system"),
       new IOException("write failed", new IOException("Disk quota exceeded")), new org.apache.hadoop.security.AccessControlException("denied"),
-      new org.apache.hadoop.fs.ParentNotDirectoryException("/x"), new IOException("Mkdirs failed to create /x"))
+      new org.apache.hadoop.fs.ParentNotDirectoryException("/x"), new IOException("Mkdirs failed to create /x"),
+      new IOException("chmod: cannot access '/x/y': Not a directory"), new IOException("chmod: cannot access '/x/y': No such file or directory"))
     lasting.foreach(cause => assert(Storage.isLasting(cause) && Storage.isLasting(new Storage.Failed("/x", "", cause)), cause))
     val passing =
       Seq(new IOException("Connection reset by peer"), new java.net.SocketTimeoutException("60000 millis timeout"), new java.net.UnknownHostException("nn"))
