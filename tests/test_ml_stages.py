@@ -111,7 +111,7 @@ def test_bad_rows(spark: SparkSession, vectors: DataFrame) -> None:
 def test_mistakes_are_said_before_anything_runs(vectors: DataFrame) -> None:
     with pytest.raises(PySparkException, match=r"FLAMBEAU_BAD_ARGUMENT.*no column 'y'.*id, x"):
         ml.TorchModelTransformer(model="tiny", inputMapping={"y": "x"}).transform(vectors)
-    with pytest.raises(PySparkException, match="column 'id' already"):
+    with pytest.raises(PySparkException, match="there is already a column 'id'"):
         ml.TorchModelTransformer(model="tiny", outputMapping={"features": "id"}).transform(vectors)
     with pytest.raises(PySparkException, match="FLAMBEAU_UNKNOWN_MODEL"):
         ml.DeepImageFeaturizer(inputCol="x", outputCol="f", modelName="nowhere").transform(vectors)
