@@ -81,7 +81,7 @@ def draw(found: dict[str, tuple[str, dict[str, float]]], path: Path) -> None:
             color=[COLOURS.get(arm, "#95a5a6") for arm in arms],
         )
         place.bar_label(bars, fmt="%.0f", padding=2, fontsize=8)
-        place.set_title(f"{name}, rows/s", fontsize=9)
+        place.set_title(f"{name}\nrows/s", fontsize=9)
         place.tick_params(labelsize=7)
         place.margins(x=0.18)
         for side in ("top", "right"):

@@ -144,13 +144,25 @@ def run(family: str, case: Case, chosen: argparse.Namespace) -> dict[str, Any]:
             variables: dict[str, Any] = {"PYSPARK_PYTHON": str(python), **tuned, **case.environment.get(arm, {})}
             runs[arm] = functools.partial(machine.run_arm, command, **variables)
         found = machine.in_turns(runs, chosen.rounds, "rows")
-        least = compared(case, out)
+        least, unlike = compared(case, out)
+    if "flambeau-bf16" in unlike:
+        unlike.append("engine alone-bf16")
+    found = [arm for arm in found if arm["arm"] not in unlike]
     ours = "flambeau" if "flambeau" in arms else arms[0]
     machine.print_arms(found, ours, "rows")
     print(f"least cosine to {next(iter(out))}: {', '.join(f'{arm} {value:.6f}' for arm, value in least.items())}")
+    if unlike:
+        print(f"left out, for their results are not near enough: {', '.join(unlike)}")
     reached = machine.times_faster(found, ours)
     machine.print_floors(reached, {arm: floor for arm, floor in case.floors.items() if arm in reached})
-    return {"about": case.about, "arms": found, "least_cosine": least, "reached": reached, "floors": dict(case.floors)}
+    return {
+        "about": case.about,
+        "arms": found,
+        "least_cosine": least,
+        "left_out": unlike,
+        "reached": reached,
+        "floors": dict(case.floors),
+    }
 
 
 def has_bf16(network: str) -> bool:
@@ -158,18 +170,24 @@ def has_bf16(network: str) -> bool:
     return 'precision = "bf16"' in (networks.PACKAGES / network / "model.toml").read_text(encoding="utf-8")
 
 
-def compared(case: Case, out: Mapping[str, Path]) -> dict[str, float]:
-    """Least cosine of every arm's rows to the first arm's; ends the program if one is too small."""
+def compared(case: Case, out: Mapping[str, Path]) -> tuple[dict[str, float], list[str]]:
+    """Least cosine of every arm's rows to the first arm's, and the arms of less precision that are too far from it. Ends the program
+    if one in f32 is."""
     found = {arm: np.load(path) for arm, path in out.items()}
     first = next(iter(found.values()))
     if first.shape[1] == 1:  # probabilities: how near, as 1 - the largest difference
         least = {arm: float(1 - np.abs(first - values).max()) for arm, values in found.items()}
     else:
         least = {arm: float(machine.cosines(first, values).min()) for arm, values in found.items()}
+    unlike = []
     for arm, value in least.items():
-        if value < (LEAST_COSINE_BF16 if "bf16" in arm or "draft" in arm else LEAST_COSINE):
+        is_rough = "bf16" in arm or "draft" in arm
+        if value >= (LEAST_COSINE_BF16 if is_rough else LEAST_COSINE):
+            continue
+        if not is_rough:
             sys.exit(f"bench: results of {case.name} differ, least cosine {least}: no speed is worth comparing")
-    return least
+        unlike.append(arm)
+    return least, unlike
 
 
 def main(family: str, cases: Sequence[Case], chosen: argparse.Namespace) -> None:
