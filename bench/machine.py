@@ -49,14 +49,18 @@ def describe() -> dict[str, object]:
     }
 
 
+def surroundings() -> dict[str, str]:
+    """This shell's environment for an arm. OpenBLAS chooses its kernels by itself, as it does for a user: a setting of this shell could
+    slow an arm down."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
+
+
 def run_arm(command: Sequence[object], limit_s: float | None = None, **environment: str) -> dict[str, Any]:
     """Runs `command` to its end and returns the last line of its output, which is JSON; ends the program if it fails.
 
-    After `limit_s` seconds it is ended with all that it started, and TimeoutError raised. OpenBLAS chooses its kernels by itself, as it
-    does for a user: settings of this shell would slow our arms down.
+    After `limit_s` seconds it is ended with all that it started, and TimeoutError raised.
     """
-    own = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
-    env = {**own, "PYTHONPATH": str(ROOT / "python"), "PYSPARK_PYTHON": sys.executable, **environment}
+    env = {**surroundings(), "PYTHONPATH": str(ROOT / "python"), "PYSPARK_PYTHON": sys.executable, **environment}
     words = [str(part) for part in command]
     process = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:

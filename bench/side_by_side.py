@@ -97,7 +97,8 @@ def engine_alone(case: Case, chosen: argparse.Namespace, precision: str) -> dict
         str(chosen.passes + 1),
         precision,
     ]
-    done = subprocess.run([*command, str(chosen.rows or 0)], capture_output=True, text=True, check=True)
+    command.append(str(chosen.rows or 0))
+    done = subprocess.run(command, env=machine.surroundings(), capture_output=True, text=True, check=True)
     passes = [json.loads(line) for line in done.stdout.splitlines()][1:]
     spent_s = sum(passes[-1][key] for key in ("prepare_ns", "forward_ns", "convert_ns")) / 1e9
     rates = [p["rows_per_s"] for p in passes]

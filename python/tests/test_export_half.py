@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import sys
+import functools
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+import test_export
 from flambeau import export
 from flambeau.export import half
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 IMAGE = export.ImageInput(resize=20, crop=16)
 OUTPUTS = [export.Output("features", "features"), export.Output("logits", "scores")]
 
-
-def write(module: nn.Module, path: Path, **changes: Any) -> export.ExportReport:
-    """The usual package, with some arguments changed."""
-    arguments: dict[str, Any] = {
-        "name": "net",
-        "inputs": [IMAGE],
-        "outputs": OUTPUTS,
-        "license": "MIT",
-        "quiet": True,
-        **changes,
-    }
-    return export.package(module, path, **arguments)
+write = functools.partial(test_export.write, inputs=[IMAGE], outputs=OUTPUTS)
 
 
 def test_reduced_precision_is_measured_on_the_example(net: nn.Module, tmp_path: Path) -> None:
@@ -41,7 +25,7 @@ def test_reduced_precision_is_measured_on_the_example(net: nn.Module, tmp_path: 
     write(net, tmp_path / "given", precisions=["bf16"], example=example)
     cosines = []
     for name in ("random", "given"):
-        half_, _ = tomllib.loads((tmp_path / name / "model.toml").read_text(encoding="utf-8"))["variant"]
+        half_, _ = test_export.manifest(tmp_path / name)["variant"]
         cosines.append(half_["cosine"])
     small = torch.jit.freeze(torch.jit.load(str(tmp_path / "given" / "model-bf16.pt")).eval())
     with torch.inference_mode():

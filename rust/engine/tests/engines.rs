@@ -1,35 +1,24 @@
 //! Engines: each gives what TorchScript gives, from many threads at once, and `auto` remembers its choice.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float32Type;
-use arrow_array::{Array, ArrayRef, BinaryArray, ListArray, StringArray, StructArray};
+use arrow_array::{Array, ArrayRef, BinaryArray, ListArray, StringArray};
 use arrow_schema::{Field, Fields};
+use common::{batch, bitmap, package, repository};
 use flambeau_engine::{Counters, EngineName, Model, ModelOptions, Request, Session, Task, keep_choices, registry, stats};
 
 /// A package of `./gradlew models`.
 fn shipped(name: &str) -> PathBuf {
-    built("models", name)
-}
-
-/// A package of `./gradlew testModels`.
-fn package(name: &str) -> PathBuf {
-    built("test-packages", name)
-}
-
-fn built(folder: &str, name: &str) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../build").join(folder).join(name);
-    assert!(path.is_dir(), "{} is missing: run ./gradlew models testModels", path.display());
+    let path = repository().join("build/models").join(name);
+    assert!(path.is_dir(), "{} is missing: run ./gradlew models", path.display());
     path
-}
-
-fn batch(column: ArrayRef) -> StructArray {
-    let fields = Fields::from(vec![Field::new("x", column.data_type().clone(), true)]);
-    StructArray::new(fields, vec![column], None)
 }
 
 fn open(package: &Path, engine: &str) -> Arc<Model> {
@@ -43,25 +32,12 @@ fn features(model: &Arc<Model>, column: &ArrayRef) -> Vec<Vec<f32>> {
     result.column(0).as_list::<i32>().iter().map(|row| row.unwrap().as_primitive::<Float32Type>().values().to_vec()).collect()
 }
 
-/// A bitmap of 24 bits, every picture another.
-fn bitmap(seed: u32) -> Vec<u8> {
-    let (width, height) = (96_u32, 80_u32);
-    let size = width * height * 3;
-    let mut bytes = b"BM".to_vec();
-    for n in [54 + size, 0, 54, 40, width, height] {
-        bytes.extend(n.to_le_bytes());
-    }
-    bytes.extend([1, 0, 24, 0]);
-    for n in [0, size, 0, 0, 0, 0] {
-        bytes.extend(u32::to_le_bytes(n));
-    }
-    let pixel = |i: u32| (i.wrapping_mul(seed * 2 + 1) / 97 % 256) as u8;
-    bytes.extend((0..size).map(pixel));
-    bytes
+fn picture(seed: u32) -> Vec<u8> {
+    bitmap(seed, 96, 80)
 }
 
 fn pictures(count: u32) -> ArrayRef {
-    let pictures: Vec<Vec<u8>> = (0..count).map(bitmap).collect();
+    let pictures: Vec<Vec<u8>> = (0..count).map(picture).collect();
     Arc::new(BinaryArray::from_iter_values(pictures))
 }
 
@@ -122,7 +98,7 @@ fn eight_threads_that_begin_together_give_the_same_bits() {
 
 #[test]
 fn a_row_that_cannot_be_decoded_leaves_the_layout_of_the_others() {
-    let mut pictures: Vec<Vec<u8>> = (0..7).map(bitmap).collect();
+    let mut pictures: Vec<Vec<u8>> = (0..7).map(picture).collect();
     pictures[2] = b"no picture".to_vec();
     let column: ArrayRef = Arc::new(BinaryArray::from_iter_values(pictures));
     let fields = Fields::from(vec![Field::new("x", column.data_type().clone(), true)]);

@@ -58,8 +58,7 @@ struct Fused {
 
 bool has_convolution(torch::jit::Block* block) {
   for (torch::jit::Node* node : block->nodes()) {
-    const std::string kind = node->kind().toQualString();
-    if (kind == "aten::conv2d" || kind == "aten::_convolution" || kind == "aten::convolution") return true;
+    if (flambeau::is_convolution(node)) return true;
     for (torch::jit::Block* inner : node->blocks()) {
       if (has_convolution(inner)) return true;
     }

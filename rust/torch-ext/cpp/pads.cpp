@@ -14,7 +14,6 @@
 namespace flambeau {
 namespace {
 
-using c10::Symbol;
 using torch::jit::Node;
 
 constexpr size_t kWeight = 1, kPadding = 4;
@@ -32,10 +31,8 @@ std::optional<std::vector<int64_t>> constant_ints(const torch::jit::Value* value
 }
 
 std::optional<Convolution> convolution_of(const Node* node) {
-  const std::string kind = node->kind().toQualString();
-  const bool general = kind == "aten::_convolution" || kind == "aten::convolution";
-  if (!general && kind != "aten::conv2d") return std::nullopt;
-  if (general) {
+  if (!is_convolution(node)) return std::nullopt;
+  if (node->kind() != c10::Symbol::fromQualString("aten::conv2d")) {
     const auto transposed = torch::jit::toIValue(node->input(6));
     if (!transposed || !transposed->isBool() || transposed->toBool()) return std::nullopt;
   }
@@ -108,6 +105,11 @@ void fold_in(torch::jit::Graph& graph, torch::jit::Block* block) {
 }
 
 }  // namespace
+
+bool is_convolution(const Node* node) {
+  const std::string kind = node->kind().toQualString();
+  return kind == "aten::conv2d" || kind == "aten::_convolution" || kind == "aten::convolution";
+}
 
 void fold_pads(const std::shared_ptr<torch::jit::Graph>& graph) {
   fold_in(*graph, graph->block());

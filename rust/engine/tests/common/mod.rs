@@ -1,4 +1,5 @@
 //! What the engine's tests share: packages made by `./gradlew testModels models`, and batches.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,4 +45,20 @@ pub fn evaluate(name: &str, column: ArrayRef, request: Request) -> Result<(Array
     let mut counters = Counters::default();
     let result = session.evaluate(&batch(column), &mut counters)?;
     Ok((result.column(0).clone(), counters))
+}
+
+/// A bitmap of 24 bits; every seed gives another picture.
+pub fn bitmap(seed: u32, width: u32, height: u32) -> Vec<u8> {
+    let size = width * height * 3;
+    let mut bytes = b"BM".to_vec();
+    for n in [54 + size, 0, 54, 40, width, height] {
+        bytes.extend(n.to_le_bytes());
+    }
+    bytes.extend([1, 0, 24, 0]);
+    for n in [0, size, 0, 0, 0, 0] {
+        bytes.extend(n.to_le_bytes());
+    }
+    let pixel = |i: u32| (i.wrapping_mul(seed * 2 + 1) / 97 % 256) as u8;
+    bytes.extend((0..size).map(pixel));
+    bytes
 }

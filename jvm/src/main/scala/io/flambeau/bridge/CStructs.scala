@@ -2,7 +2,7 @@ package io.flambeau.bridge
 
 import scala.util.Using
 
-import org.apache.arrow.c.{ArrowArray, ArrowSchema, CDataDictionaryProvider, Data}
+import org.apache.arrow.c.{ArrowArray, ArrowSchema, BaseStruct, CDataDictionaryProvider, Data}
 import org.apache.arrow.memory.BufferAllocator
 import org.apache.arrow.vector.VectorSchemaRoot
 
@@ -15,22 +15,21 @@ private[bridge] final class CStructs private (allocator: BufferAllocator) extend
 
   def array(): ArrowArray = {
     val struct = ArrowArray.allocateNew(allocator)
-    releases.atEnd {
-      try if (struct.snapshot().release != 0) struct.release()
-      finally struct.close()
-    }
+    freeAtEnd(struct)(struct.snapshot().release != 0)
     struct.markReleased()
     struct
   }
 
   def schema(): ArrowSchema = {
     val struct = ArrowSchema.allocateNew(allocator)
-    releases.atEnd {
-      try if (struct.snapshot().release != 0) struct.release()
-      finally struct.close()
-    }
+    freeAtEnd(struct)(struct.snapshot().release != 0)
     struct.markReleased()
     struct
+  }
+
+  private def freeAtEnd(struct: BaseStruct)(hasContent: => Boolean): Unit = releases.atEnd {
+    try if (hasContent) struct.release()
+    finally struct.close()
   }
 
   /** The vectors that native code wrote into both. The caller closes them. */
