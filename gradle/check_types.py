@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PROGRAMS = ("python", "models", "examples", "tests", "tests/fixtures", "tests/parity", "rust/engine/examples", "gradle")
+PROGRAMS = ("python", "models", "examples", "tests", "tests/fixtures", "tests/parity", "rust/train/examples", "gradle")
 """Where programs and tests look for what they share."""
 BENCHES = sorted(f"bench/{folder.name}" for folder in (ROOT / "bench").iterdir() if any(folder.glob("*.py")))
 
@@ -28,7 +28,7 @@ class Group:
 
 GROUPS = (
     Group(("python", "models", "gradle"), ("python", "models", "gradle", "python/tests")),
-    Group(("tests", "examples", "rust"), (*PROGRAMS, "rust/engine/tests/train", "bench", "bench/images")),
+    Group(("tests", "examples", "rust"), (*PROGRAMS, "rust/train/tests/train", "bench", "bench/images")),
     Group(("bench",), ("bench", *PROGRAMS, "bench/images")),
     *(Group((folder,), (folder, "bench", "bench/images", *PROGRAMS)) for folder in BENCHES),
 )

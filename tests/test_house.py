@@ -64,17 +64,86 @@ def test_kinds_of_errors_are_the_same_on_both_sides() -> None:
     assert sorted(re.findall(r'extends ErrorKind\("(\w+)"', scala)) == sorted(sent)
 
 
+def dependencies(crate: str) -> set[str]:
+    """What the crate needs wherever it is built, and for its tests."""
+    manifest = tomllib.loads((ROOT / "rust" / crate / "Cargo.toml").read_text(encoding="utf-8"))
+    return {name for kind in ("dependencies", "dev-dependencies") for name in manifest.get(kind, {})}
+
+
 def test_crates_depend_one_way() -> None:
     allowed = {
         "codecs": set(),
         "columns": set(),
         "torch-ext": set(),
-        "engine": {"flambeau-codecs", "flambeau-columns", "flambeau-torch-ext"},
-        "bridge": {"flambeau-codecs", "flambeau-columns", "flambeau-engine", "flambeau-torch-ext"},
+        "media": {"codecs"},
+        "engine": {"codecs", "columns", "media", "torch-ext"},
+        "train": {"codecs", "columns", "engine", "media", "torch-ext"},
+        "bridge": {"codecs", "columns", "engine", "torch-ext", "train"},
     }
+    assert set(allowed) == {manifest.parent.name for manifest in tracked("rust/*/Cargo.toml")}
     for crate, ours in allowed.items():
-        manifest = tomllib.loads((ROOT / "rust" / crate / "Cargo.toml").read_text(encoding="utf-8"))
-        assert {name for name in manifest["dependencies"] if name.startswith("flambeau-")} <= ours, crate
+        named = dependencies(crate)
+        assert {name.removeprefix("flambeau-") for name in named if name.startswith("flambeau-")} <= ours, crate
+
+
+def test_media_is_built_and_tested_without_libtorch_and_arrow() -> None:
+    for crate in ("codecs", "media"):
+        assert not {name for name in dependencies(crate) if name.startswith(("arrow", "tch", "torch"))}, crate
+
+
+ENGINE = [
+    "error",
+    "faults",
+    "cpu",
+    "stats",
+    "package",
+    "memory",
+    "pool",
+    "prepare",
+    "spare",
+    "pace",
+    "options",
+    "engine",
+    "model",
+    "registry",
+    "session",
+]
+"""The modules of rust/engine: each names only those before it."""
+
+ENGINE_ROOT = {
+    "EngineError": "error",
+    "RowFault": "error",
+    "Package": "package",
+    "EngineName": "engine",
+    "ModelOptions": "options",
+    "Model": "model",
+}
+"""Where the names that lib.rs exports, and other modules use, are from."""
+
+
+def test_modules_of_the_engine_depend_one_way() -> None:
+    root = ROOT / "rust" / "engine" / "src"
+    modules = set(re.findall(r"^(?:pub )?mod (\w+);", (root / "lib.rs").read_text(encoding="utf-8"), re.MULTILINE))
+    assert modules == set(ENGINE)
+    arrows = set()
+    for file in tracked("rust/engine/src/*.rs"):
+        module = file.relative_to(root).parts[0].removesuffix(".rs")
+        code = "\n".join(line.partition("//")[0] for line in file.read_text(encoding="utf-8").splitlines())
+        lists = " ".join(re.findall(r"\bcrate::\{([^;]*)\};", code))
+        names = re.findall(r"\bcrate::(\w+)", code) + re.findall(r"(?<!:)\b\w+", lists)
+        arrows |= {(module, ENGINE_ROOT.get(name, name)) for name in names if module != "lib"}
+    assert len(arrows) > 30
+    assert {(low, high) for low, high in arrows if ENGINE.index(low) < ENGINE.index(high)} == set()
+
+
+def test_training_knows_no_sessions_and_no_models() -> None:
+    """It stands on the lower half of the engine."""
+    lower = {*ENGINE[: ENGINE.index("spare")], "EngineError", "RowFault", "Package"}
+    code = "\n".join(file.read_text(encoding="utf-8") for file in tracked("rust/train/src/*.rs"))
+    lists = " ".join(re.findall(r"\bflambeau_engine::\{([^;]*)\};", code))
+    used = set(re.findall(r"\bflambeau_engine::(\w+)", code)) | set(re.findall(r"(?<!:)\b\w+", lists))
+    assert "prepare" in used
+    assert used - lower == set()
 
 
 def test_the_release_profile_unwinds() -> None:

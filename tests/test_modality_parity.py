@@ -1,7 +1,7 @@
 """Texts and sounds through SQL give what the published Python gives, on real texts and real meetings.
 
 The references are made by tests/parity (`./gradlew references`): silero-vad's own Python for every window, Resemblyzer's own
-for speakers, Hugging Face's tokenizer. Token ids are held to that tokenizer by rust/engine/tests/text_parity.rs; here the
+for speakers, Hugging Face's tokenizer. Token ids are held to that tokenizer by rust/media/tests/text_parity.rs; here the
 recipe's network in Python torch gets the tokenizer's ids, and SQL the text.
 """
 

@@ -1,6 +1,6 @@
 """`.venv/bin/python bench/train/all_reduce.py`: a sum of 100 MB over two ranks, ours beside c10d alone; called by workers.py.
 
-Two processes on this machine's loopback, sums in place of f32, all ranks meeting before each. Ours is what training calls (rust/engine's
+Two processes on this machine's loopback, sums in place of f32, all ranks meeting before each. Ours is what training calls (rust/train's
 `Ranks::sum`: buckets of 25 MB, waits that look for a cancellation); the other is `torch.distributed.all_reduce` over gloo, of the
 whole tensor. Every size is summed some times in a run, and the arms take turns. A sum of 4 bytes is the latency.
 """
@@ -32,7 +32,7 @@ EXAMPLE = ROOT / "target" / "release" / "examples" / "all_reduce"
 
 def build() -> None:
     """Our side, a Rust example."""
-    command = ["cargo", "build", "--release", "--locked", "-p", "flambeau-engine", "--example", "all_reduce"]
+    command = ["cargo", "build", "--release", "--locked", "-p", "flambeau-train", "--example", "all_reduce"]
     subprocess.run(command, cwd=ROOT, check=True)
 
 

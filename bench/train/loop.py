@@ -1,6 +1,6 @@
 """The trainings that all arms of workers.py run, and their loop in Python torch: alone, or in several processes.
 
-What is trained, and over which numbers, is that of rust/engine/examples/train_alone.py. `alone` is one process. `member` is one
+What is trained, and over which numbers, is that of rust/train/examples/train_alone.py. `alone` is one process. `member` is one
 process of a gloo group with DistributedDataParallel, whoever started it: `arm.py` itself, or TorchDistributor, which pickles the
 function by its name. The rows of a step are the same in all: a process takes its share of the batch.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "rust" / "engine" / "examples"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "rust" / "train" / "examples"))
 import train_alone
 
 

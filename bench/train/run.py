@@ -1,10 +1,10 @@
 """`.venv/bin/python bench/train/run.py`: samples a second of training, ours beside the same loops in Python torch. One thread each.
 
 Three trainings, the same rows, optimiser and batch: a linear head and an MLP over 20,000 rows of 1,280 features, and a small
-convolutional net over 512 pictures of 64 x 64. Ours is the engine alone (rust/engine/examples/train_alone.rs, no JVM); Python's are the
+convolutional net over 512 pictures of 64 x 64. Ours is the engine alone (rust/train/examples/train_alone.rs, no JVM); Python's are the
 loop with a DataLoader, as users write it, and the quickest loop over tensors in memory (train_alone.py beside it).
 Losses first: after the last epoch they must be near each other (shuffles and first parameters differ, so they are not equal;
-equality is what rust/engine/tests/train/equality.rs holds). Writes bench/results/<version>/train.json.
+equality is what rust/train/tests/train/equality.rs holds). Writes bench/results/<version>/train.json.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "python")]
 import machine
 from flambeau.version import __version__
 
-EXAMPLES = ROOT / "rust" / "engine" / "examples"
+EXAMPLES = ROOT / "rust" / "train" / "examples"
 OURS = ROOT / "target" / "release" / "examples" / "train_alone"
 EPOCHS = 4
 TRAININGS = {"linear head": ("head", 64), "mlp head": ("mlp", 64), "convolutional net": ("net", 32)}
@@ -71,7 +71,7 @@ def measure(kind: str, batch: int, folder: Path) -> list[dict[str, object]]:
 def main() -> None:
     """See the module."""
     subprocess.run(
-        ["cargo", "build", "--release", "-p", "flambeau-engine", "--example", "train_alone"], cwd=ROOT, check=True
+        ["cargo", "build", "--release", "-p", "flambeau-train", "--example", "train_alone"], cwd=ROOT, check=True
     )
     described = machine.describe()
     results = {}

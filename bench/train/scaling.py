@@ -39,7 +39,7 @@ from flambeau.version import __version__
 
 WORKERS = [2**power for power in range(10)]
 BUCKET_BYTES = 25 * 1024 * 1024
-"""Of one sum: BUCKET_ELEMENTS in rust/engine/src/train/ranks.rs."""
+"""Of one sum: BUCKET_ELEMENTS in rust/train/src/ranks.rs."""
 NETWORK_LATENCY_S = 50e-6
 RESNET_ROWS, RESNET_TIMED_ROWS = 32, 8
 

@@ -1,4 +1,4 @@
-"""Makes the folder against which rust/engine/tests/audio_parity.rs holds audio preparation, and the audio models their results.
+"""Makes the folder against which rust/media/tests/audio_parity.rs holds audio preparation, and the audio models their results.
 
     python tests/parity/make_audio_reference.py build/audio-reference
 

@@ -1,4 +1,4 @@
-"""Makes the folder against which rust/engine/tests/image_parity.rs holds image preparation.
+"""Makes the folder against which rust/media/tests/image_parity.rs holds image preparation.
 
     python tests/parity/make_image_reference.py build/image-reference [--photos DIR ...]
 

@@ -1,4 +1,4 @@
-"""Makes the folder against which rust/engine/tests/text_parity.rs holds tokenizing.
+"""Makes the folder against which rust/media/tests/text_parity.rs holds tokenizing.
 
     python tests/parity/make_text_reference.py build/text-reference
 

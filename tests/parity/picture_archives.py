@@ -1,11 +1,11 @@
-"""Many small pictures with Pillow's verdict on each, in two archives that rust/engine/tests/image_parity.rs reads.
+"""Many small pictures with Pillow's verdict on each, in two archives that rust/media/tests/image_parity.rs reads.
 
 `sound.pictures` holds whole files of every flavour that can be made (tiff_files, odd_files); `damaged.pictures` holds files with some
 bytes changed, cut, doubled or left out, seeded. A record is: length of the name and the name; length of the file and the file; 1 and
 width, height, RGB bytes where Pillow gives a picture, else 0. Numbers are little-endian u32.
 
     python tests/parity/picture_archives.py FOLDER --damaged 100000 --seed 7     # a long run; then
-    FLAMBEAU_IMAGE_REFERENCE=FOLDER cargo test --release -p flambeau-engine --test image_parity archive
+    FLAMBEAU_IMAGE_REFERENCE=FOLDER cargo test --release -p flambeau-media --test image_parity archive
 """
 
 import argparse

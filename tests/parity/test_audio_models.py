@@ -3,7 +3,7 @@
     python -m pytest tests/parity/test_audio_models.py
 
 The reference is made by make_audio_reference.py; its folder is build/audio-reference, or FLAMBEAU_AUDIO_REFERENCE. Here is only what
-the programs do with samples; decoding is held to libsndfile by rust/engine/tests/audio_parity.rs.
+the programs do with samples; decoding is held to libsndfile by rust/media/tests/audio_parity.rs.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use flambeau_engine::train::{Feed, Ranks, Stack};
 use flambeau_engine::{Model, Session};
+use flambeau_train::{Feed, Ranks, Stack};
 use once_cell::sync::Lazy;
 
 use crate::failure::Failure;

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use flambeau_engine::EngineError;
-use flambeau_engine::train::spec::{ProgramSpec, TrainingSpec};
-use flambeau_engine::train::{Board, Feed, FeedSpec, GroupSpec, GroupsSpec, PublishSpec, Ranks, Stack};
+use flambeau_train::spec::{ProgramSpec, TrainingSpec};
+use flambeau_train::{Board, Feed, FeedSpec, GroupSpec, GroupsSpec, PublishSpec, Ranks, Stack};
 use jni::objects::{JByteArray, JClass, JObject, JString, JValue};
 use jni::sys::jlong;
 use jni::{Env, jni_sig, jni_str};
@@ -107,7 +107,7 @@ pub(crate) fn open_trainers<'local>(
 /// Whether a program can be trained as asked, before there are any rows.
 pub(crate) fn check_program<'local>(env: &mut Env<'local>, _class: JClass<'local>, spec: JString<'local>) -> Answer<()> {
     let spec: ProgramSpec = parsed(env, &spec)?;
-    Ok(flambeau_engine::train::check_program(&spec)?)
+    Ok(flambeau_train::check_program(&spec)?)
 }
 
 pub(crate) fn run_trainers<'local>(
@@ -171,7 +171,7 @@ pub(crate) fn train_groups<'local>(
 ) -> Answer<()> {
     let spec: GroupsSpec = parsed(env, &spec)?;
     let feed = handles::feed(feed)?;
-    arrow::give_batch(&flambeau_engine::train::train_groups(&feed, &spec, feed.cancelled())?, array, schema)
+    arrow::give_batch(&flambeau_train::train_groups(&feed, &spec, feed.cancelled())?, array, schema)
 }
 
 /// A feed's number stops what works on the feed without a trainer.

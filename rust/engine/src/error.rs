@@ -1,11 +1,10 @@
 //! What can go wrong, as data. Text is made here, at the edge; who must act is told by the variant.
 
 use flambeau_columns::{ColumnError, DenseFault};
+use flambeau_media::audio::AudioError;
+use flambeau_media::image::ImageError;
+use flambeau_media::text::TextError;
 use flambeau_torch_ext::TorchError;
-
-use crate::prepare::audio::AudioError;
-use crate::prepare::image::ImageError;
-use crate::prepare::text::TextError;
 
 /// Why one row's content cannot be evaluated.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -45,7 +44,8 @@ pub enum RowFault {
 
 impl RowFault {
     /// With the input's name in front, if it is one input's fault.
-    pub(crate) fn of_input(&self, input: &str) -> String {
+    #[must_use]
+    pub fn of_input(&self, input: &str) -> String {
         if input.is_empty() { self.to_string() } else { format!("input '{input}': {self}") }
     }
 }
@@ -150,24 +150,27 @@ impl EngineError {
         }
     }
 
-    pub(crate) fn model(model: &str, cause: impl std::fmt::Display) -> Self {
+    /// What is wrong with a package or its program.
+    pub fn model(model: &str, cause: impl std::fmt::Display) -> Self {
         Self::BadModel { model: model.to_owned(), cause: cause.to_string() }
     }
 
     /// A program that libtorch does not load. `what` names its files.
-    pub(crate) fn program(model: &str, what: &str, error: TorchError) -> Self {
+    #[must_use]
+    pub fn program(model: &str, what: &str, error: TorchError) -> Self {
         match error {
             TorchError::OutOfMemory(_) => Self::torch(model, error),
             other => Self::model(model, format!("{what} cannot be loaded as TorchScript: {other}")),
         }
     }
 
-    pub(crate) fn torch(model: &str, error: impl Into<TorchError>) -> Self {
+    /// What libtorch refused, and for which model.
+    pub fn torch(model: &str, error: impl Into<TorchError>) -> Self {
         Self::Torch { model: model.to_owned(), error: error.into() }
     }
 }
 
 /// A message of libtorch without its backtrace.
-pub(crate) fn text_of(error: impl Into<TorchError>) -> String {
+pub fn text_of(error: impl Into<TorchError>) -> String {
     error.into().to_string()
 }

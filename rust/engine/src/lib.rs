@@ -5,7 +5,8 @@
 //! plans forward passes, runs the [`Model`] (one per process, shared by all sessions, kept by [`registry`]) and makes one
 //! Arrow column per request ([`results`](crate::session)).
 //!
-//! Training ([`train`]) goes the other way round: rows are kept in a feed, and a trainer changes a program.
+//! Pure preparation is in `flambeau-media`. Training is in `flambeau-train`, which stands on the lower half of this crate (errors,
+//! packages, preparation, the pool, tensors' memory) and knows neither sessions nor models.
 //!
 //! Who owns what: the registry owns models; a session holds its model by `Arc` and owns nothing else that outlives a call.
 //! Threads: a session belongs to one thread; rows are prepared on the shared pool, and passes run on spare cores too
@@ -15,8 +16,10 @@ mod cpu;
 mod engine;
 pub mod error;
 pub mod faults;
-mod memory;
+pub mod memory;
 mod model;
+mod options;
+mod pace;
 pub mod package;
 pub mod pool;
 pub mod prepare;
@@ -24,10 +27,10 @@ pub mod registry;
 mod session;
 mod spare;
 pub mod stats;
-pub mod train;
 
 pub use engine::{EngineName, keep_choices};
 pub use error::{EngineError, RowFault};
-pub use model::{Model, ModelOptions};
+pub use model::Model;
+pub use options::ModelOptions;
 pub use package::Package;
 pub use session::{Counters, Request, Session, Task};

@@ -1,14 +1,13 @@
 //! Tensors seen as slices: the only place where a tensor's memory is touched directly.
 
 use flambeau_columns::{Element, bf16, f16};
-use flambeau_torch_ext::TorchError;
 use tch::{Device, Kind, TchError, Tensor};
 
-use crate::EngineError;
 use crate::package::Dtype;
 
-/// An element whose tensor kind is known; sealed by being crate-private.
-pub(crate) trait TensorElement: Element {
+/// An element whose tensor kind is known. Every [`Element`] has one here, so nobody else can give it another.
+pub trait TensorElement: Element {
+    /// Of tensors of such elements.
     const KIND: Kind;
 }
 
@@ -17,8 +16,11 @@ macro_rules! kinds {
 }
 kinds!(f64 => Double, f32 => Float, f16 => Half, bf16 => BFloat16, i64 => Int64, i32 => Int, i16 => Int16, i8 => Int8, u8 => Uint8, bool => Bool);
 
-/// A new CPU tensor of zeros that `write` fills before anyone else sees it.
-pub(crate) fn filled<T: TensorElement, R>(shape: &[i64], write: impl FnOnce(&mut [T]) -> R) -> Result<(Tensor, R), TchError> {
+/// A new CPU tensor of zeros that `write` fills before anyone else sees it, and what `write` gave.
+///
+/// # Errors
+/// libtorch has no memory for it.
+pub fn filled<T: TensorElement, R>(shape: &[i64], write: impl FnOnce(&mut [T]) -> R) -> Result<(Tensor, R), TchError> {
     let tensor = Tensor::f_zeros(shape, (T::KIND, Device::Cpu))?;
     let len = tensor.numel();
     let result = if len == 0 {
@@ -33,7 +35,10 @@ pub(crate) fn filled<T: TensorElement, R>(shape: &[i64], write: impl FnOnce(&mut
 }
 
 /// A new CPU tensor of these rows' bytes, one after another.
-pub(crate) fn of_bytes<'a>(shape: &[i64], kind: Kind, rows: impl Iterator<Item = &'a [u8]>) -> Result<Tensor, TchError> {
+///
+/// # Errors
+/// libtorch has no memory for it, or the bytes do not fill it.
+pub fn of_bytes<'a>(shape: &[i64], kind: Kind, rows: impl Iterator<Item = &'a [u8]>) -> Result<Tensor, TchError> {
     let wrong = || TchError::Kind(format!("rows do not fill a tensor of shape {shape:?}"));
     let tensor = Tensor::f_empty(shape, (kind, Device::Cpu))?;
     let first = tensor.data_ptr().cast::<u8>();
@@ -52,7 +57,8 @@ pub(crate) fn of_bytes<'a>(shape: &[i64], kind: Kind, rows: impl Iterator<Item =
 }
 
 /// The bytes of a contiguous CPU tensor; `None` for any other.
-pub(crate) fn bytes(tensor: &Tensor) -> Option<&[u8]> {
+#[must_use]
+pub fn bytes(tensor: &Tensor) -> Option<&[u8]> {
     if tensor.device() != Device::Cpu || !tensor.is_contiguous() {
         return None;
     }
@@ -66,7 +72,8 @@ pub(crate) fn bytes(tensor: &Tensor) -> Option<&[u8]> {
 }
 
 /// What libtorch calls an element type.
-pub(crate) fn kind_of(dtype: Dtype) -> Kind {
+#[must_use]
+pub fn kind_of(dtype: Dtype) -> Kind {
     match dtype {
         Dtype::F32 => Kind::Float,
         Dtype::F64 => Kind::Double,
@@ -82,7 +89,8 @@ pub(crate) fn kind_of(dtype: Dtype) -> Kind {
 }
 
 /// Which of the `rows` of a contiguous CPU tensor have a value that is NaN or infinite.
-pub(crate) fn rows_not_finite(tensor: &Tensor, rows: usize) -> Vec<usize> {
+#[must_use]
+pub fn rows_not_finite(tensor: &Tensor, rows: usize) -> Vec<usize> {
     fn bad<T: TensorElement>(tensor: &Tensor, rows: usize, is_finite: impl Fn(&T) -> bool) -> Vec<usize> {
         let values = values::<T>(tensor).unwrap_or(&[]);
         // Without a branch for each value, so that it is done several values at a time.
@@ -99,21 +107,9 @@ pub(crate) fn rows_not_finite(tensor: &Tensor, rows: usize) -> Vec<usize> {
     }
 }
 
-/// An empty list with room for so many values.
-///
-/// # Errors
-/// There is no memory for them.
-pub(crate) fn room<T>(count: usize, what: &str) -> Result<Vec<T>, EngineError> {
-    let mut list = Vec::new();
-    list.try_reserve_exact(count).map_err(|_| {
-        let bytes = count as u128 * size_of::<T>() as u128;
-        EngineError::torch("training", TorchError::OutOfMemory(format!("there is no memory for {what}: {bytes} bytes")))
-    })?;
-    Ok(list)
-}
-
 /// The elements of a contiguous CPU tensor of kind `T::KIND`; `None` for any other.
-pub(crate) fn values<T: TensorElement>(tensor: &Tensor) -> Option<&[T]> {
+#[must_use]
+pub fn values<T: TensorElement>(tensor: &Tensor) -> Option<&[T]> {
     if tensor.f_kind().ok()? != T::KIND || tensor.device() != Device::Cpu || !tensor.is_contiguous() {
         return None;
     }

@@ -20,7 +20,7 @@ pub(crate) fn threads() -> usize {
 }
 
 /// Runs `work` on the pool and waits; on the calling thread where no pool could be made.
-pub(crate) fn install<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+pub fn install<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     match POOL.get_or_init(|| build(0)) {
         Some(pool) => pool.install(work),
         None => work(),
@@ -50,7 +50,7 @@ pub(crate) fn watched<R: Send>(stop: &mut dyn FnMut() -> bool, stopped: impl Fn(
 
 /// Starts `work` on the pool; on the calling thread where no pool could be made. Whoever starts it waits for its end before
 /// its own task ends.
-pub(crate) fn spawn(work: impl FnOnce() + Send + 'static) {
+pub fn spawn(work: impl FnOnce() + Send + 'static) {
     match POOL.get_or_init(|| build(0)) {
         Some(pool) => pool.spawn(work),
         None => work(),

@@ -11,9 +11,9 @@ use super::fused::FusedEngine;
 use super::torchscript::TorchscriptEngine;
 use super::{Engine, EngineName, kept, shapes};
 use crate::Package;
+use crate::pace::IMAGE_PASS_ROWS;
 use crate::package::Variant;
 use crate::prepare::Preparer;
-use crate::session::IMAGE_PASS_ROWS;
 
 /// Least cosine of an engine's outputs with TorchScript's, at f32 and at a reduced precision.
 const LEAST_COSINE: (f64, f64) = (0.99999, 0.999);

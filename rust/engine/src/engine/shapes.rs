@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use tch::Tensor;
 
 use super::Engine;
+use crate::pace::IMAGE_PASS_ROWS;
 use crate::prepare::Preparer;
-use crate::session::IMAGE_PASS_ROWS;
 
 /// See the module.
 #[derive(Debug, Default)]

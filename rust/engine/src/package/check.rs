@@ -163,7 +163,10 @@ fn same(model: &str, name: &str, actual: &str, sha256: &str) -> Result<(), Engin
 }
 
 /// SHA-256 of a file, in hexadecimal.
-pub(crate) fn hash(path: &Path) -> std::io::Result<String> {
+///
+/// # Errors
+/// It cannot be read.
+pub fn hash(path: &Path) -> std::io::Result<String> {
     hash_of(std::fs::File::open(path)?)
 }
 

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use flambeau_media::audio::AudioSpec;
+use flambeau_media::image::ImageSpec;
+use flambeau_media::text::TextSpec;
 use serde::{Deserialize, Serialize};
-
-use crate::prepare::audio::AudioSpec;
-use crate::prepare::image::ImageSpec;
-use crate::prepare::text::TextSpec;
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]

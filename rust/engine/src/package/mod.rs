@@ -3,7 +3,7 @@
 //! This is the only parser of `model.toml`; the JVM asks for its description as JSON. Opening a package reads the small
 //! files and checks them; the program's hash is checked when it is loaded.
 
-pub(crate) mod check;
+mod check;
 mod describe;
 mod descriptor;
 mod manifest;
@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use flambeau_torch_ext::Archive;
 use sha2::{Digest, Sha256};
 
+pub use check::hash;
 pub use descriptor::{Activation, Descriptor, Dtype, EngineKind, HeadProgram, Input, InputKind, Output, Role, Variant};
 pub use manifest::{list, wrap};
 
@@ -54,7 +55,8 @@ impl Package {
     }
 
     /// The f32 TorchScript program, which other programs can be built from.
-    pub(crate) fn plain_variant(&self) -> Option<&Variant> {
+    #[must_use]
+    pub fn plain_variant(&self) -> Option<&Variant> {
         self.descriptor.variants.iter().find(|v| v.engine == EngineKind::Torchscript && v.precision == "f32" && v.head.is_none())
     }
 
@@ -93,7 +95,10 @@ impl Package {
     }
 
     /// `model.toml` as it is written.
-    pub(crate) fn manifest(&self) -> Result<toml::Table, EngineError> {
+    ///
+    /// # Errors
+    /// It cannot be read any more.
+    pub fn manifest(&self) -> Result<toml::Table, EngineError> {
         let fail = |cause: String| EngineError::model(&self.descriptor.name, format!("model.toml: {cause}"));
         let text = std::fs::read_to_string(self.directory.join("model.toml")).map_err(|error| fail(error.to_string()))?;
         toml::from_str(&text).map_err(|error| fail(error.to_string()))

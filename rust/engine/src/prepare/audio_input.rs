@@ -3,17 +3,18 @@
 
 use arrow_array::ArrayRef;
 use flambeau_columns::BytesColumn;
+use flambeau_media::audio::{AudioInput, AudioPreparer, AudioSpec, fill};
 use rayon::prelude::*;
 use tch::{TchError, Tensor};
 
-use super::audio::{AudioInput, AudioPreparer, AudioSpec, fill};
 use super::guard::{self, StopFlag};
 use super::staged::made_up;
 use super::{Staged, StagedRows};
 use crate::{EngineError, pool};
 
+/// Of one audio input.
 #[derive(Debug)]
-pub(crate) struct AudioInputPreparer {
+pub struct AudioInputPreparer {
     audio: AudioPreparer,
 }
 

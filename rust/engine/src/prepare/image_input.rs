@@ -3,17 +3,18 @@
 
 use arrow_array::ArrayRef;
 use flambeau_columns::ImageColumn;
+use flambeau_media::image::{ImageError, ImageLimits, ImageSpec, PixelView, prepare_encoded, prepare_pixels};
 use rayon::prelude::*;
 use tch::Tensor;
 
 use super::guard;
-use super::image::{ImageError, ImageLimits, ImageSpec, PixelView, prepare_encoded, prepare_pixels};
 use super::staged::made_up;
 use super::{Limits, Staged, StagedRows};
 use crate::{EngineError, memory, pool};
 
+/// Of one image input.
 #[derive(Debug)]
-pub(crate) struct ImagePreparer {
+pub struct ImagePreparer {
     spec: ImageSpec,
 }
 
@@ -27,17 +28,20 @@ impl ImagePreparer {
     }
 
     /// What a picture's bytes become, channel by channel.
-    pub(crate) fn tables(&self) -> Vec<[f32; 256]> {
+    #[must_use]
+    pub fn tables(&self) -> Vec<[f32; 256]> {
         self.spec.tables()
     }
 
     /// What is made of a picture, as text.
-    pub(crate) fn made(&self) -> String {
+    #[must_use]
+    pub fn made(&self) -> String {
         format!("{:?}", self.spec)
     }
 
     /// Height, width, channels.
-    pub(crate) fn block(&self) -> (usize, usize, usize) {
+    #[must_use]
+    pub fn block(&self) -> (usize, usize, usize) {
         let (height, width) = self.spec.output_size();
         (height, width, self.spec.channels())
     }

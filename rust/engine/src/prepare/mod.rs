@@ -5,25 +5,24 @@
 //! *Assembling* then makes the tensors of one forward pass out of any selection of staged rows. Between the two the session
 //! plans passes, by length where rows have lengths.
 //!
-//! `image`, `text` and `audio` hold the pure functions (no libtorch, no Arrow); the files beside them connect those to
-//! columns and tensors.
+//! The pure functions (no libtorch, no Arrow) are in `flambeau-media`; the files here connect them to columns and tensors.
 
-pub mod audio;
 mod audio_input;
 mod guard;
-pub mod image;
 mod image_input;
 mod staged;
 mod tensor_input;
-pub mod text;
 mod text_input;
 
 use arrow_array::ArrayRef;
 use arrow_schema::DataType;
 use flambeau_columns::ColumnError;
+use flambeau_media::image::ImageLimits;
 
 pub use guard::StopFlag;
-pub(crate) use staged::{Staged, StagedRows};
+pub use image_input::ImagePreparer;
+pub use staged::{Staged, StagedRows};
+pub use tensor_input::TensorPreparer;
 
 use crate::package::{Dtype, Input, InputKind};
 use crate::{EngineError, Package};
@@ -32,25 +31,33 @@ use crate::{EngineError, Package};
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Of one image.
-    pub images: image::ImageLimits,
+    pub images: ImageLimits,
     /// Set when rows are not wanted any more.
     pub stop: StopFlag,
 }
 
 /// How one input's rows become tensors. Immutable; belongs to the model.
 #[derive(Debug)]
-pub(crate) enum Preparer {
-    Image(image_input::ImagePreparer),
+pub enum Preparer {
+    /// Pictures, encoded or raw.
+    Image(ImagePreparer),
+    /// Strings.
     Text(Box<text_input::TextInputPreparer>),
+    /// Encoded sounds.
     Audio(audio_input::AudioInputPreparer),
-    Tensor(tensor_input::TensorPreparer),
+    /// Numbers.
+    Tensor(TensorPreparer),
 }
 
 impl Preparer {
-    pub(crate) fn new(package: &Package, input: &Input) -> Result<Self, EngineError> {
+    /// For an input of a package.
+    ///
+    /// # Errors
+    /// A tokenizer that cannot be used, or a table that contradicts itself.
+    pub fn new(package: &Package, input: &Input) -> Result<Self, EngineError> {
         let missing = || EngineError::Internal(format!("input '{}' lost its table", input.name));
         Ok(match input.kind {
-            InputKind::Image => Self::Image(image_input::ImagePreparer::new(input.image.clone().ok_or_else(missing)?)),
+            InputKind::Image => Self::Image(ImagePreparer::new(input.image.clone().ok_or_else(missing)?)),
             InputKind::Text => {
                 let spec = input.text.as_ref().ok_or_else(missing)?;
                 Self::Text(Box::new(text_input::TextInputPreparer::open(package, spec)?))
@@ -59,15 +66,14 @@ impl Preparer {
                 let spec = input.audio.clone().ok_or_else(missing)?;
                 Self::Audio(audio_input::AudioInputPreparer::new(&package.descriptor.name, spec)?)
             }
-            InputKind::Tensor => {
-                Self::Tensor(tensor_input::TensorPreparer::new(input.dtype, input.shape.clone()).within(input.min, input.max))
-            }
+            InputKind::Tensor => Self::Tensor(TensorPreparer::new(input.dtype, input.shape.clone()).within(input.min, input.max)),
         })
     }
 
     /// For rows of numbers of this type and shape.
-    pub(crate) fn numbers(dtype: Dtype, shape: Vec<usize>) -> Self {
-        Self::Tensor(tensor_input::TensorPreparer::new(dtype, shape))
+    #[must_use]
+    pub fn numbers(dtype: Dtype, shape: Vec<usize>) -> Self {
+        Self::Tensor(TensorPreparer::new(dtype, shape))
     }
 
     /// Whether its rows are images of one size.
@@ -98,7 +104,10 @@ impl Preparer {
     }
 
     /// Whether a column of this type can be read.
-    pub(crate) fn check_type(&self, data_type: &DataType) -> Result<(), ColumnError> {
+    ///
+    /// # Errors
+    /// It cannot.
+    pub fn check_type(&self, data_type: &DataType) -> Result<(), ColumnError> {
         let empty = || arrow_array::new_empty_array(data_type);
         match self {
             Self::Image(_) => flambeau_columns::ImageColumn::try_new(&empty()).map(drop),
@@ -114,7 +123,8 @@ impl Preparer {
     }
 
     /// Whether the row counts as NULL though its value is not (Spark's mark of an undecodable image).
-    pub(crate) fn is_null_mark(&self, column: &ArrayRef, row: usize) -> bool {
+    #[must_use]
+    pub fn is_null_mark(&self, column: &ArrayRef, row: usize) -> bool {
         match self {
             Self::Image(_) => image_input::is_null_mark(column, row),
             _ => false,
@@ -122,7 +132,10 @@ impl Preparer {
     }
 
     /// Stages `rows` of `column`, none of them NULL.
-    pub(crate) fn stage(&self, model: &str, column: &ArrayRef, rows: &[usize], limits: &Limits) -> Result<Staged, EngineError> {
+    ///
+    /// # Errors
+    /// A column that cannot be read, or no memory; what is wrong with single rows is in the result.
+    pub fn stage(&self, model: &str, column: &ArrayRef, rows: &[usize], limits: &Limits) -> Result<Staged, EngineError> {
         match self {
             Self::Image(image) => image.stage(model, column, rows, limits),
             Self::Text(text) => text.stage(column, rows, &limits.stop),
@@ -132,13 +145,10 @@ impl Preparer {
     }
 
     /// The program's tensors for these units, in this order.
-    pub(crate) fn assemble(
-        &self,
-        model: &str,
-        staged: &StagedRows,
-        units: &[usize],
-        length: usize,
-    ) -> Result<Vec<tch::Tensor>, EngineError> {
+    ///
+    /// # Errors
+    /// libtorch has no memory for them.
+    pub fn assemble(&self, model: &str, staged: &StagedRows, units: &[usize], length: usize) -> Result<Vec<tch::Tensor>, EngineError> {
         let tensors = match (self, staged) {
             (_, StagedRows::Dense(tensor)) => staged::select(tensor, units).map(|t| vec![t]),
             (Self::Text(text), StagedRows::Tokens(rows)) => text.assemble(rows, units, length),
@@ -149,7 +159,8 @@ impl Preparer {
     }
 
     /// Native bytes that staging and assembling one row costs at the most, as far as it can be known beforehand.
-    pub(crate) fn row_bytes(&self) -> u64 {
+    #[must_use]
+    pub fn row_bytes(&self) -> u64 {
         match self {
             Self::Image(image) => image.row_bytes(),
             Self::Text(text) => text.row_bytes(),

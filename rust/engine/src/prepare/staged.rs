@@ -2,31 +2,43 @@
 
 use std::ops::Range;
 
+use flambeau_media::audio::Pool;
+use flambeau_media::text::TokenRow;
 use tch::{TchError, Tensor};
 
-use super::text::TokenRow;
 use crate::RowFault;
 
 /// What staging a column gave.
-pub(crate) struct Staged {
-    pub(crate) rows: StagedRows,
+#[derive(Debug)]
+pub struct Staged {
+    /// All of them.
+    pub rows: StagedRows,
     /// Positions (in the list of staged rows) that failed, with why.
-    pub(crate) faults: Vec<(usize, RowFault)>,
+    pub faults: Vec<(usize, RowFault)>,
 }
 
 /// A unit is what one row of the program's batch dimension holds: a row of the column, or a window of a clip.
-pub(crate) enum StagedRows {
+#[derive(Debug)]
+pub enum StagedRows {
     /// One tensor, a unit per row; faulty rows hold zeros.
     Dense(Tensor),
     /// Token ids; faulty rows are empty.
     Tokens(Vec<TokenRow>),
     /// Samples of every unit, and the units of every staged row.
-    Clips { clips: Vec<Vec<f32>>, units: Vec<Range<usize>>, pool: super::audio::Pool },
+    Clips {
+        /// Samples of each unit.
+        clips: Vec<Vec<f32>>,
+        /// Which units belong to each staged row.
+        units: Vec<Range<usize>>,
+        /// How the results of a row's units become one.
+        pool: Pool,
+    },
 }
 
 impl StagedRows {
     /// Lengths of all units, where they have any.
-    pub(crate) fn lengths(&self) -> Option<Vec<usize>> {
+    #[must_use]
+    pub fn lengths(&self) -> Option<Vec<usize>> {
         match self {
             Self::Dense(_) => None,
             Self::Tokens(rows) => Some(rows.iter().map(TokenRow::len).collect()),

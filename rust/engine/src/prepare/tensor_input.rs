@@ -14,8 +14,9 @@ use crate::memory::{self, TensorElement};
 use crate::package::Dtype;
 use crate::{EngineError, RowFault};
 
+/// Of one input of numbers.
 #[derive(Debug)]
-pub(crate) struct TensorPreparer {
+pub struct TensorPreparer {
     dtype: Dtype,
     shape: Vec<usize>,
     /// Of whole numbers: what the model takes, where model.toml says it.
@@ -33,8 +34,9 @@ impl TensorPreparer {
         Self { range: is_bounded.then(|| min.unwrap_or(i64::MIN)..=max.unwrap_or(i64::MAX)), ..self }
     }
 
-    /// What a row becomes.
-    pub(crate) fn row(&self) -> (Dtype, &[usize]) {
+    /// What a row becomes: element type and shape.
+    #[must_use]
+    pub fn row(&self) -> (Dtype, &[usize]) {
         (self.dtype, &self.shape)
     }
 

@@ -2,19 +2,20 @@
 
 use arrow_array::ArrayRef;
 use flambeau_columns::TextColumn;
+use flambeau_media::text::{Bucket, TextPreparer, TextSpec, TokenRow};
 use rayon::prelude::*;
 use tch::{TchError, Tensor};
 
 use super::guard::{self, StopFlag};
-use super::text::{Bucket, TextPreparer, TextSpec, TokenRow};
 use super::{Staged, StagedRows};
 use crate::{EngineError, Package, pool};
 
 /// A text of usual length.
 const SAMPLE: &str = "A lamp stood on the table by the window, and the rain went on all night over the roofs of the town.";
 
+/// Of one text input.
 #[derive(Debug)]
-pub(crate) struct TextInputPreparer {
+pub struct TextInputPreparer {
     text: TextPreparer,
 }
 

@@ -1,9 +1,9 @@
 //! Results of many passes into one tensor per output, in row order.
 
+use flambeau_media::audio::Pool;
 use tch::{Kind, TchError, Tensor};
 
 use super::passes::Pooling;
-use crate::prepare::audio::Pool;
 
 /// Collects outputs by place.
 pub(super) struct Collector {

@@ -9,7 +9,6 @@
 
 mod collect;
 mod counters;
-mod pace;
 mod passes;
 mod queue;
 mod request;
@@ -26,10 +25,9 @@ use arrow_schema::{DataType, Field, Fields};
 use tch::Tensor;
 
 pub use counters::Counters;
-pub(crate) use pace::Pace;
-pub(crate) use passes::IMAGE_PASS_ROWS;
 pub use request::{Request, Task};
 
+use crate::pace::IMAGE_PASS_ROWS;
 use crate::package::InputKind;
 use crate::prepare::{Limits, Preparer, Staged, StopFlag};
 use crate::spare::Cores;
@@ -247,7 +245,7 @@ impl Session {
         let descriptor = &self.model.package.descriptor;
         let batch_rows = self.request.settings.pass_rows().unwrap_or_else(|| descriptor.batch_rows());
         let has_images = descriptor.inputs.iter().any(|input| input.kind == InputKind::Image);
-        if has_images { batch_rows.min(passes::IMAGE_PASS_ROWS) } else { batch_rows }
+        if has_images { batch_rows.min(IMAGE_PASS_ROWS) } else { batch_rows }
     }
 
     fn results(&self, rows: usize, admitted: &Admitted, outputs: &[Tensor]) -> Result<StructArray, EngineError> {

@@ -5,17 +5,14 @@
 
 use std::ops::Range;
 
+use flambeau_media::audio::Pool;
+use flambeau_media::text::plan_batches;
+
 use crate::prepare::StagedRows;
-use crate::prepare::audio::Pool;
-use crate::prepare::text::plan_batches;
 
 /// Padded tokens of one pass at the most, per row of [`LENGTH_PASS_ROWS`]: 2,048 tokens in all. More do not make a pass better (its
 /// matrices fill a core at 1,000), only longer, and a kill waits for the pass: 8,192 tokens of MiniLM take over a second.
 const TOKENS_A_ROW: usize = 32;
-
-/// Images of one forward pass on a CPU: the activations of more fall out of a core's cache. EfficientNet-Lite0 f32, two tasks on
-/// two cores with 2 MiB of L2 each: 112, 102, 100, 90, 86 images/s at 2, 4, 8, 16, 32 images a pass.
-pub(crate) const IMAGE_PASS_ROWS: usize = 4;
 
 /// Rows of one pass planned by length.
 const LENGTH_PASS_ROWS: usize = 64;

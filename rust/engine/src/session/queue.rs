@@ -1,7 +1,7 @@
 //! The passes of one batch that wait, taken by the task's thread and by helpers on spare cores ([`crate::spare`]) alike.
 //!
 //! Helpers run passes and leave their outcomes here; what follows from an outcome is the task's business ([`super::runner`]), as
-//! is asking whether the task is still wanted. What a helper does not finish in time is at most one pass, which [`super::pace`]
+//! is asking whether the task is still wanted. What a helper does not finish in time is at most one pass, which [`crate::pace`]
 //! keeps short.
 
 use std::sync::atomic::{AtomicBool, Ordering};

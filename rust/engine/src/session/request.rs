@@ -1,10 +1,10 @@
 //! What a session is asked for; the JVM sends it as JSON.
 
+use flambeau_media::image::{Decode, ImageLimits};
 use serde::Deserialize;
 
 use crate::faults::Fault;
 use crate::package::{Output, Role};
-use crate::prepare::image::{Decode, ImageLimits};
 use crate::{EngineError, Package};
 
 /// Outputs and settings of one session.

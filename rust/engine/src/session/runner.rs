@@ -1,6 +1,6 @@
 //! Runs the passes of one batch, with the help of spare cores ([`super::queue`]).
 //!
-//! Passes are cut so that none lasts long ([`super::pace`]). A pass that the program refuses is halved until the rows at fault
+//! Passes are cut so that none lasts long ([`crate::pace`]). A pass that the program refuses is halved until the rows at fault
 //! are known: those are set aside with the program's message, the others keep their results. One bad row costs about
 //! `2 log2(rows)` more passes, a whole batch of them at most twice its rows; a strict request stops at the first. Running out of
 //! memory is never a row's fault, nor is being told to stop.

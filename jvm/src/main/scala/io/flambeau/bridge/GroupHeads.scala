@@ -16,7 +16,7 @@ object GroupHeads {
    *
    * @param spec
    *   `head`, `input` (a dense column), `loss`, `optimizer`, `schedule`, `batch_rows` (null: all of a group's rows), `epochs`,
-   *   `seed` (rust/engine/src/train/groups.rs)
+   *   `seed` (rust/train/src/groups.rs)
    */
   def train(feed: TrainingFeed, spec: Map[String, Any], allocator: BufferAllocator): Seq[GroupHead] = CStructs.using(allocator) { structs =>
     val array = structs.array()

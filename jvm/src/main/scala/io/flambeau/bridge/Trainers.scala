@@ -48,7 +48,7 @@ final class Trainers private (handle: AtomicLong) extends AutoCloseable {
 
 object Trainers {
 
-  /** `specs` are training specifications (rust/engine/src/train/spec.rs) as nested maps and sequences. */
+  /** `specs` are training specifications (rust/train/src/spec.rs) as nested maps and sequences. */
   def open(feed: TrainingFeed, group: TrainingGroup, specs: Seq[Map[String, Any]]): Trainers =
     new Trainers(new AtomicLong(NativeBridge.openTrainers(feed.handle.get, group.handle.get, Json.write(specs))))
 }

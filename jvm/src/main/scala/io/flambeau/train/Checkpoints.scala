@@ -14,7 +14,7 @@ import io.flambeau.models.HadoopSettings
  * Checkpoints of one training on a Hadoop file system. Rank 0 writes and chooses; every rank reads. On the task's thread.
  *
  * A file is written under a hidden name and then renamed, so one that is there was written to its end; whether it still is what was
- * written, its own checksum tells (rust/engine/src/train/checkpoint.rs). Names sort by step. Where the newest is damaged, the one before
+ * written, its own checksum tells (rust/train/src/checkpoint.rs). Names sort by step. Where the newest is damaged, the one before
  * it is taken.
  *
  * @param run

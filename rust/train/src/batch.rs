@@ -1,0 +1,276 @@
+//! A batch's tensors, from rows of the feed: dense columns by copying rows, in the dtype that the package declares; all others as
+//! inference prepares them (images decoded and resized, texts tokenized and padded to the longest of the batch, clips decoded).
+//!
+//! Where rows must be decoded, the next batch is made on the decode pool while the step runs ([`Ahead`]), and pictures that were
+//! prepared once are read back from disk (`pictures`) before they are changed at random. Of a clip that is longer than the
+//! package's window the first window is trained on.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use flambeau_engine::package::{Dtype, InputKind};
+use flambeau_engine::prepare::{Limits, Preparer, StagedRows, StopFlag};
+use flambeau_engine::{EngineError, memory, pool};
+use rayon::prelude::*;
+use tch::{TchError, Tensor};
+
+use super::augment;
+use super::feed::{Dense, Sealed, try_rows};
+use super::order::Part;
+use super::pictures::Pictures;
+use super::program::{PICTURE_RANK, Program};
+use super::spec::{AugmentSpec, TrainingSpec};
+
+/// Where a tensor of the program comes from.
+enum Source {
+    Dense(Dense),
+    Prepared { column: usize, input: String, preparer: Preparer, is_image: bool, kept: Option<Arc<Pictures>> },
+}
+
+/// See the module.
+pub(super) struct Sources {
+    model: String,
+    feed: Arc<Sealed>,
+    sources: Vec<Source>,
+    augment: Option<AugmentSpec>,
+    seed: u64,
+    limits: Limits,
+}
+
+impl Sources {
+    pub(super) fn new(spec: &TrainingSpec, program: &Program, feed: Arc<Sealed>) -> Result<Self, EngineError> {
+        let model = program.name.clone();
+        let wanted: Vec<(String, Preparer, bool)> = match (&program.package, &spec.program.head) {
+            (Some(package), _) => {
+                let one = |input: &flambeau_engine::package::Input| {
+                    let preparer = Preparer::new(package, input)?;
+                    Ok((input.name.clone(), preparer, input.kind == InputKind::Image))
+                };
+                package.descriptor.inputs.iter().map(one).collect::<Result<_, EngineError>>()?
+            }
+            (None, Some(head)) => vec![("features".into(), Preparer::numbers(Dtype::F32, vec![head.inputs]), false)],
+            (None, None) => Vec::new(),
+        };
+        if wanted.len() != spec.inputs.len() {
+            let text = format!("{model} takes {} inputs, {} columns were given", wanted.len(), spec.inputs.len());
+            return Err(EngineError::BadRequest(text));
+        }
+        let mut sources = Vec::new();
+        for ((input, preparer, is_image), column_name) in wanted.into_iter().zip(&spec.inputs) {
+            let (column, data_type) =
+                feed.column(column_name).ok_or_else(|| EngineError::BadRequest(format!("the feed has no column '{column_name}'")))?;
+            match (&preparer, feed.dense(column)) {
+                (Preparer::Tensor(tensor), Some(dense)) => {
+                    let (dtype, shape) = tensor.row();
+                    if (dense.dtype, dense.shape.as_slice()) != (dtype, shape) {
+                        let text = format!(
+                            "input '{input}' of {model} has shape {shape:?} and dtype {dtype:?}, column '{column_name}' {:?} and {:?}",
+                            dense.shape, dense.dtype
+                        );
+                        return Err(EngineError::BadRequest(text));
+                    }
+                    sources.push(Source::Dense(dense));
+                }
+                _ => {
+                    if data_type != arrow_schema::DataType::Null {
+                        preparer.check_type(&data_type).map_err(|error| EngineError::Column { input: input.clone(), error })?;
+                    }
+                    let kept = kept_pictures(spec, &feed, column, &preparer);
+                    sources.push(Source::Prepared { column, input, preparer, is_image, kept });
+                }
+            }
+        }
+        let limits = Limits { images: spec.images, stop: StopFlag::default() };
+        Ok(Self { model, feed, sources, augment: spec.augment, seed: spec.seed, limits })
+    }
+
+    /// Whether making a batch is worth a thread of its own.
+    pub(super) fn decodes(&self) -> bool {
+        self.sources.iter().any(|source| matches!(source, Source::Prepared { .. }))
+    }
+
+    /// Native bytes that a row of a batch costs at the most, as far as it can be known beforehand.
+    pub(super) fn row_bytes(&self) -> u64 {
+        let one = |source: &Source| match source {
+            Source::Dense(dense) => dense.row_bytes() as u64,
+            Source::Prepared { preparer, .. } => preparer.row_bytes(),
+        };
+        self.sources.iter().map(one).sum()
+    }
+
+    /// The program's tensors for these rows; for training in `epoch`, else for evaluation.
+    pub(super) fn tensors(&self, rows: &[u32], epoch: Option<usize>) -> Result<Vec<Tensor>, EngineError> {
+        let mut staged = Vec::new();
+        for source in &self.sources {
+            staged.push(match source {
+                Source::Dense(dense) => {
+                    let tensor = dense.gather(rows);
+                    let laid_out = if dense.shape.len() == PICTURE_RANK { tensor.and_then(|t| channels_last(&t)) } else { tensor };
+                    StagedRows::Dense(laid_out.map_err(|error| EngineError::torch(&self.model, error))?)
+                }
+                Source::Prepared { column, input, preparer, is_image, kept } => {
+                    let staged = match kept {
+                        Some(kept) => self.stage_kept(*column, input, preparer, kept, rows)?,
+                        None => self.stage(*column, input, preparer, rows)?,
+                    };
+                    match (&self.augment, epoch, &staged) {
+                        (Some(spec), Some(epoch), StagedRows::Dense(images)) if *is_image => {
+                            let ids: Vec<i64> = rows.iter().map(|row| self.feed.rows.id(*row as usize)).collect();
+                            let changed = augment::apply(spec, images, &ids, self.seed, epoch);
+                            StagedRows::Dense(changed.map_err(|error| EngineError::torch(&self.model, error))?)
+                        }
+                        _ => staged,
+                    }
+                }
+            });
+        }
+        self.assemble(rows, &staged)
+    }
+
+    fn stage(&self, column: usize, input: &str, preparer: &Preparer, rows: &[u32]) -> Result<StagedRows, EngineError> {
+        let array = self.feed.take(column, rows)?;
+        let all: Vec<usize> = (0..rows.len()).collect();
+        let (staged, mut faults) = try_rows(&self.model, preparer, &array, &all, &self.limits)?;
+        if faults.is_empty() {
+            return Ok(staged);
+        }
+        // The id says where the row came from, which its position in a batch does not.
+        let (position, fault) = faults.remove(0);
+        let row = usize::try_from(self.feed.rows.id(rows[position] as usize)).unwrap_or(usize::MAX);
+        Err(EngineError::BadInput { row, input: input.to_owned(), fault })
+    }
+
+    /// The same for pictures, those that are kept from disk.
+    fn stage_kept(
+        &self,
+        column: usize,
+        input: &str,
+        preparer: &Preparer,
+        kept: &Pictures,
+        rows: &[u32],
+    ) -> Result<StagedRows, EngineError> {
+        let lacking: Vec<u32> = rows.iter().copied().filter(|row| !kept.has(*row)).collect();
+        let decoded = if lacking.is_empty() {
+            None
+        } else {
+            match self.stage(column, input, preparer, &lacking)? {
+                StagedRows::Dense(pictures) => {
+                    Some(pictures.f_permute([0, 2, 3, 1]).map_err(|error| EngineError::torch(&self.model, error))?)
+                }
+                other => return Ok(other),
+            }
+        };
+        let fresh = decoded.as_ref().and_then(memory::values::<f32>).unwrap_or(&[]);
+        let Preparer::Image(image) = preparer else { return Err(EngineError::Internal("only pictures are kept".into())) };
+        let (height, width, channels) = image.block();
+        let block = (height * width * channels).max(1);
+        if let Some(all) = decoded.as_ref().filter(|_| lacking.len() == rows.len()) {
+            pool::install(|| fresh.par_chunks_exact(block).zip(rows).for_each(|(values, row)| kept.keep(*row, values)));
+            return all.f_permute([0, 3, 1, 2]).map(StagedRows::Dense).map_err(|error| EngineError::torch(&self.model, error));
+        }
+        // Where each row's fresh values are, if it has such.
+        let mut next = fresh.chunks_exact(block);
+        let places: Vec<(u32, Option<&[f32]>)> =
+            rows.iter().map(|row| (*row, if lacking.contains(row) { next.next() } else { None })).collect();
+        let shape = [rows.len(), height, width, channels].map(|n| n as i64);
+        let (tensor, whole) = memory::filled(&shape, |out: &mut [f32]| {
+            let one = |(out, (row, fresh)): (&mut [f32], &(u32, Option<&[f32]>))| match fresh {
+                Some(values) => {
+                    kept.keep(*row, values);
+                    out.copy_from_slice(values);
+                    true
+                }
+                None => kept.read(*row, out),
+            };
+            pool::install(|| out.par_chunks_mut(block).zip(&places).map(one).reduce(|| true, |a, b| a && b))
+        })
+        .map_err(|error| EngineError::torch(&self.model, error))?;
+        if !whole {
+            // The file cannot be read any more.
+            return self.stage(column, input, preparer, rows);
+        }
+        tensor.f_permute([0, 3, 1, 2]).map(StagedRows::Dense).map_err(|error| EngineError::torch(&self.model, error))
+    }
+
+    fn assemble(&self, rows: &[u32], staged: &[StagedRows]) -> Result<Vec<Tensor>, EngineError> {
+        let mut length = 0;
+        let mut units_of = Vec::new();
+        for rows_of in staged {
+            let units: Vec<usize> = match rows_of {
+                StagedRows::Clips { units, .. } => units.iter().map(|range| range.start).collect(),
+                _ => (0..rows.len()).collect(),
+            };
+            if let Some(lengths) = rows_of.lengths() {
+                length = units.iter().map(|unit| lengths.get(*unit).copied().unwrap_or(0)).fold(length, usize::max);
+            }
+            units_of.push(units);
+        }
+        let mut tensors = Vec::new();
+        for ((source, rows_of), units) in self.sources.iter().zip(staged).zip(units_of) {
+            match (source, rows_of) {
+                (Source::Dense(_), StagedRows::Dense(tensor)) => tensors.push(tensor.shallow_clone()),
+                (Source::Dense(_), _) => return Err(EngineError::Internal("a dense column became something else".into())),
+                (Source::Prepared { preparer, .. }, _) => tensors.extend(preparer.assemble(&self.model, rows_of, &units, length)?),
+            }
+        }
+        Ok(tensors)
+    }
+}
+
+/// Where pictures are kept, if it pays: in a training that sees them more than once.
+fn kept_pictures(spec: &TrainingSpec, feed: &Arc<Sealed>, column: usize, preparer: &Preparer) -> Option<Arc<Pictures>> {
+    let Preparer::Image(image) = preparer else { return None };
+    if spec.epochs < 2 {
+        return None;
+    }
+    let (height, width, channels) = image.block();
+    feed.pictures(column, image.made(), |directory, rows| Pictures::open(directory, rows, height * width * channels, image.tables()))
+}
+
+/// The same `[n, c, h, w]` with channels last in memory.
+fn channels_last(tensor: &Tensor) -> Result<Tensor, TchError> {
+    tensor.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])
+}
+
+/// A worker's part of a batch, ready to be trained on.
+pub(super) struct Batch {
+    pub(super) part: Part,
+    /// Empty where the part is.
+    pub(super) inputs: Vec<Tensor>,
+}
+
+/// A batch that is being made on the decode pool.
+pub(super) struct Ahead {
+    key: (usize, usize),
+    result: Receiver<Result<Batch, EngineError>>,
+}
+
+/// Makes a batch here and now.
+pub(super) fn make(sources: &Sources, part: Part, epoch: usize) -> Result<Batch, EngineError> {
+    let inputs = if part.rows.is_empty() { Vec::new() } else { sources.tensors(&part.rows, Some(epoch))? };
+    Ok(Batch { part, inputs })
+}
+
+impl Ahead {
+    /// Starts making batch `key` (epoch, batch).
+    pub(super) fn start(sources: &Arc<Sources>, part: Part, key: (usize, usize)) -> Self {
+        let (sender, result) = sync_channel(1);
+        let sources = sources.clone();
+        pool::spawn(move || {
+            // The receiver is gone only where nobody wants the batch any more.
+            let _ = sender.send(make(&sources, part, key.0));
+        });
+        Self { key, result }
+    }
+
+    /// The batch, once it is made; None if it is another one.
+    pub(super) fn take(self, key: (usize, usize)) -> Option<Result<Batch, EngineError>> {
+        let made = self.result.recv().unwrap_or_else(|_| Err(EngineError::Internal("a batch was lost on the decode pool".into())));
+        (self.key == key).then_some(made)
+    }
+
+    /// Waits for its end, so that nothing outlives the trainer.
+    pub(super) fn wait(self) {
+        let _ = self.result.recv();
+    }
+}

@@ -1,0 +1,70 @@
+//! How the ranks of a group find one another: by a board of keys and bytes that the caller keeps where all ranks reach it. In Spark
+//! the driver keeps it, and asking goes over Spark's own RPC (its ports, its authentication, its encryption).
+//!
+//! Waiting for what another rank puts there looks for a cancellation again and again, and has a deadline.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use flambeau_engine::EngineError;
+
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// See the module.
+pub trait Board {
+    /// Puts a value under a key.
+    ///
+    /// # Errors
+    /// The board is out of reach.
+    fn put(&mut self, key: &str, value: &[u8]) -> Result<(), EngineError>;
+
+    /// The value under a key, if it is there already.
+    ///
+    /// # Errors
+    /// The board is out of reach.
+    fn look(&mut self, key: &str) -> Result<Option<Vec<u8>>, EngineError>;
+}
+
+/// A board on which one waits for values.
+pub(super) struct Waiting<'a> {
+    pub(super) board: &'a mut dyn Board,
+    pub(super) cancelled: &'a AtomicBool,
+    /// Of all waits together.
+    pub(super) deadline: Duration,
+    pub(super) since: Instant,
+    /// Of whoever waits, for messages.
+    pub(super) rank: usize,
+    /// How many ranks there are.
+    pub(super) world: usize,
+}
+
+impl flambeau_torch_ext::Board for Waiting<'_> {
+    type Error = EngineError;
+
+    fn put(&mut self, key: &str, value: &[u8]) -> Result<(), EngineError> {
+        self.board.put(key, value)
+    }
+
+    fn get(&mut self, key: &str) -> Result<Vec<u8>, EngineError> {
+        let mut pause = SHORTEST_PAUSE;
+        loop {
+            if let Some(value) = self.board.look(key)? {
+                return Ok(value);
+            }
+            if self.cancelled.load(Ordering::Relaxed) {
+                return Err(EngineError::Cancelled);
+            }
+            if self.since.elapsed() >= self.deadline {
+                return Err(EngineError::Peer {
+                    rank: self.rank,
+                    world: self.world,
+                    phase: super::ranks::JOINING.to_owned(),
+                    cause: format!("not all workers came within {} s", self.deadline.as_secs_f64()),
+                });
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What a training asks of the machine, added up before any of it is asked for.
+//!
+//! Sizes come from parameters (`hiddenLayers`, `batchSize`) and from the data (labels, features), either of which may be mistyped.
+//! What cannot fit is an error that names them; the machine is not tried. What is compared with is the least of: memory that the
+//! machine has free, what is free in the process's control group, and what Spark granted the executor's container.
+
+use flambeau_engine::EngineError;
+use flambeau_torch_ext::{TorchError, process};
+
+use super::batch::Sources;
+use super::head::widths;
+use super::spec::{HeadSpec, TrainingSpec};
+
+/// Bytes of a parameter: its value twice while it is made, its gradient, an optimiser's two moments and the best value so far.
+const PARAMETER_BYTES: u128 = 24;
+/// Passes over a layer's values that are in memory at a time.
+const ACTIVATION_BYTES: u128 = 12;
+
+/// A head's parameters.
+pub(super) fn parameters(head: &HeadSpec) -> u128 {
+    widths(head).into_iter().map(|(from, to)| (from as u128 + 1).saturating_mul(to as u128)).fold(0, u128::saturating_add)
+}
+
+/// Whether a head's parameters fit. `granted`: bytes of the process in all, where something beside the machine bounds it.
+///
+/// # Errors
+/// They do not.
+pub(super) fn check_head(head: &HeadSpec, granted: Option<u64>) -> Result<(), EngineError> {
+    let parameters = parameters(head);
+    let wanted = parameters.saturating_mul(PARAMETER_BYTES);
+    refuse_beyond(
+        wanted,
+        granted,
+        || {
+            format!(
+                "hiddenLayers {:?} between {} features and {} outputs make {parameters} parameters: with gradients and the optimiser's state about {}",
+                head.hidden,
+                head.inputs,
+                head.outputs,
+                gigabytes(wanted)
+            )
+        },
+        "make hiddenLayers smaller; there is one output for each class, up to the largest label or as the label column's metadata say",
+    )
+}
+
+/// An empty list with room for so many values.
+///
+/// # Errors
+/// There is no memory for them.
+pub(super) fn room<T>(count: usize, what: &str) -> Result<Vec<T>, EngineError> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(count).map_err(|_| {
+        let bytes = count as u128 * size_of::<T>() as u128;
+        EngineError::torch("training", TorchError::OutOfMemory(format!("there is no memory for {what}: {bytes} bytes")))
+    })?;
+    Ok(list)
+}
+
+/// Whether a worker's part of a batch fits: its inputs, and a head's layers over it. `rows`: of this worker.
+///
+/// # Errors
+/// It does not.
+pub(super) fn check_batch(spec: &TrainingSpec, sources: &Sources, rows: usize) -> Result<(), EngineError> {
+    let part = spec.batch_rows.min(rows);
+    let pass = spec.micro_batch_rows.map_or(part, |micro| micro.min(part));
+    // Where rows are decoded, the next batch is made while this one is used.
+    let copies = if sources.decodes() { 2 } else { 1 };
+    let inputs = (part as u128).saturating_mul(u128::from(sources.row_bytes())).saturating_mul(copies);
+    let layers: u128 = spec.program.head.as_ref().map_or(0, |head| widths(head).iter().map(|(_, to)| *to as u128).sum());
+    let passes = (pass as u128).saturating_mul(layers).saturating_mul(ACTIVATION_BYTES);
+    let wanted = inputs.saturating_add(passes);
+    refuse_beyond(wanted, spec.memory_bytes, || format!("{part} rows of a batch need about {}", gigabytes(wanted)), "lower batchSize")
+}
+
+fn refuse_beyond(wanted: u128, granted: Option<u64>, what: impl FnOnce() -> String, advice: &str) -> Result<(), EngineError> {
+    let free = u128::from(process::available_bytes());
+    let most = granted.map_or(free, |granted| free.min(u128::from(granted)));
+    if wanted <= most {
+        return Ok(());
+    }
+    let whose = if most < free { "Spark grants this executor" } else { "this machine has free" };
+    Err(EngineError::BadRequest(format!("{}, and {whose} {}; {advice}", what(), gigabytes(most))))
+}
+
+fn gigabytes(bytes: u128) -> String {
+    const MEGABYTE: u128 = 1 << 20;
+    if bytes < 1024 * MEGABYTE { format!("{} MB", bytes / MEGABYTE) } else { format!("{} GB", bytes / (1024 * MEGABYTE)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(hidden: Vec<usize>, outputs: usize) -> HeadSpec {
+        HeadSpec { inputs: 4, outputs, hidden, activation: crate::spec::HeadActivation::Relu, dropout: 0.0 }
+    }
+
+    #[test]
+    fn what_cannot_fit_is_refused_by_its_name() {
+        assert_eq!(parameters(&head(vec![8], 3)), 4 * 8 + 8 + 8 * 3 + 3);
+        assert!(check_head(&head(vec![8], 3), None).is_ok());
+        for huge in [head(vec![2_000_000_000; 2], 3), head(vec![usize::MAX; 3], usize::MAX), head(vec![], 2_000_000_000_000)] {
+            let error = check_head(&huge, None).unwrap_err();
+            assert_eq!(error.kind(), "bad_request");
+            assert!(error.to_string().starts_with("hiddenLayers ["), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_spark_grants_counts_too() {
+        let error = check_head(&head(vec![1000], 1000), Some(1 << 20)).unwrap_err().to_string();
+        assert!(error.contains("Spark grants this executor 1 MB"), "{error}");
+    }
+}

@@ -1,0 +1,192 @@
+//! One worker's rows: written batch by batch to an Arrow IPC file on local disk, then mapped into memory.
+//!
+//! What every step needs of every row is small and stays in memory (label, weight, flags, slot and id: about 34 bytes a row);
+//! the inputs stay in the file, where the operating system keeps what fits of them in memory. Columns of numbers named *dense*
+//! (inputs, and labels that are arrays) are checked by the code that inference uses and stored as the bytes of their tensor's
+//! dtype, so that a batch of them is a few copies of memory; all others are stored as they came. A row that cannot be trained
+//! on is an error of the call that brings it, with its position there, or is left out if the specification says so.
+//!
+//! The file belongs to the feed: it is deleted when the feed goes.
+
+mod columns;
+mod dense;
+mod sealed;
+mod trial;
+mod writing;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use arrow_array::StructArray;
+use arrow_schema::Fields;
+use flambeau_engine::EngineError;
+use flambeau_engine::package::Dtype;
+use flambeau_media::image::ImageLimits;
+use serde::{Deserialize, Serialize};
+
+pub(super) use columns::{Labels, RowColumns};
+pub(super) use dense::Dense;
+pub(super) use sealed::Sealed;
+pub(super) use trial::try_rows;
+use writing::Writing;
+pub(super) use writing::{FileGuard, own_file};
+
+/// Slots that rows are dealt over at the most: memory goes with them, whatever the batch size.
+pub(super) const MAX_SLOTS: u32 = 1 << 16;
+
+/// Where and how rows are kept.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeedSpec {
+    /// A local folder of this task alone.
+    pub directory: PathBuf,
+    /// How many slots the column `__slot` counts; 0: there is no such column.
+    #[serde(default)]
+    pub slots: u32,
+    /// The dense columns, and what a row of each becomes.
+    #[serde(default)]
+    pub dense: BTreeMap<String, DenseSpec>,
+    /// Least and largest label, where labels have bounds.
+    #[serde(default)]
+    pub label_range: Option<(f64, f64)>,
+    /// Whether a row that cannot be trained on is left out, rather than being an error.
+    #[serde(default)]
+    pub skip_invalid: bool,
+    /// By which rows of the other columns are tried when they come, where such rows are left out. Default: they are not tried.
+    #[serde(default)]
+    pub trial: Option<TrialSpec>,
+}
+
+/// A dense column.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DenseSpec {
+    /// Of one row; [] for a number.
+    pub shape: Vec<usize>,
+    /// Of its tensor. Default f32.
+    #[serde(default)]
+    pub dtype: Dtype,
+}
+
+/// Which package reads the columns that are not dense.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrialSpec {
+    /// Its folder.
+    pub package: PathBuf,
+    /// The feed's columns in the order of its inputs.
+    pub inputs: Vec<String>,
+    /// What an image may cost. Default: as in inference.
+    #[serde(default, deserialize_with = "super::spec::null_default")]
+    pub images: ImageLimits,
+}
+
+/// A row that was left out.
+#[derive(Debug, Clone, Serialize)]
+pub struct Skipped {
+    /// Its position in the batch just fed.
+    pub row: usize,
+    /// Why.
+    pub cause: String,
+}
+
+/// What a sealed feed holds. Labels of all rows count; `None` where there are none, or where labels are vectors.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct FeedSummary {
+    pub rows: u64,
+    pub validation_rows: u64,
+    pub bytes: u64,
+    pub label_min: Option<f64>,
+    pub label_max: Option<f64>,
+    /// Whether all labels are whole numbers; true where there are none.
+    pub label_integral: bool,
+}
+
+enum State {
+    Writing(Box<Writing>),
+    Sealed(std::sync::Arc<Sealed>),
+    Broken,
+}
+
+/// See the module.
+pub struct Feed {
+    columns: Fields,
+    cancelled: AtomicBool,
+    state: Mutex<State>,
+}
+
+impl Feed {
+    /// For batches of these columns: the inputs, and of the row columns at least `__label`.
+    ///
+    /// # Errors
+    /// Columns of types that cannot be read, or a file that cannot be made.
+    pub fn create(spec: FeedSpec, columns: Fields) -> Result<Self, EngineError> {
+        let writing = Writing::create(spec, &columns)?;
+        Ok(Self { columns, cancelled: AtomicBool::new(false), state: Mutex::new(State::Writing(Box::new(writing))) })
+    }
+
+    /// The columns that every batch must have.
+    #[must_use]
+    pub fn columns(&self) -> &Fields {
+        &self.columns
+    }
+
+    /// Set to stop what works on the feed without a trainer.
+    #[must_use]
+    pub fn cancelled(&self) -> &AtomicBool {
+        &self.cancelled
+    }
+
+    /// Appends rows. Gives those that were left out, by their positions.
+    ///
+    /// # Errors
+    /// A row that cannot be trained on, unless such rows are left out; or a file that cannot be written.
+    pub fn add(&self, batch: &StructArray) -> Result<Vec<Skipped>, EngineError> {
+        match &mut *self.lock() {
+            State::Writing(writing) => writing.add(batch),
+            _ => Err(EngineError::BadRequest("rows were added to a feed that is sealed".into())),
+        }
+    }
+
+    /// Ends writing and maps the file.
+    ///
+    /// # Errors
+    /// A file that cannot be finished or read back.
+    pub fn seal(&self) -> Result<FeedSummary, EngineError> {
+        let mut state = self.lock();
+        match std::mem::replace(&mut *state, State::Broken) {
+            State::Writing(writing) => {
+                let sealed = writing.seal()?;
+                let summary = sealed.summary();
+                *state = State::Sealed(std::sync::Arc::new(sealed));
+                Ok(summary)
+            }
+            State::Sealed(sealed) => {
+                let summary = sealed.summary();
+                *state = State::Sealed(sealed);
+                Ok(summary)
+            }
+            State::Broken => Err(EngineError::BadRequest("the feed broke while it was sealed".into())),
+        }
+    }
+
+    /// The sealed rows.
+    pub(super) fn sealed(&self) -> Result<std::sync::Arc<Sealed>, EngineError> {
+        match &*self.lock() {
+            State::Sealed(sealed) => Ok(sealed.clone()),
+            _ => Err(EngineError::BadRequest("a trainer needs a sealed feed".into())),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A failure of the feed's own file.
+pub(super) fn broken(error: impl std::fmt::Display) -> EngineError {
+    EngineError::Disk(format!("the training rows cannot be kept on this machine's disk: {error}"))
+}

@@ -1,0 +1,79 @@
+//! Rows of pictures, texts and sounds, tried once when they come: what inference would leave out is left out of training.
+//!
+//! A row is prepared as it will be for a step, some at a time on the decode pool, and what was made of it is thrown away.
+
+use arrow_array::ArrayRef;
+use flambeau_engine::prepare::{Limits, Preparer, StagedRows, StopFlag};
+use flambeau_engine::{EngineError, Package, RowFault, memory};
+
+use super::TrialSpec;
+
+/// Rows that are prepared at a time.
+const ROWS: usize = 32;
+
+/// See the module.
+pub(super) struct Trial {
+    model: String,
+    limits: Limits,
+    preparers: Vec<(String, Preparer)>,
+}
+
+impl Trial {
+    pub(super) fn open(spec: &TrialSpec) -> Result<Self, EngineError> {
+        let package = Package::open(&spec.package)?;
+        let inputs = package.descriptor.inputs.iter().zip(&spec.inputs);
+        let preparers = inputs.map(|(input, column)| Ok((column.clone(), Preparer::new(&package, input)?)));
+        Ok(Self {
+            model: package.descriptor.name.clone(),
+            limits: Limits { images: spec.images, stop: StopFlag::default() },
+            preparers: preparers.collect::<Result<_, EngineError>>()?,
+        })
+    }
+
+    /// Which of these rows, none of them NULL, cannot be prepared, and why.
+    pub(super) fn faults(&self, name: &str, column: &ArrayRef, rows: &[usize]) -> Result<Vec<(usize, String)>, EngineError> {
+        let Some((_, preparer)) = self.preparers.iter().find(|(column, _)| column == name) else { return Ok(Vec::new()) };
+        let mut faults = Vec::new();
+        for rows in rows.chunks(ROWS) {
+            let found = try_rows(&self.model, preparer, column, rows, &self.limits)?.1;
+            faults.extend(found.into_iter().map(|(position, fault)| (rows[position], fault.to_string())));
+        }
+        Ok(faults)
+    }
+}
+
+/// What `rows` of a column become, and which of them (by position) cannot be trained on.
+pub(crate) fn try_rows(
+    model: &str,
+    preparer: &Preparer,
+    column: &ArrayRef,
+    rows: &[usize],
+    limits: &Limits,
+) -> Result<(StagedRows, Vec<(usize, RowFault)>), EngineError> {
+    let staged = preparer.stage(model, column, rows, limits)?;
+    let mut faults = staged.faults;
+    let marked = rows.iter().enumerate().filter(|(_, row)| preparer.is_null_mark(column, **row));
+    faults.extend(marked.map(|(i, _)| (i, RowFault::Training("an image that Spark's reader could not decode".into()))));
+    let bad = |i: &usize| faults.iter().any(|(position, _)| position == i);
+    let is_picture = matches!(preparer, Preparer::Image(_)); // made of whole numbers
+    let unreal: Vec<usize> = if is_picture { Vec::new() } else { not_finite(&staged.rows, rows.len()) };
+    let unreal: Vec<usize> = unreal.into_iter().filter(|i| !bad(i)).collect();
+    faults.extend(unreal.into_iter().map(|i| (i, RowFault::Training(NOT_FINITE.into()))));
+    faults.sort_by_key(|(position, _)| *position);
+    Ok((staged.rows, faults))
+}
+
+/// What is said of a row with such a value.
+const NOT_FINITE: &str = "a value is NaN or infinite";
+
+/// Positions of rows with a value that is NaN or infinite.
+fn not_finite(staged: &StagedRows, rows: usize) -> Vec<usize> {
+    match staged {
+        StagedRows::Dense(tensor) => memory::rows_not_finite(tensor, rows),
+        StagedRows::Tokens(_) => Vec::new(),
+        StagedRows::Clips { clips, units, .. } => {
+            let bad = |range: &std::ops::Range<usize>| clips[range.clone()].iter().flatten().any(|sample| !sample.is_finite());
+            units.iter().enumerate().filter(|(_, range)| bad(range)).map(|(i, _)| i).collect()
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The result as a model package, complete: `model.toml`, the program, labels and what else its inputs need.
+//!
+//! A trained program keeps its package's inputs and outputs. A head becomes a package of one tensor input; with a featurizer,
+//! the featurizer's program with the head's behind it, and the featurizer's inputs. What such a package has of its
+//! featurizer's files it has unchanged and under their names, the program as a hard link where it can be one: a fit of many
+//! heads does not write it, or send it, once a head. The folder is opened as a package before it is handed out, so what
+//! cannot be is an error here. (Of a clip that is longer than its featurizer's window, each window is scored and the scores
+//! are pooled, where training saw pooled features.)
+
+use std::path::{Path, PathBuf};
+
+use flambeau_engine::EngineError;
+use flambeau_engine::package::{self, Package, Role};
+use serde::Deserialize;
+use serde_json::Value as Json;
+use toml::{Table, Value};
+
+use super::spec::LossKind;
+use super::trainer::Trainer;
+
+const PROGRAM: &str = "model.pt";
+const HEAD: &str = "head.pt";
+const LABELS: &str = "labels.txt";
+
+/// What the package is to say.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishSpec {
+    /// What the model is called.
+    pub name: String,
+    /// Names of the classes.
+    #[serde(default)]
+    pub labels: Option<Vec<String>>,
+    /// SPDX expression; `NOASSERTION` unless given.
+    #[serde(default)]
+    pub license: Option<String>,
+    /// One line for people.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Folder of the package that goes in front of a head.
+    #[serde(default)]
+    pub featurizer: Option<PathBuf>,
+}
+
+impl Trainer {
+    /// Writes a package into `directory`, which must be new or empty, and gives its description.
+    ///
+    /// # Errors
+    /// Labels that do not fit, a featurizer that does not fit the head, or files that cannot be written.
+    pub fn save_package(&self, directory: &Path, spec: &PublishSpec) -> Result<Json, EngineError> {
+        let fail = |cause: String| EngineError::BadRequest(format!("the package cannot be written to {}: {cause}", directory.display()));
+        std::fs::create_dir_all(directory).map_err(|error| fail(error.to_string()))?;
+        if std::fs::read_dir(directory).map_err(|error| fail(error.to_string()))?.next().is_some() {
+            return Err(fail("the folder is not empty".into()));
+        }
+        let featurizer = spec.featurizer.as_deref().map(Package::open).transpose()?;
+        let (mut manifest, variant) = match (&self.program.package, &featurizer) {
+            (Some(_), Some(_)) => return Err(EngineError::BadRequest("a featurizer goes in front of heads only".into())),
+            (Some(package), None) => (of_program(package, directory).map_err(fail)?, variant(PROGRAM, &self.save(PROGRAM, directory)?)),
+            (None, None) => (self.of_head(), variant(PROGRAM, &self.save(PROGRAM, directory)?)),
+            (None, Some(featurizer)) => self.behind(featurizer, directory)?,
+        };
+        self.describe_output(&mut manifest, spec, featurizer.as_ref(), directory).map_err(fail)?;
+        manifest.insert("format".into(), Value::Integer(1));
+        manifest.insert("name".into(), spec.name.clone().into());
+        manifest.insert("license".into(), spec.license.clone().unwrap_or_else(|| "NOASSERTION".into()).into());
+        manifest.insert("description".into(), spec.description.clone().unwrap_or_default().into());
+        manifest.insert("variant".into(), Value::Array(vec![variant.into()]));
+        let text = toml::to_string(&manifest).map_err(|error| fail(error.to_string()))?;
+        std::fs::write(directory.join("model.toml"), text).map_err(|error| fail(error.to_string()))?;
+        Ok(Package::open(directory)?.describe())
+    }
+
+    /// Writes the program that was trained; gives its SHA-256.
+    fn save(&self, file: &str, directory: &Path) -> Result<String, EngineError> {
+        let path = directory.join(file);
+        self.program.script.save(&path).map_err(|error| EngineError::torch(&self.program.name, error))?;
+        package::hash(&path).map_err(|error| EngineError::BadRequest(format!("{} cannot be read: {error}", path.display())))
+    }
+
+    /// The manifest of a bare head.
+    fn of_head(&self) -> Table {
+        let inputs = self.spec.program.head.as_ref().map_or(0, |head| head.inputs);
+        let mut input = Table::new();
+        input.insert("name".into(), "features".into());
+        input.insert("kind".into(), "tensor".into());
+        input.insert("shape".into(), integers(&[inputs]));
+        let mut manifest = Table::new();
+        manifest.insert("trainable".into(), true.into());
+        manifest.insert("input".into(), Value::Array(vec![input.into()]));
+        manifest.insert("output".into(), Value::Array(vec![self.output_of_head().into()]));
+        manifest
+    }
+
+    fn output_of_head(&self) -> Table {
+        let (name, role, activation) = match self.spec.loss {
+            LossKind::CrossEntropy => ("scores", "scores", Some("softmax")),
+            LossKind::Bce => ("scores", "scores", Some("sigmoid")),
+            LossKind::Mse | LossKind::Mae | LossKind::Huber => ("prediction", "other", None),
+        };
+        let mut output = Table::new();
+        output.insert("name".into(), name.into());
+        output.insert("role".into(), role.into());
+        output.insert("shape".into(), integers(&[self.program.outputs]));
+        if let Some(activation) = activation {
+            output.insert("activation".into(), activation.into());
+        }
+        output
+    }
+
+    /// Writes the head, and what it needs of its featurizer; gives the manifest and its variant.
+    fn behind(&self, featurizer: &Package, directory: &Path) -> Result<(Table, Table), EngineError> {
+        let name = &featurizer.descriptor.name;
+        let refuse = |cause: String| EngineError::model(name, cause);
+        let outputs = &featurizer.descriptor.outputs;
+        let index =
+            outputs.iter().position(|o| o.role == Role::Features).ok_or_else(|| refuse("it has no output with role 'features'".into()))?;
+        let inputs = self.spec.program.head.as_ref().map_or(0, |head| head.inputs);
+        if outputs[index].row_len() != inputs {
+            return Err(refuse(format!("it gives {} features, the head takes {inputs}", outputs[index].row_len())));
+        }
+        let front = featurizer.plain_variant().ok_or_else(|| refuse("it has no f32 TorchScript variant to build on".into()))?;
+        let file = free_name(HEAD, featurizer);
+        let mut head = Table::new();
+        head.insert("sha256".into(), self.save(&file, directory)?.into());
+        head.insert("file".into(), file.into());
+        head.insert("reads".into(), outputs[index].name.clone().into());
+        head.insert("index".into(), integer(index));
+        let mut variant = variant(&front.file, &front.sha256);
+        variant.insert("requires".into(), front.requires.clone().into());
+        variant.insert("head".into(), head.into());
+        link(&featurizer.directory.join(&front.file), &directory.join(&front.file)).map_err(|error| refuse(error.to_string()))?;
+        let source = featurizer.manifest()?;
+        let mut manifest = Table::new();
+        for key in ["batch_rows", "input"] {
+            if let Some(value) = source.get(key) {
+                manifest.insert(key.into(), value.clone());
+            }
+        }
+        let tokenizers = featurizer.descriptor.inputs.iter().filter_map(|input| input.text.as_ref()).map(|text| text.tokenizer.clone());
+        copy_files(featurizer, directory, tokenizers, &mut manifest).map_err(refuse)?;
+        manifest.insert("output".into(), Value::Array(vec![self.output_of_head().into()]));
+        Ok((manifest, variant))
+    }
+
+    /// Names the classes of the output that was trained.
+    fn describe_output(
+        &self,
+        manifest: &mut Table,
+        spec: &PublishSpec,
+        featurizer: Option<&Package>,
+        directory: &Path,
+    ) -> Result<(), String> {
+        let Some(labels) = &spec.labels else { return Ok(()) };
+        let outputs = self.program.outputs;
+        if labels.len() != outputs {
+            return Err(format!("{} labels for {outputs} outputs", labels.len()));
+        }
+        if labels.iter().any(|label| label.contains(['\n', '\r'])) {
+            return Err("a label holds a line break".into());
+        }
+        let output = manifest.get_mut("output").and_then(Value::as_array_mut).and_then(|all| all.get_mut(self.program.output));
+        let output = output.and_then(Value::as_table_mut).ok_or("there is no output to label")?;
+        let file = featurizer.map_or(LABELS.to_owned(), |featurizer| free_name(LABELS, featurizer));
+        output.insert("labels".into(), file.clone().into());
+        let path = directory.join(&file);
+        std::fs::write(&path, labels.join("\n") + "\n").map_err(|error| error.to_string())?;
+        add_file(manifest, &file, &path)
+    }
+}
+
+/// The manifest of a trained program: its package's own, with its other files beside it.
+fn of_program(package: &Package, directory: &Path) -> Result<Table, String> {
+    let mut manifest = package.manifest().map_err(|error| error.to_string())?;
+    manifest.remove("files");
+    let files: Vec<String> = package.descriptor.files.keys().cloned().collect();
+    copy_files(package, directory, files.into_iter(), &mut manifest)?;
+    Ok(manifest)
+}
+
+fn copy_files(package: &Package, directory: &Path, names: impl Iterator<Item = String>, manifest: &mut Table) -> Result<(), String> {
+    for name in names {
+        let target = directory.join(&name);
+        std::fs::copy(package.directory.join(&name), &target).map_err(|error| format!("{name}: {error}"))?;
+        add_file(manifest, &name, &target)?;
+    }
+    Ok(())
+}
+
+/// A hard link, or a copy where the file system has none or is another one.
+fn link(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::hard_link(from, to).or_else(|_| std::fs::copy(from, to).map(drop))
+}
+
+/// `wanted`, changed until it is not the name of one of the featurizer's files.
+fn free_name(wanted: &str, featurizer: &Package) -> String {
+    let descriptor = &featurizer.descriptor;
+    let mut name = wanted.to_owned();
+    while descriptor.files.contains_key(&name) || descriptor.variants.iter().any(|v| v.file == name) {
+        name = format!("fitted_{name}");
+    }
+    name
+}
+
+/// The manifest's keys for a program.
+fn variant(file: &str, sha256: &str) -> Table {
+    let keys = [("file", file), ("engine", "torchscript"), ("precision", "f32"), ("sha256", sha256)];
+    keys.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect()
+}
+
+fn add_file(manifest: &mut Table, name: &str, path: &Path) -> Result<(), String> {
+    let sha256 = package::hash(path).map_err(|error| format!("{name}: {error}"))?;
+    let files = manifest.entry("files").or_insert_with(|| Table::new().into());
+    files.as_table_mut().ok_or("[files] is no table")?.insert(name.into(), sha256.into());
+    Ok(())
+}
+
+fn integer(number: usize) -> Value {
+    Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+fn integers(numbers: &[usize]) -> Value {
+    Value::Array(numbers.iter().copied().map(integer).collect())
+}

@@ -1,0 +1,346 @@
+//! The workers of one training, and sums over all of them.
+//!
+//! One worker alone opens no socket, and its sums are its own. Workers of one process add up in memory (`room`); the first of
+//! each process then adds up with those of other processes, by Gloo, and the others take its result. Every wait has a
+//! deadline, looks for a cancellation twenty times a second, and ends with an error that names this rank and what it was
+//! doing once a peer is gone. After such an end the group is of no more use: its sockets are closed by a thread that ends as
+//! soon as Gloo's own have.
+//!
+//! What listens: Gloo in the first rank of each process where there are several, on the one address that it is told, from when it joins until the group goes. Whoever connects
+//! there must name a pair that is expected, but those numbers can be guessed. So the first sum proves that all ranks know the job's
+//! secret, before any gradient is sent; without a rank that knows it the sum is wrong and all ranks stop. What Gloo sends is not
+//! encrypted.
+//!
+//! Sums begin when the backward pass has ended. Beginning them bucket by bucket within it could hide no more than they take: under 1 % of
+//! a step of the small net and of ResNet-50 on two ranks of a CPU (bench/results: train_workers, train_all_reduce,
+//! train_scaling), so it does not pay before there are devices whose steps are short beside the network. Where sums take longer
+//! than the rest of the steps, `clock` says so and what would be faster.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use flambeau_engine::EngineError;
+use flambeau_torch_ext::{Group, JoinError, Pending, TorchError};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use tch::Tensor;
+
+use super::board::{Board, Waiting};
+use super::room::{self, Aim, Missed, Patience, Seat};
+
+/// Elements of one sum: 25 MB of f32, as PyTorch's buckets are.
+const BUCKET_ELEMENTS: i64 = 25 * 1024 * 1024 / 4;
+
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What a rank does that waits for the others to come.
+pub(super) const JOINING: &str = "joining the group";
+
+/// Before the secret and the rank in what is hashed for the proof.
+const PROOF: &[u8] = b"flambeau worker ";
+
+/// Numbers of a proof.
+const PROOF_NUMBERS: usize = 8;
+
+/// One worker's membership.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupSpec {
+    /// From 0.
+    pub rank: usize,
+    /// How many there are.
+    pub world: usize,
+    /// The address by which peers reach this process, and the only one that it listens on.
+    #[serde(default)]
+    pub own_host: String,
+    /// Deadline of joining and of every wait for a peer.
+    #[serde(default)]
+    pub timeout_ms: u64,
+    /// Known to the job's workers alone; the same for all.
+    #[serde(default)]
+    pub secret: String,
+    /// Ranks of one name add up in memory: they are threads of one process. Default: this process's own name.
+    #[serde(default)]
+    pub process: String,
+}
+
+impl GroupSpec {
+    /// What this rank adds to the proof: 32 bits of a hash each, so that their sums over ranks do not overflow.
+    fn proof(&self, rank: usize) -> [i64; PROOF_NUMBERS] {
+        let mut hash = Sha256::new();
+        hash.update(PROOF);
+        hash.update(self.secret.as_bytes());
+        hash.update(format!(" {rank}").as_bytes());
+        let digest = hash.finalize();
+        let mut numbers = [0; PROOF_NUMBERS];
+        for (number, bytes) in numbers.iter_mut().zip(digest.chunks_exact(4)) {
+            *number = bytes.iter().fold(0, |sum, byte| sum << 8 | i64::from(*byte));
+        }
+        numbers
+    }
+}
+
+/// See the module.
+pub struct Ranks {
+    /// From 0.
+    pub rank: usize,
+    /// How many there are.
+    pub world: usize,
+    /// Among the ranks of this process; None where there is no other.
+    seat: Option<Seat>,
+    processes: usize,
+    /// With other processes, in the rank that speaks for this one. Locked for the length of a sum.
+    group: Mutex<Option<Group>>,
+    deadline: Duration,
+}
+
+impl Ranks {
+    /// One worker by itself.
+    #[must_use]
+    pub fn alone() -> Self {
+        Self { rank: 0, world: 1, seat: None, processes: 1, group: Mutex::new(None), deadline: Duration::ZERO }
+    }
+
+    /// Joins by the board, and waits for all others.
+    ///
+    /// # Errors
+    /// Workers that do not come before the deadline, or do not know the secret; a cancellation; what the board fails with.
+    pub fn join(spec: &GroupSpec, board: &mut dyn Board, cancelled: &AtomicBool) -> Result<Self, EngineError> {
+        if spec.world == 0 || spec.rank >= spec.world {
+            return Err(EngineError::BadRequest(format!("there is no rank {} of {}", spec.rank, spec.world)));
+        }
+        if spec.world == 1 {
+            return Ok(Self::alone());
+        }
+        let deadline = Duration::from_millis(spec.timeout_ms);
+        let mut waiting = Waiting { board, cancelled, deadline, since: Instant::now(), rank: spec.rank, world: spec.world };
+        let found = room::find(&spec.process, &mut waiting)?;
+        let speaks = found.leaders.iter().position(|leader| *leader == spec.rank);
+        let processes = found.leaders.len();
+        let group = match speaks.filter(|_| processes > 1) {
+            None => None,
+            Some(place) => Some(Group::join(&mut waiting, place, processes, &spec.own_host, deadline).map_err(|error| match error {
+                JoinError::Board(error) => error,
+                JoinError::Torch(error) => peer(spec.rank, spec.world, format!("{JOINING} at {}", spec.own_host), &error),
+            })?),
+        };
+        let (rank, world, seat) = (spec.rank, spec.world, found.seat);
+        let ranks = Self { rank, world, seat, processes, group: Mutex::new(group), deadline };
+        ranks.prove(spec, cancelled)?;
+        Ok(ranks)
+    }
+
+    /// Fails unless all ranks know the secret.
+    fn prove(&self, spec: &GroupSpec, cancelled: &AtomicBool) -> Result<(), EngineError> {
+        let internal = |error: tch::TchError| EngineError::Internal(error.to_string());
+        let mut wanted = [0; PROOF_NUMBERS];
+        for rank in 0..self.world {
+            wanted.iter_mut().zip(spec.proof(rank)).for_each(|(sum, number)| *sum += number);
+        }
+        let tensor = Tensor::f_from_slice(&spec.proof(self.rank)).map_err(internal)?;
+        self.sum(&[&tensor], JOINING, cancelled)?;
+        let mut found = [0_i64; PROOF_NUMBERS];
+        tensor.f_copy_data(&mut found, PROOF_NUMBERS).map_err(internal)?;
+        if found == wanted {
+            Ok(())
+        } else {
+            Err(self.broken(JOINING, "a process that does not know this job's secret took a worker's place"))
+        }
+    }
+
+    /// Adds up dense 1-d tensors over all workers, in place. `phase` is for messages.
+    ///
+    /// # Errors
+    /// A peer that is gone or too late, a cancellation; the group is of no more use then.
+    pub fn sum(&self, tensors: &[&Tensor], phase: &str, cancelled: &AtomicBool) -> Result<(), EngineError> {
+        if self.world == 1 {
+            return Ok(());
+        }
+        let mut guard = self.group.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(seat) = &self.seat else { return self.sum_between(&mut guard, tensors, phase, cancelled) };
+        self.meet(seat, tensors, Aim::Add, phase, cancelled)?;
+        if self.processes == 1 {
+            return Ok(());
+        }
+        if seat.leads()
+            && let Err(error) = self.sum_between(&mut guard, tensors, phase, cancelled)
+        {
+            seat.break_up(&error.to_string());
+            return Err(error);
+        }
+        self.meet(seat, tensors, Aim::TakeFirst, phase, cancelled)
+    }
+
+    /// In this process.
+    fn meet(&self, seat: &Seat, tensors: &[&Tensor], aim: Aim, phase: &str, cancelled: &AtomicBool) -> Result<(), EngineError> {
+        let patience = Patience { cancelled, deadline: self.deadline };
+        tensors.iter().try_for_each(|tensor| {
+            seat.meet(tensor, aim, &patience).map_err(|missed| match missed {
+                Missed::Cancelled => EngineError::Cancelled,
+                Missed::Broken(why) => self.broken(phase, &why),
+            })
+        })
+    }
+
+    /// Between processes. Without the group after a failure.
+    fn sum_between(&self, own: &mut Option<Group>, tensors: &[&Tensor], phase: &str, cancelled: &AtomicBool) -> Result<(), EngineError> {
+        let Some(group) = own.as_ref() else {
+            return Err(self.broken(phase, "the group broke before"));
+        };
+        let outcome = self.start(group, tensors, phase).and_then(|mut all| match self.finish(&mut all, phase, cancelled) {
+            Ok(()) => Ok(()),
+            Err(error) => Err((error, all)),
+        });
+        outcome.map_err(|(error, under_way)| {
+            abandon(own.take(), under_way);
+            error
+        })
+    }
+
+    fn start(&self, group: &Group, tensors: &[&Tensor], phase: &str) -> Result<Vec<Pending>, (EngineError, Vec<Pending>)> {
+        let mut under_way = Vec::new();
+        for tensor in tensors {
+            let total = tensor.size().iter().product::<i64>();
+            let mut at = 0;
+            while at < total {
+                let length = BUCKET_ELEMENTS.min(total - at);
+                let started = tensor
+                    .f_narrow(0, at, length)
+                    .map_err(TorchError::from)
+                    .and_then(|bucket| group.all_reduce(&bucket))
+                    .map_err(|error| peer(self.rank, self.world, phase.to_owned(), &error));
+                match started {
+                    Ok(pending) => under_way.push(pending),
+                    Err(error) => return Err((error, under_way)),
+                }
+                at += length;
+            }
+        }
+        Ok(under_way)
+    }
+
+    fn finish(&self, under_way: &mut [Pending], phase: &str, cancelled: &AtomicBool) -> Result<(), EngineError> {
+        for pending in under_way {
+            loop {
+                match pending.wait(LOOK) {
+                    Ok(true) => break,
+                    Ok(false) if cancelled.load(Ordering::Relaxed) => return Err(EngineError::Cancelled),
+                    Ok(false) => {}
+                    Err(error) => return Err(peer(self.rank, self.world, phase.to_owned(), &error)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn broken(&self, phase: &str, cause: &str) -> EngineError {
+        EngineError::Peer { rank: self.rank, world: self.world, phase: phase.to_owned(), cause: cause.to_owned() }
+    }
+
+    /// Adds up numbers over all workers.
+    pub(super) fn sum_numbers(&self, numbers: &mut [f64], phase: &str, cancelled: &AtomicBool) -> Result<(), EngineError> {
+        if self.world == 1 || numbers.is_empty() {
+            return Ok(());
+        }
+        let internal = |error: tch::TchError| EngineError::Internal(error.to_string());
+        let tensor = Tensor::f_from_slice(numbers).map_err(internal)?;
+        self.sum(&[&tensor], phase, cancelled)?;
+        let length = numbers.len();
+        tensor.f_copy_data(numbers, length).map_err(internal)
+    }
+}
+
+fn peer(rank: usize, world: usize, phase: String, error: &TorchError) -> EngineError {
+    EngineError::Peer { rank, world, phase, cause: error.to_string() }
+}
+
+/// Lets go of a group whose sums did not end, without waiting for them.
+fn abandon(group: Option<Group>, under_way: Vec<Pending>) {
+    let waiting = std::thread::Builder::new().name("flambeau-group-close".into());
+    let held = Arc::new(Mutex::new(Some((group, under_way))));
+    let for_thread = held.clone();
+    let started = waiting.spawn(move || drop(for_thread.lock().unwrap_or_else(PoisonError::into_inner).take()));
+    if let Err(error) = started {
+        log::warn!("the group is closed on the task's own thread: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_worker_sums_without_a_group() {
+        let ranks = Ranks::alone();
+        let mut numbers = [1.0, 2.0];
+        ranks.sum_numbers(&mut numbers, "testing", &AtomicBool::new(false)).unwrap();
+        assert_eq!(numbers, [1.0, 2.0]);
+    }
+
+    /// A board of one process, on which nobody else puts anything.
+    #[derive(Default)]
+    struct Lonely(std::collections::HashMap<String, Vec<u8>>);
+
+    impl Board for Lonely {
+        fn put(&mut self, key: &str, value: &[u8]) -> Result<(), EngineError> {
+            self.0.insert(key.to_owned(), value.to_vec());
+            Ok(())
+        }
+
+        fn look(&mut self, key: &str) -> Result<Option<Vec<u8>>, EngineError> {
+            Ok(self.0.get(key).cloned())
+        }
+    }
+
+    fn first_of_two(timeout_ms: u64) -> GroupSpec {
+        GroupSpec { rank: 0, world: 2, own_host: "127.0.0.1".into(), timeout_ms, secret: String::new(), process: String::new() }
+    }
+
+    #[test]
+    fn waiting_for_a_rank_that_does_not_come_can_be_cancelled_and_has_a_deadline() {
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let for_thread = cancelled.clone();
+        let canceller = std::thread::spawn(move || {
+            std::thread::sleep(LOOK);
+            for_thread.store(true, Ordering::Relaxed);
+        });
+        let joined = Ranks::join(&first_of_two(600_000), &mut Lonely::default(), &cancelled);
+        assert!(matches!(joined, Err(EngineError::Cancelled)));
+        canceller.join().unwrap();
+        let late = Ranks::join(&first_of_two(20), &mut Lonely::default(), &AtomicBool::new(false));
+        assert_eq!(late.err().map(|e| e.kind()), Some("peer"));
+    }
+
+    #[test]
+    fn a_board_that_fails_is_the_failure() {
+        struct Gone;
+        impl Board for Gone {
+            fn put(&mut self, _key: &str, _value: &[u8]) -> Result<(), EngineError> {
+                Err(EngineError::Internal("the driver is gone".into()))
+            }
+            fn look(&mut self, _key: &str) -> Result<Option<Vec<u8>>, EngineError> {
+                Ok(None)
+            }
+        }
+        let error = Ranks::join(&first_of_two(600_000), &mut Gone, &AtomicBool::new(false)).err().unwrap();
+        assert!(error.to_string().contains("the driver is gone"), "{error}");
+    }
+
+    #[test]
+    fn a_rank_that_is_not_in_the_world_is_refused() {
+        let spec = GroupSpec { rank: 2, ..first_of_two(1) };
+        assert_eq!(Ranks::join(&spec, &mut Lonely::default(), &AtomicBool::new(false)).err().map(|e| e.kind()), Some("bad_request"));
+    }
+
+    #[test]
+    fn proofs_differ_by_secret_and_by_rank() {
+        let mut spec = first_of_two(1);
+        spec.secret = "one".into();
+        let (zero, one) = (spec.proof(0), spec.proof(1));
+        assert_ne!(zero, one);
+        spec.secret = "other".into();
+        assert_ne!(zero, spec.proof(0));
+        assert!(zero.iter().all(|number| (0..1_i64 << 32).contains(number)));
+    }
+}

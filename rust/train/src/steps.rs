@@ -1,0 +1,87 @@
+//! Parameters and how they change: one flat vector of values, one of gradients, one optimiser over both.
+//!
+//! Two numbers travel behind the gradients, so that one sum over all workers brings everything: the sum of losses and the sum
+//! of weights of a batch.
+
+use flambeau_engine::EngineError;
+use flambeau_torch_ext::{Flat, Optimizer, flatten, flatten_into};
+use tch::{TchError, Tensor};
+
+use super::program::Program;
+use super::spec::TrainingSpec;
+
+pub(super) const EXTRA: usize = 2;
+/// What the workers do, where one does not come.
+pub(super) const SUMMING: &str = "adding up gradients";
+/// As `torch.nn.utils.clip_grad_norm_` has it.
+const CLIP_EPSILON: f64 = 1e-6;
+
+/// See the module.
+pub(super) struct Parameters {
+    model: String,
+    pub(super) flat: Flat,
+    /// The gradients without the two numbers.
+    gradients: Tensor,
+    tail: Tensor,
+    pub(super) optimizer: Optimizer,
+    clip_norm: Option<f64>,
+}
+
+impl Parameters {
+    /// `room`: vectors of the right lengths to put them in, where others need them beside their own.
+    pub(super) fn new(spec: &TrainingSpec, program: &Program, room: Option<Flat>) -> Result<Self, EngineError> {
+        let model = program.name.clone();
+        let tensors: Vec<Tensor> = program.learning.iter().map(|(_, tensor)| tensor.shallow_clone()).collect();
+        let flat = match room {
+            Some(room) => flatten_into(&tensors, &room).map(|()| room),
+            None => flatten(&tensors, EXTRA),
+        };
+        let flat = flat.map_err(|error| EngineError::torch(&model, error))?;
+        let count = flat.values.size().iter().product::<i64>();
+        let narrow = |from, length| flat.gradients.f_narrow(0, from, length).map_err(|error| EngineError::torch(&model, error));
+        let (gradients, tail) = (narrow(0, count)?, narrow(count, EXTRA as i64)?);
+        let optimizer = Optimizer::new(&spec.optimizer.options(), &flat.values, &gradients)
+            .map_err(|error| EngineError::BadRequest(format!("the optimizer does not accept its settings: {error}")))?;
+        Ok(Self { model, flat, gradients, tail, optimizer, clip_norm: spec.clip_norm })
+    }
+
+    /// Forgets the gradients of the batch before.
+    pub(super) fn begin(&mut self) -> Result<(), EngineError> {
+        self.flat.gradients.f_zero_().map(drop).map_err(|error| self.torch(error))
+    }
+
+    /// Puts this worker's sums behind its gradients.
+    pub(super) fn put_sums(&mut self, loss: f64, weight: f64) -> Result<(), EngineError> {
+        let pair = Tensor::f_from_slice(&[loss as f32, weight as f32]).map_err(|error| self.torch(error))?;
+        self.tail.f_copy_(&pair).map_err(|error| self.torch(error))
+    }
+
+    /// The sums of losses and of weights behind the gradients.
+    pub(super) fn sums(&self) -> Result<(f64, f64), EngineError> {
+        let mut sums = [0_f32; EXTRA];
+        self.tail.f_copy_data(&mut sums, EXTRA).map_err(|error| self.torch(error))?;
+        Ok((f64::from(sums[0]), f64::from(sums[1])))
+    }
+
+    /// One step of the optimiser, on the gradients divided by `divisor`.
+    pub(super) fn step(&mut self, divisor: f64, lr: f64) -> Result<(), EngineError> {
+        self.scale(divisor).map_err(|error| self.torch(error))?;
+        self.optimizer.step(lr).map_err(|error| EngineError::torch(&self.model, error))
+    }
+
+    fn scale(&mut self, divisor: f64) -> Result<(), TchError> {
+        let mut factor = 1.0 / divisor;
+        if let Some(limit) = self.clip_norm {
+            let norm = self.gradients.f_norm()?.f_double_value(&[])? * factor;
+            factor *= (limit / (norm + CLIP_EPSILON)).min(1.0);
+        }
+        if (factor - 1.0).abs() > f64::EPSILON {
+            let _ = self.gradients.f_mul_scalar_(factor)?;
+        }
+        Ok(())
+    }
+
+    fn torch(&self, error: TchError) -> EngineError {
+        EngineError::torch(&self.model, error)
+    }
+}

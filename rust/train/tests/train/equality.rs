@@ -1,0 +1,174 @@
+//! The same numbers as the loop that a user would write in Python torch.
+
+use serde_json::json;
+
+use crate::support::{Parameters, Rows, alone, difference, finish, floats, numbers, parameters, reference, rows};
+
+/// Over 3 epochs of 7 steps, in f32: sums are added in another order here.
+const TOLERANCE: f32 = 2e-5;
+
+#[test]
+fn heads_equal_python_for_every_optimiser_schedule_loss_and_weighting() {
+    let (all, _) = reference();
+    let mut worst = 0.0_f32;
+    for case in all["cases"].as_array().unwrap() {
+        let name = case["name"].as_str().unwrap();
+        let mut trainer = alone(&rows(&case["labels"], case["weighted"].as_bool().unwrap()), &case["spec"]);
+        let progress = finish(&mut trainer).unwrap();
+        let found = parameters(&trainer);
+        let layers = found.len() / 2;
+        let keys = (0..layers).flat_map(|i| [format!("weight_{i}"), format!("bias_{i}")]);
+        let expected: Parameters = keys.zip(case["parameters"].as_array().unwrap().iter().map(floats)).collect();
+        let apart = difference(&found, &expected);
+        assert!(apart <= TOLERANCE, "{name}: parameters are {apart} apart");
+        worst = worst.max(apart);
+        for (row, expected) in progress.history.iter().zip(numbers(&case["losses"])) {
+            let loss = row.train_loss.unwrap();
+            assert!((loss - expected).abs() <= 1e-5 * expected.abs().max(1.0), "{name}, epoch {}: {loss}, expected {expected}", row.epoch);
+        }
+    }
+    println!("largest difference to Python torch: {worst}");
+}
+
+#[test]
+fn heads_begin_as_torch_nn_linear_does() {
+    let (all, _) = reference();
+    for case in all["cases"].as_array().unwrap() {
+        let mut spec = case["spec"].clone();
+        spec["epochs"] = json!(0);
+        let trainer = alone(&rows(&case["labels"], false), &spec);
+        let first: Vec<Vec<f32>> = case["first"].as_array().unwrap().iter().map(floats).collect();
+        let found = parameters(&trainer);
+        for (i, pair) in first.chunks(2).enumerate() {
+            assert_eq!(found[&format!("weight_{i}")], pair[0], "{}", case["name"]);
+            assert_eq!(found[&format!("bias_{i}")], pair[1], "{}", case["name"]);
+        }
+    }
+}
+
+fn net_rows() -> Rows {
+    let net = &reference().0["net"];
+    let x = net["x"].as_array().unwrap().iter().map(floats).collect();
+    Rows { x, labels: numbers(&net["labels"]), ..Rows::default() }
+}
+
+#[test]
+fn networks_with_frozen_layers_and_with_batch_normalisation_equal_python() {
+    let (all, directory) = reference();
+    for name in ["net", "norm_net"] {
+        let net = &all[name];
+        let mut spec = net["spec"].clone();
+        spec["program"]["package"] = json!(directory.join(name));
+        let rows = net_rows();
+        let everything: Vec<usize> = (0..rows.x.len()).collect();
+        let ranks = std::sync::Arc::new(flambeau_train::Ranks::alone());
+        let mut trainer = crate::support::open(&nested_feed(&rows, &everything), &ranks, &spec).unwrap();
+        let progress = finish(&mut trainer).unwrap();
+        let expected: Parameters =
+            net["parameters"].as_object().unwrap().iter().map(|(name, values)| (name.clone(), floats(values))).collect();
+        let apart = difference(&parameters(&trainer), &expected);
+        println!("{name}: largest difference to Python torch: {apart}");
+        assert!(apart <= TOLERANCE, "{name}: parameters are {apart} apart");
+        for (row, expected) in progress.history.iter().zip(numbers(&net["losses"])) {
+            assert!((row.train_loss.unwrap() - expected).abs() < 1e-5, "{name}");
+        }
+    }
+}
+
+/// Pictures as nested lists [3][8][8].
+pub fn nested_feed(rows: &Rows, own: &[usize]) -> std::sync::Arc<flambeau_train::Feed> {
+    use arrow_array::{Array, ArrayRef, Float32Array, ListArray};
+    use arrow_buffer::OffsetBuffer;
+    use flambeau_train::{Feed, FeedSpec};
+    use std::sync::Arc;
+    let nest = |values: ArrayRef, size: usize| -> ArrayRef {
+        let field = Arc::new(arrow_schema::Field::new("element", values.data_type().clone(), false));
+        let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(size, values.len() / size));
+        Arc::new(ListArray::new(field, offsets, values, None))
+    };
+    let batch = |own: &[usize]| {
+        let flat: Vec<f32> = own.iter().flat_map(|i| rows.x[*i].clone()).collect();
+        let nested = nest(nest(nest(Arc::new(Float32Array::from(flat)), 8), 8), 3);
+        let plain = rows.batch(own);
+        let mut columns: Vec<(&str, ArrayRef)> = vec![("x", nested)];
+        columns.extend(plain.column_names().into_iter().zip(plain.columns().iter().cloned()).filter(|(name, _)| *name != "x"));
+        crate::support::struct_of(columns)
+    };
+    let spec = json!({"directory": crate::support::folder("feed"), "slots": crate::support::SLOTS, "dense": {"x": {"shape": [3, 8, 8]}}});
+    let spec: FeedSpec = serde_json::from_value(spec).unwrap();
+    let feed = Feed::create(spec, batch(&own[..1]).fields().clone()).unwrap();
+    for chunk in own.chunks(17) {
+        feed.add(&batch(chunk)).unwrap();
+    }
+    feed.seal().unwrap();
+    Arc::new(feed)
+}
+
+#[test]
+fn micro_batches_give_the_same_parameters() {
+    let (all, _) = reference();
+    let case = &all["cases"][0];
+    let whole = trained(&case["spec"], case);
+    let mut spec = case["spec"].clone();
+    spec["micro_batch_rows"] = json!(5);
+    assert!(difference(&whole, &trained(&spec, case)) <= TOLERANCE);
+}
+
+fn trained(spec: &serde_json::Value, case: &serde_json::Value) -> Parameters {
+    let mut trainer = alone(&rows(&case["labels"], false), spec);
+    finish(&mut trainer).unwrap();
+    parameters(&trainer)
+}
+
+/// Products are rounded to 8 bits. Here gradients are of the sum of losses and divided afterwards, there of the mean, so batches
+/// whose weight is no power of two round differently: 0.0024 was seen after 21 steps.
+const BF16_TOLERANCE: f32 = 5e-3;
+
+#[test]
+fn bf16_equals_python_under_autocast() {
+    let (all, _) = reference();
+    for case in all["bf16_cases"].as_array().unwrap() {
+        let mut trainer = alone(&rows(&case["labels"], false), &case["spec"]);
+        let progress = finish(&mut trainer).unwrap();
+        let layers = parameters(&trainer).len() / 2;
+        let keys = (0..layers).flat_map(|i| [format!("weight_{i}"), format!("bias_{i}")]);
+        let expected: Parameters = keys.zip(case["parameters"].as_array().unwrap().iter().map(floats)).collect();
+        let apart = difference(&parameters(&trainer), &expected);
+        println!("{}: largest difference to Python torch: {apart}", case["name"]);
+        assert!(apart <= BF16_TOLERANCE, "{}: parameters are {apart} apart", case["name"]);
+        for (row, expected) in progress.history.iter().zip(numbers(&case["losses"])) {
+            assert!((row.train_loss.unwrap() - expected).abs() <= 1e-3 * expected, "{}: {row:?}, expected {expected}", case["name"]);
+        }
+    }
+}
+
+#[test]
+fn bf16_learns_nearly_the_same() {
+    let (all, _) = reference();
+    let case = &all["cases"][0];
+    let mut spec = case["spec"].clone();
+    spec["precision"] = json!("bf16");
+    let mut trainer = alone(&rows(&case["labels"], false), &spec);
+    let progress = finish(&mut trainer).unwrap();
+    let expected = numbers(&case["losses"]);
+    for (row, expected) in progress.history.iter().zip(expected) {
+        assert!((row.train_loss.unwrap() - expected).abs() < 0.02 * expected, "{row:?}, expected {expected}");
+    }
+    assert!(difference(&parameters(&trainer), &trained(&case["spec"], case)) > 0.0, "bf16 must not be f32");
+}
+
+#[test]
+fn a_loss_of_the_programs_own_equals_the_loss_by_name() {
+    let (all, directory) = reference();
+    let rows = net_rows();
+    let everything: Vec<usize> = (0..rows.x.len()).collect();
+    let run = |method: Option<&str>| {
+        let mut spec = all["net"]["spec"].clone();
+        spec["program"] = json!({"package": directory.join("net"), "loss_method": method});
+        let ranks = std::sync::Arc::new(flambeau_train::Ranks::alone());
+        let mut trainer = crate::support::open(&nested_feed(&rows, &everything), &ranks, &spec).unwrap();
+        finish(&mut trainer).unwrap();
+        parameters(&trainer)
+    };
+    assert!(difference(&run(None), &run(Some("rows_loss"))) <= TOLERANCE);
+}

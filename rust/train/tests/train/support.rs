@@ -1,0 +1,248 @@
+//! Rows, feeds, ranks as threads, and the reference that Python made.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use arrow_array::types::Float32Type;
+use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, ListArray, StructArray};
+use arrow_schema::{Field, Fields};
+use flambeau_engine::EngineError;
+use flambeau_train::spec::TrainingSpec;
+use flambeau_train::{Event, Feed, FeedSpec, GroupSpec, Progress, PublishSpec, Ranks, Trainer};
+use serde_json::{Value, json};
+
+use crate::board::FolderBoard;
+
+/// Slots of all tests' rows.
+pub const SLOTS: u32 = 16;
+
+pub type Parameters = BTreeMap<String, Vec<f32>>;
+
+/// A new folder under Cargo's own for tests.
+pub fn folder(name: &str) -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let n = NEXT.fetch_add(1, Ordering::Relaxed);
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("train-{}-{n}-{name}", std::process::id()));
+    std::fs::create_dir_all(&path).unwrap();
+    path
+}
+
+/// What Python made, once for all tests of this run: reference.json and packages beside it.
+pub fn reference() -> &'static (Value, PathBuf) {
+    static MADE: OnceLock<(Value, PathBuf)> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/train/reference.py");
+        let directory = folder("reference");
+        let output = Command::new(repository.join(".venv/bin/python")).arg(&script).arg(&directory).output();
+        let output = output.expect("this test needs .venv: run ./gradlew venv");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = std::fs::read_to_string(directory.join("reference.json")).unwrap();
+        (serde_json::from_str(&text).unwrap(), directory)
+    })
+}
+
+/// Rows of a training; row i has the id i and the slot 7 i mod SLOTS.
+#[derive(Clone, Default)]
+pub struct Rows {
+    pub x: Vec<Vec<f32>>,
+    pub labels: Vec<f64>,
+    pub weights: Option<Vec<f64>>,
+    pub validation: Option<Vec<bool>>,
+}
+
+pub fn slot(row: usize) -> u32 {
+    (7 * row % SLOTS as usize) as u32
+}
+
+pub fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+}
+
+pub fn floats(value: &Value) -> Vec<f32> {
+    numbers(value).into_iter().map(|v| v as f32).collect()
+}
+
+/// The reference's rows with these labels.
+pub fn rows(labels: &Value, weighted: bool) -> Rows {
+    let (all, _) = reference();
+    Rows {
+        x: all["x"].as_array().unwrap().iter().map(floats).collect(),
+        labels: numbers(labels),
+        weights: weighted.then(|| numbers(&all["weights"])),
+        validation: None,
+    }
+}
+
+pub fn struct_of(columns: Vec<(&str, ArrayRef)>) -> StructArray {
+    let fields: Fields = columns.iter().map(|(name, column)| Field::new(*name, column.data_type().clone(), true)).collect();
+    StructArray::new(fields, columns.into_iter().map(|(_, column)| column).collect(), None)
+}
+
+impl Rows {
+    pub fn batch(&self, rows: &[usize]) -> StructArray {
+        let x = rows.iter().map(|&i| Some(self.x[i].iter().copied().map(Some).collect::<Vec<_>>()));
+        let column = |values: &Vec<f64>| Arc::new(Float64Array::from_iter_values(rows.iter().map(|i| values[*i]))) as ArrayRef;
+        let mut columns: Vec<(&str, ArrayRef)> = vec![
+            ("x", Arc::new(ListArray::from_iter_primitive::<Float32Type, _, _>(x))),
+            ("__label", column(&self.labels)),
+            ("__id", Arc::new(Int64Array::from_iter_values(rows.iter().map(|i| *i as i64)))),
+            ("__slot", Arc::new(Int32Array::from_iter_values(rows.iter().map(|i| slot(*i) as i32)))),
+        ];
+        if let Some(weights) = &self.weights {
+            columns.push(("__weight", column(weights)));
+        }
+        if let Some(flags) = &self.validation {
+            columns.push(("__validation", Arc::new(BooleanArray::from(rows.iter().map(|i| flags[*i]).collect::<Vec<_>>()))));
+        }
+        struct_of(columns)
+    }
+
+    /// A sealed feed of these rows, fed in batches of 50 in this order.
+    pub fn feed(&self, rows: &[usize], dense: &Value) -> Arc<Feed> {
+        let spec: FeedSpec = serde_json::from_value(json!({"directory": folder("feed"), "slots": SLOTS, "dense": dense})).unwrap();
+        let feed = Feed::create(spec, self.batch(&[]).fields().clone()).unwrap();
+        for chunk in rows.chunks(50) {
+            feed.add(&self.batch(chunk)).unwrap();
+        }
+        feed.seal().unwrap();
+        Arc::new(feed)
+    }
+
+    pub fn dense(&self) -> Value {
+        json!({"x": {"shape": [self.x.first().map_or(1, Vec::len)]}})
+    }
+
+    /// Rows of a rank, in an order that has nothing to do with their ids.
+    pub fn of_rank(&self, rank: usize, world: usize) -> Vec<usize> {
+        let mut own: Vec<usize> = (0..self.x.len()).filter(|i| slot(*i) as usize % world == rank).collect();
+        own.sort_by_key(|i| (i * 31 + 5) % 101);
+        own
+    }
+}
+
+pub fn spec(value: &Value) -> TrainingSpec {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+pub fn open(feed: &Arc<Feed>, ranks: &Arc<Ranks>, value: &Value) -> Result<Trainer, EngineError> {
+    Trainer::open(feed, ranks, spec(value), Arc::new(AtomicBool::new(false)))
+}
+
+pub fn alone(rows: &Rows, value: &Value) -> Trainer {
+    let all: Vec<usize> = (0..rows.x.len()).rev().collect();
+    open(&rows.feed(&all, &rows.dense()), &Arc::new(Ranks::alone()), value).unwrap()
+}
+
+pub fn finish(trainer: &mut Trainer) -> Result<Progress, EngineError> {
+    loop {
+        let progress = trainer.run(Duration::from_secs(600))?;
+        if matches!(progress.event, Event::Done | Event::StoppedEarly) {
+            return Ok(progress);
+        }
+    }
+}
+
+/// What the saved program holds: parameters and buffers by name.
+pub fn parameters(trainer: &Trainer) -> Parameters {
+    let directory = folder("package");
+    let spec = PublishSpec { name: "result".into(), labels: None, license: None, description: None, featurizer: None };
+    trainer.save_package(&directory, &spec).unwrap();
+    let module = tch::CModule::load(directory.join("model.pt")).unwrap();
+    let flat = |t: &tch::Tensor| Vec::<f32>::try_from(t.to_kind(tch::Kind::Float).contiguous().view([-1])).unwrap();
+    module.named_parameters().unwrap().iter().map(|(name, t)| (name.clone(), flat(t))).collect()
+}
+
+/// One of `world` ranks on this machine.
+pub fn member(rank: usize, world: usize, timeout_ms: u64) -> GroupSpec {
+    GroupSpec { rank, world, own_host: "127.0.0.1".into(), timeout_ms, secret: "of the tests".into(), process: String::new() }
+}
+
+/// How the ranks of a test are spread over processes, which are names here: they are threads of this one.
+#[derive(Clone, Copy)]
+pub enum Spread {
+    /// All in this process: they add up in memory.
+    Together,
+    /// Each in one of its own: they add up by sockets.
+    Apart,
+    /// Two in each: both.
+    Pairs,
+}
+
+impl Spread {
+    fn process(self, rank: usize) -> String {
+        match self {
+            Self::Together => String::new(),
+            Self::Apart => format!("process {rank}"),
+            Self::Pairs => format!("process {}", rank / 2),
+        }
+    }
+}
+
+/// Runs `body` once for each rank, on threads of one process, in one group.
+pub fn group<T: Send>(world: usize, timeout_ms: u64, body: impl Fn(Arc<Ranks>) -> T + Sync) -> Vec<T> {
+    spread_group(world, Spread::Together, timeout_ms, body)
+}
+
+/// The same over processes.
+pub fn spread_group<T: Send>(world: usize, spread: Spread, timeout_ms: u64, body: impl Fn(Arc<Ranks>) -> T + Sync) -> Vec<T> {
+    let folder = folder("board");
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..world)
+            .map(|rank| {
+                let (folder, body) = (&folder, &body);
+                scope.spawn(move || {
+                    let member = GroupSpec { process: spread.process(rank), ..member(rank, world, timeout_ms) };
+                    let ranks = Ranks::join(&member, &mut FolderBoard(folder.clone()), &AtomicBool::new(false));
+                    body(Arc::new(ranks.unwrap()))
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+/// The result of each of `world` ranks.
+pub fn train_with(world: usize, rows: &Rows, value: &Value) -> Vec<(Parameters, Progress)> {
+    train_spread(world, Spread::Together, rows, value)
+}
+
+/// The same over processes.
+pub fn train_spread(world: usize, spread: Spread, rows: &Rows, value: &Value) -> Vec<(Parameters, Progress)> {
+    spread_group(world, spread, 60_000, |ranks| {
+        let feed = rows.feed(&rows.of_rank(ranks.rank, world), &rows.dense());
+        let mut trainer = open(&feed, &ranks, value).unwrap();
+        let progress = finish(&mut trainer).unwrap();
+        (parameters(&trainer), progress)
+    })
+}
+
+/// Largest difference between two sets of parameters.
+pub fn difference(a: &Parameters, b: &Parameters) -> f32 {
+    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
+    let of = |(x, y): (&Vec<f32>, &Vec<f32>)| {
+        assert_eq!(x.len(), y.len());
+        x.iter().zip(y).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max)
+    };
+    let differences: Vec<f32> = a.values().zip(b.values()).map(of).collect();
+    assert!(differences.iter().all(|d| d.is_finite()));
+    differences.into_iter().fold(0.0, f32::max)
+}
+
+/// A head over the reference's features: dropout, Adam, batches of 32.
+pub fn head_spec() -> Value {
+    json!({
+        "program": {"head": {"inputs": 6, "outputs": 3, "hidden": [8], "activation": "relu", "dropout": 0.25}},
+        "inputs": ["x"], "loss": "cross_entropy", "optimizer": {"name": "adam", "lr": 0.01},
+        "batch_rows": 32, "epochs": 3, "seed": 11,
+    })
+}
+
+/// Class labels of the reference.
+pub fn class_rows(weighted: bool) -> Rows {
+    rows(&reference().0["cases"][0]["labels"], weighted)
+}
