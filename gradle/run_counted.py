@@ -7,16 +7,25 @@ Writes "PASSED FAILED" to FOLDER/test-counts/NAME. It reads the closing lines of
 Tests of cargo and checks go to FOLDER/test-results/NAME.xml as JUnit XML too; pytest and Gradle write their own.
 """
 
+from __future__ import annotations
+
+import contextlib
+import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
+import threading
+import time
 from xml.etree import ElementTree
 
 CARGO = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed")
 CARGO_FILE = re.compile(r"^\s+(?:Running (?:unittests )?|Doc-tests )(\S+)")
 CARGO_TEST = re.compile(r"^test (.+?)(?: - should panic)? \.\.\. (ok|FAILED)$")
 CHECK = re.compile(r"^check (\S+): (passed|failed)$")
+STRAGGLERS_S = 5
+"""How long processes that a command started may outlive it."""
 PYTEST = re.compile(r"^(?:=+ )?(?:\d+ \w+, )*\d+ (?:passed|failed|errors?)\b.* in [\d.]+s")
 
 
@@ -73,15 +82,24 @@ class Report:
             ElementTree.SubElement(case, "failure", message="see the output of the command")
 
 
+def end_with(process: subprocess.Popen[str]) -> None:
+    """Kills what a command that has ended left running: it holds the output open, which would never end."""
+    process.wait()
+    time.sleep(STRAGGLERS_S)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def main() -> int:
     if len(sys.argv) < 5 or sys.argv[3] != "--":
         raise SystemExit(__doc__)
     folder, name, _, *command = sys.argv[1:]
     report = Report(name)
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True
     ) as process:
         assert process.stdout is not None
+        threading.Thread(target=end_with, args=(process,), daemon=True).start()
         for line in process.stdout:
             print(line, end="", flush=True)
             report.read(line.rstrip())

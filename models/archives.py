@@ -7,9 +7,9 @@ An archive whose hash does not match is fetched again, and refused if it still d
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -75,9 +75,13 @@ class Npm(_Release):
     def bring(self, folder: Path) -> None:
         """Fetches it into `folder` over HTTPS; npm itself is not needed."""
         url = f"https://registry.npmjs.org/{self.project}/-/{self.file}"
+        ends = time.monotonic() + recipe.FETCH_DEADLINE_S
         try:
-            with urllib.request.urlopen(url, timeout=60) as answer:
-                (folder / self.file).write_bytes(answer.read())
+            with urllib.request.urlopen(url, timeout=60) as answer, (folder / self.file).open("wb") as out:
+                while part := answer.read1(1 << 20):
+                    out.write(part)
+                    if time.monotonic() > ends:
+                        raise TimeoutError(f"it has not arrived after {recipe.FETCH_DEADLINE_S} s")
         except (urllib.error.URLError, TimeoutError) as error:
             raise recipe.RecipeError(f"could not fetch {url}: {error}; is the npm registry reachable?") from error
 
@@ -118,8 +122,14 @@ def fetch(archive: Archive) -> Path:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = recipe.run_bounded(command)
     if done.returncode != 0:
         raise recipe.RecipeError(
             f"{command[0]} failed (exit {done.returncode}): {done.stderr.strip() or done.stdout.strip()}"
         )
+
+
+if __name__ == "__main__":
+    # What tests, examples and benchmarks share, so that none of them waits for a registry.
+    for shared in (MEETINGS, VAD_TESTS, WORDNET, FOODS):
+        print(fetch(shared))

@@ -61,6 +61,10 @@ TORCHVISION = Wheel(
 """Read for the names of the ImageNet classes only."""
 
 
+FETCH_DEADLINE_S = 600
+"""How long fetching one file may take."""
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, in lower-case hex."""
     with path.open("rb") as stream:
@@ -94,7 +98,7 @@ def _pip_download(wheel: Wheel, folder: Path) -> Path:
     command += ["--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
     if wheel.platform != "any":
         command += ["--platform", wheel.platform, "--python-version", wheel.python, "--implementation", "cp"]
-    done = subprocess.run([*command, wheel.requirement], capture_output=True, text=True, check=False)
+    done = run_bounded([*command, wheel.requirement])
     files = list(folder.glob("*.whl"))
     if done.returncode != 0 or len(files) != 1:
         raise RecipeError(
@@ -102,6 +106,16 @@ def _pip_download(wheel: Wheel, folder: Path) -> Path:
             f"{done.stderr.strip()}"
         )
     return files[0]
+
+
+def run_bounded(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Runs a command that fetches something; one that stands still is a failure, not a wait without end."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=FETCH_DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        raise RecipeError(
+            f"{' '.join(command)} has not ended after {FETCH_DEADLINE_S} s; is its registry reachable?"
+        ) from None
 
 
 def read_member(archive: Path, member: str) -> bytes:

@@ -11,10 +11,24 @@ from typing import TYPE_CHECKING
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import hangs
 import support
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+
+WATCHDOG = hangs.Watchdog()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Every test has a deadline."""
+    WATCHDOG.start(item.nodeid)
+    try:
+        return (yield)
+    finally:
+        WATCHDOG.stop()
 
 
 @pytest.fixture(scope="session")

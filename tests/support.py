@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +26,7 @@ sys.path[:0] = [str(ROOT / "python"), str(ROOT / "examples")]
 sys.path.append(str(ROOT / "models"))
 
 import flambeau
+import hangs
 
 PACKAGES = ROOT / "build" / "test-packages"
 PHOTOS = ROOT / "build" / "e2e-photos"
@@ -56,7 +58,7 @@ def jvm(spark: SparkSession) -> Any:
     return view
 
 
-DEADLINE_S, COMMAND_DEADLINE_S = 300, 1_200
+DEADLINE_S, COMMAND_DEADLINE_S = 300, 600
 """How long a condition, and a whole command, is waited for before it is said to hang. Neither says how long it should take: no
 test asserts that, for machines differ."""
 
@@ -64,21 +66,29 @@ test asserts that, for machines differ."""
 def run(
     command: Sequence[str | Path], cwd: Path, env: Mapping[str, str] | None = None, seconds: float = COMMAND_DEADLINE_S
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a user's command to its end; a failure shows what it printed."""
-    done = subprocess.run(
+    """Runs a user's command to its end; a failure shows what it printed, a hang also where its JVMs are."""
+    process = subprocess.Popen(
         [str(part) for part in command],
         cwd=cwd,
         env=dict(environment() if env is None else env),
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        timeout=seconds,
-        check=False,
+        start_new_session=True,
     )
-    assert done.returncode == 0, (
-        f"{command}\nexit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[:4000]}\n…\n{done.stderr[-6000:]}"
-    )
-    return done
+    try:
+        stdout, stderr = process.communicate(timeout=seconds)
+        ended = f"exit {process.returncode}"
+    except subprocess.TimeoutExpired:
+        stacks = hangs.stacks_below(process.pid)
+        # With its descendants, which hold the pipes open too.
+        os.killpg(process.pid, signal.SIGKILL)
+        stdout, stderr = process.communicate()
+        ended = f"killed after {seconds} s\n{stacks}"
+    shown = f"{command}\n{ended}\n{stdout[-3000:]}\n{stderr[:4000]}\n…\n{stderr[-6000:]}"
+    assert process.returncode == 0, shown
+    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
 
 def spark_home(folder: Path) -> Path:

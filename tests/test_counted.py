@@ -37,3 +37,10 @@ def test_a_command_that_fails_by_itself_is_one_failure(tmp_path: Path) -> None:
     assert run(tmp_path, "exit 3") == 3
     assert (tmp_path / "test-counts" / "all").read_text(encoding="utf-8") == "0 1"
     assert "the command itself" in (tmp_path / "test-results" / "all.xml").read_text(encoding="utf-8")
+
+
+def test_what_a_command_leaves_running_does_not_hold_it_up(tmp_path: Path) -> None:
+    assert run(tmp_path, f"sleep 3600 & echo $! > {tmp_path}/left; echo 'check all: passed'") == 0
+    assert (tmp_path / "test-counts" / "all").read_text(encoding="utf-8") == "1 0"
+    left = Path("/proc") / (tmp_path / "left").read_text(encoding="utf-8").strip()
+    assert not left.exists() or (left / "stat").read_text(encoding="utf-8").split()[2] == "Z"
