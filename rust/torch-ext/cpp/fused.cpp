@@ -4,6 +4,7 @@
 // A plan is a graph executor of its own over a copy of the graph; constants are shared. It is run three times when it is made
 // (libtorch profiles the first run, compiles in the second), by one thread, so that no task meets a plan that is half made. What
 // has another shape takes the plan for any shape. Plans are added under a lock and read by every task.
+#include "attention.h"
 #include "error.h"
 #include "module.h"
 #include "outputs.h"
@@ -111,6 +112,7 @@ void* flb_fused_new(const void* module, FlbError* error) {
     }
     fused->convolves = has_convolution(fused->graph->block());
     flambeau::fold_pads(fused->graph);
+    flambeau::widen_attention(fused->graph);
     fused->packed = flambeau::pack_products(fused->graph);
     fused->any = std::make_shared<torch::jit::GraphExecutor>(fused->graph->copy(), "forward");
     return fused.release();
