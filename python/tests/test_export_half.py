@@ -36,31 +36,33 @@ def test_reduced_precision_is_measured_on_the_example(net: nn.Module, tmp_path: 
     assert cosines[1] == pytest.approx(float(min(found)), abs=1e-6) and cosines[0] != cosines[1]
 
 
-def test_rounded_kernels_keep_their_mean_results() -> None:
+def test_rounded_kernels_keep_their_results() -> None:
     torch.manual_seed(5)
-    conv, norm = nn.Conv2d(32, 32, 5, groups=32, bias=False), nn.BatchNorm2d(32)
+    conv = nn.Conv2d(32, 32, 5, groups=32, stride=2, padding=1, bias=False)
+    norm = nn.BatchNorm2d(32)
     with torch.no_grad():
         for tensor in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
             assert tensor is not None
             tensor.uniform_(0.5, 2.0)
-        inputs: Tensor = torch.rand(4, 32, 12, 12) * 0.1 + 3
+        inputs: Tensor = torch.rand(4, 32, 12, 12) * 0.1 + 3 * torch.rand(4, 32, 1, 1)
         right = norm.eval()(conv(inputs))
         half.fold(conv, norm)
         assert conv.bias is not None
         assert torch.allclose(conv(inputs), right, atol=1e-4, rtol=1e-4)
-        nearest = conv.weight.to(torch.bfloat16).float()
-        plain = nn.functional.conv2d(inputs, nearest, conv.bias.to(torch.bfloat16).float(), groups=32)
-        half.to_bf16(conv, torch.full([32], 3.0))
-        kept = nn.functional.conv2d(inputs, conv.weight.float(), conv.bias.float(), groups=32)
+        nearest, bias = (tensor.to(torch.bfloat16).float() for tensor in (conv.weight, conv.bias))
+        plain = conv._conv_forward(inputs, nearest, bias)
+        half.to_bf16(conv, half.moments(conv, inputs))
+        kept = conv._conv_forward(inputs, conv.weight.float(), conv.bias.float())
     assert conv.weight.dtype == conv.bias.dtype == torch.bfloat16
-    assert (kept - right).abs().mean() < 0.5 * (plain - right).abs().mean()
+    assert (kept - right).square().mean() < 0.25 * (plain - right).square().mean()
 
 
-def test_the_mean_after_a_relu6_is_that_of_its_channel() -> None:
+@pytest.mark.parametrize("groups", [1, 3])
+def test_the_moments_of_a_convolution_are_those_of_its_patches(groups: int) -> None:
     torch.manual_seed(6)
-    norm = nn.BatchNorm2d(3)
-    with torch.no_grad():
-        norm.weight.copy_(torch.tensor([1.0, 2.0, 0.5]))
-        norm.bias.copy_(torch.tensor([-1.0, 3.0, 5.9]))
-        drawn = torch.randn(400_000, 3) * norm.weight + norm.bias
-    assert torch.allclose(half.relu6_means(norm), drawn.clamp(0, 6).mean(0), atol=0.01)
+    conv = nn.Conv2d(6, 9, (3, 2), stride=(2, 1), padding=(1, 0), groups=groups)
+    inputs, error = torch.randn(2, 6, 7, 5), torch.randn(9, 6 // groups, 3, 2)
+    results = nn.functional.conv2d(inputs, error, torch.ones(9), conv.stride, conv.padding, groups=groups)
+    errors = torch.cat([error.flatten(1), torch.ones(9, 1)], dim=1).view(groups, -1, 1 + error[0].numel()).double()
+    found = torch.einsum("gki,gij,gkj->gk", errors, half.moments(conv, inputs), errors).flatten()
+    assert torch.allclose(found, results.square().mean((0, 2, 3)).double(), rtol=1e-5)

@@ -1,22 +1,28 @@
 """Convolutions in bf16 that stay near their f32 results.
 
-What lives here: `fold`, which puts a batch normalisation into the convolution before it while all numbers are still f32, and
-`to_bf16`, which then rounds a convolution's weights. A module that is brought to bf16 with its normalisations rounds their means
-and scales, and loses most there.
+What lives here:
 
-Rounding to the nearest bf16 leaves each kernel's sum off by a random share. A depthwise kernel sees one channel, whose values
-are near one another, so the error of the sum is the error of the result; a dense kernel sees many channels, where errors cancel.
-So the weights of a depthwise kernel are rounded, up or down, such that their sum stays. Measured on EfficientNet-Lite0 and 96
-photos: least cosine of the features 0.9970 with its depthwise weights rounded to the nearest, 0.99996 with their sums kept.
+- `fold` puts a batch normalisation into the convolution before it, while all numbers are still f32;
+- `moments` looks at what a convolution is given;
+- `to_bf16` rounds a convolution's weights.
+
+A module that is brought to bf16 with its normalisations rounds their means and scales, and loses most there.
+
+Rounding to the nearest bf16 makes the least error in the weights, not in the results. Errors of weights that see alike inputs add
+up: neighbors in a kernel, or channels that rise and fall together. So each weight is rounded up or down such that the expected
+square of the result's error is least. Measured on EfficientNet-Lite0 and 800 photos, with rounded weights alone, the least cosine of the
+features is 0.9970 with depthwise weights rounded to the nearest. It is 0.99881 where each kernel's mean result stays, and 0.99954 as here.
 """
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import unfold
 from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+STEADY = 1e-4
+"""Added to the moments' diagonals, as a share of their mean: what the examples do not show is not free to change."""
 
 
 def fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
@@ -35,55 +41,62 @@ def fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     conv.bias = nn.Parameter(bias.float(), requires_grad=False)
 
 
-def relu6_means(norm: nn.BatchNorm2d) -> Tensor:
-    """The mean of each channel after `norm` and a ReLU6, where the channel is normal before it: f32 `[channels]`."""
-    mean, deviation = norm.bias.double(), norm.weight.double().abs().clamp(min=1e-12)
-
-    def above(limit: float) -> Tensor:
-        distance = (mean - limit) / deviation
-        density = torch.exp(-0.5 * distance.square()) / math.sqrt(2 * math.pi)
-        share: Tensor = torch.special.ndtr(distance)
-        return (mean - limit) * share + deviation * density
-
-    return (above(0.0) - above(6.0)).float().detach()
-
-
-def to_bf16(conv: nn.Conv2d, means: Tensor) -> None:
-    """Brings a convolution with a bias to bf16. `means`: what its input's channels are on average, f32 `[channels]`."""
-    assert conv.bias is not None
-    bias = conv.bias.detach().to(torch.bfloat16)
-    kernel = conv.weight[0, 0].numel()
-    if conv.groups == conv.in_channels > 1:
-        inputs = means.view(-1, 1).expand(-1, kernel)
-    else:
-        inputs = means.repeat_interleave(kernel).expand(conv.out_channels, -1)
-    weight = keep_means(conv.weight.detach(), inputs, bias.double() - conv.bias.detach().double())
-    conv.weight = nn.Parameter(weight, requires_grad=False)
-    conv.bias = nn.Parameter(bias, requires_grad=False)
-
-
-def keep_means(weight: Tensor, inputs: Tensor, bias_error: Tensor) -> Tensor:
-    """f32 `[kernels, …]` -> bf16 of the same shape. Each value becomes one of its two neighbors in bf16. They are chosen so that the mean
-    result of each kernel stays as near to the f32 one as single changes can bring it.
+def moments(conv: nn.Conv2d, inputs: Tensor) -> Tensor:
+    """What a kernel's weights are multiplied by, on average over all places: the products of every two.
 
     Args:
-        inputs: what each weight is multiplied by on average, f32 `[kernels, weights]`.
-        bias_error: f64 `[kernels]`, what rounding made of the bias, less what it was.
+        inputs: what the convolution pads and reads, f32 `[n, channels, height, width]`.
+
+    Returns:
+        f64 `[groups, weights + 1, weights + 1]` for kernels of so many weights; the last is the bias, which is multiplied by 1.
     """
-    exact, inputs = weight.flatten(1).double(), inputs.double()
-    nearest = exact.to(torch.bfloat16)
+    assert not isinstance(conv.padding, str)
+    total, places = torch.zeros(()), 0
+    for picture in inputs:
+        seen = unfold(picture[None], conv.kernel_size, conv.dilation, conv.padding, conv.stride)[0]
+        seen = seen.view(conv.groups, -1, seen.shape[1]).double()
+        seen = torch.cat([seen, seen.new_ones(conv.groups, 1, seen.shape[2])], dim=1)
+        total, places = total + seen @ seen.mT, places + seen.shape[2]
+    return total / places
+
+
+def to_bf16(conv: nn.Conv2d, seen: Tensor) -> None:
+    """Brings a convolution with a bias to bf16. `seen`: its `moments`."""
+    assert conv.bias is not None
+    weights = torch.cat([conv.weight.detach().flatten(1), conv.bias.detach().unsqueeze(1)], dim=1)
+    rounded = round_together(weights.view(conv.groups, -1, weights.shape[1]), seen).view(weights.shape)
+    conv.weight = nn.Parameter(rounded[:, :-1].reshape(conv.weight.shape), requires_grad=False)
+    conv.bias = nn.Parameter(rounded[:, -1].contiguous(), requires_grad=False)
+
+
+def round_together(weights: Tensor, seen: Tensor) -> Tensor:
+    """Rounds such that the expected square of each kernel's error, `e @ seen @ e`, is as small as single changes can bring it.
+
+    Every weight becomes one of its two neighbors in bf16: the nearest at first; then, as long as it helps, the one that helps most
+    goes to its other neighbor.
+
+    Args:
+        weights: f32 `[groups, kernels, weights]`.
+        seen: f64 `[groups, weights, weights]`.
+
+    Returns:
+        bf16 of the shape of `weights`.
+    """
+    diagonal = seen.diagonal(dim1=1, dim2=2)
+    seen = seen + torch.diag_embed(STEADY * diagonal.mean(1, keepdim=True).expand_as(diagonal))
+    diagonal = seen.diagonal(dim1=1, dim2=2).unsqueeze(1)
+    exact = weights.double()
+    nearest = weights.to(torch.bfloat16)
     toward = torch.where(exact > nearest.double(), torch.inf, -torch.inf).to(torch.bfloat16)
     rounded, other = nearest.double(), torch.nextafter(nearest, toward).double()
-    rows = torch.arange(len(exact))
-    for _ in range(exact.shape[1]):
-        error = ((rounded - exact) * inputs).sum(1) + bias_error
-        after = (error.unsqueeze(1) + (other - rounded) * inputs).abs()
-        least, place = after.min(1)
-        better = least < 0.5 * error.abs()
-        if not bool(better.any()):
+    slope = (rounded - exact) @ seen
+    for _ in range(exact.shape[2]):
+        step = other - rounded
+        change, place = (2 * step * slope + step.square() * diagonal).min(2)
+        group, kernel = torch.nonzero(change < 0, as_tuple=True)
+        if not len(group):
             break
-        chosen, at = rows[better], place[better]
-        swapped = rounded[chosen, at].clone()
-        rounded[chosen, at] = other[chosen, at]
-        other[chosen, at] = swapped
-    return rounded.to(torch.bfloat16).reshape(weight.shape)
+        at = place[group, kernel]
+        slope[group, kernel] += step[group, kernel, at].unsqueeze(1) * seen[group, at]
+        rounded[group, kernel, at], other[group, kernel, at] = other[group, kernel, at], rounded[group, kernel, at]
+    return rounded.to(torch.bfloat16)
