@@ -95,6 +95,7 @@ ENGINE = [
     "error",
     "faults",
     "cpu",
+    "start",
     "stats",
     "package",
     "memory",
@@ -112,6 +113,7 @@ ENGINE = [
 
 ENGINE_ROOT = {
     "EngineError": "error",
+    "WantedEngine": "options",
     "RowFault": "error",
     "Package": "package",
     "EngineName": "engine",

@@ -5,12 +5,12 @@
 use std::path::Path;
 use std::sync::Once;
 
-use flambeau_engine::{Counters, ModelOptions, Package, Request, Session, keep_choices, package, pool, registry, stats};
+use flambeau_engine::{Counters, ModelOptions, Package, Request, Session, StartSpec, keep_choices, package, pool, registry};
 use flambeau_torch_ext::process;
 use jni::objects::{JClass, JLongArray, JString};
 use jni::sys::jlong;
 use jni::{Env, NativeMethod, native_method};
-use serde::Deserialize;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::failure::{self, Failure, ThrowNative};
@@ -72,6 +72,11 @@ pub(crate) fn parsed<T: DeserializeOwned>(env: &mut Env<'_>, text: &JString<'_>)
     Ok(serde_json::from_str(&text.try_to_string(env)?)?)
 }
 
+/// An answer as JSON.
+pub(crate) fn json<'local>(env: &mut Env<'local>, value: &impl Serialize) -> Answer<JString<'local>> {
+    Ok(env.new_string(serde_json::to_string(value)?)?)
+}
+
 fn register_natives<'local>(env: &mut Env<'local>, class: JClass<'local>) -> Answer<()> {
     failure::prepare(env)?;
     jlog::prepare(env)?;
@@ -84,18 +89,9 @@ fn native_table<'local>(env: &mut Env<'local>, _class: JClass<'local>) -> Answer
     Ok(env.new_string(NAMES.join("\n"))?)
 }
 
-#[derive(Deserialize)]
-struct StartSettings {
-    intra_op_threads: usize,
-    decode_threads: usize,
-    idle_model_bytes: u64,
-    choices_folder: String,
-    log_level: String,
-}
-
 fn start<'local>(env: &mut Env<'local>, _class: JClass<'local>, settings: JString<'local>) -> Answer<JString<'local>> {
     static ONCE: Once = Once::new();
-    let settings: StartSettings = parsed(env, &settings)?;
+    let settings: StartSpec = parsed(env, &settings)?;
     let mut outcome = Ok(());
     ONCE.call_once(|| {
         jlog::set_level(&settings.log_level);
@@ -119,7 +115,7 @@ fn start<'local>(env: &mut Env<'local>, _class: JClass<'local>, settings: JStrin
 fn describe_model<'local>(env: &mut Env<'local>, _class: JClass<'local>, directory: JString<'local>) -> Answer<JString<'local>> {
     let directory = directory.try_to_string(env)?;
     let package = Package::open(Path::new(&directory))?;
-    Ok(env.new_string(package.describe().to_string())?)
+    json(env, &package.describe())
 }
 
 fn list_package<'local>(
@@ -129,7 +125,7 @@ fn list_package<'local>(
     manifest: JString<'local>,
 ) -> Answer<JString<'local>> {
     let listed = package::list(&place.try_to_string(env)?, &manifest.try_to_string(env)?)?;
-    Ok(env.new_string(listed.to_string())?)
+    json(env, &listed)
 }
 
 fn wrap_program<'local>(
@@ -142,7 +138,7 @@ fn wrap_program<'local>(
 ) -> Answer<JString<'local>> {
     let hashes = parsed(env, &hashes)?;
     let wrapped = package::wrap(&place.try_to_string(env)?, &description.try_to_string(env)?, &program.try_to_string(env)?, &hashes)?;
-    Ok(env.new_string(wrapped.to_string())?)
+    json(env, &wrapped)
 }
 
 fn open_model<'local>(
@@ -223,14 +219,6 @@ fn close<'local>(_env: &mut Env<'local>, _class: JClass<'local>, handle: jlong) 
 }
 
 fn stats<'local>(env: &mut Env<'local>, _class: JClass<'local>) -> Answer<JString<'local>> {
-    let stats = serde_json::json!({
-        "rows_forwarded": stats::ROWS_FORWARDED.get(),
-        "forwards": stats::FORWARDS.get(),
-        "model_loads": stats::MODEL_LOADS.get(),
-        "models_in_memory": registry::in_memory(),
-        "models_evicted": stats::MODELS_EVICTED.get(),
-        "weights_bytes": registry::weights_bytes(),
-        "live_handles": handles::live(),
-    });
-    Ok(env.new_string(stats.to_string())?)
+    let totals = registry::totals(handles::live() as u64);
+    json(env, &totals)
 }

@@ -13,7 +13,7 @@ use jni::{Env, jni_sig, jni_str};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::exports::{Answer, parsed};
+use crate::exports::{Answer, json, parsed};
 use crate::failure::Failure;
 use crate::{arrow, handles};
 
@@ -28,12 +28,12 @@ pub(crate) fn open_feed<'local>(env: &mut Env<'local>, _class: JClass<'local>, s
 pub(crate) fn feed<'local>(env: &mut Env<'local>, _class: JClass<'local>, feed: jlong, array: jlong) -> Answer<JString<'local>> {
     let feed = handles::feed(feed)?;
     let batch = arrow::take_batch(array, feed.columns().clone())?;
-    Ok(env.new_string(serde_json::to_string(&feed.add(&batch)?)?)?)
+    json(env, &feed.add(&batch)?)
 }
 
 pub(crate) fn seal_feed<'local>(env: &mut Env<'local>, _class: JClass<'local>, feed: jlong) -> Answer<JString<'local>> {
     let summary = handles::feed(feed)?.seal()?;
-    Ok(env.new_string(serde_json::to_string(&summary)?)?)
+    json(env, &summary)
 }
 
 /// `feed`: the worker's own; cancelling it ends the wait for the others. `board`: where the workers find one another; asked on this
@@ -118,7 +118,7 @@ pub(crate) fn run_trainers<'local>(
 ) -> Answer<JString<'local>> {
     let limit = Duration::from_millis(u64::try_from(max_millis).unwrap_or(0));
     let progress = handles::trainers(trainers)?.lock().run(limit)?;
-    Ok(env.new_string(serde_json::to_string(&progress)?)?)
+    json(env, &progress)
 }
 
 fn at(place: jlong) -> usize {
@@ -158,7 +158,7 @@ pub(crate) fn save_package<'local>(
     let directory = directory.try_to_string(env)?;
     let spec: PublishSpec = parsed(env, &spec)?;
     let described = handles::trainers(trainers)?.lock().trainer(at(place))?.save_package(Path::new(&directory), &spec)?;
-    Ok(env.new_string(described.to_string())?)
+    json(env, &described)
 }
 
 pub(crate) fn train_groups<'local>(

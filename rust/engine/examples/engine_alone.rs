@@ -29,8 +29,8 @@ fn main() -> Outcome<()> {
     pool::configure(threads);
     let (column, limit) = (read(Path::new(input))?, number(6, 0)?);
     let column = if limit == 0 { column } else { column.slice(0, limit.min(column.len())) };
-    let engine = Some(arguments.get(7).map_or("auto", String::as_str).to_owned());
-    let options = ModelOptions { precision: arguments.get(5).cloned(), engine, ..ModelOptions::default() };
+    let word = |i: usize, default: &str| arguments.get(i).map_or(default, String::as_str).to_owned();
+    let options = ModelOptions { precision: word(5, "f32").try_into()?, engine: word(7, "auto").try_into()?, ..ModelOptions::plain() };
     let model = registry::open(Path::new(package), &options)?;
     let fields = Fields::from(vec![Field::new("content", column.data_type().clone(), true)]);
     for pass in 0..passes {

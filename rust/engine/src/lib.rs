@@ -26,11 +26,13 @@ pub mod prepare;
 pub mod registry;
 mod session;
 mod spare;
+mod start;
 pub mod stats;
 
 pub use engine::{EngineName, keep_choices};
 pub use error::{EngineError, RowFault};
 pub use model::Model;
-pub use options::ModelOptions;
+pub use options::{ModelOptions, WantedEngine};
 pub use package::Package;
-pub use session::{Counters, Request, Session, Task};
+pub use session::{Counters, OutputRequest, Request, Session, Task};
+pub use start::StartSpec;

@@ -16,7 +16,9 @@ use once_cell::sync::{Lazy, OnceCell};
 
 use flambeau_torch_ext::process;
 
-use crate::{EngineError, Model, ModelOptions, Package, stats};
+use crate::package::Precision;
+use crate::stats::{self, Totals};
+use crate::{EngineError, Model, ModelOptions, Package, WantedEngine};
 
 const IDLE: Duration = Duration::from_secs(600);
 
@@ -29,9 +31,9 @@ static IDLE_BYTES: AtomicU64 = AtomicU64::new(512 << 20);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     hash: String,
-    precision: String,
+    precision: Precision,
     min_cosine_bits: u64,
-    engine: String,
+    engine: WantedEngine,
 }
 
 struct Slot {
@@ -52,17 +54,15 @@ pub fn configure(idle_bytes: u64) {
 /// # Errors
 /// A package that cannot be read, is not the one that the query was planned with, or does not load.
 pub fn open(directory: &Path, options: &ModelOptions) -> Result<Arc<Model>, EngineError> {
-    let key = |hash: &str| -> Result<Key, EngineError> {
-        Ok(Key {
-            hash: hash.to_owned(),
-            precision: options.precision().to_owned(),
-            min_cosine_bits: options.min_cosine()?.to_bits(),
-            engine: options.engine().to_owned(),
-        })
+    let key = |hash: &str| Key {
+        hash: hash.to_owned(),
+        precision: options.precision,
+        min_cosine_bits: options.min_cosine.to_bits(),
+        engine: options.engine,
     };
     // The planned content is in memory: no need to read and hash the folder again for every task.
     if let Some(planned) = &options.hash
-        && let Some(model) = loaded(&key(planned)?)
+        && let Some(model) = loaded(&key(planned))
     {
         return Ok(model);
     }
@@ -73,7 +73,7 @@ pub fn open(directory: &Path, options: &ModelOptions) -> Result<Arc<Model>, Engi
         let cause = "model.toml changed since the query was planned, or differs between machines; run the query again";
         return Err(EngineError::model(&package.descriptor.name, cause));
     }
-    let cell = slot(key(&package.hash)?);
+    let cell = slot(key(&package.hash));
     cell.get_or_try_init(|| Model::load(package, options).map(Arc::new)).cloned()
 }
 
@@ -87,6 +87,20 @@ pub fn in_memory() -> usize {
 #[must_use]
 pub fn weights_bytes() -> u64 {
     models().values().filter_map(|slot| slot.cell.get()).map(|model| model.weights_bytes()).sum()
+}
+
+/// What the process has counted and what is in memory now; the caller knows its handles.
+#[must_use]
+pub fn totals(live_handles: u64) -> Totals {
+    Totals {
+        rows_forwarded: stats::ROWS_FORWARDED.get(),
+        forwards: stats::FORWARDS.get(),
+        model_loads: stats::MODEL_LOADS.get(),
+        models_in_memory: in_memory() as u64,
+        models_evicted: stats::MODELS_EVICTED.get(),
+        weights_bytes: weights_bytes(),
+        live_handles,
+    }
 }
 
 fn loaded(key: &Key) -> Option<Arc<Model>> {

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::Serialize;
+
 /// Rows that went through a forward pass.
 pub static ROWS_FORWARDED: Counter = Counter::new();
 /// Forward passes.
@@ -27,4 +29,19 @@ impl Counter {
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// All of them, and what is in memory now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "see the counters")]
+pub struct Totals {
+    pub rows_forwarded: u64,
+    pub forwards: u64,
+    pub model_loads: u64,
+    pub models_in_memory: u64,
+    pub models_evicted: u64,
+    /// Of the models in memory.
+    pub weights_bytes: u64,
+    /// What the JVM holds.
+    pub live_handles: u64,
 }

@@ -12,7 +12,8 @@ use arrow_array::types::Float32Type;
 use arrow_array::{Array, ArrayRef, BinaryArray, ListArray, StringArray};
 use arrow_schema::{Field, Fields};
 use common::{batch, bitmap, package, repository};
-use flambeau_engine::{Counters, EngineName, Model, ModelOptions, Request, Session, Task, keep_choices, registry, stats};
+use flambeau_engine::package::Precision;
+use flambeau_engine::{Counters, EngineName, Model, ModelOptions, Request, Session, Task, WantedEngine, keep_choices, registry, stats};
 
 /// A package of `./gradlew models`.
 fn shipped(name: &str) -> PathBuf {
@@ -22,7 +23,7 @@ fn shipped(name: &str) -> PathBuf {
 }
 
 fn open(package: &Path, engine: &str) -> Arc<Model> {
-    registry::open(package, &ModelOptions { engine: Some(engine.into()), ..ModelOptions::default() }).unwrap()
+    registry::open(package, &ModelOptions { engine: engine.to_owned().try_into().unwrap(), ..ModelOptions::plain() }).unwrap()
 }
 
 fn features(model: &Arc<Model>, column: &ArrayRef) -> Vec<Vec<f32>> {
@@ -96,7 +97,7 @@ fn attention_in_bf16_is_as_near_as_bf16_is_and_other_attention_is_the_same() {
 #[test]
 fn texts_in_bf16_have_the_features_of_f32() {
     let package = shipped("minilm_l6_v2");
-    let bf16 = ModelOptions { precision: Some("bf16".into()), engine: Some("fused".into()), ..ModelOptions::default() };
+    let bf16 = ModelOptions { precision: Precision::Bf16, engine: WantedEngine::Fused, ..ModelOptions::plain() };
     let given = features(&registry::open(&package, &bf16).unwrap(), &texts(60));
     assert_near(&features(&open(&package, "torchscript"), &texts(60)), &given, 0.999, 0.02);
 }
@@ -161,7 +162,6 @@ fn a_program_that_fused_cannot_make_faster_runs_on_torchscript() {
 
 #[test]
 fn an_unknown_engine_is_named_with_the_setting() {
-    let options = ModelOptions { engine: Some("warp".into()), ..ModelOptions::default() };
-    let error = registry::open(&package("tiny"), &options).unwrap_err().to_string();
+    let error = serde_json::from_str::<WantedEngine>("\"warp\"").unwrap_err().to_string();
     assert!(error.contains("spark.flambeau.engine is 'warp'; it can be auto, torchscript, fused"), "{error}");
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow_array::{Array, BinaryArray, StructArray};
 use common::{batch, bitmap, package};
-use flambeau_engine::{Counters, EngineName, ModelOptions, Request, Session, Task, registry};
+use flambeau_engine::{Counters, EngineName, ModelOptions, Request, Session, Task, WantedEngine, registry};
 
 const WARM_PASSES: u64 = 2_000;
 const PASSES: u64 = 10_000;
@@ -27,7 +27,7 @@ fn resident_bytes() -> u64 {
 
 #[test]
 fn ten_thousand_fused_passes_leave_no_memory_behind() {
-    let model = registry::open(&package("convolves"), &ModelOptions { engine: Some("fused".into()), ..ModelOptions::default() }).unwrap();
+    let model = registry::open(&package("convolves"), &ModelOptions { engine: WantedEngine::Fused, ..ModelOptions::plain() }).unwrap();
     assert_eq!(model.engine(), EngineName::Fused);
     let batches: Vec<StructArray> = (1..=7).map(pictures).collect();
     let session = Session::new(model, batches[0].fields().clone(), Request::one(Task::Featurize, 0, false)).unwrap();

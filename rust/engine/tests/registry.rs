@@ -9,7 +9,7 @@ use common::package;
 use flambeau_engine::{Model, ModelOptions, registry, stats};
 
 fn open(name: &str) -> Arc<Model> {
-    registry::open(&package(name), &ModelOptions::default()).unwrap()
+    registry::open(&package(name), &ModelOptions::plain()).unwrap()
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn one_model_serves_many_threads_at_once() {
             });
         }
     });
-    let open = || registry::open(&package("tiny"), &ModelOptions::default()).unwrap();
+    let open = || registry::open(&package("tiny"), &ModelOptions::plain()).unwrap();
     assert!(Arc::ptr_eq(&open(), &open()), "one copy of the weights");
 }
 
@@ -94,7 +94,7 @@ fn one_model_serves_many_threads_at_once() {
 fn damaged_packages_say_what_is_wrong() {
     for (name, needle) in [("bad_hash", "was altered"), ("bad_toml", "model.toml"), ("not_torchscript", "cannot be loaded as TorchScript")]
     {
-        let error = registry::open(&package(name), &ModelOptions::default()).unwrap_err();
+        let error = registry::open(&package(name), &ModelOptions::plain()).unwrap_err();
         assert_eq!(error.kind(), "bad_model", "{name}");
         assert!(error.to_string().contains(needle), "{name}: {error}");
         assert!(!error.to_string().contains("frame #"), "{name}: {error}");
@@ -103,7 +103,7 @@ fn damaged_packages_say_what_is_wrong() {
 
 #[test]
 fn a_package_that_changed_since_planning_is_refused() {
-    let options = ModelOptions { hash: Some("0".repeat(64)), ..ModelOptions::default() };
+    let options = ModelOptions { hash: Some("0".repeat(64)), ..ModelOptions::plain() };
     assert!(registry::open(&package("tiny"), &options).unwrap_err().to_string().contains("changed since"));
 }
 

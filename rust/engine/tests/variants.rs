@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use flambeau_engine::Package;
+use flambeau_engine::package::Precision;
 
 /// A package of three variants that differ in precision; programs are not opened here.
 fn package(name: &str) -> Package {
@@ -24,8 +25,12 @@ fn package(name: &str) -> Package {
     Package::open(&folder).unwrap()
 }
 
+fn asked(precision: &str) -> Precision {
+    precision.to_owned().try_into().unwrap()
+}
+
 fn chosen(precision: &str, min_cosine: f64) -> String {
-    package(&format!("variants-{precision}-{min_cosine}")).choose_variant(precision, min_cosine).unwrap().file.clone()
+    package(&format!("variants-{precision}-{min_cosine}")).choose_variant(asked(precision), min_cosine).unwrap().file.clone()
 }
 
 #[test]
@@ -39,6 +44,6 @@ fn reduced_precision_runs_only_when_asked_for_and_faithful() {
 
 #[test]
 fn an_unknown_precision_is_named_with_the_setting() {
-    let error = package("variants-unknown").choose_variant("int8", 0.9).unwrap_err().to_string();
+    let error = serde_json::from_str::<Precision>("\"int8\"").unwrap_err().to_string();
     assert!(error.contains("spark.flambeau.precision") && error.contains("int8"), "{error}");
 }

@@ -4,6 +4,8 @@ use std::ffi::{c_char, c_void};
 
 use torch_sys::C_tensor;
 
+use crate::OptimizerOptions;
+
 /// Filled by every C call that can fail.
 #[repr(C)]
 pub(crate) struct FlbError {
@@ -15,20 +17,6 @@ impl FlbError {
     pub(crate) const fn none() -> Self {
         Self { kind: 0, message: std::ptr::null_mut() }
     }
-}
-
-/// What an optimiser is told; see `cpp/optimizer.cpp`.
-#[repr(C)]
-pub(crate) struct FlbOptimizerOptions {
-    pub(crate) kind: i32,
-    pub(crate) lr: f64,
-    pub(crate) momentum: f64,
-    pub(crate) nesterov: bool,
-    pub(crate) beta1: f64,
-    pub(crate) beta2: f64,
-    pub(crate) eps: f64,
-    pub(crate) alpha: f64,
-    pub(crate) weight_decay: f64,
 }
 
 /// A board of addresses; see `cpp/group.cpp`.
@@ -78,7 +66,7 @@ unsafe extern "C" {
         error: *mut FlbError,
     );
     pub(crate) fn flb_optimizer_new(
-        options: *const FlbOptimizerOptions,
+        options: *const OptimizerOptions,
         values: *const C_tensor,
         gradients: *const C_tensor,
         error: *mut FlbError,

@@ -9,19 +9,21 @@ use crate::{TorchError, error, ffi};
 
 /// Which optimiser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
 pub enum OptimizerKind {
     /// Stochastic gradient descent, with momentum where it is not 0.
-    Sgd,
+    Sgd = 0,
     /// Adam; weight decay is added to the gradient.
-    Adam,
+    Adam = 1,
     /// Adam with decoupled weight decay.
-    AdamW,
+    AdamW = 2,
     /// RMSprop.
-    RmsProp,
+    RmsProp = 3,
 }
 
-/// Settings; each optimiser reads what it knows. The names are PyTorch's.
+/// Settings, as `cpp/optimizer.cpp` has them; each optimiser reads what it knows. The names are PyTorch's.
 #[derive(Debug, Clone, Copy)]
+#[repr(C)]
 #[expect(missing_docs, reason = "the names are PyTorch's")]
 pub struct OptimizerOptions {
     pub kind: OptimizerKind,
@@ -50,25 +52,9 @@ impl Optimizer {
     /// # Errors
     /// Settings that PyTorch refuses, such as Nesterov without momentum.
     pub fn new(options: &OptimizerOptions, values: &Tensor, gradients: &Tensor) -> Result<Self, TorchError> {
-        let told = ffi::FlbOptimizerOptions {
-            kind: match options.kind {
-                OptimizerKind::Sgd => 0,
-                OptimizerKind::Adam => 1,
-                OptimizerKind::AdamW => 2,
-                OptimizerKind::RmsProp => 3,
-            },
-            lr: options.lr,
-            momentum: options.momentum,
-            nesterov: options.nesterov,
-            beta1: options.beta1,
-            beta2: options.beta2,
-            eps: options.eps,
-            alpha: options.alpha,
-            weight_decay: options.weight_decay,
-        };
         let mut failure = ffi::FlbError::none();
         // SAFETY: the options, both tensors and `failure` live through the call; the C++ side keeps references of its own.
-        let raw = unsafe { ffi::flb_optimizer_new(&raw const told, values.as_ptr(), gradients.as_ptr(), &raw mut failure) };
+        let raw = unsafe { ffi::flb_optimizer_new(options, values.as_ptr(), gradients.as_ptr(), &raw mut failure) };
         error::take(failure)?;
         NonNull::new(raw).map(|raw| Self { raw }).ok_or_else(|| TorchError::Failed("no optimiser was made".into()))
     }

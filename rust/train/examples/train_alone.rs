@@ -15,11 +15,13 @@ use arrow_array::{Array, ArrayRef, FixedSizeListArray, Float32Array, Float64Arra
 use arrow_schema::{DataType, Field, Fields};
 use board::FolderBoard;
 use flambeau_torch_ext::process;
-use flambeau_train::{Event, Feed, FeedSpec, GroupSpec, Ranks, Stack};
+use flambeau_train::{Event, Feed, GroupSpec, Ranks, Stack};
 use serde_json::{Value, json};
 
 #[path = "../tests/train/board.rs"]
 mod board;
+#[path = "../tests/train/whole.rs"]
+mod whole;
 
 const HEAD_ROWS: usize = 20_000;
 const FEATURES: usize = 1280;
@@ -47,7 +49,7 @@ fn feed(rows: usize, width: usize, shape: &Value, classes: usize, rank: usize, w
         StructArray::new(fields, columns.into_iter().map(|(_, column)| column).collect(), None)
     };
     let directory = std::env::temp_dir().join(format!("flambeau-train-alone-{}", std::process::id()));
-    let spec: FeedSpec = serde_json::from_value(json!({"directory": directory, "slots": slots, "dense": {"x": {"shape": shape}}})).unwrap();
+    let spec = whole::feed(&json!({"directory": directory, "slots": slots, "dense": {"x": {"shape": shape}}}));
     let feed = Feed::create(spec, batch(&own[..1]).fields().clone()).unwrap();
     for chunk in own.chunks(512) {
         feed.add(&batch(chunk)).unwrap();
@@ -69,7 +71,7 @@ fn nested(flat: &FixedSizeListArray, rows: usize) -> ArrayRef {
 }
 
 fn run(feed: &Arc<Feed>, ranks: &Arc<Ranks>, specs: Vec<Value>) -> Vec<(f64, f64)> {
-    let specs = specs.into_iter().map(|spec| serde_json::from_value(spec).unwrap()).collect();
+    let specs = specs.iter().map(whole::training).collect();
     let mut stack = Stack::open(feed, ranks, specs, Arc::new(AtomicBool::new(false))).unwrap();
     loop {
         let progress = stack.run(Duration::from_secs(600)).unwrap();

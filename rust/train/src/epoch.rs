@@ -78,7 +78,7 @@ impl Trainer {
     }
 
     pub(super) fn keeps_best(&self) -> bool {
-        self.deal.has_validation && self.spec.validation.restore_best.unwrap_or(true)
+        self.deal.has_validation && self.spec.validation.restore_best
     }
 
     fn copy(&self) -> Result<Best, EngineError> {

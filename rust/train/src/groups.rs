@@ -17,7 +17,7 @@ use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, Fields};
 use flambeau_engine::package::Dtype;
 use flambeau_engine::{EngineError, memory};
-use flambeau_media::image::ImageLimits;
+use flambeau_media::image::{Decode, ImageLimits};
 use flambeau_torch_ext::{Optimizer, TorchError, flatten, process};
 use serde::Deserialize;
 use tch::{Kind, TchError, Tensor};
@@ -28,7 +28,7 @@ use super::head::{self, activated};
 use super::loss::Loss;
 use super::random::Stream;
 use super::schedule::Schedule;
-use super::spec::{HeadSpec, LossKind, OptimizerSpec, ProgramSpec, ScheduleSpec, TrainingSpec, null_default};
+use super::spec::{HeadSpec, LossKind, MetricName, OptimizerSpec, Precision, ProgramSpec, ScheduleSpec, TrainingSpec, ValidationSpec};
 
 /// Purpose of the stream of random numbers.
 const PURPOSE: u64 = 5;
@@ -40,7 +40,7 @@ const STACK_GROUPS: usize = 1024;
 const STACK_PARAMETERS: u128 = 16 << 20;
 
 /// What all groups are trained with; the keys mean what they mean in a [`TrainingSpec`].
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "see TrainingSpec")]
 pub struct GroupsSpec {
@@ -49,19 +49,15 @@ pub struct GroupsSpec {
     /// A dense column of the feed.
     pub input: String,
     pub loss: LossKind,
-    #[serde(default)]
     pub class_weights: Option<Vec<f64>>,
-    #[serde(default, deserialize_with = "null_default")]
     pub label_smoothing: f64,
+    pub huber_delta: f64,
     pub optimizer: OptimizerSpec,
-    #[serde(default, deserialize_with = "null_default")]
     pub schedule: ScheduleSpec,
-    /// Rows of a group's batch; default: all of its rows.
-    #[serde(default)]
+    /// Rows of a group's batch. None: all of its rows.
     pub batch_rows: Option<usize>,
     pub epochs: usize,
     pub seed: u64,
-    #[serde(default)]
     pub memory_bytes: Option<u64>,
 }
 
@@ -109,6 +105,7 @@ pub fn train_groups(feed: &Feed, spec: &GroupsSpec, cancelled: &AtomicBool) -> R
 }
 
 impl GroupsSpec {
+    /// Groups have neither images nor validation rows.
     fn as_training(&self) -> TrainingSpec {
         TrainingSpec {
             program: ProgramSpec { head: Some(self.head.clone()), package: None, output: None, frozen: Vec::new(), loss_method: None },
@@ -116,7 +113,7 @@ impl GroupsSpec {
             loss: self.loss,
             class_weights: self.class_weights.clone(),
             label_smoothing: self.label_smoothing,
-            huber_delta: None,
+            huber_delta: self.huber_delta,
             optimizer: self.optimizer.clone(),
             schedule: self.schedule.clone(),
             clip_norm: None,
@@ -125,11 +122,11 @@ impl GroupsSpec {
             epochs: self.epochs,
             drop_last: false,
             memory_bytes: self.memory_bytes,
-            images: ImageLimits::default(),
+            images: ImageLimits { max_pixels: 0, decode: Decode::Exact },
             seed: self.seed,
-            precision: super::spec::Precision::F32,
+            precision: Precision::F32,
             augment: None,
-            validation: super::spec::ValidationSpec::default(),
+            validation: ValidationSpec { metric: MetricName::Loss, patience: None, min_delta: 0.0, restore_best: false },
             checkpoint_steps: None,
             checkpoint_epochs: None,
         }

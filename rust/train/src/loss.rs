@@ -60,7 +60,7 @@ impl Loss {
             class_weights: spec.class_weights.clone(),
             class_tensor,
             smoothing: spec.label_smoothing,
-            delta: spec.huber_delta.unwrap_or(1.0),
+            delta: spec.huber_delta,
             real,
         })
     }

@@ -10,9 +10,8 @@
 use std::path::{Path, PathBuf};
 
 use flambeau_engine::EngineError;
-use flambeau_engine::package::{self, Package, Role};
+use flambeau_engine::package::{self, Description, Package, Role};
 use serde::Deserialize;
-use serde_json::Value as Json;
 use toml::{Table, Value};
 
 use super::spec::LossKind;
@@ -23,22 +22,18 @@ const HEAD: &str = "head.pt";
 const LABELS: &str = "labels.txt";
 
 /// What the package is to say.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublishSpec {
     /// What the model is called.
     pub name: String,
     /// Names of the classes.
-    #[serde(default)]
     pub labels: Option<Vec<String>>,
-    /// SPDX expression; `NOASSERTION` unless given.
-    #[serde(default)]
-    pub license: Option<String>,
+    /// SPDX expression.
+    pub license: String,
     /// One line for people.
-    #[serde(default)]
-    pub description: Option<String>,
+    pub description: String,
     /// Folder of the package that goes in front of a head.
-    #[serde(default)]
     pub featurizer: Option<PathBuf>,
 }
 
@@ -47,7 +42,7 @@ impl Trainer {
     ///
     /// # Errors
     /// Labels that do not fit, a featurizer that does not fit the head, or files that cannot be written.
-    pub fn save_package(&self, directory: &Path, spec: &PublishSpec) -> Result<Json, EngineError> {
+    pub fn save_package(&self, directory: &Path, spec: &PublishSpec) -> Result<Description, EngineError> {
         let fail = |cause: String| EngineError::BadRequest(format!("the package cannot be written to {}: {cause}", directory.display()));
         std::fs::create_dir_all(directory).map_err(|error| fail(error.to_string()))?;
         if std::fs::read_dir(directory).map_err(|error| fail(error.to_string()))?.next().is_some() {
@@ -63,8 +58,8 @@ impl Trainer {
         self.describe_output(&mut manifest, spec, featurizer.as_ref(), directory).map_err(fail)?;
         manifest.insert("format".into(), Value::Integer(1));
         manifest.insert("name".into(), spec.name.clone().into());
-        manifest.insert("license".into(), spec.license.clone().unwrap_or_else(|| "NOASSERTION".into()).into());
-        manifest.insert("description".into(), spec.description.clone().unwrap_or_default().into());
+        manifest.insert("license".into(), spec.license.clone().into());
+        manifest.insert("description".into(), spec.description.clone().into());
         manifest.insert("variant".into(), Value::Array(vec![variant.into()]));
         let text = toml::to_string(&manifest).map_err(|error| fail(error.to_string()))?;
         std::fs::write(directory.join("model.toml"), text).map_err(|error| fail(error.to_string()))?;

@@ -44,7 +44,7 @@ const PROOF: &[u8] = b"flambeau worker ";
 const PROOF_NUMBERS: usize = 8;
 
 /// One worker's membership.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GroupSpec {
     /// From 0.
@@ -52,16 +52,13 @@ pub struct GroupSpec {
     /// How many there are.
     pub world: usize,
     /// The address by which peers reach this process, and the only one that it listens on.
-    #[serde(default)]
     pub own_host: String,
     /// Deadline of joining and of every wait for a peer.
-    #[serde(default)]
     pub timeout_ms: u64,
     /// Known to the job's workers alone; the same for all.
-    #[serde(default)]
     pub secret: String,
-    /// Ranks of one name add up in memory: they are threads of one process. Default: this process's own name.
-    #[serde(default)]
+    /// Ranks of one name add up in memory: they are threads of one process. Empty: this process's own name. The JVM does not say.
+    #[serde(skip)]
     pub process: String,
 }
 

@@ -40,8 +40,8 @@ impl Schedule {
             ScheduleName::Constant => self.lr,
             ScheduleName::Step => {
                 let epoch = step / self.steps_per_epoch.max(1);
-                let changes = epoch / self.spec.step_epochs.unwrap_or(1).max(1) as u64;
-                self.lr * self.spec.gamma.unwrap_or(0.1).powi(i32::try_from(changes).unwrap_or(i32::MAX))
+                let changes = epoch / self.spec.step_epochs.max(1);
+                self.lr * self.spec.gamma.powi(i32::try_from(changes).unwrap_or(i32::MAX))
             }
             ScheduleName::Cosine => 0.5 * self.lr * (1.0 + (PI * done / steps).cos()),
             ScheduleName::OneCycle => self.one_cycle(done, steps),
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     fn rates(name: ScheduleName, warmup_steps: u64) -> Vec<f64> {
-        let spec = ScheduleSpec { name, warmup_steps, step_epochs: Some(2), gamma: Some(0.5) };
+        let spec = ScheduleSpec { name, warmup_steps, step_epochs: 2, gamma: 0.5 };
         let schedule = Schedule::new(&spec, 0.1, 5, 4);
         (0..20).map(|step| schedule.at(step)).collect()
     }

@@ -30,12 +30,12 @@ pub(super) fn of(trainer: &Trainer) -> Value {
     add("dropLast", json!(spec.drop_last));
     add("precision", json!(format!("{:?}", spec.precision).to_lowercase()));
     add("loss", json!(spec.program.loss_method.as_ref().map_or_else(|| format!("{:?}", spec.loss), |method| format!("method:{method}"))));
-    add("huberDelta", json!(spec.huber_delta.unwrap_or(1.0)));
+    add("huberDelta", json!(spec.huber_delta));
     add("classWeights", json!(spec.class_weights));
     add("labelSmoothing", json!(spec.label_smoothing));
     add("clipNorm", json!(spec.clip_norm));
     add("metric", json!(spec.validation.metric.key()));
-    add("restoreBest", json!(spec.validation.restore_best.unwrap_or(true)));
+    add("restoreBest", json!(spec.validation.restore_best));
     add("inputs", json!(spec.inputs));
     optimizer(spec, &mut add);
     schedule(spec, &mut add);
@@ -60,8 +60,8 @@ fn schedule(spec: &TrainingSpec, add: &mut impl FnMut(&str, Value) -> Option<Val
     match schedule.name {
         ScheduleName::Constant => {}
         ScheduleName::Step => {
-            add("stepEpochs", json!(schedule.step_epochs.unwrap_or(1)));
-            add("gamma", json!(schedule.gamma.unwrap_or(0.1)));
+            add("stepEpochs", json!(schedule.step_epochs));
+            add("gamma", json!(schedule.gamma));
         }
         ScheduleName::Cosine | ScheduleName::OneCycle => {
             add("maxEpochs (the schedule depends on it)", json!(spec.epochs));

@@ -70,7 +70,7 @@ pub enum Event {
 }
 
 /// Where a trainer stands.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Progress {
     /// Of the next step.

@@ -23,7 +23,7 @@ pub(crate) use shapes::PassShapes;
 
 use crate::package::Variant;
 use crate::prepare::Preparer;
-use crate::{EngineError, ModelOptions, Package};
+use crate::{EngineError, ModelOptions, Package, WantedEngine};
 
 /// A program that is ready to run.
 pub(crate) trait Engine: Debug + Send + Sync {
@@ -80,26 +80,6 @@ impl fmt::Display for EngineName {
     }
 }
 
-/// What `spark.flambeau.engine` says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    Auto,
-    One(EngineName),
-}
-
-impl Wanted {
-    fn parse(text: &str) -> Result<Self, EngineError> {
-        if text == "auto" {
-            return Ok(Self::Auto);
-        }
-        let name = EngineName::ALL.into_iter().find(|name| name.to_string() == text);
-        name.map(Self::One).ok_or_else(|| {
-            let names = EngineName::ALL.map(|name| name.to_string()).join(", ");
-            EngineError::BadRequest(format!("spark.flambeau.engine is '{text}'; it can be auto, {names}"))
-        })
-    }
-}
-
 /// Loads the variant's program into the engine that the options ask for. `preparers` make the inputs that engines are compared
 /// with.
 ///
@@ -111,12 +91,11 @@ pub(crate) fn open(
     options: &ModelOptions,
     preparers: &[Preparer],
 ) -> Result<Box<dyn Engine>, EngineError> {
-    let wanted = Wanted::parse(options.engine())?;
     let script = script(package, variant)?;
-    Ok(match wanted {
-        Wanted::One(EngineName::Torchscript) => Box::new(torchscript::TorchscriptEngine::new(script)),
-        Wanted::One(EngineName::Fused) => choice::fused_or(script, &package.descriptor.name),
-        Wanted::Auto => choice::fastest(package, variant, script, preparers),
+    Ok(match options.engine {
+        WantedEngine::Torchscript => Box::new(torchscript::TorchscriptEngine::new(script)),
+        WantedEngine::Fused => choice::fused_or(script, &package.descriptor.name),
+        WantedEngine::Auto => choice::fastest(package, variant, script, preparers),
     })
 }
 

@@ -1,41 +1,75 @@
 //! A package's description for the JVM: what a query's plan needs to know, and nothing of how it runs.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
-use super::Package;
+use super::{Dtype, InputKind, Package, Role};
+
+/// What a package says of itself.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Description {
+    pub name: String,
+    /// SHA-256 of `model.toml`.
+    pub hash: String,
+    pub description: String,
+    pub license: String,
+    /// Rows of a batch, where the query does not say.
+    pub batch_rows: usize,
+    pub trainable: bool,
+    pub inputs: Vec<InputDescription>,
+    pub outputs: Vec<OutputDescription>,
+}
+
+/// An input; type and shape of one row are those of a tensor.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct InputDescription {
+    pub name: String,
+    pub kind: InputKind,
+    pub dtype: Dtype,
+    pub shape: Vec<usize>,
+}
+
+/// An output.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct OutputDescription {
+    pub name: String,
+    pub role: Role,
+    pub dtype: Dtype,
+    /// Of one row; begins with -1 where rows differ in length.
+    pub shape: Vec<i64>,
+    /// How many labels it has.
+    pub labels: usize,
+}
 
 impl Package {
-    /// Name, hash, licence, inputs and outputs as JSON.
+    /// Name, hash, licence, inputs and outputs.
     #[must_use]
-    pub fn describe(&self) -> Value {
+    pub fn describe(&self) -> Description {
         let descriptor = &self.descriptor;
-        let inputs: Vec<Value> = descriptor
-            .inputs
-            .iter()
-            .map(|input| json!({"name": input.name, "kind": input.kind, "dtype": input.dtype, "shape": input.shape}))
-            .collect();
-        let outputs: Vec<Value> = descriptor
-            .outputs
-            .iter()
-            .zip(&self.labels)
-            .map(|(output, labels)| {
-                // -1: rows differ in length.
-                let shape: Vec<i64> = output.lengths.iter().map(|_| -1).chain(output.shape.iter().map(|n| *n as i64)).collect();
-                json!({
-                    "name": output.name, "role": output.role, "dtype": output.dtype,
-                    "shape": shape, "labels": labels.len(),
-                })
-            })
-            .collect();
-        json!({
-            "name": descriptor.name,
-            "hash": self.hash,
-            "description": descriptor.description,
-            "license": descriptor.license,
-            "batch_rows": descriptor.batch_rows(),
-            "trainable": descriptor.trainable,
-            "inputs": inputs,
-            "outputs": outputs,
-        })
+        let input = |input: &super::Input| InputDescription {
+            name: input.name.clone(),
+            kind: input.kind,
+            dtype: input.dtype,
+            shape: input.shape.clone(),
+        };
+        let output = |(output, labels): (&super::Output, &Vec<String>)| OutputDescription {
+            name: output.name.clone(),
+            role: output.role,
+            dtype: output.dtype,
+            shape: output.lengths.iter().map(|_| -1).chain(output.shape.iter().map(|n| *n as i64)).collect(),
+            labels: labels.len(),
+        };
+        Description {
+            name: descriptor.name.clone(),
+            hash: self.hash.clone(),
+            description: descriptor.description.clone(),
+            license: descriptor.license.clone(),
+            batch_rows: descriptor.batch_rows(),
+            trainable: descriptor.trainable,
+            inputs: descriptor.inputs.iter().map(input).collect(),
+            outputs: descriptor.outputs.iter().zip(&self.labels).map(output).collect(),
+        }
     }
 }

@@ -7,36 +7,66 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{Descriptor, check};
 use crate::EngineError;
 
-/// The package's name, its hash and every file that belongs to it beside `model.toml`, as JSON.
+/// What a manifest lists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Listing {
+    pub name: String,
+    /// SHA-256 of `model.toml`.
+    pub hash: String,
+    /// Every file of the package beside `model.toml`.
+    pub files: Vec<PackageFile>,
+}
+
+/// A file of a package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct PackageFile {
+    pub name: String,
+    /// In hexadecimal, small letters.
+    pub sha256: String,
+    /// Whether it is a program, possibly large; else labels, a tokenizer and the like.
+    pub program: bool,
+}
+
+/// The manifest of a bare program, or what it takes to make it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Wrapped {
+    /// None as long as hashes lack.
+    pub manifest: Option<String>,
+    /// Files whose hashes lack.
+    pub needs: Vec<String>,
+}
+
+/// The package's name, its hash and every file that belongs to it beside `model.toml`.
 ///
 /// # Errors
 /// A manifest that does not parse or contradicts itself. `place` is what the message calls it.
-pub fn list(place: &str, manifest: &str) -> Result<Value, EngineError> {
+pub fn list(place: &str, manifest: &str) -> Result<Listing, EngineError> {
     let descriptor = parse(place, manifest)?;
     check::structure(&descriptor).map_err(|cause| EngineError::model(&descriptor.name, format!("model.toml: {cause}")))?;
-    let file = |name: &String, sha256: &String, program: bool| json!({"name": name, "sha256": sha256.to_lowercase(), "program": program});
+    let file = |name: &String, sha256: &String, program| PackageFile { name: name.clone(), sha256: sha256.to_lowercase(), program };
     let small = descriptor.files.iter().map(|(name, sha256)| file(name, sha256, false));
     let programs = descriptor.variants.iter().map(|v| file(&v.file, &v.sha256, true));
     let heads = descriptor.variants.iter().filter_map(|v| v.head.as_ref()).map(|head| file(&head.file, &head.sha256, true));
-    Ok(json!({
-        "name": descriptor.name,
-        "hash": format!("{:x}", Sha256::digest(manifest.as_bytes())),
-        "files": small.chain(programs).chain(heads).collect::<Vec<_>>(),
-    }))
+    Ok(Listing {
+        hash: format!("{:x}", Sha256::digest(manifest.as_bytes())),
+        files: small.chain(programs).chain(heads).collect(),
+        name: descriptor.name.clone(),
+    })
 }
 
-/// The manifest of a bare TorchScript file: `{"manifest": text}`, or `{"needs": [names]}` as long as `hashes` (file name to
-/// SHA-256) lacks some. May be left out of `description`: `format`, `name` (the file's), `license`, `[[variant]]`, `[files]`.
+/// The manifest of a bare TorchScript file, or the files that it needs as long as `hashes` (file name to SHA-256) lacks some. May be left out of `description`: `format`, `name` (the file's), `license`, `[[variant]]`, `[files]`.
 ///
 /// # Errors
 /// A description that does not parse, or that describes another file.
-pub fn wrap(place: &str, description: &str, program: &str, hashes: &BTreeMap<String, String>) -> Result<Value, EngineError> {
+pub fn wrap(place: &str, description: &str, program: &str, hashes: &BTreeMap<String, String>) -> Result<Wrapped, EngineError> {
     let table: toml::Table = toml::from_str(description).map_err(|error| EngineError::model(place, error.to_string()))?;
     let composed = compose(&table, description, program, hashes);
     let descriptor = parse(place, &composed)?;
@@ -51,8 +81,8 @@ pub fn wrap(place: &str, description: &str, program: &str, hashes: &BTreeMap<Str
         needed.extend(descriptor.outputs.iter().filter_map(|output| output.labels.as_deref()));
         needed.extend(descriptor.inputs.iter().filter_map(|input| input.text.as_ref()).map(|text| text.tokenizer.as_str()));
     }
-    let missing: Vec<&str> = needed.iter().copied().filter(|name| !hashes.contains_key(*name)).collect();
-    if missing.is_empty() { Ok(json!({ "manifest": composed })) } else { Ok(json!({ "needs": missing })) }
+    let needs: Vec<String> = needed.into_iter().filter(|name| !hashes.contains_key(*name)).map(str::to_owned).collect();
+    Ok(Wrapped { manifest: needs.is_empty().then_some(composed), needs })
 }
 
 fn parse(place: &str, manifest: &str) -> Result<Descriptor, EngineError> {
@@ -61,7 +91,7 @@ fn parse(place: &str, manifest: &str) -> Result<Descriptor, EngineError> {
 
 /// The description with what it leaves out: plain keys in front of it, tables behind.
 fn compose(table: &toml::Table, description: &str, program: &str, hashes: &BTreeMap<String, String>) -> String {
-    let quoted = |text: &str| Value::from(text).to_string();
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let stem = Path::new(program).file_stem().map_or(program.into(), |stem| stem.to_string_lossy());
     let keys = [("format", "1".to_owned()), ("name", quoted(&stem)), ("license", quoted("NOASSERTION"))];
     let mut text: String =
@@ -96,12 +126,12 @@ mod tests {
     #[test]
     fn a_bare_program_needs_its_hash_and_its_labels() {
         let with_labels = format!("{NET}labels = \"names.txt\"\n");
-        assert_eq!(wrap("net", &with_labels, "net.pt", &hashes(&[])).unwrap(), json!({"needs": ["names.txt", "net.pt"]}));
+        assert_eq!(wrap("net", &with_labels, "net.pt", &hashes(&[])).unwrap().needs, ["names.txt", "net.pt"]);
         let wrapped = wrap("net", &with_labels, "net.pt", &hashes(&["names.txt", "net.pt"])).unwrap();
-        let listed = list("net", wrapped["manifest"].as_str().unwrap()).unwrap();
-        assert_eq!(listed["name"], "net");
-        assert_eq!(listed["files"][0], json!({"name": "names.txt", "sha256": "ab".repeat(32), "program": false}));
-        assert_eq!(listed["files"][1], json!({"name": "net.pt", "sha256": "ab".repeat(32), "program": true}));
+        let listed = list("net", wrapped.manifest.as_deref().unwrap()).unwrap();
+        assert_eq!(listed.name, "net");
+        let file = |name: &str, program| PackageFile { name: name.into(), sha256: "ab".repeat(32), program };
+        assert_eq!(listed.files, [file("names.txt", false), file("net.pt", true)]);
     }
 
     #[test]
@@ -110,7 +140,7 @@ mod tests {
             "license = \"MIT\"\nname = \"other\"\n{NET}[[variant]]\nfile = \"net.pt\"\nengine = \"torchscript\"\nprecision = \"f32\"\nsha256 = \"cd\"\n"
         );
         let wrapped = wrap("net", &full, "net.pt", &hashes(&[])).unwrap();
-        assert_eq!(wrapped["manifest"], format!("format = 1\n{full}"));
+        assert_eq!(wrapped.manifest.unwrap(), format!("format = 1\n{full}"));
         let error = wrap("net", &full, "else.pt", &hashes(&[])).unwrap_err().to_string();
         assert!(error.contains("another file than else.pt"), "{error}");
     }
@@ -124,7 +154,7 @@ mod tests {
         ] {
             let net = NET.replace("shape = [4]", &format!("shape = [4]\n{limits}"));
             let wrapped = wrap("net", &net, "net.pt", &hashes(&["net.pt"])).unwrap();
-            let listed = list("net", wrapped["manifest"].as_str().unwrap());
+            let listed = list("net", wrapped.manifest.as_deref().unwrap());
             assert_eq!(
                 listed.as_ref().err().map(|error| error.to_string().contains(cause.unwrap_or("?"))),
                 cause.map(|_| true),
@@ -137,7 +167,7 @@ mod tests {
     fn a_file_outside_of_the_package_is_refused() {
         let outside = format!("{NET}labels = \"../names.txt\"\n");
         let wrapped = wrap("net", &outside, "net.pt", &hashes(&["../names.txt", "net.pt"])).unwrap();
-        let error = list("net", wrapped["manifest"].as_str().unwrap()).unwrap_err().to_string();
+        let error = list("net", wrapped.manifest.as_deref().unwrap()).unwrap_err().to_string();
         assert!(error.contains("is not the name of a file in the package's folder"), "{error}");
     }
 

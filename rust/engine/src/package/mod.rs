@@ -7,6 +7,7 @@ mod check;
 mod describe;
 mod descriptor;
 mod manifest;
+mod precision;
 
 use std::path::{Path, PathBuf};
 
@@ -14,13 +15,12 @@ use flambeau_torch_ext::Archive;
 use sha2::{Digest, Sha256};
 
 pub use check::hash;
+pub use describe::{Description, InputDescription, OutputDescription};
 pub use descriptor::{Activation, Descriptor, Dtype, EngineKind, HeadProgram, Input, InputKind, Output, Role, Variant};
-pub use manifest::{list, wrap};
+pub use manifest::{Listing, PackageFile, Wrapped, list, wrap};
+pub use precision::Precision;
 
 use crate::{EngineError, cpu};
-
-/// What `spark.flambeau.precision` can be.
-const PRECISIONS: &[&str] = &["f32", "bf16", "f16", "fastest"];
 
 /// A package that was read and checked. Its program is not loaded.
 #[derive(Debug, Clone)]
@@ -64,13 +64,9 @@ impl Package {
     /// precision has a recorded cosine of at least `min_cosine`, else f32; `fastest`, whichever comes first in the package.
     ///
     /// # Errors
-    /// If there is none, or no such precision; the message says why for each.
-    pub fn choose_variant(&self, precision: &str, min_cosine: f64) -> Result<&Variant, EngineError> {
-        if !PRECISIONS.contains(&precision) {
-            let text = format!("spark.flambeau.precision is '{precision}'; it can be {}", PRECISIONS.join(", "));
-            return Err(EngineError::BadRequest(text));
-        }
-        let asked = |variant: &&Variant| precision == "fastest" || variant.precision == precision;
+    /// If there is none; the message says why for each.
+    pub fn choose_variant(&self, precision: Precision, min_cosine: f64) -> Result<&Variant, EngineError> {
+        let asked = |variant: &&Variant| precision == Precision::Fastest || variant.precision == precision.name();
         let fallback = |variant: &&Variant| !asked(variant) && variant.precision == "f32";
         let variants: Vec<_> =
             self.descriptor.variants.iter().filter(asked).chain(self.descriptor.variants.iter().filter(fallback)).collect();

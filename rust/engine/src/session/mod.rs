@@ -25,7 +25,7 @@ use arrow_schema::{DataType, Field, Fields};
 use tch::Tensor;
 
 pub use counters::Counters;
-pub use request::{Request, Task};
+pub use request::{OutputRequest, Request, Task};
 
 use crate::pace::IMAGE_PASS_ROWS;
 use crate::package::InputKind;
@@ -84,7 +84,7 @@ impl Session {
             preparer.check_type(column.data_type()).map_err(|error| EngineError::Column { input: input.name.clone(), error })?;
         }
         request.check(&model.package)?;
-        let limits = Limits { images: request.settings.images()?, stop: StopFlag::default() };
+        let limits = Limits { images: request.images, stop: StopFlag::default() };
         Ok(Self { model, columns, request, limits, unanswered: AtomicUsize::new(0) })
     }
 
@@ -201,7 +201,7 @@ impl Session {
 
     /// The model's outputs for the sound rows, in their order. Rows that the program refuses are sound no longer.
     fn run(&self, admitted: &mut Admitted, counters: &mut Counters, stop: &mut dyn FnMut() -> bool) -> Result<Vec<Tensor>, EngineError> {
-        if let Some(fault) = self.request.settings.fault {
+        if let Some(fault) = self.request.fault {
             fault.strike(self.model())?;
         }
         let plan = passes::plan(admitted.staged.iter().map(|s| &s.rows), &admitted.sound, self.pass_rows());
@@ -243,7 +243,7 @@ impl Session {
 
     fn pass_rows(&self) -> usize {
         let descriptor = &self.model.package.descriptor;
-        let batch_rows = self.request.settings.pass_rows().unwrap_or_else(|| descriptor.batch_rows());
+        let batch_rows = self.request.pass_rows.map_or_else(|| descriptor.batch_rows(), |rows| rows.max(1));
         let has_images = descriptor.inputs.iter().any(|input| input.kind == InputKind::Image);
         if has_images { batch_rows.min(IMAGE_PASS_ROWS) } else { batch_rows }
     }

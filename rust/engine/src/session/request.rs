@@ -1,32 +1,35 @@
 //! What a session is asked for; the JVM sends it as JSON.
 
-use flambeau_media::image::{Decode, ImageLimits};
+use flambeau_media::image::ImageLimits;
 use serde::Deserialize;
 
 use crate::faults::Fault;
 use crate::package::{Output, Role};
 use crate::{EngineError, Package};
 
-/// Outputs and settings of one session.
-#[derive(Debug, Clone, Deserialize)]
+/// Outputs and settings of one session; whole, as the JVM sends it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Request {
     /// One result column each, in order.
     pub outputs: Vec<OutputRequest>,
-    /// Limits and switches.
-    #[serde(default)]
-    pub settings: Settings,
+    /// What a picture may cost.
+    pub images: ImageLimits,
+    /// Rows of one forward pass at the most. None: as the package says.
+    pub pass_rows: Option<usize>,
+    /// For tests.
+    pub fault: Option<Fault>,
 }
 
 /// One result column.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OutputRequest {
     /// What it holds.
     pub task: Task,
     /// Labels of `classify` at the most.
-    #[serde(default)]
     pub k: usize,
     /// NULL for a bad row instead of an error.
-    #[serde(default)]
     pub tolerant: bool,
 }
 
@@ -44,39 +47,11 @@ pub enum Task {
     Error,
 }
 
-/// Settings as Spark has them: text. Unknown ones are for others to read.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct Settings {
-    /// See [`ImageLimits`].
-    max_pixels: Option<String>,
-    /// See [`ImageLimits`].
-    image_decode: Option<Decode>,
-    /// Rows of one forward pass at the most.
-    batch_rows: Option<String>,
-    /// For tests.
-    pub fault: Option<Fault>,
-}
-
-impl Settings {
-    pub(crate) fn images(&self) -> Result<ImageLimits, EngineError> {
-        let mut limits = ImageLimits { decode: self.image_decode.unwrap_or_default(), ..ImageLimits::default() };
-        if let Some(text) = &self.max_pixels {
-            let not_whole = |_| EngineError::BadRequest(format!("spark.flambeau.image.maxPixels is '{text}', not a whole number"));
-            limits.max_pixels = text.parse().map_err(not_whole)?;
-        }
-        Ok(limits)
-    }
-
-    pub(crate) fn pass_rows(&self) -> Option<usize> {
-        self.batch_rows.as_deref().and_then(|text| text.parse().ok()).filter(|rows| *rows > 0)
-    }
-}
-
 impl Request {
-    /// A request for one column.
+    /// A request for one column, of pictures as large as Pillow takes them.
     #[must_use]
     pub fn one(task: Task, k: usize, tolerant: bool) -> Self {
-        Self { outputs: vec![OutputRequest { task, k, tolerant }], settings: Settings::default() }
+        Self { outputs: vec![OutputRequest { task, k, tolerant }], images: ImageLimits::default(), pass_rows: None, fault: None }
     }
 
     /// Whether no column wants an error for a bad row.

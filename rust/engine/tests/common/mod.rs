@@ -35,7 +35,7 @@ pub fn batch(column: ArrayRef) -> StructArray {
 
 /// A session over one column of this type.
 pub fn session(name: &str, column: &ArrayRef, request: Request) -> Result<Session, EngineError> {
-    let model = registry::open(&package(name), &ModelOptions::default())?;
+    let model = registry::open(&package(name), &ModelOptions::plain())?;
     Session::new(model, Fields::from(vec![Field::new("x", column.data_type().clone(), true)]), request)
 }
 

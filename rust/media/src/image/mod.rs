@@ -55,7 +55,7 @@ pub enum Decode {
 
 /// Bounds on what one picture may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct ImageLimits {
     /// Pictures of more pixels (width × height as the header declares them) are refused before decoding.
     pub max_pixels: u64,

@@ -37,54 +37,47 @@ pub(super) use writing::{FileGuard, own_file};
 pub(super) const MAX_SLOTS: u32 = 1 << 16;
 
 /// Where and how rows are kept.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FeedSpec {
     /// A local folder of this task alone.
     pub directory: PathBuf,
     /// How many slots the column `__slot` counts; 0: there is no such column.
-    #[serde(default)]
     pub slots: u32,
     /// The dense columns, and what a row of each becomes.
-    #[serde(default)]
     pub dense: BTreeMap<String, DenseSpec>,
     /// Least and largest label, where labels have bounds.
-    #[serde(default)]
     pub label_range: Option<(f64, f64)>,
     /// Whether a row that cannot be trained on is left out, rather than being an error.
-    #[serde(default)]
     pub skip_invalid: bool,
-    /// By which rows of the other columns are tried when they come, where such rows are left out. Default: they are not tried.
-    #[serde(default)]
+    /// By which rows of the other columns are tried when they come, where such rows are left out. None: they are not tried.
     pub trial: Option<TrialSpec>,
 }
 
 /// A dense column.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DenseSpec {
     /// Of one row; [] for a number.
     pub shape: Vec<usize>,
-    /// Of its tensor. Default f32.
-    #[serde(default)]
+    /// Of its tensor.
     pub dtype: Dtype,
 }
 
 /// Which package reads the columns that are not dense.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrialSpec {
     /// Its folder.
     pub package: PathBuf,
     /// The feed's columns in the order of its inputs.
     pub inputs: Vec<String>,
-    /// What an image may cost. Default: as in inference.
-    #[serde(default, deserialize_with = "super::spec::null_default")]
+    /// What an image may cost.
     pub images: ImageLimits,
 }
 
 /// A row that was left out.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Skipped {
     /// Its position in the batch just fed.
     pub row: usize,
@@ -93,7 +86,7 @@ pub struct Skipped {
 }
 
 /// What a sealed feed holds. Labels of all rows count; `None` where there are none, or where labels are vectors.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct FeedSummary {
     pub rows: u64,

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray};
 use flambeau_engine::EngineError;
-use flambeau_train::{Feed, FeedSpec, Ranks};
+use flambeau_train::{Feed, Ranks};
 use serde_json::{Value, json};
 
 use crate::support::{Parameters, finish, folder, open, parameters, reference, struct_of};
+use crate::whole;
 
 /// 16777217 is the first whole number that f32 does not hold.
 const ODD: i64 = 16_777_217;
@@ -27,7 +28,7 @@ fn train(
     if let Some(shape) = label_shape {
         dense["__label"] = json!({"shape": shape, "dtype": "f64"});
     }
-    let spec: FeedSpec = serde_json::from_value(json!({"directory": folder("feed"), "dense": dense})).unwrap();
+    let spec = whole::feed(&json!({"directory": folder("feed"), "dense": dense}));
     let feed = Feed::create(spec, batch.fields().clone())?;
     feed.add(&batch)?;
     feed.seal()?;
@@ -109,8 +110,7 @@ fn labels_of_a_program_that_gives_f64_keep_all_their_digits() {
 fn a_loss_of_the_programs_own_gets_no_rounded_id() {
     let batch = struct_of(vec![("x", whole(&[ODD, ODD])), ("__label", reals(&[1.0, ODD as f64]))]);
     let dense = json!({"x": {"shape": [], "dtype": "i64"}});
-    let feed = Feed::create(serde_json::from_value(json!({"directory": folder("feed"), "dense": dense})).unwrap(), batch.fields().clone())
-        .unwrap();
+    let feed = Feed::create(whole::feed(&json!({"directory": folder("feed"), "dense": dense})), batch.fields().clone()).unwrap();
     feed.add(&batch).unwrap();
     feed.seal().unwrap();
     let spec = json!({

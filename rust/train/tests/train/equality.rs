@@ -79,7 +79,7 @@ fn networks_with_frozen_layers_and_with_batch_normalisation_equal_python() {
 pub fn nested_feed(rows: &Rows, own: &[usize]) -> std::sync::Arc<flambeau_train::Feed> {
     use arrow_array::{Array, ArrayRef, Float32Array, ListArray};
     use arrow_buffer::OffsetBuffer;
-    use flambeau_train::{Feed, FeedSpec};
+    use flambeau_train::Feed;
     use std::sync::Arc;
     let nest = |values: ArrayRef, size: usize| -> ArrayRef {
         let field = Arc::new(arrow_schema::Field::new("element", values.data_type().clone(), false));
@@ -95,7 +95,7 @@ pub fn nested_feed(rows: &Rows, own: &[usize]) -> std::sync::Arc<flambeau_train:
         crate::support::struct_of(columns)
     };
     let spec = json!({"directory": crate::support::folder("feed"), "slots": crate::support::SLOTS, "dense": {"x": {"shape": [3, 8, 8]}}});
-    let spec: FeedSpec = serde_json::from_value(spec).unwrap();
+    let spec = crate::whole::feed(&spec);
     let feed = Feed::create(spec, batch(&own[..1]).fields().clone()).unwrap();
     for chunk in own.chunks(17) {
         feed.add(&batch(chunk)).unwrap();

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow_array::{ArrayRef, Float64Array, ListArray};
-use flambeau_train::{Feed, FeedSpec, GroupSpec, Ranks, Trainer};
+use flambeau_train::{Feed, GroupSpec, Ranks, Trainer};
 use serde_json::json;
 
 use crate::board::FolderBoard;
 use crate::support::{Rows, Spread, alone, class_rows, finish, folder, group, head_spec, member, open, spec, spread_group, struct_of};
+use crate::whole;
 
 /// Far beyond what a test takes: whoever waits for it hangs.
 const LONG_MS: u64 = 1_800_000;
@@ -224,7 +225,7 @@ fn a_loss_that_is_no_number_names_step_rate_and_rows() {
 
 fn refused(columns: Vec<(&str, ArrayRef)>) -> (String, Option<usize>, String) {
     let batch = struct_of(columns);
-    let spec: FeedSpec = serde_json::from_value(json!({"directory": folder("feed"), "slots": 4, "dense": {"x": {"shape": [2]}}})).unwrap();
+    let spec = whole::feed(&json!({"directory": folder("feed"), "slots": 4, "dense": {"x": {"shape": [2]}}}));
     let feed = Feed::create(spec, batch.fields().clone()).unwrap();
     let error = feed.add(&batch).unwrap_err();
     (error.kind().to_owned(), error.row(), error.to_string())
@@ -303,7 +304,7 @@ fn a_batch_size_beyond_all_rows_costs_nothing() {
     let mut trainer = open(&rows.feed(&all, &rows.dense()), &Arc::new(Ranks::alone()), &value).unwrap();
     assert_eq!(finish(&mut trainer).unwrap().step, 3, "an epoch is a step");
     let spec = json!({"directory": folder("feed"), "slots": 2_147_483_647_u32, "dense": rows.dense()});
-    let error = Feed::create(serde_json::from_value(spec).unwrap(), rows.batch(&[]).fields().clone()).err().unwrap();
+    let error = Feed::create(whole::feed(&spec), rows.batch(&[]).fields().clone()).err().unwrap();
     assert!(error.to_string().contains("at most 65536 slots"), "{error}");
 }
 
@@ -312,7 +313,7 @@ fn shapes_beyond_all_memory_are_refused_before_a_row_comes() {
     let rows = class_rows(false);
     for shape in [json!([1_u64 << 40, 1_u64 << 40]), json!([1_u64 << 33]), json!([0])] {
         let spec = json!({"directory": folder("feed"), "slots": 4, "dense": {"x": {"shape": shape}}});
-        let refused = Feed::create(serde_json::from_value(spec).unwrap(), rows.batch(&[]).fields().clone());
+        let refused = Feed::create(whole::feed(&spec), rows.batch(&[]).fields().clone());
         assert_eq!(refused.err().map(|error| error.kind()), Some("bad_request"));
     }
 }
@@ -321,7 +322,7 @@ fn shapes_beyond_all_memory_are_refused_before_a_row_comes() {
 fn a_feed_deletes_its_file() {
     let directory = folder("feed");
     let rows = Rows { x: vec![vec![1.0, 2.0]; 3], labels: vec![0.0; 3], ..Rows::default() };
-    let spec: FeedSpec = serde_json::from_value(json!({"directory": directory, "slots": 16, "dense": {"x": {"shape": [2]}}})).unwrap();
+    let spec = whole::feed(&json!({"directory": directory, "slots": 16, "dense": {"x": {"shape": [2]}}}));
     let feed = Arc::new(Feed::create(spec, rows.batch(&[]).fields().clone()).unwrap());
     feed.add(&rows.batch(&[0, 1, 2])).unwrap();
     let summary = feed.seal().unwrap();

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int64Type};
 use arrow_array::{Array, Int64Array, StructArray};
-use flambeau_train::{Feed, FeedSpec, GroupsSpec, train_groups};
+use flambeau_train::{Feed, train_groups};
 use serde_json::{Value, json};
 
 use crate::support::{Rows, alone, class_rows, finish, folder, parameters, reference, rows, struct_of};
+use crate::whole;
 
 fn group_of(row: usize) -> i64 {
     // Groups of very different sizes: 1, 2, 4, … rows.
@@ -23,7 +24,7 @@ fn feed(rows: &Rows) -> Feed {
     let mut columns: Vec<_> = plain.column_names().into_iter().zip(plain.columns().iter().cloned()).collect();
     columns.push(("__group", groups));
     let batch = struct_of(columns);
-    let spec: FeedSpec = serde_json::from_value(json!({"directory": folder("feed"), "slots": 16, "dense": rows.dense()})).unwrap();
+    let spec = whole::feed(&json!({"directory": folder("feed"), "slots": 16, "dense": rows.dense()}));
     let feed = Feed::create(spec, batch.fields().clone()).unwrap();
     feed.add(&batch).unwrap();
     feed.seal().unwrap();
@@ -38,7 +39,7 @@ fn spec(batch_rows: Option<usize>) -> Value {
 }
 
 fn train(rows: &Rows, value: &Value) -> StructArray {
-    let spec: GroupsSpec = serde_json::from_value(value.clone()).unwrap();
+    let spec = whole::groups(value);
     train_groups(&feed(rows), &spec, &AtomicBool::new(false)).unwrap()
 }
 
@@ -132,7 +133,7 @@ fn groups_learn_in_batches_too_and_do_not_depend_on_one_another() {
 
 #[test]
 fn groups_stop_when_they_are_cancelled() {
-    let spec: GroupsSpec = serde_json::from_value(spec(None)).unwrap();
+    let spec = whole::groups(&spec(None));
     let feed = feed(&regression());
     feed.cancelled().store(true, Ordering::Relaxed);
     assert_eq!(train_groups(&feed, &spec, feed.cancelled()).unwrap_err().kind(), "cancelled");

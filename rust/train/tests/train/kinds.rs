@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, BinaryArray, Float64Array, StringArray};
-use flambeau_train::{Feed, FeedSpec, Ranks};
+use flambeau_train::{Feed, Ranks};
 use serde_json::{Value, json};
 
 use crate::support::{finish, folder, open, parameters, reference, struct_of};
+use crate::whole;
 
 fn feed(column: &ArrayRef, labels: &[f64]) -> Arc<Feed> {
     let all = struct_of(vec![("input", column.clone()), ("__label", Arc::new(Float64Array::from(labels.to_vec())))]);
-    let spec: FeedSpec = serde_json::from_value(json!({"directory": folder("feed")})).unwrap();
+    let spec = whole::feed(&json!({"directory": folder("feed")}));
     let feed = Feed::create(spec, all.fields().clone()).unwrap();
     // Two batches, the second a slice with an offset.
     for (from, count) in [(0, 20), (20, all.len() - 20)] {

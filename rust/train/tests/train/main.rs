@@ -15,3 +15,4 @@ mod stack;
 mod support;
 mod tails;
 mod validation;
+mod whole;

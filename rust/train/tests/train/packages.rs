@@ -8,24 +8,26 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Int32Type};
 use arrow_array::{Array, ArrayRef, BinaryArray, Float64Array, StructArray};
 use arrow_schema::{Field, Fields};
+use flambeau_engine::package::Precision;
 use flambeau_engine::{Counters, ModelOptions, Request, Session, Task, registry};
-use flambeau_train::{Feed, FeedSpec, PublishSpec, Ranks};
+use flambeau_train::{Feed, PublishSpec, Ranks};
 use serde_json::json;
 
 use crate::support::{Parameters, Rows, alone, class_rows, difference, finish, floats, folder, head_spec, open, parameters, reference};
+use crate::whole;
 
 fn publish(name: &str, labels: &[&str], featurizer: Option<&Path>) -> PublishSpec {
     PublishSpec {
         name: name.into(),
         labels: (!labels.is_empty()).then(|| labels.iter().map(|l| (*l).to_owned()).collect()),
-        license: Some("MIT".into()),
-        description: Some("made by a test".into()),
+        license: "MIT".into(),
+        description: "made by a test".into(),
         featurizer: featurizer.map(Path::to_path_buf),
     }
 }
 
 fn evaluate(package: &Path, column: ArrayRef, task: Task) -> ArrayRef {
-    let model = registry::open(package, &ModelOptions::default()).unwrap();
+    let model = registry::open(package, &ModelOptions::plain()).unwrap();
     let fields = Fields::from(vec![Field::new("x", column.data_type().clone(), true)]);
     let session = Session::new(model, fields.clone(), Request::one(task, 1, false)).unwrap();
     let batch = StructArray::new(fields, vec![column], None);
@@ -47,8 +49,8 @@ fn a_head_becomes_a_package_that_classifies() {
     finish(&mut trainer).unwrap();
     let directory = folder("package");
     let description = trainer.save_package(&directory, &publish("flowers", &["rose", "tulip", "daisy"], None)).unwrap();
-    assert_eq!((description["name"].as_str(), description["trainable"].as_bool()), (Some("flowers"), Some(true)));
-    assert_eq!(description["outputs"][0]["labels"], json!(3));
+    assert_eq!((description.name.as_str(), description.trainable), ("flowers", true));
+    assert_eq!(description.outputs[0].labels, 3);
     let all: Vec<usize> = (0..rows.x.len()).collect();
     let result = evaluate(&directory, rows.batch(&all).column(0).clone(), Task::Classify);
     let right = all.iter().filter(|i| f64::from(best_class(&result, **i).1) == rows.labels[**i]).count();
@@ -75,7 +77,7 @@ fn a_head_goes_behind_its_featurizer_whose_program_stays_as_it_is() {
     let (head, whole) = (folder("head"), folder("whole"));
     trainer.save_package(&head, &publish("head", &["a", "b", "c"], None)).unwrap();
     let description = trainer.save_package(&whole, &publish("whole", &["a", "b", "c"], Some(&tiny))).unwrap();
-    assert_eq!(description["inputs"][0]["shape"], json!([4]), "the featurizer's own input");
+    assert_eq!(description.inputs[0].shape, [4], "the featurizer's own input");
     let same = |name: &str| std::fs::read(tiny.join(name)).unwrap() == std::fs::read(whole.join(name)).unwrap();
     assert!(same("model.pt"));
     // tiny's own labels are not these: the head's are under another name.
@@ -93,11 +95,11 @@ fn a_head_goes_behind_its_featurizer_whose_program_stays_as_it_is() {
     assert_eq!(a.len(), 3 * 203);
     assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-5));
     let listed = flambeau_engine::package::list("whole", &std::fs::read_to_string(whole.join("model.toml")).unwrap()).unwrap();
-    let mut names: Vec<&str> = listed["files"].as_array().unwrap().iter().map(|file| file["name"].as_str().unwrap()).collect();
+    let mut names: Vec<&str> = listed.files.iter().map(|file| file.name.as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["fitted_labels.txt", "head.pt", "model.pt"]);
     std::fs::write(whole.join("head.pt"), "else").unwrap();
-    let error = registry::open(&whole, &ModelOptions { precision: Some("fastest".into()), ..ModelOptions::default() }).unwrap_err();
+    let error = registry::open(&whole, &ModelOptions { precision: Precision::Fastest, ..ModelOptions::plain() }).unwrap_err();
     assert!(error.to_string().contains("head.pt was altered"), "{error}");
     let noop = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../build/test-packages/noop");
     let error = trainer.save_package(&folder("p"), &publish("whole", &[], Some(&noop))).unwrap_err();
@@ -131,7 +133,7 @@ fn picture_feed(bytes: &[Vec<u8>], labels: &[f64]) -> Arc<Feed> {
 }
 
 fn picture_feed_in(directory: &Path, bytes: &[Vec<u8>], labels: &[f64]) -> Arc<Feed> {
-    let spec: FeedSpec = serde_json::from_value(json!({"directory": directory})).unwrap();
+    let spec = whole::feed(&json!({"directory": directory}));
     let feed = Feed::create(spec, picture_batch(&bytes[..1], &labels[..1]).fields().clone()).unwrap();
     for (bytes, labels) in bytes.chunks(7).zip(labels.chunks(7)) {
         feed.add(&picture_batch(bytes, labels)).unwrap();

@@ -84,7 +84,7 @@ fn running_statistics_are_the_same_on_all_workers_after_an_epoch() {
         let mut trainer = open(&feed, &ranks, &spec).unwrap();
         finish(&mut trainer).unwrap();
         let directory = crate::support::folder("package");
-        let publish = serde_json::from_value(json!({"name": "n"})).unwrap();
+        let publish = serde_json::from_value(json!({"name": "n", "license": "MIT", "description": ""})).unwrap();
         trainer.save_package(&directory, &publish).unwrap();
         let input = tch::Tensor::ones([2, 3, 8, 8], (tch::Kind::Float, tch::Device::Cpu));
         let output = tch::CModule::load(directory.join("model.pt")).unwrap().forward_ts(&[input]).unwrap();

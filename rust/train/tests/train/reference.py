@@ -214,7 +214,7 @@ def cases() -> list[dict[str, Any]]:
             "adam, other betas and weight decay",
             optimizer={"name": "adam", "lr": 0.01, "beta1": 0.8, "beta2": 0.95, "eps": 1e-6, "weight_decay": 0.1},
         ),
-        case("adamw", optimizer={"name": "adamw", "lr": 0.01}),
+        case("adamw", optimizer={"name": "adamw", "lr": 0.01, "weight_decay": 0.01}),
         case("sgd", optimizer=sgd),
         case("sgd with momentum", optimizer={**sgd, "momentum": 0.9, "weight_decay": 0.01}),
         case("sgd with nesterov", optimizer={**sgd, "momentum": 0.9, "nesterov": True}),

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use arrow_array::types::Float32Type;
 use arrow_array::{ArrayRef, BinaryArray, Float64Array, Int64Array, ListArray};
-use flambeau_train::{Feed, FeedSpec, Ranks, Skipped};
+use flambeau_train::{Feed, Ranks, Skipped};
 use serde_json::{Value, json};
 
 use crate::support::{finish, folder, head_spec, open, parameters, reference, struct_of};
+use crate::whole;
 
 type List = Option<Vec<Option<f32>>>;
 
@@ -18,7 +19,7 @@ fn fed(columns: Vec<(&str, ArrayRef)>, options: Value) -> (Arc<Feed>, Vec<Skippe
     for (key, option) in options.as_object().unwrap() {
         value[key] = option.clone();
     }
-    let spec: FeedSpec = serde_json::from_value(value).unwrap();
+    let spec = whole::feed(&value);
     let feed = Feed::create(spec, batch.fields().clone()).unwrap();
     let skipped = feed.add(&batch).unwrap();
     feed.seal().unwrap();

@@ -12,10 +12,11 @@ use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, Int32Array, Int64
 use arrow_schema::{Field, Fields};
 use flambeau_engine::EngineError;
 use flambeau_train::spec::TrainingSpec;
-use flambeau_train::{Event, Feed, FeedSpec, GroupSpec, Progress, PublishSpec, Ranks, Trainer};
+use flambeau_train::{Event, Feed, GroupSpec, Progress, PublishSpec, Ranks, Trainer};
 use serde_json::{Value, json};
 
 use crate::board::FolderBoard;
+use crate::whole;
 
 /// Slots of all tests' rows.
 pub const SLOTS: u32 = 16;
@@ -104,7 +105,7 @@ impl Rows {
 
     /// A sealed feed of these rows, fed in batches of 50 in this order.
     pub fn feed(&self, rows: &[usize], dense: &Value) -> Arc<Feed> {
-        let spec: FeedSpec = serde_json::from_value(json!({"directory": folder("feed"), "slots": SLOTS, "dense": dense})).unwrap();
+        let spec = whole::feed(&json!({"directory": folder("feed"), "slots": SLOTS, "dense": dense}));
         let feed = Feed::create(spec, self.batch(&[]).fields().clone()).unwrap();
         for chunk in rows.chunks(50) {
             feed.add(&self.batch(chunk)).unwrap();
@@ -126,7 +127,7 @@ impl Rows {
 }
 
 pub fn spec(value: &Value) -> TrainingSpec {
-    serde_json::from_value(value.clone()).unwrap()
+    whole::training(value)
 }
 
 pub fn open(feed: &Arc<Feed>, ranks: &Arc<Ranks>, value: &Value) -> Result<Trainer, EngineError> {
@@ -150,7 +151,8 @@ pub fn finish(trainer: &mut Trainer) -> Result<Progress, EngineError> {
 /// What the saved program holds: parameters and buffers by name.
 pub fn parameters(trainer: &Trainer) -> Parameters {
     let directory = folder("package");
-    let spec = PublishSpec { name: "result".into(), labels: None, license: None, description: None, featurizer: None };
+    let spec =
+        PublishSpec { name: "result".into(), labels: None, license: "NOASSERTION".into(), description: String::new(), featurizer: None };
     trainer.save_package(&directory, &spec).unwrap();
     let module = tch::CModule::load(directory.join("model.pt")).unwrap();
     let flat = |t: &tch::Tensor| Vec::<f32>::try_from(t.to_kind(tch::Kind::Float).contiguous().view([-1])).unwrap();

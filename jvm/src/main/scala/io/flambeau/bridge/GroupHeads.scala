@@ -6,19 +6,15 @@ import org.apache.arrow.memory.BufferAllocator
 import org.apache.arrow.vector.{BigIntVector, Float4Vector, Float8Vector}
 import org.apache.arrow.vector.complex.ListVector
 
+import io.flambeau.bridge.spec.GroupsSpec
+
 /** One group's head: `parameters` are each layer's weight `[out, in]` followed by its bias, layer after layer. */
 final case class GroupHead(group: Long, rows: Long, loss: Double, parameters: Array[Float])
 
 object GroupHeads {
 
-  /**
-   * Trains one head for each group of a sealed feed's `__group`, and gives them by group.
-   *
-   * @param spec
-   *   `head`, `input` (a dense column), `loss`, `optimizer`, `schedule`, `batch_rows` (null: all of a group's rows), `epochs`,
-   *   `seed` (rust/train/src/groups.rs)
-   */
-  def train(feed: TrainingFeed, spec: Map[String, Any], allocator: BufferAllocator): Seq[GroupHead] = CStructs.using(allocator) { structs =>
+  /** Trains one head for each group of a sealed feed's `__group`, and gives them by group. */
+  def train(feed: TrainingFeed, spec: GroupsSpec, allocator: BufferAllocator): Seq[GroupHead] = CStructs.using(allocator) { structs =>
     val array = structs.array()
     val schema = structs.schema()
     NativeBridge.trainGroups(feed.handle.get, Json.write(spec), array.memoryAddress, schema.memoryAddress)

@@ -10,6 +10,7 @@ import org.apache.spark.SparkEnv
 import org.apache.spark.internal.Logging
 import org.apache.spark.sql.types.{BinaryType, StructType}
 
+import io.flambeau.bridge.spec.InferenceSettings
 import io.flambeau.models.{ModelRef, ModelStore}
 import io.flambeau.spark.ArrowAccess
 
@@ -33,7 +34,7 @@ private[flambeau] final class LoadAhead extends Logging {
   }
 
   /** The weights of a model, which stay in the process as those of a query that has ended do. `settings` as a task will give them. */
-  def model(ref: ModelRef, settings: Map[String, String]): Unit =
+  def model(ref: ModelRef, settings: InferenceSettings): Unit =
     if (runsTasks && modelBegun.compareAndSet(false, true)) inBackground(s"model '${ref.name}'") {
       ModelSession.load(ref, ModelStore.localDirectory(ref), settings)
     }
@@ -72,5 +73,5 @@ private[flambeau] object LoadAhead {
   def library(): Unit = ofProcess.library()
 
   /** See [[LoadAhead.model]]. */
-  def model(ref: ModelRef, settings: => Map[String, String]): Unit = ofProcess.model(ref, settings)
+  def model(ref: ModelRef, settings: => InferenceSettings): Unit = ofProcess.model(ref, settings)
 }

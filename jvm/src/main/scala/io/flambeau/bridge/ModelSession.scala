@@ -8,20 +8,10 @@ import org.apache.arrow.vector.{FieldVector, VectorSchemaRoot}
 import org.apache.spark.sql.types.StructType
 import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnarBatch, ColumnVector}
 
+import io.flambeau.bridge.spec.{InferenceSettings, OutputRequest}
+import io.flambeau.conf.Engine
 import io.flambeau.models.ModelRef
 import io.flambeau.spark.ArrowAccess
-
-/**
- * One output that a session computes for every row.
- *
- * @param task
- *   `featurize`, `classify`, `infer`, or `error` (why a row is bad, as text)
- * @param k
- *   labels of `classify` at the most
- * @param tolerant
- *   the `try_` variant: NULL for a bad row instead of an error
- */
-final case class OutputRequest(task: String, k: Int, tolerant: Boolean)
 
 /**
  * Running totals of one session. Times in nanoseconds of the task thread's wall clock; tokens (of texts) or samples (of
@@ -83,15 +73,11 @@ final class ModelSession private (model: AtomicLong, session: AtomicLong, val en
 
 object ModelSession {
 
-  private val Automatic = "auto"
-
   /**
    * @param directory
    *   the package on this machine (`ModelStore.localDirectory`)
    * @param input
    *   the model's inputs in its own order, types as checked on the driver
-   * @param settings
-   *   `max_pixels`, `min_cosine`, … as the native side names them
    * @param allocator
    *   the task's; the caller closes it after the session
    * @param agree
@@ -103,7 +89,7 @@ object ModelSession {
       directory: String,
       input: StructType,
       outputs: Seq[OutputRequest],
-      settings: Map[String, String],
+      settings: InferenceSettings,
       allocator: BufferAllocator,
       agree: (String, String) => String = (_, mine) => mine): ModelSession = {
     NativeLibrary.ensureLoaded()
@@ -111,14 +97,10 @@ object ModelSession {
     val model = new AtomicLong(openModel(ref, directory, settings, agree))
     try {
       val loadNs = System.nanoTime() - started
-      val request = Map[String, Any](
-        "model" -> ref.name,
-        "settings" -> settings,
-        "outputs" -> outputs.map(o => Map[String, Any]("task" -> o.task, "k" -> o.k, "tolerant" -> o.tolerant)))
       val session = CStructs.using(allocator) { structs =>
         val schema = structs.schema()
         Data.exportSchema(allocator, ArrowAccess.toArrowSchema(input), null, schema)
-        new AtomicLong(NativeBridge.openSession(model.get, schema.memoryAddress, Json.write(request)))
+        new AtomicLong(NativeBridge.openSession(model.get, schema.memoryAddress, Json.write(settings.session(outputs))))
       }
       new ModelSession(model, session, NativeBridge.modelEngine(model.get), loadNs, allocator)
     } catch {
@@ -129,27 +111,26 @@ object ModelSession {
   }
 
   /** A handle of the model; in the engine that all agree on, where this machine can run the model with it. */
-  private def openModel(ref: ModelRef, directory: String, settings: Map[String, String], agree: (String, String) => String): Long = {
-    def opened(engine: Option[String]): Long =
-      NativeBridge.openModel(directory, Json.write(Map("hash" -> ref.spec.hash) ++ settings ++ engine.map("engine" -> _)))
-    val own = opened(None)
-    if (!settings.get("engine").contains(Automatic)) own
+  private def openModel(ref: ModelRef, directory: String, settings: InferenceSettings, agree: (String, String) => String): Long = {
+    def opened(settings: InferenceSettings): Long = NativeBridge.openModel(directory, Json.write(settings.model(ref.spec.hash)))
+    val own = opened(settings)
+    if (settings.engine != Engine.Auto) own
     else {
       val (mine, agreed) =
         try {
           val mine = NativeBridge.modelEngine(own)
-          (mine, agree(s"${ref.spec.hash} ${settings.getOrElse("precision", "")}", mine))
+          (mine, agree(s"${ref.spec.hash} ${settings.precision}", mine))
         } catch { case cause: Throwable => NativeBridge.close(own); throw cause }
       if (agreed == mine) own
       else {
         NativeBridge.close(own)
-        opened(Some(agreed))
+        opened(settings.copy(engine = Engine.of(agreed)))
       }
     }
   }
 
   /** Loads the model into the process, where it stays as one that no task uses. */
-  def load(ref: ModelRef, directory: String, settings: Map[String, String]): Unit = {
+  def load(ref: ModelRef, directory: String, settings: InferenceSettings): Unit = {
     NativeLibrary.ensureLoaded()
     NativeBridge.close(openModel(ref, directory, settings, (_, mine) => mine))
   }

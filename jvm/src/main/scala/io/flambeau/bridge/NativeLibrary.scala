@@ -8,6 +8,7 @@ import org.apache.spark.SparkEnv
 import org.apache.spark.internal.Logging
 
 import io.flambeau.FlambeauException
+import io.flambeau.bridge.spec.StartSpec
 import io.flambeau.conf.FlambeauConf
 
 /**
@@ -129,12 +130,12 @@ object NativeLibrary extends Logging {
   private def startSettings(): String = {
     val decode = FlambeauConf.ofProcess(FlambeauConf.DecodeThreads)
     val intraOp = sparkConf("spark.task.cpus").map(_.toInt).getOrElse(1)
-    Json.write(Map[String, Any](
-        "intra_op_threads" -> intraOp,
-        "decode_threads" -> (if (decode > 0) decode.toInt else executorCores()),
-        "choices_folder" -> Unpacker.baseDirectory().resolve("engines").toString,
-        "idle_model_bytes" -> FlambeauConf.ofProcess(FlambeauConf.ModelsIdleBytes),
-        "log_level" -> FlambeauConf.ofProcess(FlambeauConf.LogLevel)))
+    Json.write(StartSpec(
+        intraOpThreads = intraOp,
+        decodeThreads = if (decode > 0) decode.toInt else executorCores(),
+        idleModelBytes = FlambeauConf.ofProcess(FlambeauConf.ModelsIdleBytes),
+        choicesFolder = Unpacker.baseDirectory().resolve("engines").toString,
+        logLevel = FlambeauConf.ofProcess(FlambeauConf.LogLevel)))
   }
 
   private def executorCores(): Int = {

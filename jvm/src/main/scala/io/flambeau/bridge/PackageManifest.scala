@@ -2,8 +2,6 @@ package io.flambeau.bridge
 
 import java.nio.file.{Files, Path}
 
-import scala.jdk.CollectionConverters._
-
 /** What the native side, the only parser of `model.toml`, tells of a manifest's text alone. All on the caller's thread. */
 private[flambeau] object PackageManifest {
 
@@ -12,6 +10,9 @@ private[flambeau] object PackageManifest {
 
   /** `hash`: SHA-256 of the manifest, the identity of the content. `files`: everything beside `model.toml`. */
   final case class Listing(name: String, hash: String, files: Seq[File])
+
+  /** The manifest of a bare program; None where hashes of the files in `needs` lack. */
+  private[bridge] final case class Wrapped(manifest: Option[String], needs: Seq[String])
 
   /** Of the package in a local folder. */
   def in(folder: Path): Listing = list(folder.toString, Files.readString(folder.resolve("model.toml")))
@@ -24,11 +25,7 @@ private[flambeau] object PackageManifest {
    */
   def list(place: String, manifest: String): Listing = {
     NativeLibrary.ensureLoaded()
-    val root = Json.read(NativeBridge.listPackage(place, manifest))
-    Listing(
-      root.get("name").asText,
-      root.get("hash").asText,
-      root.get("files").elements.asScala.map(f => File(f.get("name").asText, f.get("sha256").asText, f.get("program").asBoolean)).toSeq)
+    Json.as[Listing](NativeBridge.listPackage(place, manifest))
   }
 
   /**
@@ -39,11 +36,9 @@ private[flambeau] object PackageManifest {
    */
   def wrap(place: String, description: String, program: String)(sha256: String => String): String = {
     NativeLibrary.ensureLoaded()
-    def answer(hashes: Map[String, String]) = Json.read(NativeBridge.wrapProgram(place, description, program, Json.write(hashes)))
+    def answer(hashes: Map[String, String]) = Json.as[Wrapped](NativeBridge.wrapProgram(place, description, program, Json.write(hashes)))
     val first = answer(Map.empty)
-    val complete =
-      if (first.has("manifest")) first
-      else answer(first.get("needs").elements.asScala.map(_.asText).map(name => name -> sha256(name)).toMap)
-    complete.get("manifest").asText
+    val complete = first.manifest.orElse(answer(first.needs.map(name => name -> sha256(name)).toMap).manifest)
+    complete.getOrElse(throw new IllegalStateException(s"all hashes of $place were given, and more are asked for"))
   }
 }

@@ -1,14 +1,16 @@
 package io.flambeau.bridge
 
+import io.flambeau.bridge.spec.ProgramSpec
+
 object TrainableProgram {
 
   /**
    * Fails with a NativeException unless the program of a package has what is asked of it. Loads it, and lets go of it.
    *
    * @param program
-   *   `package` (a folder), `output`, `frozen`, `loss_method` (rust/train/src/spec.rs)
+   *   of a package
    */
-  def check(program: Map[String, Any]): Unit = {
+  def check(program: ProgramSpec): Unit = {
     NativeLibrary.ensureLoaded()
     NativeBridge.checkProgram(Json.write(program))
   }

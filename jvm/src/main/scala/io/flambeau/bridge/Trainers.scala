@@ -3,7 +3,7 @@ package io.flambeau.bridge
 import java.nio.file.Path
 import java.util.concurrent.atomic.AtomicLong
 
-import scala.jdk.CollectionConverters._
+import io.flambeau.bridge.spec.{ExportSpec, TrainingSpec}
 
 /**
  * The trainings of a stack on this worker: one, or several heads that step together; `place` is one's place among them. `cancel`
@@ -12,7 +12,7 @@ import scala.jdk.CollectionConverters._
 final class Trainers private (handle: AtomicLong) extends AutoCloseable {
 
   /** Trains for about `maxMillis`, or until something happened to one that the caller may act on. Where each stands, in their order. */
-  def run(maxMillis: Long): Seq[Progress] = Json.read(NativeBridge.runTrainers(handle.get, maxMillis)).elements.asScala.map(Progress.of).toSeq
+  def run(maxMillis: Long): Seq[Progress] = Json.listOf[Progress](NativeBridge.runTrainers(handle.get, maxMillis))
 
   /** Everything that an exact continuation needs, into a local file. */
   def saveCheckpoint(place: Int, file: Path): Unit = NativeBridge.saveCheckpoint(handle.get, place, file.toString)
@@ -23,19 +23,11 @@ final class Trainers private (handle: AtomicLong) extends AutoCloseable {
   /**
    * Writes an inference package of the best parameters of one into `directory`, which must not exist or be empty.
    *
-   * @param labels
-   *   names of the classes
-   * @param featurizer
-   *   folder of the package in front of a head: the package written then takes that one's inputs
    * @return
    *   its description, as `ModelSession.describe` gives it
    */
-  def savePackage(
-      place: Int, directory: Path, name: String, labels: Option[Seq[String]], license: String, description: String, featurizer: Option[Path]): String =
-    NativeBridge.savePackage(handle.get, place, directory.toString,
-      Json.write(Map[String, Any](
-          "name" -> name, "labels" -> labels, "license" -> license, "description" -> description,
-          "featurizer" -> featurizer.map(_.toString))))
+  def savePackage(place: Int, directory: Path, spec: ExportSpec): String =
+    NativeBridge.savePackage(handle.get, place, directory.toString, Json.write(spec))
 
   /** Ends a running `run` with a NativeException of kind `cancelled`, within a second. */
   def cancel(): Unit = {
@@ -48,7 +40,7 @@ final class Trainers private (handle: AtomicLong) extends AutoCloseable {
 
 object Trainers {
 
-  /** `specs` are training specifications (rust/train/src/spec.rs) as nested maps and sequences. */
-  def open(feed: TrainingFeed, group: TrainingGroup, specs: Seq[Map[String, Any]]): Trainers =
+  /** The trainings of these specifications, which step together. */
+  def open(feed: TrainingFeed, group: TrainingGroup, specs: Seq[TrainingSpec]): Trainers =
     new Trainers(new AtomicLong(NativeBridge.openTrainers(feed.handle.get, group.handle.get, Json.write(specs))))
 }

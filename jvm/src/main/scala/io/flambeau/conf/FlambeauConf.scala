@@ -3,7 +3,7 @@ package io.flambeau.conf
 import org.apache.spark.SparkEnv
 import org.apache.spark.sql.internal.SQLConf
 
-import io.flambeau.conf.Values.{Bytes, Folders, LocalFolder, OneOf, Real, Whole}
+import io.flambeau.conf.Values.{Bytes, Flag, Folders, LocalFolder, OneOf, Real, Whole}
 
 /**
  * Every setting of Flambeau, declared once: key, default, type, unit and range, meaning. The README's table is printed from
@@ -60,29 +60,29 @@ object FlambeauConf {
     Prefix + "image.maxPixels", "178956970", Whole("pixels", 1, 4294836225L),
     "An image with more pixels than this is bad input. The number is read from its header, before decoding.")
 
-  val ImageDecode: Setting[String] = Setting(
-    Prefix + "image.decode", "exact", OneOf("auto", "exact"),
+  val ImageDecode: Setting[Decode] = Setting(
+    Prefix + "image.decode", "exact", OneOf(Decode),
     "`exact` decodes every pixel that the model sees, as Pillow does. `auto` shrinks large JPEG photos while it decodes them, to at least twice the size that the model's resize asks for. That is faster, but changes most values by up to one grey level, which small networks notice (the guide on images has figures). Smaller photos and other formats are exact in both.")
 
-  val Precision: Setting[String] = Setting(
-    Prefix + "precision", "f32", OneOf("f32", "bf16", "f16", "fastest"),
+  val Precision: Setting[InferencePrecision] = Setting(
+    Prefix + "precision", "f32", OneOf(InferencePrecision),
     "Precision of the computation: `f32`; `bf16` or `f16`, for packages with such a variant (others run in f32); `fastest`, the first variant of a package that the machine can run.")
 
-  val Engine: Setting[String] = Setting(
-    Prefix + "engine", "auto", OneOf("auto", "torchscript", "fused"),
+  val Engine: Setting[io.flambeau.conf.Engine] = Setting(
+    Prefix + "engine", "auto", OneOf(io.flambeau.conf.Engine),
     "What runs a model's program. `torchscript`: libtorch's interpreter. `fused`: the same program with kernels of oneDNN. `auto`: the faster one whose outputs are right, chosen when a model is first loaded on a machine and then remembered. All executors of an application use the same engine.")
 
   val MinCosine: Setting[Double] = Setting(
     Prefix + "precision.minCosine", "0.999", Real(0, 1),
     "A variant of reduced precision runs only if its package recorded at least this cosine to f32. 1.0 allows f32 only.")
 
-  val TrainAllowUnencrypted: Setting[String] = Setting(
-    Prefix + "train.allowUnencrypted", "false", OneOf("true", "false"),
+  val TrainAllowUnencrypted: Setting[Boolean] = Setting(
+    Prefix + "train.allowUnencrypted", "false", Flag,
     "Whether training with several workers may send gradients unencrypted, even if the application asks Spark for authentication or encryption (spark.authenticate, spark.network.crypto.enabled, spark.ssl). False refuses such a training.",
     perProcess = true)
 
-  val LogLevel: Setting[String] = Setting(
-    Prefix + "log.level", "info", OneOf("error", "warn", "info", "debug", "trace"),
+  val LogLevel: Setting[io.flambeau.conf.LogLevel] = Setting(
+    Prefix + "log.level", "info", OneOf(io.flambeau.conf.LogLevel),
     "Level of native log messages (error, warn, info, debug, trace). They appear in Spark's log under io.flambeau.native.", perProcess = true)
 
   val all: Seq[Setting[_]] = Seq(

@@ -61,10 +61,18 @@ object Values {
     private def parse(text: String): Option[Long] = Try(JavaUtils.byteStringAs(text, ByteUnit.BYTE)).toOption
   }
 
-  final case class OneOf(names: String*) extends Values[String] {
-    override def described: String = names.init.mkString("", ", ", s" or ${names.last}")
-    override def read(text: String): Option[String] = Some(text).filter(names.contains)
+  final case class OneOf[T <: Named](values: NamedValues[T]) extends Values[T] {
+    override def described: String = oneOf(values.names.toSeq)
+    override def read(text: String): Option[T] = values.find(text)
   }
+
+  case object Flag extends Values[Boolean] {
+    override def described: String = oneOf(Seq("true", "false"))
+    override def read(text: String): Option[Boolean] = Some(text).filter(Set("true", "false")).map(_.toBoolean)
+  }
+
+  /** Words as messages list them. */
+  def oneOf(words: Seq[String]): String = words.init.mkString("", ", ", s" or ${words.last}")
 
   /** Paths or URIs. */
   case object Folders extends Values[Seq[String]] {

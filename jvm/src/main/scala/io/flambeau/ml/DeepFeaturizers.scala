@@ -5,19 +5,19 @@ import org.apache.spark.ml.param.{Param, ParamMap}
 import org.apache.spark.ml.util.{DefaultParamsReadable, Identifiable, MLReader}
 import org.apache.spark.sql.types.{ArrayType, FloatType, StructType}
 
-import io.flambeau.models.{ModelRef, OutputSpec}
+import io.flambeau.models.{InputKind, ModelRef, OutputRole, OutputSpec}
 import io.flambeau.sql.ModelTask
 
 /** A stage over a model with one input, of one kind. */
 abstract class SingleInputStage extends PretrainedStage with HasInput with HasOutput with HasModelName {
 
   /** The kind that the model's input must have: image, text or audio. */
-  private[ml] def kind: String
+  private[ml] def kind: InputKind
 
   override private[ml] def modelParam: Param[String] = modelName
 
   /** Fails unless the model has this one input and an output of the role; gives that output. */
-  private[ml] def requireModel(ref: ModelRef, role: String): OutputSpec = {
+  private[ml] def requireModel(ref: ModelRef, role: OutputRole): OutputSpec = {
     val inputs = ref.spec.inputs
     if (inputs.length != 1 || inputs.head.kind != kind) {
       fail(s"it is for models with one input of kind $kind; model '${ref.name}' takes " +
@@ -30,10 +30,10 @@ abstract class SingleInputStage extends PretrainedStage with HasInput with HasOu
 }
 
 private[ml] object SingleInputStage {
-  def advice(kinds: Seq[String]): String = kinds match {
-    case Seq("image") => ": use DeepImageFeaturizer or DeepImagePredictor"
-    case Seq("text") => ": use DeepTextFeaturizer"
-    case Seq("audio") => ": use DeepAudioFeaturizer"
+  def advice(kinds: Seq[InputKind]): String = kinds match {
+    case Seq(InputKind.Image) => ": use DeepImageFeaturizer or DeepImagePredictor"
+    case Seq(InputKind.Text) => ": use DeepTextFeaturizer"
+    case Seq(InputKind.Audio) => ": use DeepAudioFeaturizer"
     case _ => ": use TorchModelTransformer"
   }
 }
@@ -44,7 +44,7 @@ abstract class DeepFeaturizer extends SingleInputStage with HasOutputType {
   setDefault(outputType -> HasOutputType.Vector)
 
   override private[ml] def evaluation(ref: ModelRef, schema: StructType): Evaluation = {
-    val features = requireModel(ref, "features")
+    val features = requireModel(ref, OutputRole.Features)
     val floats = ArrayType(FloatType, containsNull = false)
     val output = Outputs.numbers(needed(outputCol), floats, Outputs.size(features.shape), asVector)(identity)
     Evaluation(ref, Seq(needed(inputCol)), ModelTask.Featurize, Seq(output))
@@ -63,7 +63,7 @@ abstract class DeepFeaturizer extends SingleInputStage with HasOutputType {
  */
 class DeepImageFeaturizer(override val uid: String) extends DeepFeaturizer {
   def this() = this(Identifiable.randomUID("deepImageFeaturizer"))
-  override private[ml] def kind: String = "image"
+  override private[ml] def kind: InputKind = InputKind.Image
   override def copy(extra: ParamMap): Transformer = defaultCopy(extra)
 }
 
@@ -75,7 +75,7 @@ object DeepImageFeaturizer extends DefaultParamsReadable[DeepImageFeaturizer] {
 /** The features (embeddings) of texts: `featurize` as a pipeline stage, over a column of strings. */
 class DeepTextFeaturizer(override val uid: String) extends DeepFeaturizer {
   def this() = this(Identifiable.randomUID("deepTextFeaturizer"))
-  override private[ml] def kind: String = "text"
+  override private[ml] def kind: InputKind = InputKind.Text
   override def copy(extra: ParamMap): Transformer = defaultCopy(extra)
 }
 
@@ -87,7 +87,7 @@ object DeepTextFeaturizer extends DefaultParamsReadable[DeepTextFeaturizer] {
 /** The features of sounds: `featurize` as a pipeline stage, over a column of encoded bytes (WAV, FLAC, MP3, OGG). */
 class DeepAudioFeaturizer(override val uid: String) extends DeepFeaturizer {
   def this() = this(Identifiable.randomUID("deepAudioFeaturizer"))
-  override private[ml] def kind: String = "audio"
+  override private[ml] def kind: InputKind = InputKind.Audio
   override def copy(extra: ParamMap): Transformer = defaultCopy(extra)
 }
 

@@ -5,7 +5,7 @@ import org.apache.spark.ml.param.{BooleanParam, IntParam, ParamMap, ParamValidat
 import org.apache.spark.ml.util.{DefaultParamsReadable, Identifiable, MLReader}
 import org.apache.spark.sql.types.{ArrayType, FloatType, StructType}
 
-import io.flambeau.models.ModelRef
+import io.flambeau.models.{InputKind, ModelRef, OutputRole}
 import io.flambeau.sql.ModelTask
 
 /**
@@ -35,10 +35,10 @@ class DeepImagePredictor(override val uid: String) extends SingleInputStage with
 
   def setTopK(value: Int): this.type = set(topK, value)
 
-  override private[ml] def kind: String = "image"
+  override private[ml] def kind: InputKind = InputKind.Image
 
   override private[ml] def evaluation(ref: ModelRef, schema: StructType): Evaluation = {
-    val classes = Math.toIntExact(Outputs.size(requireModel(ref, "scores").shape))
+    val classes = Math.toIntExact(Outputs.size(requireModel(ref, OutputRole.Scores).shape))
     val task = ModelTask.Classify(if ($(decodePredictions)) $(topK) else classes)
     val output =
       if ($(decodePredictions)) Output(needed(outputCol), task.dataType(ref.spec), identity)

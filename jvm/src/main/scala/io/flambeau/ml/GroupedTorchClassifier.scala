@@ -45,7 +45,7 @@ class GroupedTorchClassifier(override val uid: String) extends GroupedTorchTrain
     Learning.Classes(Some(classes), get(classWeights).map(_.toSeq), balance = false)
   }
 
-  override private[ml] def settings: Map[String, Any] = super.settings + ("label_smoothing" -> $(labelSmoothing))
+  override private[ml] def smoothing: Double = $(labelSmoothing)
 
   override private[ml] def foreign: Seq[Param[_]] = super.foreign ++ Option.when($(balance))(balance)
 

@@ -7,6 +7,7 @@ import org.apache.spark.sql.Dataset
 import org.apache.spark.sql.functions.{col, when, xxhash64}
 import org.apache.spark.sql.types.{Metadata, MetadataBuilder, StructType}
 
+import io.flambeau.bridge.spec.{GroupsSettings, ImageLimits, LossName}
 import io.flambeau.train.{FeedColumns, FeedLabel, GroupJob, Learning}
 
 /**
@@ -22,9 +23,12 @@ abstract class GroupedTorchTrainer[M <: GroupedTorchModel[M]] extends Estimator[
   private[ml] def newModel(): M
 
   /** The native specification, as far as parameters alone decide it. */
-  private[ml] def settings: Map[String, Any] = Map(
-    "loss" -> $(loss), "optimizer" -> optimizerSpec, "schedule" -> scheduleSpec, "batch_rows" -> get(batchSize), "epochs" -> $(maxEpochs),
-    "seed" -> ($(seed) & Long.MaxValue))
+  private[ml] final def settings: GroupsSettings = GroupsSettings(
+    loss = LossName.of($(loss)), labelSmoothing = smoothing, huberDelta = $(huberDelta), optimizer = optimizerSpec, schedule = scheduleSpec,
+    batchRows = get(batchSize), epochs = $(maxEpochs), seed = nativeSeed)
+
+  /** Where labels are classes. */
+  private[ml] def smoothing: Double = 0.0
 
   /** Parameters that are set and have no meaning for groups. */
   private[ml] def foreign: Seq[Param[_]] = Seq[Param[_]](
@@ -41,8 +45,8 @@ abstract class GroupedTorchTrainer[M <: GroupedTorchModel[M]] extends Estimator[
       Some(when(group.isNotNull, xxhash64(group))))
     val what = learning(dataset, feed)
     val frame = feed.frame(dataset, $(numWorkers), $(numWorkers))
-    val head = Map[String, Any]("hidden" -> $(hiddenLayers).toSeq, "activation" -> $(activation))
-    val heads = GroupJob.run(frame, uid, feed.spec(frame, $(numWorkers), skipsInvalid), what, settings, head)
+    val plan = feed.plan(frame, $(numWorkers), skipsInvalid, None, ImageLimits.of(ModelStage.confOf(dataset.sparkSession)))
+    val heads = GroupJob.run(frame, uid, plan, what, settings, headProgram)
     if (heads.isEmpty) fail("there is no row to train on")
     val session = dataset.sparkSession
     val keys = dataset.select(group.as($(groupCol))).where(group.isNotNull).distinct().withColumn(FeedColumns.Id, xxhash64(col(ModelStage.quoted($(groupCol)))))

@@ -2,6 +2,9 @@ package io.flambeau.ml
 
 import org.apache.spark.ml.param.{BooleanParam, DoubleArrayParam, DoubleParam, IntArrayParam, Param, Params, ParamValidators}
 
+import io.flambeau.bridge.spec.{Activation, LossName}
+import io.flambeau.train.Program
+
 /*
  * What is trained, and towards what: the head's layers, and the loss.
  */
@@ -20,7 +23,7 @@ trait HasHead extends Params {
 
   /** Function after each hidden layer; default `relu`. */
   final val activation: Param[String] = new Param[String](
-    this, "activation", "function after each hidden layer: relu, tanh, gelu or sigmoid", StageParams.oneOf("activation", HasHead.Activations))
+    this, "activation", "function after each hidden layer: relu, tanh, gelu or sigmoid", StageParams.oneOf("activation", Activation.names))
 
   setDefault(hiddenLayers -> Array.empty[Int], dropout -> 0.0, activation -> "relu")
 
@@ -30,10 +33,9 @@ trait HasHead extends Params {
   def setDropout(value: Double): this.type = set(dropout, value)
   final def getActivation: String = $(activation)
   def setActivation(value: String): this.type = set(activation, value)
-}
 
-object HasHead {
-  private[ml] val Activations = Array("relu", "tanh", "gelu", "sigmoid")
+  /** What is trained. */
+  private[ml] final def headProgram: Program.Head = Program.Head($(hiddenLayers).toSeq, Activation.of($(activation)), $(dropout))
 }
 
 /** The loss, by name. */
@@ -58,9 +60,9 @@ trait HasTrainingLoss extends Params {
 }
 
 object HasTrainingLoss {
-  private[ml] val Classification = Array("cross_entropy")
-  private[ml] val Regression = Array("mse", "mae", "huber")
-  private[ml] val All: Array[String] = Array("cross_entropy", "bce") ++ Regression
+  private[ml] val Classification = Array(LossName.CrossEntropy.name)
+  private[ml] val Regression = Seq(LossName.Mse, LossName.Mae, LossName.Huber).map(_.name).toArray
+  private[ml] val All: Array[String] = LossName.names
 
   /** A method of the program is named `method:NAME`. */
   private[ml] val Method = "method:"

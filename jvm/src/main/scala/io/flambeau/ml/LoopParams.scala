@@ -3,6 +3,8 @@ package io.flambeau.ml
 import org.apache.spark.ml.param.{BooleanParam, DoubleParam, IntParam, Param, Params, ParamValidators}
 import org.apache.spark.ml.param.shared.HasSeed
 
+import io.flambeau.bridge.spec.{MetricName, Precision}
+
 /** Length of the training, batches, workers, and what is written meanwhile. */
 trait HasTrainingLoop extends Params with HasSeed {
 
@@ -45,7 +47,7 @@ trait HasTrainingLoop extends Params with HasSeed {
 
   /** `f32` (default) or `bf16`. */
   final val precision: Param[String] = new Param[String](
-    this, "precision", "numbers of the forward and backward pass: f32 or bf16 (parameters stay f32)", StageParams.oneOf("precision", Array("f32", "bf16")))
+    this, "precision", "numbers of the forward and backward pass: f32 or bf16 (parameters stay f32)", StageParams.oneOf("precision", Precision.names))
 
   /** Spark tasks that train together; default 1. */
   final val numWorkers: IntParam = new IntParam(
@@ -84,6 +86,9 @@ trait HasTrainingLoop extends Params with HasSeed {
   setDefault(
     batchSize -> 64, dropLast -> false, maxEpochs -> 20, minDelta -> 0.0, metric -> "loss", restoreBest -> true, precision -> "f32", numWorkers -> 1,
     checkpointEpochs -> 1, keepCheckpoints -> 2, peerTimeout -> 120, seed -> 0L)
+
+  /** As the native side takes it, which has no negative seeds. */
+  private[ml] final def nativeSeed: Long = $(seed) & Long.MaxValue
 
   def setSeed(value: Long): this.type = set(seed, value)
   final def getBatchSize: Int = $(batchSize)
@@ -130,6 +135,6 @@ object HasTrainingLoop {
   /** Each has a slot of its own (FeedColumns.MaxSlots). */
   private val MostWorkers = 65536.0
 
-  private[ml] val ClassifierMetrics = Array("loss", "accuracy", "auc", "f1")
-  private[ml] val RegressorMetrics = Array("loss", "rmse", "mae")
+  private[ml] val ClassifierMetrics = Seq(MetricName.Loss, MetricName.Accuracy, MetricName.Auc, MetricName.F1).map(_.name).toArray
+  private[ml] val RegressorMetrics = Seq(MetricName.Loss, MetricName.Rmse, MetricName.Mae).map(_.name).toArray
 }

@@ -13,7 +13,7 @@ import org.apache.spark.sql.types.{DataType, Metadata, StringType, StructField, 
 
 import io.flambeau.spark.ExpressionColumn
 import io.flambeau.{DidYouMean, FlambeauAnalysisException, SessionCheck}
-import io.flambeau.models.{ModelRef, ModelStore}
+import io.flambeau.models.{InputKind, ModelRef, ModelStore}
 import io.flambeau.sql.{ModelCall, ModelInputs, ModelTask}
 
 /**
@@ -120,7 +120,7 @@ trait ModelStage extends Transformer with HasInvalid with DefaultParamsWritable 
   }
 
   private def nullReason(planned: Evaluation): String =
-    planned.nullReason + (if (refusesNotFinite && planned.ref.spec.inputs.exists(_.kind == "tensor")) ", or has a value that is NaN or infinite" else "")
+    planned.nullReason + (if (refusesNotFinite && planned.ref.spec.inputs.exists(_.kind == InputKind.Tensor)) ", or has a value that is NaN or infinite" else "")
 }
 
 /** A stage over a model that was there before: the user says whether a saved stage carries a copy of it. */
@@ -154,7 +154,7 @@ private[ml] final case class Evaluation(ref: ModelRef, columns: Seq[String], tas
 
   /** Why a row that the model could take has no result. */
   def nullReason: String = {
-    val undecodable = if (ref.spec.inputs.exists(_.kind == "image")) ", or an image that Spark's image source could not decode" else ""
+    val undecodable = if (ref.spec.inputs.exists(_.kind == InputKind.Image)) ", or an image that Spark's image source could not decode" else ""
     columns match {
       case Seq(column) => s"the input column '$column' is NULL$undecodable"
       case several => s"one of the input columns ${several.mkString("'", "', '", "'")} is NULL$undecodable"

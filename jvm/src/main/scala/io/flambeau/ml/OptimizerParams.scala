@@ -2,12 +2,14 @@ package io.flambeau.ml
 
 import org.apache.spark.ml.param.{BooleanParam, DoubleParam, IntParam, Param, Params, ParamValidators}
 
+import io.flambeau.bridge.spec.{OptimizerName, OptimizerSpec, ScheduleName, ScheduleSpec}
+
 /** The optimiser and its schedule: PyTorch's own (`torch.optim`), so names and numbers mean what they mean there. */
 trait HasOptimizer extends Params {
 
   /** `sgd`, `adam`, `adamw` (default) or `rmsprop`. */
   final val optimizer: Param[String] = new Param[String](
-    this, "optimizer", "how parameters follow their gradients: sgd, adam, adamw or rmsprop", StageParams.oneOf("optimizer", HasOptimizer.Optimizers))
+    this, "optimizer", "how parameters follow their gradients: sgd, adam, adamw or rmsprop", StageParams.oneOf("optimizer", OptimizerName.names))
 
   /** Size of a step; default 0.001. With a schedule, the largest. */
   final val learningRate: DoubleParam = new DoubleParam(
@@ -31,7 +33,7 @@ trait HasOptimizer extends Params {
 
   /** `constant` (default), `step`, `cosine` or `one_cycle`. */
   final val schedule: Param[String] = new Param[String](
-    this, "schedule", "how the learning rate changes: constant, step, cosine or one_cycle", StageParams.oneOf("schedule", HasOptimizer.Schedules))
+    this, "schedule", "how the learning rate changes: constant, step, cosine or one_cycle", StageParams.oneOf("schedule", ScheduleName.names))
 
   /** Steps in which the learning rate rises to its value at the start; default 0. */
   final val warmupSteps: IntParam = new IntParam(
@@ -71,15 +73,9 @@ trait HasOptimizer extends Params {
   def setGamma(value: Double): this.type = set(gamma, value)
 
   /** As the native side takes it. */
-  private[ml] final def optimizerSpec: Map[String, Any] = Map(
-    "name" -> $(optimizer), "lr" -> $(learningRate), "momentum" -> $(momentum), "nesterov" -> $(nesterov), "weight_decay" -> $(weightDecay))
+  private[ml] final def optimizerSpec: OptimizerSpec =
+    OptimizerSpec(OptimizerName.of($(optimizer)), $(learningRate), $(momentum), $(nesterov), $(weightDecay))
 
   /** As the native side takes it. */
-  private[ml] final def scheduleSpec: Map[String, Any] = Map[String, Any]("name" -> $(schedule), "warmup_steps" -> $(warmupSteps)) ++
-    (if ($(schedule) == "step") Map[String, Any]("step_epochs" -> $(stepEpochs), "gamma" -> $(gamma)) else Map.empty[String, Any])
-}
-
-object HasOptimizer {
-  private[ml] val Optimizers = Array("sgd", "adam", "adamw", "rmsprop")
-  private[ml] val Schedules = Array("constant", "step", "cosine", "one_cycle")
+  private[ml] final def scheduleSpec: ScheduleSpec = ScheduleSpec(ScheduleName.of($(schedule)), $(warmupSteps), $(stepEpochs), $(gamma))
 }

@@ -8,6 +8,7 @@ import org.apache.spark.ml.param.shared.HasFeaturesCol
 
 import io.flambeau.DidYouMean
 import io.flambeau.bridge.Json
+import io.flambeau.bridge.spec.AugmentSpec
 
 /** A program that is trained whole: which, over which columns, which of its parameters, towards which output. */
 trait HasProgram extends Params with HasFeaturesCol {
@@ -96,7 +97,6 @@ trait HasAugmentation extends Params {
   def setAugmentColour(value: Double): this.type = set(augmentColour, value)
 
   /** As the native side takes it; None: no changes. */
-  private[ml] final def augmentation: Option[Map[String, Any]] =
-    Option.when($(augmentFlip) || $(augmentCrop) > 0 || $(augmentColour) > 0)(
-      Map[String, Any]("flip" -> $(augmentFlip), "crop" -> $(augmentCrop), "colour" -> $(augmentColour)))
+  private[ml] final def augmentation: Option[AugmentSpec] =
+    Option.when($(augmentFlip) || $(augmentCrop) > 0 || $(augmentColour) > 0)(AugmentSpec($(augmentFlip), $(augmentCrop), $(augmentColour)))
 }

@@ -2,7 +2,7 @@ package io.flambeau.ml
 
 import scala.util.Random
 
-import com.fasterxml.jackson.databind.JsonNode
+import com.fasterxml.jackson.annotation.{JsonSubTypes, JsonTypeInfo}
 import org.apache.spark.ml.param.{Param, ParamMap, ParamPair, Params}
 
 import io.flambeau.FlambeauAnalysisException
@@ -37,13 +37,15 @@ private[ml] object ParamRef {
       case _ => Nil
     }
   }
-
-  def write(ref: ParamRef): Map[String, Any] = Map("parent" -> ref.parent, "name" -> ref.name)
-
-  def read(node: JsonNode): ParamRef = ParamRef(node.get("parent").asText, node.get("name").asText)
 }
 
 /** What values of one parameter are drawn from. Values of `Choice` are JSON, as their parameter writes them. */
+@JsonTypeInfo(use = JsonTypeInfo.Id.NAME, property = "kind")
+@JsonSubTypes(Array(
+    new JsonSubTypes.Type(value = classOf[Draw.Uniform], name = "uniform"),
+    new JsonSubTypes.Type(value = classOf[Draw.LogUniform], name = "logUniform"),
+    new JsonSubTypes.Type(value = classOf[Draw.Integer], name = "integer"),
+    new JsonSubTypes.Type(value = classOf[Draw.Choice], name = "choice")))
 private[ml] sealed trait Draw
 
 private[ml] object Draw {
@@ -57,21 +59,6 @@ private[ml] object Draw {
     case LogUniform(low, high) => math.exp(math.log(low) + (math.log(high) - math.log(low)) * random.nextDouble())
     case Integer(low, high) => low + math.floor(random.nextDouble() * (high.toLong - low + 1)).toInt
     case Choice(values) => param.jsonDecode(values(random.nextInt(values.length)))
-  }
-
-  def write(draw: Draw): Map[String, Any] = draw match {
-    case Uniform(low, high) => Map("kind" -> "uniform", "low" -> low, "high" -> high)
-    case LogUniform(low, high) => Map("kind" -> "logUniform", "low" -> low, "high" -> high)
-    case Integer(low, high) => Map("kind" -> "integer", "low" -> low, "high" -> high)
-    case Choice(values) => Map("kind" -> "choice", "values" -> values)
-  }
-
-  def read(node: JsonNode): Draw = node.get("kind").asText match {
-    case "uniform" => Uniform(node.get("low").asDouble, node.get("high").asDouble)
-    case "logUniform" => LogUniform(node.get("low").asDouble, node.get("high").asDouble)
-    case "integer" => Integer(node.get("low").asInt, node.get("high").asInt)
-    case "choice" => Choice(SearchSpace.elements(node.get("values")).map(_.asText))
-    case other => SearchSpace.fail(s"a space cannot draw $other")
   }
 }
 
@@ -138,13 +125,13 @@ final class SearchSpace private (private[ml] val draws: Seq[(ParamRef, Draw)]) e
 }
 
 private[ml] object SearchSpace {
-  def write(space: SearchSpace): String =
-    Json.write(space.draws.map { case (ref, draw) => Map("param" -> ParamRef.write(ref), "draw" -> Draw.write(draw)) })
 
-  def read(json: String): SearchSpace =
-    new SearchSpace(elements(Json.read(json)).map(node => ParamRef.read(node.get("param")) -> Draw.read(node.get("draw"))))
+  /** A parameter and its distribution, as a file has them. */
+  private[ml] final case class Entry(param: ParamRef, draw: Draw)
 
-  def elements(node: JsonNode): Seq[JsonNode] = (0 until node.size).map(node.get)
+  def write(space: SearchSpace): String = Json.write(space.draws.map { case (ref, draw) => Entry(ref, draw) })
+
+  def read(json: String): SearchSpace = new SearchSpace(Json.listOf[Entry](json).map(entry => entry.param -> entry.draw))
 
   def fail(why: String): Nothing = throw new FlambeauAnalysisException("FLAMBEAU_BAD_ARGUMENT", why)
 }

@@ -47,8 +47,8 @@ class SuccessiveHalving(override val uid: String) extends Search[SuccessiveHalvi
 
   /** Whole-number parameter of the estimator, or of a stage inside of it, that says how much a fit costs, e.g. `maxEpochs`. No default. */
   final val resource: Param[ParamRef] = new JsonParam[ParamRef](
-    this, "resource", "whole-number parameter of the estimator that says how much a fit costs", ref => Json.write(ParamRef.write(ref)),
-    text => ParamRef.read(Json.read(text)))
+    this, "resource", "whole-number parameter of the estimator that says how much a fit costs", ref => Json.write(ref),
+    text => Json.as[ParamRef](text))
 
   /** Resource of a fit in the first round; default 1. */
   final val minResource: IntParam = new IntParam(this, "minResource", "resource of a fit in the first round", ParamValidators.gt(0))

@@ -15,7 +15,7 @@ private[ml] object StageParams {
   /** Whether a value is one of these words. Another is refused here, since Spark's own message does not tell them. */
   def oneOf(param: String, words: Array[String]): String => Boolean = value =>
     words.contains(value) || {
-      throw new IllegalArgumentException(s"$param is '$value', but it must be ${Values.OneOf(words.toSeq: _*).described}${DidYouMean.hint(value, words)}")
+      throw new IllegalArgumentException(s"$param is '$value', but it must be ${Values.oneOf(words.toSeq)}${DidYouMean.hint(value, words)}")
     }
 }
 

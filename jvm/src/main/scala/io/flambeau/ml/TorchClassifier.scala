@@ -7,7 +7,7 @@ import org.apache.spark.sql.Dataset
 import org.apache.spark.sql.internal.SQLConf
 import org.apache.spark.sql.types.StructType
 
-import io.flambeau.models.ModelRef
+import io.flambeau.models.{ModelRef, OutputRole}
 import io.flambeau.sql.ModelTask
 import io.flambeau.train.{FeedColumns, FeedLabel, Learning, PackageSpec, Program}
 
@@ -50,12 +50,12 @@ class TorchClassifier(override val uid: String) extends TorchTrainer[TorchClassi
     val labels = columns(schema).classLabels($(labelCol))
     labels.count.foreach(classes => thresholdsOf(classes, why => fail(why)))
     (
-      Program.Head($(hiddenLayers).toSeq, $(activation), $(dropout)),
+      headProgram,
       Learning.Classes(labels.count, get(classWeights).map(_.toSeq), $(balance)),
       HeadColumns.result(uid, labels.names, featurizer(conf)))
   }
 
-  override private[ml] def settings: Map[String, Any] = super.settings + ("label_smoothing" -> $(labelSmoothing))
+  override private[ml] def smoothing: Double = $(labelSmoothing)
 
   override private[ml] def added(schema: StructType, conf: SQLConf): StructType =
     HeadColumns.withClasses(schema, $(rawPredictionCol), $(probabilityCol), $(predictionCol), skipsInvalid, why => fail(why))
@@ -86,7 +86,7 @@ class TorchClassificationModel(override val uid: String) extends Model[TorchClas
     Evaluation(ref, Seq($(featuresCol)), ModelTask.Infer, outputs)
   }
 
-  private def scoresOf(ref: ModelRef) = ref.spec.output("scores").getOrElse(fail(s"model '${ref.name}' gives no scores"))
+  private def scoresOf(ref: ModelRef) = ref.spec.output(OutputRole.Scores).getOrElse(fail(s"model '${ref.name}' gives no scores"))
 
   override def copy(extra: ParamMap): TorchClassificationModel =
     copyValues(new TorchClassificationModel(uid), extra).withSummary(summaryIfAny).setParent(parent)

@@ -8,7 +8,8 @@ import org.apache.spark.sql.Dataset
 import org.apache.spark.sql.internal.SQLConf
 import org.apache.spark.sql.types.{DoubleType, StructField, StructType}
 
-import io.flambeau.models.{ModelRef, OutputSpec}
+import io.flambeau.bridge.spec.LossName
+import io.flambeau.models.{InputKind, ModelRef, OutputSpec}
 import io.flambeau.sql.ModelTask
 import io.flambeau.train.{FeedColumns, FeedLabel, Learning, PackageSpec, Program}
 
@@ -59,7 +60,7 @@ class TorchEstimator(override val uid: String) extends TorchTrainer[TorchEstimat
     }
     if (ofClasses) thresholdsOf(Outputs.size(outputOf(ref, why => fail(why)).shape), why => fail(why))
     else if (isSet(thresholds)) fail(s"thresholds need classes: use them with the loss cross_entropy, not with ${$(loss)}")
-    if (augmentation.isDefined && !ref.spec.inputs.exists(_.kind == "image"))
+    if (augmentation.isDefined && !ref.spec.inputs.exists(_.kind == InputKind.Image))
       fail(s"augmentFlip, augmentCrop and augmentColour are for images; '${ref.name}' does not take images")
     checkShared(schema)
   }
@@ -74,7 +75,7 @@ class TorchEstimator(override val uid: String) extends TorchTrainer[TorchEstimat
     feedOf(dataset, inputs, label.copy(range = Option.when($(loss) == "bce")((0.0, 1.0))))
   }
 
-  override private[ml] def reader(conf: SQLConf): Option[ModelRef] = Some(program(conf)).filter(_.spec.inputs.exists(_.kind != "tensor"))
+  override private[ml] def reader(conf: SQLConf): Option[ModelRef] = Some(program(conf)).filter(_.spec.inputs.exists(_.kind != InputKind.Tensor))
 
   override private[ml] def training(schema: StructType, conf: SQLConf): (Program, Learning, PackageSpec) = {
     val ref = program(conf)
@@ -89,10 +90,9 @@ class TorchEstimator(override val uid: String) extends TorchTrainer[TorchEstimat
       PackageSpec(uid, labels, ref.spec.license, s"${ref.spec.name}, trained by $uid", None))
   }
 
-  override private[ml] def settings: Map[String, Any] = {
-    val byName = if ($(loss).startsWith(HasTrainingLoss.Method)) Map[String, Any]("loss" -> "mse") else Map.empty[String, Any]
-    super.settings ++ byName + ("label_smoothing" -> $(labelSmoothing))
-  }
+  override private[ml] def namedLoss: LossName = if ($(loss).startsWith(HasTrainingLoss.Method)) LossName.Mse else super.namedLoss
+
+  override private[ml] def smoothing: Double = $(labelSmoothing)
 
   override private[ml] def added(schema: StructType, conf: SQLConf): StructType = {
     val ref = program(conf)

@@ -42,7 +42,7 @@ class TorchRegressor(override val uid: String) extends TorchTrainer[TorchRegress
   }
 
   override private[ml] def training(schema: StructType, conf: SQLConf): (Program, Learning, PackageSpec) =
-    (Program.Head($(hiddenLayers).toSeq, $(activation), $(dropout)), Learning.Numbers, HeadColumns.result(uid, None, featurizer(conf)))
+    (headProgram, Learning.Numbers, HeadColumns.result(uid, None, featurizer(conf)))
 
   override private[ml] def added(schema: StructType, conf: SQLConf): StructType = {
     HeadColumns.refuseExisting(schema, Seq($(predictionCol)), why => fail(why))

@@ -11,7 +11,7 @@ import org.apache.spark.sql.internal.SQLConf
 import org.apache.spark.sql.types.StructType
 
 import io.flambeau.FlambeauAnalysisException
-import io.flambeau.bridge.ImageLimits
+import io.flambeau.bridge.spec.{ImageLimits, LossName, MetricName, Precision, TrainingSettings, ValidationSpec}
 import io.flambeau.models.{HadoopSettings, ModelRef}
 import io.flambeau.train._
 
@@ -99,7 +99,7 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
       val rows = first.feedColumns(dataset, conf)
       val frame = rows.frame(dataset, first.getBatchSize, first.getNumWorkers)
       val job = JobSpec(
-        uid, rows.spec(frame, first.getBatchSize, first.skipsInvalid, first.reader(conf), Some(ImageLimits.of(conf))),
+        uid, rows.plan(frame, first.getBatchSize, first.skipsInvalid, first.reader(conf), ImageLimits.of(conf)),
         together.zipWithIndex.map { case ((one, _), run) => one.runSpec(dataset.schema, conf, fitName, run) },
         first.getNumWorkers, first.getPeerTimeout * 1000L, HadoopSettings.of(conf))
       val results = TrainingJob.run(frame, job)
@@ -123,22 +123,29 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
     RunSpec(program, learning, settings, checkpoints, result, get(logDir).map(folder => new Path(folder, s"$fitName-$run").toString))
   }
 
+  /** The loss where the program has no method for it. */
+  private[ml] def namedLoss: LossName = LossName.of($(loss))
+
+  /** Where labels are classes. */
+  private[ml] def smoothing: Double = 0.0
+
   /** The native specification, as far as parameters alone decide it. */
-  private[ml] def settings: Map[String, Any] = Map(
-    "loss" -> $(loss),
-    "huber_delta" -> $(huberDelta),
-    "optimizer" -> optimizerSpec,
-    "schedule" -> scheduleSpec,
-    "clip_norm" -> get(clipNorm),
-    "batch_rows" -> $(batchSize),
-    "micro_batch_rows" -> get(microBatchSize),
-    "drop_last" -> $(dropLast),
-    "epochs" -> $(maxEpochs),
-    "seed" -> ($(seed) & Long.MaxValue),
-    "precision" -> $(precision),
-    "validation" -> Map[String, Any]("metric" -> $(metric), "patience" -> get(patience), "min_delta" -> $(minDelta), "restore_best" -> $(restoreBest)),
-    "checkpoint_steps" -> get(checkpointDir).flatMap(_ => get(checkpointSteps)),
-    "checkpoint_epochs" -> get(checkpointDir).map(_ => $(checkpointEpochs)))
+  private[ml] final def settings: TrainingSettings = TrainingSettings(
+    loss = namedLoss,
+    labelSmoothing = smoothing,
+    huberDelta = $(huberDelta),
+    optimizer = optimizerSpec,
+    schedule = scheduleSpec,
+    clipNorm = get(clipNorm),
+    batchRows = $(batchSize),
+    microBatchRows = get(microBatchSize),
+    epochs = $(maxEpochs),
+    dropLast = $(dropLast),
+    seed = nativeSeed,
+    precision = Precision.of($(precision)),
+    validation = ValidationSpec(MetricName.of($(metric)), get(patience), $(minDelta), $(restoreBest)),
+    checkpointSteps = get(checkpointDir).flatMap(_ => get(checkpointSteps)),
+    checkpointEpochs = get(checkpointDir).map(_ => $(checkpointEpochs)))
 }
 
 private[ml] object TorchTrainer {

@@ -9,8 +9,8 @@ import org.apache.spark.sql.internal.SQLConf
 import org.apache.spark.sql.types._
 
 import io.flambeau.DidYouMean
-import io.flambeau.bridge.DenseColumn
-import io.flambeau.models.{ModelRef, ModelStore}
+import io.flambeau.bridge.spec.DenseColumn
+import io.flambeau.models.{InputKind, ModelRef, ModelStore, OutputRole}
 import io.flambeau.spark.ExpressionColumn
 import io.flambeau.sql.{ModelCall, ModelInputs, ModelTask, VectorValues}
 import io.flambeau.train.{FeedInput, FeedLabel}
@@ -120,13 +120,14 @@ private[ml] final class TrainingColumns(schema: StructType, fail: String => Noth
   def featurized(dataset: Dataset[_], column: String, ref: ModelRef, tolerant: Boolean): FeedInput = {
     checkFeaturizer(column, ref)
     val call = ModelCall(Seq(ModelInputs.adapt(expressionOf(dataset, column), ref.spec.inputs.head)), ref, ModelTask.Featurize, tolerant)
-    val size = ref.spec.output("features").map(_.shape.product.toInt)
+    val size = ref.spec.output(OutputRole.Features).map(_.shape.product.toInt)
     FeedInput(TrainingColumns.Features, ExpressionColumn.of(call), Some(DenseColumn(size.toSeq, "f32")))
   }
 
   def checkFeaturizer(column: String, ref: ModelRef): Unit = {
     if (ref.spec.inputs.length != 1) fail(s"modelName must be a model with one input, '${ref.name}' has ${ref.spec.inputs.length}")
-    if (ref.spec.output("features").isEmpty) fail(s"modelName must be a model with features, '${ref.name}' gives ${ref.spec.outputs.map(_.name).mkString(", ")}")
+    if (ref.spec.output(OutputRole.Features).isEmpty)
+      fail(s"modelName must be a model with features, '${ref.name}' gives ${ref.spec.outputs.map(_.name).mkString(", ")}")
     input(column, ref, 0)
   }
 
@@ -135,7 +136,8 @@ private[ml] final class TrainingColumns(schema: StructType, fail: String => Noth
     val declared = ref.spec.inputs(index)
     input(column, ref, index)
     val adapted = ModelInputs.adapt(expressionOf(dataset, column), declared)
-    FeedInput(declared.name, ExpressionColumn.of(adapted), Option.when(declared.kind == "tensor")(DenseColumn(declared.shape.map(_.toInt), declared.dtype)))
+    FeedInput(declared.name, ExpressionColumn.of(adapted),
+      Option.when(declared.kind == InputKind.Tensor)(DenseColumn(declared.shape.map(_.toInt), declared.dtype)))
   }
 
   def input(column: String, ref: ModelRef, index: Int): Unit = {

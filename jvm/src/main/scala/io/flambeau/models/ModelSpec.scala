@@ -1,16 +1,37 @@
 package io.flambeau.models
 
-import scala.jdk.CollectionConverters._
-
-import com.fasterxml.jackson.databind.JsonNode
+import com.fasterxml.jackson.databind.annotation.JsonDeserialize
 
 import io.flambeau.bridge.Json
+import io.flambeau.conf.{Named, NamedValues}
 
-/** An input as the package declares it. `kind`: image, text, audio or tensor; `dtype` and `shape` (of one row) are those of a tensor. */
-final case class TensorSpec(name: String, kind: String, dtype: String, shape: Seq[Long])
+/** What an input holds. */
+sealed abstract class InputKind(override val name: String) extends Named
 
-/** An output: `role` is features, scores or other; `shape` is of one row; `labels` is how many labels it has, 0 for none. */
-final case class OutputSpec(name: String, role: String, dtype: String, shape: Seq[Long], labels: Int)
+object InputKind extends NamedValues[InputKind] {
+  case object Image extends InputKind("image")
+  case object Text extends InputKind("text")
+  case object Audio extends InputKind("audio")
+  case object Tensor extends InputKind("tensor")
+  override val all: Seq[InputKind] = Seq(Image, Text, Audio, Tensor)
+}
+
+/** What an output means. */
+sealed abstract class OutputRole(override val name: String) extends Named
+
+object OutputRole extends NamedValues[OutputRole] {
+  case object Features extends OutputRole("features")
+  case object Scores extends OutputRole("scores")
+  case object Other extends OutputRole("other")
+  override val all: Seq[OutputRole] = Seq(Features, Scores, Other)
+}
+
+/** An input as the package declares it; `dtype` and `shape` (of one row) are those of a tensor. */
+final case class TensorSpec(name: String, kind: InputKind, dtype: String, @JsonDeserialize(contentAs = classOf[java.lang.Long]) shape: Seq[Long])
+
+/** An output: `shape` is of one row; `labels` is how many labels it has, 0 for none. */
+final case class OutputSpec(
+    name: String, role: OutputRole, dtype: String, @JsonDeserialize(contentAs = classOf[java.lang.Long]) shape: Seq[Long], labels: Int)
 
 /**
  * What a package says of itself, as the native side read it: the only parser of model.toml is there.
@@ -22,29 +43,12 @@ final case class OutputSpec(name: String, role: String, dtype: String, shape: Se
  */
 final case class ModelSpec(
     name: String, hash: String, description: String, license: String, inputs: Seq[TensorSpec], outputs: Seq[OutputSpec], batchRows: Int,
-    trainable: Boolean = false) {
+    trainable: Boolean) {
 
   /** The first output of this role. */
-  def output(role: String): Option[OutputSpec] = outputs.find(_.role == role)
+  def output(role: OutputRole): Option[OutputSpec] = outputs.find(_.role == role)
 }
 
 object ModelSpec {
-  def fromJson(text: String): ModelSpec = {
-    val root = Json.read(text)
-    ModelSpec(
-      name = root.get("name").asText,
-      hash = root.get("hash").asText,
-      description = root.get("description").asText,
-      license = root.get("license").asText,
-      inputs = elements(root.get("inputs")).map(n =>
-        TensorSpec(n.get("name").asText, n.get("kind").asText, n.get("dtype").asText, shape(n))),
-      outputs = elements(root.get("outputs")).map(n =>
-        OutputSpec(n.get("name").asText, n.get("role").asText, n.get("dtype").asText, shape(n), n.get("labels").asInt)),
-      batchRows = root.get("batch_rows").asInt,
-      trainable = Option(root.get("trainable")).exists(_.asBoolean))
-  }
-
-  private def elements(node: JsonNode): Seq[JsonNode] = node.elements.asScala.toSeq
-
-  private def shape(node: JsonNode): Seq[Long] = elements(node.get("shape")).map(_.asLong)
+  def fromJson(text: String): ModelSpec = Json.as[ModelSpec](text)
 }

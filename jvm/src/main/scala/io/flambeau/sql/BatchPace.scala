@@ -2,7 +2,8 @@ package io.flambeau.sql
 
 import java.util.concurrent.ConcurrentHashMap
 
-import io.flambeau.models.ModelRef
+import io.flambeau.conf.InferencePrecision
+import io.flambeau.models.{InputKind, ModelRef}
 
 /**
  * How many rows a batch of one model should have, by how long its batches took: few of a heavy model, so that its first results
@@ -53,14 +54,14 @@ private[sql] object BatchPace {
   /** No batch becomes smaller for its time: the native side stops between passes, which need some rows to be full. */
   private val FewRows = 8
 
-  private val Sorted = Set("text", "audio")
+  private val Sorted = Set[InputKind](InputKind.Text, InputKind.Audio)
 
   /** The last batches; the fastest counts. */
   private val Remembered = 4
 
-  private val all = new ConcurrentHashMap[(String, String), BatchPace]
+  private val all = new ConcurrentHashMap[(String, InferencePrecision), BatchPace]
 
   /** That of a model at one precision. */
-  def of(model: ModelRef, precision: String): BatchPace =
+  def of(model: ModelRef, precision: InferencePrecision): BatchPace =
     all.computeIfAbsent((model.spec.hash, precision), _ => new BatchPace(model.spec.inputs.exists(input => Sorted(input.kind))))
 }

@@ -7,9 +7,9 @@ import org.apache.spark.sql.catalyst.expressions.Literal.TrueLiteral
 import org.apache.spark.sql.catalyst.plans.QueryPlan
 import org.apache.spark.sql.execution.{OrderPreservingUnaryExecNode, PartitioningPreservingUnaryExecNode, SparkPlan}
 import org.apache.spark.sql.execution.metric.SQLMetric
-import org.apache.spark.sql.internal.SQLConf
 import org.apache.spark.sql.vectorized.ColumnarBatch
 
+import io.flambeau.bridge.spec.InferenceSettings
 import io.flambeau.conf.FlambeauConf
 import io.flambeau.models.ModelRef
 
@@ -71,7 +71,7 @@ final case class EvalModelExec(
       bytes = FlambeauConf.get(conf, FlambeauConf.BatchBytes))
   }
 
-  private[sql] def settings: Map[String, String] = EvalModelExec.nativeSettings(conf) + ("batch_rows" -> limits.rows.toString)
+  private[sql] def settings: InferenceSettings = InferenceSettings.of(conf).copy(passRows = Some(limits.rows))
 
   override def nodeName: String = s"EvalModel ${model.name}"
 
@@ -90,20 +90,4 @@ final case class EvalModelExec(
   }
 
   override protected def withNewChildInternal(newChild: SparkPlan): EvalModelExec = copy(child = newChild)
-}
-
-object EvalModelExec {
-
-  /** The session's settings as the native side names them. */
-  private[flambeau] def nativeSettings(conf: SQLConf): Map[String, String] = {
-    // No session's setting: whoever may SET must not make an executor fail.
-    val fault = sys.props.getOrElse(FlambeauConf.InternalFault, "")
-    Map(
-      "max_pixels" -> FlambeauConf.get(conf, FlambeauConf.ImageMaxPixels).toString,
-      "image_decode" -> FlambeauConf.get(conf, FlambeauConf.ImageDecode),
-      "engine" -> FlambeauConf.get(conf, FlambeauConf.Engine),
-      "precision" -> FlambeauConf.get(conf, FlambeauConf.Precision),
-      "min_cosine" -> FlambeauConf.get(conf, FlambeauConf.MinCosine).toString) ++
-      (if (fault.isEmpty) Map.empty else Map("fault" -> fault))
-  }
 }

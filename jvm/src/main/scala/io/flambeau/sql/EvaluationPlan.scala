@@ -8,6 +8,7 @@ import org.apache.spark.sql.execution.metric.SQLMetric
 import org.apache.spark.sql.types.{DataType, StructField, StructType, UserDefinedType}
 import org.apache.spark.sql.vectorized.ColumnarBatch
 
+import io.flambeau.bridge.spec.InferenceSettings
 import io.flambeau.models.ModelRef
 
 /** A batch ends when it has this many rows, or when one more row would exceed the bytes of its inputs. */
@@ -56,7 +57,7 @@ private[sql] final case class EvaluationPlan(
     output: Seq[Attribute],
     childOutput: Seq[Attribute],
     limits: BatchLimits,
-    settings: Map[String, String],
+    settings: InferenceSettings,
     metrics: Map[String, SQLMetric],
     wanted: RowsWanted = RowsWanted.All) {
 

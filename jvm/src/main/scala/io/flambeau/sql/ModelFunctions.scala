@@ -13,7 +13,7 @@ import org.apache.spark.unsafe.types.UTF8String
 
 import io.flambeau.{DidYouMean, FlambeauAnalysisException, SessionCheck}
 import io.flambeau.conf.FlambeauConf
-import io.flambeau.models.{ModelRef, ModelSpec, ModelStore}
+import io.flambeau.models.{ModelRef, ModelSpec, ModelStore, OutputRole}
 
 /**
  * The SQL functions: from arguments to a [[ModelCall]]. Runs on the driver, in analysis.
@@ -70,8 +70,8 @@ object ModelFunctions {
 
   /** What a function that is one model computes: its first output says. */
   private[sql] def taskOf(spec: ModelSpec): ModelTask = spec.outputs.headOption.map(_.role) match {
-    case Some("features") => ModelTask.Featurize
-    case Some("scores") => ModelTask.Classify(ModelTask.DefaultK)
+    case Some(OutputRole.Features) => ModelTask.Featurize
+    case Some(OutputRole.Scores) => ModelTask.Classify(ModelTask.DefaultK)
     case _ => ModelTask.Infer
   }
 
@@ -131,15 +131,15 @@ object ModelFunctions {
   private def call(function: String, inputs: Seq[Expression], ref: ModelRef, request: ModelRequest): Expression = {
     SparkSession.getActiveSession.foreach(SessionCheck.require(_, function))
     val spec = ref.spec
-    def require(role: String, what: String): Unit =
+    def require(role: OutputRole, what: String): Unit =
       if (spec.output(role).isEmpty) {
         Arguments.fail(function,
           s"model '${ref.name}' has no output of role $role, so it cannot $what; its outputs are " +
             spec.outputs.map(o => s"${o.name} (${o.role})").mkString(", ") + ". infer returns them all")
       }
     request.task match {
-      case ModelTask.Featurize => require("features", "featurize")
-      case _: ModelTask.Classify => require("scores", "classify")
+      case ModelTask.Featurize => require(OutputRole.Features, "featurize")
+      case _: ModelTask.Classify => require(OutputRole.Scores, "classify")
       case ModelTask.Infer | ModelTask.Error => ()
     }
     if (spec.inputs.length != inputs.length) {

@@ -8,7 +8,7 @@ import org.apache.spark.sql.catalyst.expressions.codegen.CodegenFallback
 import org.apache.spark.sql.catalyst.util.GenericArrayData
 import org.apache.spark.sql.types._
 
-import io.flambeau.models.{ModelSpec, TensorSpec}
+import io.flambeau.models.{InputKind, ModelSpec, TensorSpec}
 
 /**
  * Which Spark types an input of a model takes.
@@ -45,14 +45,14 @@ object ModelInputs {
     // Ids stay exact: a double holds whole numbers up to 2^53 only.
     case decimal: DecimalType if decimal.scale == 0 && decimal.precision <= MaxLongDigits && input.dtype.startsWith("i") => LongType
     case _: DecimalType => DoubleType
-    case ArrayType(element, containsNull) if input.kind == "tensor" =>
+    case ArrayType(element, containsNull) if input.kind == InputKind.Tensor =>
       ArrayType(adaptType(element, input.copy(shape = input.shape.drop(1))), containsNull)
     case other => other
   }
 
   private def naturalType(input: TensorSpec): DataType = input.kind match {
-    case "text" => StringType
-    case "tensor" => input.shape.foldLeft(FloatType: DataType)((inner, _) => ArrayType(inner))
+    case InputKind.Text => StringType
+    case InputKind.Tensor => input.shape.foldLeft(FloatType: DataType)((inner, _) => ArrayType(inner))
     case _ => BinaryType
   }
 
@@ -71,9 +71,9 @@ object ModelInputs {
 
   /** Whether a column of this type can feed this input. */
   def accepts(input: TensorSpec, actual: DataType): Boolean = input.kind match {
-    case "image" => actual == BinaryType || isImageStruct(actual)
-    case "audio" => actual == BinaryType
-    case "text" => actual.isInstanceOf[StringType]
+    case InputKind.Image => actual == BinaryType || isImageStruct(actual)
+    case InputKind.Audio => actual == BinaryType
+    case InputKind.Text => actual.isInstanceOf[StringType]
     case _ => isTensor(actual, input.shape.length)
   }
 
@@ -92,9 +92,9 @@ object ModelInputs {
   }
 
   private def required(input: TensorSpec): String = input.kind match {
-    case "image" => "\"BINARY\" (an encoded image) or Spark's image struct"
-    case "audio" => "\"BINARY\" (an encoded sound)"
-    case "text" => "\"STRING\""
+    case InputKind.Image => "\"BINARY\" (an encoded image) or Spark's image struct"
+    case InputKind.Audio => "\"BINARY\" (an encoded sound)"
+    case InputKind.Text => "\"STRING\""
     case _ =>
       val rank = input.shape.length
       val numbers = "ARRAY<" * rank + "number" + ">" * rank
@@ -103,7 +103,7 @@ object ModelInputs {
 
   /** What to do with a column of paths, where the model wants what is in the files. */
   private[flambeau] def pathHint(input: TensorSpec, actual: DataType): String =
-    if (actual.isInstanceOf[StringType] && Set("image", "audio").contains(input.kind)) {
+    if (actual.isInstanceOf[StringType] && (input.kind == InputKind.Image || input.kind == InputKind.Audio)) {
       " (if these are paths: read the files with spark.read.format('binaryFile'), and give its column content)"
     } else ""
 }

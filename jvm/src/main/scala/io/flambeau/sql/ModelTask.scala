@@ -2,14 +2,17 @@ package io.flambeau.sql
 
 import org.apache.spark.sql.types._
 
-import io.flambeau.bridge.OutputRequest
+import io.flambeau.bridge.spec.{OutputRequest, Task}
 import io.flambeau.models.{ModelSpec, OutputSpec}
 
 /** What a call wants of a model. One evaluation of a model over its inputs can serve several. */
 sealed trait ModelTask extends Serializable {
 
-  /** As in SQL and in [[OutputRequest]]. */
-  def name: String
+  /** What the native side calls it. */
+  def task: Task
+
+  /** As in SQL. */
+  final def name: String = task.name
 
   /** The result's type for this model. Everything inside is non-null; the result itself may be NULL. */
   def dataType(spec: ModelSpec): DataType
@@ -19,13 +22,13 @@ object ModelTask {
 
   /** The model's features, flattened: `array<float>`. */
   case object Featurize extends ModelTask {
-    override def name: String = "featurize"
+    override def task: Task = Task.Featurize
     override def dataType(spec: ModelSpec): DataType = ArrayType(FloatType, containsNull = false)
   }
 
   /** The `k` most probable labels, best first: `array<struct<label, index, probability>>`. */
   final case class Classify(k: Int) extends ModelTask {
-    override def name: String = "classify"
+    override def task: Task = Task.Classify
     override def dataType(spec: ModelSpec): DataType = ArrayType(
       StructType(Seq(
           StructField("label", StringType, nullable = false),
@@ -39,7 +42,7 @@ object ModelTask {
    * is the output's own, or the nearest that Spark has (f16 and bf16: float, u8: short).
    */
   case object Infer extends ModelTask {
-    override def name: String = "infer"
+    override def task: Task = Task.Infer
     override def dataType(spec: ModelSpec): DataType =
       StructType(spec.outputs.map(o => StructField(o.name, outputType(o), nullable = false)))
 
@@ -59,7 +62,7 @@ object ModelTask {
 
   /** Why a row is bad, as text; NULL for a good row and for one with a NULL input. What ML stages put into `errorCol`. */
   case object Error extends ModelTask {
-    override def name: String = "error"
+    override def task: Task = Task.Error
     override def dataType(spec: ModelSpec): DataType = StringType
   }
 
@@ -79,7 +82,7 @@ final case class ModelRequest(task: ModelTask, tolerant: Boolean) {
   def function: String = if (tolerant) s"try_${task.name}" else task.name
 
   def toOutputRequest: OutputRequest = task match {
-    case ModelTask.Classify(k) => OutputRequest(task.name, k, tolerant)
-    case _ => OutputRequest(task.name, 0, tolerant)
+    case ModelTask.Classify(k) => OutputRequest(task.task, k, tolerant)
+    case _ => OutputRequest(task.task, 0, tolerant)
   }
 }

@@ -4,7 +4,7 @@ import scala.util.control.NonFatal
 
 import org.apache.spark.sql.catalyst.expressions.ExpressionInfo
 
-import io.flambeau.models.{ModelRef, OutputSpec, TensorSpec}
+import io.flambeau.models.{InputKind, ModelRef, OutputSpec, TensorSpec}
 
 /**
  * What `DESCRIBE FUNCTION [EXTENDED]` says of a function that is one model. The model is looked up when somebody asks, in the
@@ -54,15 +54,15 @@ private[sql] final class NamedFunctionInfo(name: String, model: String, resolve:
   }
 
   private def argument(input: TensorSpec): String = input.kind match {
-    case "image" => "BINARY (an encoded image) or an image struct"
-    case "audio" => "BINARY (an encoded sound)"
-    case "text" => "STRING"
+    case InputKind.Image => "BINARY (an encoded image) or an image struct"
+    case InputKind.Audio => "BINARY (an encoded sound)"
+    case InputKind.Text => "STRING"
     case _ if input.shape.isEmpty => "a number or boolean"
     case _ => s"numbers in ${"arrays of " * (input.shape.length - 1)}arrays, shape [${input.shape.mkString(", ")}]"
   }
 
   private def tensor(input: TensorSpec): String =
-    if (input.kind == "tensor") s"${input.name} (tensor ${input.dtype} [${input.shape.mkString(", ")}])" else s"${input.name} (${input.kind})"
+    if (input.kind == InputKind.Tensor) s"${input.name} (tensor ${input.dtype} [${input.shape.mkString(", ")}])" else s"${input.name} (${input.kind})"
 
   private def output(output: OutputSpec): String = {
     val labels = if (output.labels > 0) s", ${output.labels} labels" else ""

@@ -12,6 +12,7 @@ import org.apache.spark.sql.types.{DataType, StringType, StructType}
 import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnarBatch, ColumnVector}
 
 import io.flambeau.FlambeauException
+import io.flambeau.bridge.spec.InferenceSettings
 import io.flambeau.bridge.{ErrorKind, ModelSession, NativeException, Releases}
 import io.flambeau.columns.InputBatch
 import io.flambeau.models.{ModelRef, ModelStore}
@@ -37,7 +38,7 @@ private[sql] final class TaskEvaluation(
     inputSchema: StructType,
     resultTypes: Seq[DataType],
     limits: BatchLimits,
-    settings: Map[String, String],
+    settings: InferenceSettings,
     metrics: EvalModelMetrics,
     requiredByRow: Boolean)
     extends Logging {
@@ -46,7 +47,7 @@ private[sql] final class TaskEvaluation(
   // What memory allows, and of that what the model's pace makes of this batch.
   private var grantedRows = limits.rows
   private var rowsLimit = limits.rows
-  private val pace = BatchPace.of(model, settings.getOrElse("precision", "f32"))
+  private val pace = BatchPace.of(model, settings.precision)
   private var nativeBytes = 0L
   private var inputBytes = 0L
   private var waitingBytes = 0L

@@ -19,9 +19,10 @@ import org.apache.spark.sql.types._
 import org.apache.spark.unsafe.types.UTF8String
 
 import io.flambeau.FlambeauException
-import io.flambeau.bridge.{Json, ModelSession, NativeException, OutputRequest}
+import io.flambeau.bridge.spec.{InferenceSettings, OutputRequest, Task}
+import io.flambeau.bridge.{Json, ModelSession, NativeException}
 import io.flambeau.conf.FlambeauConf
-import io.flambeau.models.{ModelRef, ModelStore, TensorSpec}
+import io.flambeau.models.{InputKind, ModelRef, ModelStore, OutputRole, TensorSpec}
 import io.flambeau.spark.ArrowAccess
 
 /**
@@ -59,17 +60,17 @@ object RunModel {
     val conf = new SQLConf()
     conf.setConfString(FlambeauConf.ModelsPath.key, options.path)
     val ref = ModelStore.resolve(options.model, conf)
-    val tasks = Seq("error", "infer") ++ ref.spec.output("scores").map(_ => "classify")
+    val tasks = Seq(Task.Error, Task.Infer) ++ ref.spec.output(OutputRole.Scores).map(_ => Task.Classify)
     Using.Manager { use =>
       val allocator = use(ArrowAccess.rootAllocator().newChildAllocator("flambeau run", 0, Long.MaxValue))
       options.files.map { file =>
         val answer =
           try {
             val row = rowOf(Paths.get(file), ref)
-            evaluate(ref, row, tasks.map(OutputRequest(_, options.k, tolerant = true)), allocator)
+            evaluate(ref, row, tasks.map(OutputRequest(_, options.k, tolerant = true)), InferenceSettings.of(conf), allocator)
           } catch {
             // What a file's content is to blame for is in the column `error`; this is the model's or the process's.
-            case cause: NativeException => throw FlambeauException(cause, ref.name, tasks, partition = 0, firstRow = 0)
+            case cause: NativeException => throw FlambeauException(cause, ref.name, tasks.map(_.name), partition = 0, firstRow = 0)
             case cause: FlambeauException => throw cause
             case NonFatal(cause) => ListMap("error" -> FlambeauException.describe(cause))
           }
@@ -93,9 +94,9 @@ object RunModel {
     lazy val json = Json.read(new String(bytes, UTF_8))
     val values = inputs.map { input =>
       input.kind match {
-        case "text" if inputs.length == 1 => (StringType, UTF8String.fromBytes(bytes))
-        case "text" => (StringType, UTF8String.fromString(field(json, input).asText))
-        case "tensor" => tensor(if (inputs.length == 1 && !json.isObject) json else field(json, input), input.shape.length)
+        case InputKind.Text if inputs.length == 1 => (StringType, UTF8String.fromBytes(bytes))
+        case InputKind.Text => (StringType, UTF8String.fromString(field(json, input).asText))
+        case InputKind.Tensor => tensor(if (inputs.length == 1 && !json.isObject) json else field(json, input), input.shape.length)
         case _ if inputs.length == 1 => (BinaryType, bytes)
         case kind => throw new IllegalArgumentException(s"model '${ref.name}' takes $kind beside other inputs; a file cannot hold both")
       }
@@ -122,13 +123,11 @@ object RunModel {
     else if (json.isBoolean) { if (json.asBoolean) 1.0 else 0.0 }
     else throw new IllegalArgumentException(s"expected a number, but the file has $json")
 
-  /** As a query's, which then gives the same numbers. */
-  private val settings = Map("engine" -> FlambeauConf.Engine.default)
-
   private def evaluate(
       ref: ModelRef,
       row: (StructType, InternalRow),
       requests: Seq[OutputRequest],
+      settings: InferenceSettings,
       allocator: org.apache.arrow.memory.BufferAllocator): ListMap[String, Any] = Using.Manager { use =>
     val (schema, values) = row
     val root = use(VectorSchemaRoot.create(ArrowAccess.toArrowSchema(schema), allocator))
@@ -141,8 +140,8 @@ object RunModel {
       val column = batch.column(i)
       task -> (if (column.isNullAt(0)) null else plain(batch.getRow(0).get(i, column.dataType), column.dataType))
     }.toMap
-    Option(results("error")).map(error => ListMap[String, Any]("error" -> error)).getOrElse {
-      ListMap[String, Any]("outputs" -> results("infer")) ++ results.get("classify").map("labels" -> _)
+    Option(results(Task.Error)).map(error => ListMap[String, Any]("error" -> error)).getOrElse {
+      ListMap[String, Any]("outputs" -> results(Task.Infer)) ++ results.get(Task.Classify).map("labels" -> _)
     }
   }.get
 

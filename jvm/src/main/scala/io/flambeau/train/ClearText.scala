@@ -27,7 +27,7 @@ private[train] object ClearText extends Logging {
     }
     val asked = OfTheNetwork.filter(conf.getBoolean(_, defaultValue = false))
     val setting = FlambeauConf.TrainAllowUnencrypted
-    val allowed = setting.parse(conf.get(setting.key, setting.default)).toBoolean
+    val allowed = setting.parse(conf.get(setting.key, setting.default))
     if (job.workers > 1 && asked.nonEmpty) {
       val what =
         s"${job.owner}: numWorkers is ${job.workers}, and workers send each other sums of gradients without encryption, but ${asked.mkString(" and ")} is set"

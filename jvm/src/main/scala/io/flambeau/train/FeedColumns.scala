@@ -9,7 +9,7 @@ import org.apache.spark.sql.execution.datasources.v2.DataSourceV2ScanRelation
 import org.apache.spark.sql.functions.{col, countDistinct, floor, hash, lit, max, monotonically_increasing_id, pmod, shiftright}
 import org.apache.spark.sql.types.{ArrayType, DataType, StructField, StructType, UserDefinedType}
 
-import io.flambeau.bridge.{DenseColumn, ImageLimits}
+import io.flambeau.bridge.spec.{DenseColumn, ImageLimits}
 import io.flambeau.models.ModelRef
 
 /**
@@ -73,7 +73,7 @@ private[flambeau] final case class FeedColumns(
     weight.map(_.as(FeedColumns.Weight)) ++ validation.map(_.as(FeedColumns.Validation)) ++ group.map(_.as(FeedColumns.Group))
 
   /** What the workers need to know of these rows. */
-  def spec(frame: DataFrame, batchRows: Int, skipInvalid: Boolean, reader: Option[ModelRef] = None, images: Option[ImageLimits] = None): FeedSpec = FeedSpec(
+  def plan(frame: DataFrame, batchRows: Int, skipInvalid: Boolean, reader: Option[ModelRef], images: ImageLimits): FeedPlan = FeedPlan(
     StructType(frame.schema.map(f => StructField(f.name, FeedColumns.storage(f.dataType), nullable = false))),
     inputs.map(_.name),
     inputs.collect { case FeedInput(name, _, Some(dense)) => name -> dense }.toMap ++

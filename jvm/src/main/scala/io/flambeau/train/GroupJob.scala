@@ -10,6 +10,7 @@ import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.execution.SQLExecution
 
 import io.flambeau.FlambeauException
+import io.flambeau.bridge.spec.{GroupsSettings, GroupsSpec}
 import io.flambeau.bridge.{GroupHead, GroupHeads, NativeException, Releases, TrainingFeed}
 import io.flambeau.spark.ArrowAccess
 
@@ -27,7 +28,7 @@ private[flambeau] object GroupJob {
    * @return
    *   every group's head, in no order
    */
-  def run(rows: DataFrame, owner: String, feed: FeedSpec, learning: Learning, settings: Map[String, Any], head: Map[String, Any]): Seq[GroupHead] = {
+  def run(rows: DataFrame, owner: String, feed: FeedPlan, learning: Learning, settings: GroupsSettings, head: Program.Head): Seq[GroupHead] = {
     val dataset = FeedColumns.rows(rows)
     val worker = new GroupWorker(owner, feed, learning, settings, head)
     val outcomes = SQLExecution.withNewExecutionId(dataset.queryExecution, Some(s"$owner: training of groups")) {
@@ -39,7 +40,7 @@ private[flambeau] object GroupJob {
 }
 
 /** One task. It owns what [[Worker]] owns, without group and trainer, and releases it in the same way. */
-private[train] final class GroupWorker(owner: String, spec: FeedSpec, learning: Learning, settings: Map[String, Any], head: Map[String, Any])
+private[train] final class GroupWorker(owner: String, spec: FeedPlan, learning: Learning, settings: GroupsSettings, head: Program.Head)
     extends Serializable with Logging {
 
   def run(task: TaskContext, rows: Iterator[InternalRow]): Either[Failure, Seq[GroupHead]] = {
@@ -74,9 +75,7 @@ private[train] final class GroupWorker(owner: String, spec: FeedSpec, learning: 
   private def heads(task: TaskContext, feed: TrainingFeed, facts: Facts, allocator: BufferAllocator, releases: Releases): Seq[GroupHead] = {
     val (outputs, weights) = NativeSpec.outputsOf(owner, learning, facts)
     val watch = releases.own(new KillWatch(task))(_.close())
-    val native = settings ++ Map[String, Any](
-      "head" -> (head ++ Map("inputs" -> facts.features, "outputs" -> outputs)), "input" -> spec.inputs.head, "class_weights" -> weights,
-      "memory_bytes" -> MemoryLimit.ofExecutor())
+    val native = GroupsSpec(head.sized(facts.features, outputs), spec.inputs.head, weights, MemoryLimit.ofExecutor(), settings)
     watch.over(() => feed.cancel())(GroupHeads.train(feed, native, allocator))
   }
 }

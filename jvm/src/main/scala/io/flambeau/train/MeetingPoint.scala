@@ -22,23 +22,14 @@ private[train] final class MeetingPoint {
   }
   private val boards = mutable.Map.empty[Int, mutable.Map[String, String]]
 
-  /**
-   * JSON: `{"attempt", "put": key, "value"}` puts, where nothing is there yet; `{"attempt", "look": [keys]}` asks. The answer is a
-   * JSON array of what is under all keys, or nothing where one is not there yet.
-   */
+  /** The answer to a [[MeetingPoint.Question]]: a JSON array of what is under all keys asked for, or nothing where one is not there yet. */
   def answer(question: String): String = {
-    val asked = Json.read(question)
-    val attempt = asked.get("attempt").asInt
-    boards.filterInPlace((other, _) => other >= attempt)
-    val board = boards.getOrElseUpdate(attempt, mutable.Map(MeetingPoint.Secret -> secret))
-    Option(asked.get("put")) match {
-      case Some(key) =>
-        board.getOrElseUpdate(key.asText, asked.get("value").asText)
-        ""
-      case None =>
-        val found = asked.get("look").elements.asScala.map(key => board.get(key.asText)).toSeq
-        if (found.forall(_.isDefined)) Json.write(found.flatten) else ""
-    }
+    val asked = Json.as[MeetingPoint.Question](question)
+    boards.filterInPlace((other, _) => other >= asked.attempt)
+    val board = boards.getOrElseUpdate(asked.attempt, mutable.Map(MeetingPoint.Secret -> secret))
+    asked.put.foreach { case (key, value) => board.getOrElseUpdate(key, value) }
+    val found = asked.look.map(board.get)
+    if (found.nonEmpty && found.forall(_.isDefined)) Json.write(found.flatten) else ""
   }
 }
 
@@ -46,6 +37,18 @@ private[train] object MeetingPoint {
   private val SecretBytes = 32
   private val Secret = "secret"
   private val LostPeer = "failure"
+
+  /**
+   * What a worker wants of its attempt's board.
+   *
+   * @param put
+   *   texts to put under keys, where nothing is there yet
+   * @param look
+   *   keys to look under
+   */
+  final case class Question(attempt: Int, put: Map[String, String], look: Seq[String]) {
+    def json: String = Json.write(this)
+  }
 
   /** A worker's view of its attempt's board. Used by the task thread only. */
   final class Client(driver: DriverChannel.Caller, attempt: Int) extends Board {
@@ -55,13 +58,13 @@ private[train] object MeetingPoint {
 
     /** Puts a text under a key, where nothing is there yet. */
     def put(key: String, value: String): Unit = {
-      driver.ask(Json.write(Map[String, Any]("attempt" -> attempt, "put" -> key, "value" -> value)))
+      driver.ask(Question(attempt, Map(key -> value), Nil).json)
       ()
     }
 
     /** What is under these keys, once all are there. Does not wait. */
     def look(keys: Seq[String]): Option[Seq[String]] =
-      Some(driver.ask(Json.write(Map[String, Any]("attempt" -> attempt, "look" -> keys)))).filter(_.nonEmpty)
+      Some(driver.ask(Question(attempt, Map.empty, keys).json)).filter(_.nonEmpty)
         .map(Json.read(_).elements.asScala.map(_.asText).toSeq)
 
     override def put(key: String, value: Array[Byte]): Unit = put(Addresses + key, Base64.getEncoder.encodeToString(value))

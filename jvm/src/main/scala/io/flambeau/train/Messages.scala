@@ -2,6 +2,8 @@ package io.flambeau.train
 
 import scala.jdk.CollectionConverters._
 
+import com.fasterxml.jackson.databind.annotation.JsonDeserialize
+
 import io.flambeau.FlambeauException
 import io.flambeau.bridge.Json
 
@@ -32,7 +34,8 @@ private[flambeau] final case class ClassCount(rows: Long, weight: Double) {
 /**
  * How long the arrays of some rows are: rows by length. Most decide; the others are rows that cannot be trained on.
  */
-private[flambeau] final case class Sizes(votes: Map[Int, Long]) {
+private[flambeau] final case class Sizes(
+    @JsonDeserialize(keyAs = classOf[java.lang.Integer], contentAs = classOf[java.lang.Long]) votes: Map[Int, Long]) {
 
   /** The length that most rows have, the larger one of equals; 0 where no row was seen. */
   def most: Int = votes.toSeq.sortBy { case (length, rows) => (rows, length) }.lastOption.fold(0)(_._1)
@@ -69,7 +72,7 @@ private[flambeau] final case class Facts(
     rows: Long,
     validationRows: Long,
     skipped: Long,
-    classes: Map[Int, ClassCount],
+    @JsonDeserialize(keyAs = classOf[java.lang.Integer]) classes: Map[Int, ClassCount],
     failure: Option[Failure],
     firstSkipped: Option[String] = None) {
 
@@ -90,12 +93,7 @@ private[flambeau] final case class Facts(
     }.toMap,
     failure.orElse(other.failure), firstSkipped.orElse(other.firstSkipped))
 
-  def json: String = Json.write(Map[String, Any](
-      "features" -> featureSizes.votes.toSeq.map { case (n, rows) => Seq[Any](n, rows) },
-      "targets" -> targetSizes.votes.toSeq.map { case (n, rows) => Seq[Any](n, rows) }, "first_skipped" -> firstSkipped, "rows" -> rows,
-      "validation" -> validationRows, "skipped" -> skipped,
-      "classes" -> classes.toSeq.map { case (c, count) => Seq[Any](c, count.rows, count.weight) },
-      "failure" -> failure.map(f => Map[String, Any]("condition" -> f.condition, "text" -> f.text, "parameters" -> f.parameters))))
+  def json: String = Json.write(this)
 }
 
 private[flambeau] object Facts {
@@ -105,15 +103,5 @@ private[flambeau] object Facts {
 
   def failed(failure: Failure): Facts = none.copy(failure = Some(failure))
 
-  def parse(json: String): Facts = {
-    val root = Json.read(json)
-    val classes = root.get("classes").elements.asScala.map { c => c.get(0).asInt -> ClassCount(c.get(1).asLong, c.get(2).asDouble) }.toMap
-    val failure = Option(root.get("failure")).filterNot(_.isNull).map { f =>
-      Failure(f.get("condition").asText, f.get("text").asText, f.get("parameters").properties.asScala.map(e => e.getKey -> e.getValue.asText).toMap)
-    }
-    def sizes(key: String) = Sizes(root.get(key).elements.asScala.map(n => n.get(0).asInt -> n.get(1).asLong).toMap)
-    Facts(
-      sizes("features"), sizes("targets"), root.get("rows").asLong, root.get("validation").asLong, root.get("skipped").asLong,
-      classes, failure, Option(root.get("first_skipped")).filterNot(_.isNull).map(_.asText))
-  }
+  def parse(json: String): Facts = Json.as[Facts](json)
 }

@@ -1,6 +1,7 @@
 package io.flambeau.train
 
 import io.flambeau.FlambeauException
+import io.flambeau.bridge.spec.{Precision, ProgramSpec, TrainingSettings, TrainingSpec}
 import io.flambeau.models.ModelStore
 
 /** From what the user asked for and what the rows are to the native training specification. */
@@ -12,7 +13,7 @@ private[flambeau] object NativeSpec {
    * @throws FlambeauException
    *   if rows and request do not fit
    */
-  def of(owner: String, run: RunSpec, feed: FeedSpec, facts: Facts): Map[String, Any] = {
+  def of(owner: String, run: RunSpec, feed: FeedPlan, facts: Facts): TrainingSpec = {
     if (facts.rows == 0) {
       refuse(owner,
         if (facts.skipped > 0) s"there is no row to train on: all ${facts.skipped} were left out${facts.firstSkipped.fold("")(", for example " + _)}"
@@ -20,20 +21,12 @@ private[flambeau] object NativeSpec {
         else "there is no row to train on")
     }
     val (outputs, weights) = outputsOf(owner, run.learning, facts)
-    val program = run.program match {
-      case Program.Head(hidden, activation, dropout) =>
-        Map[String, Any]("head" -> Map[String, Any]("inputs" -> facts.features, "outputs" -> outputs, "hidden" -> hidden, "activation" -> activation,
-          "dropout" -> dropout))
-      case Program.Package(ref, output, frozen, lossMethod, _) =>
-        Map[String, Any]("package" -> ModelStore.localDirectory(ref), "output" -> output, "frozen" -> frozen, "loss_method" -> lossMethod)
+    val (program, augment) = run.program match {
+      case head: Program.Head => (ProgramSpec(Some(head.sized(facts.features, outputs)), None, None, Nil, None), None)
+      case Program.Package(ref, output, frozen, lossMethod, changes) =>
+        (ProgramSpec(None, Some(ModelStore.localDirectory(ref)), Some(output), frozen, lossMethod), changes)
     }
-    val augment = run.program match {
-      case Program.Package(_, _, _, _, Some(changes)) => Map("augment" -> changes)
-      case _ => Map.empty
-    }
-    run.settings ++ augment ++ Map(
-      "program" -> program, "inputs" -> feed.inputs, "class_weights" -> weights, "memory_bytes" -> MemoryLimit.ofExecutor(),
-      "images" -> feed.images.map(_.native))
+    TrainingSpec(program, feed.inputs, weights, MemoryLimit.ofExecutor(), feed.images, augment, run.settings)
   }
 
   /** How many values a head gives, and the weight of each class if they have some. There is at least one row. */
@@ -69,7 +62,7 @@ private[flambeau] object NativeSpec {
    * [[StackParameters]] in all. A training of another kind is by itself. There is at least one row.
    */
   def stacks(job: JobSpec, facts: Facts): Seq[Seq[Int]] =
-    job.runs.indices.groupBy(place => shared(job.runs(place)).toLeft(place)).toSeq.flatMap {
+    job.runs.indices.groupBy(place => shared(job, job.runs(place)).toLeft(place)).toSeq.flatMap {
       case (Left((head, learning, _)), places) =>
         val widths = facts.features +: head.hidden :+ outputsOf(job.owner, learning, facts)._1
         val parameters = widths.zip(widths.tail).map { case (in, out) => (in + 1L) * out }.sum
@@ -78,13 +71,11 @@ private[flambeau] object NativeSpec {
     }.sortBy(_.head)
 
   /** What trainings of a stack have in common; None for one that steps by itself. */
-  private def shared(run: RunSpec): Option[(Program.Head, Learning, Map[String, Any])] = run.program match {
-    case head: Program.Head if run.settings("precision") == "f32" && run.settings("micro_batch_rows") == None =>
-      Some((head, run.learning, run.settings.removedAll(OwnKeys)))
+  private def shared(job: JobSpec, run: RunSpec): Option[(Program.Head, Learning, TrainingSettings)] = run.program match {
+    case head: Program.Head if run.settings.precision == Precision.F32 && run.settings.microBatchRows.isEmpty =>
+      Some((head, run.learning, run.settings.steppingLike(job.runs.head.settings)))
     case _ => None
   }
-
-  private val OwnKeys = Seq("optimizer", "schedule", "clip_norm", "epochs", "validation", "checkpoint_steps", "checkpoint_epochs")
 
   /** 16 MB of them, and about 80 MB with their gradients, an optimiser's state and copies of the best. */
   private val StackParameters = 4 << 20

@@ -55,20 +55,12 @@ private[flambeau] object TrainingMetrics {
 private[flambeau] final case class Report(
     run: Int, together: Int, runs: Int, epoch: Int, epochs: Int, step: Long, stepsPerEpoch: Long, loss: Double, samplesPerSecond: Double, finished: Boolean) {
 
-  def json: String = Json.write(Map[String, Any](
-      "run" -> run, "together" -> together, "runs" -> runs, "epoch" -> epoch, "epochs" -> epochs, "step" -> step, "steps" -> stepsPerEpoch,
-      "loss" -> Option(loss).filterNot(_.isNaN), "rate" -> samplesPerSecond, "finished" -> finished))
+  def json: String = Json.write(this)
 }
 
 private[flambeau] object Report {
   def of(run: Int, together: Int, runs: Int, progress: Progress): Report = Report(
     run, together, runs, progress.epoch, progress.epochs, progress.step, progress.stepsPerEpoch, progress.loss, progress.samplesPerSecond, progress.finished)
 
-  def parse(json: String): Report = {
-    val root = Json.read(json)
-    Report(
-      root.get("run").asInt, root.get("together").asInt, root.get("runs").asInt, root.get("epoch").asInt, root.get("epochs").asInt, root.get("step").asLong,
-      root.get("steps").asLong, Option(root.get("loss")).filterNot(_.isNull).fold(Double.NaN)(_.asDouble), root.get("rate").asDouble,
-      root.get("finished").asBoolean)
-  }
+  def parse(json: String): Report = Json.as[Report](json)
 }

@@ -6,6 +6,7 @@ import scala.util.Using
 
 import org.apache.spark.{BarrierTaskContext, SparkEnv, TaskContext}
 
+import io.flambeau.bridge.spec.GroupSpec
 import io.flambeau.bridge.{TrainingFeed, TrainingGroup}
 import io.flambeau.spark.{DriverChannel, SparkAccess}
 
@@ -90,7 +91,7 @@ private[train] object Rendezvous {
     }
 
     override def join(feed: TrainingFeed): TrainingGroup =
-      TrainingGroup.open(feed, rank, world, ownAddress, timeoutMillis, board.secret, board)
+      TrainingGroup.open(feed, GroupSpec(rank, world, ownAddress, timeoutMillis, board.secret), board)
 
     override def fail(failure: Failure): Unit = board.fail(failure)
 

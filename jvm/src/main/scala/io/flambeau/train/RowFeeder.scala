@@ -13,7 +13,8 @@ import org.apache.spark.sql.execution.arrow.ArrowWriter
 import org.apache.spark.sql.types.ArrayType
 
 import io.flambeau.FlambeauException
-import io.flambeau.bridge.{DenseColumn, ErrorKind, FeedOptions, NativeException, TrainingFeed}
+import io.flambeau.bridge.spec.{DenseColumn, FeedSpec, TrialSpec}
+import io.flambeau.bridge.{ErrorKind, NativeException, TrainingFeed}
 import io.flambeau.models.ModelStore
 import io.flambeau.spark.{ArrowAccess, SparkAccess}
 
@@ -32,7 +33,7 @@ import io.flambeau.spark.{ArrowAccess, SparkAccess}
  *   whether labels are classes, which are counted and must be 0, 1, …
  */
 private[train] final class RowFeeder(
-    task: TaskContext, owner: String, spec: FeedSpec, learning: Learning, rows: Iterator[InternalRow], allocator: BufferAllocator)
+    task: TaskContext, owner: String, spec: FeedPlan, learning: Learning, rows: Iterator[InternalRow], allocator: BufferAllocator)
     extends AutoCloseable {
 
   private val label = spec.index(FeedColumns.Label).getOrElse(throw new IllegalStateException("a feed has labels"))
@@ -93,9 +94,8 @@ private[train] final class RowFeeder(
       if (!learned(name)) column
       else column.copy(shape = Seq(math.max(if (name == FeedColumns.Label) agreed.targets else agreed.features, 1)))
     val dense = spec.dense.map { case (name, column) => name -> shape(name, column) }
-    val trial = spec.reader.filter(_ => spec.skipInvalid).map(ModelStore.localDirectory(_).toString)
-    TrainingFeed.open(
-      directory, spec.schema, FeedOptions(spec.slots, dense, spec.labelRange, spec.skipInvalid, trial, spec.inputs, spec.images), allocator)
+    val trial = spec.reader.filter(_ => spec.skipInvalid).map(ref => TrialSpec(ModelStore.localDirectory(ref), spec.inputs, spec.images))
+    TrainingFeed.open(FeedSpec(directory.toString, spec.slots, dense, spec.labelRange, spec.skipInvalid, trial), spec.schema, allocator)
   }
 
   override def close(): Unit = root.close()

@@ -2,12 +2,13 @@ package io.flambeau.train
 
 import org.apache.spark.sql.types.StructType
 
-import io.flambeau.bridge.{DenseColumn, EpochRow, ImageLimits}
+import io.flambeau.bridge.EpochRow
+import io.flambeau.bridge.spec.{Activation, AugmentSpec, DenseColumn, HeadSpec, ImageLimits, TrainingSettings}
 import io.flambeau.models.{HadoopSettings, ModelRef}
 
 /*
- * What the driver tells the workers: plain values, serialized with the tasks. The native specification (CONTRACT: a JSON
- * object) is completed on the workers, since sizes and classes are known only when all rows were seen.
+ * What the driver tells the workers: plain values, serialized with the tasks. The native specification
+ * ([[io.flambeau.bridge.spec]]) is completed on the workers, since sizes and classes are known only when all rows were seen.
  */
 
 /** What is trained. */
@@ -16,7 +17,11 @@ private[flambeau] sealed trait Program extends Serializable
 private[flambeau] object Program {
 
   /** Layers over the feed's one input. */
-  final case class Head(hidden: Seq[Int], activation: String, dropout: Double) extends Program
+  final case class Head(hidden: Seq[Int], activation: Activation, dropout: Double) extends Program {
+
+    /** With the sizes that follow from the rows. */
+    def sized(inputs: Int, outputs: Int): HeadSpec = HeadSpec(inputs, outputs, hidden, activation, dropout)
+  }
 
   /**
    * A trainable package.
@@ -28,10 +33,10 @@ private[flambeau] object Program {
    * @param lossMethod
    *   the program's own method, in place of a loss by name
    * @param augment
-   *   changes made to images at random, as the native side takes them
+   *   changes made to images at random
    */
   final case class Package(
-      ref: ModelRef, output: String, frozen: Seq[String], lossMethod: Option[String], augment: Option[Map[String, Any]])
+      ref: ModelRef, output: String, frozen: Seq[String], lossMethod: Option[String], augment: Option[AugmentSpec])
       extends Program
 }
 
@@ -76,9 +81,9 @@ private[flambeau] object Learning {
  * @param images
  *   what a picture may cost
  */
-private[flambeau] final case class FeedSpec(
+private[flambeau] final case class FeedPlan(
     schema: StructType, inputs: Seq[String], dense: Map[String, DenseColumn], slots: Int, labelRange: Option[(Double, Double)],
-    skipInvalid: Boolean, reader: Option[ModelRef], images: Option[ImageLimits]) {
+    skipInvalid: Boolean, reader: Option[ModelRef], images: ImageLimits) {
   def index(column: String): Option[Int] = Some(schema.fieldNames.indexOf(column)).filter(_ >= 0)
 }
 
@@ -103,7 +108,7 @@ private[flambeau] final case class PackageSpec(
  *   the part of the native specification that does not depend on the data
  */
 private[flambeau] final case class RunSpec(
-    program: Program, learning: Learning, settings: Map[String, Any], checkpoints: CheckpointSpec, result: PackageSpec, logDir: Option[String]) {
+    program: Program, learning: Learning, settings: TrainingSettings, checkpoints: CheckpointSpec, result: PackageSpec, logDir: Option[String]) {
 
   /** Fails with an IOException if what it writes beside its model cannot be written from here. */
   def probe(hadoop: HadoopSettings): Unit = {
@@ -119,7 +124,7 @@ private[flambeau] final case class RunSpec(
  *   the estimator's uid, for messages
  */
 private[flambeau] final case class JobSpec(
-    owner: String, feed: FeedSpec, runs: Seq[RunSpec], workers: Int, timeoutMillis: Long, hadoop: HadoopSettings)
+    owner: String, feed: FeedPlan, runs: Seq[RunSpec], workers: Int, timeoutMillis: Long, hadoop: HadoopSettings)
 
 /**
  * One training's result as rank 0 tells it. The files of its package that are not its featurizer's went before ([[Arrivals]]).

@@ -9,7 +9,8 @@ import scala.util.Using
 import org.apache.spark.TaskContext
 import org.apache.spark.internal.Logging
 
-import io.flambeau.bridge.{ErrorKind, NativeException, PackageManifest, Progress, Trainers, Unpacker}
+import io.flambeau.bridge.spec.ExportSpec
+import io.flambeau.bridge.{ErrorKind, Event, NativeException, PackageManifest, Progress, Trainers, Unpacker}
 import io.flambeau.models.ModelStore
 import io.flambeau.spark.{DriverChannel, SparkAccess}
 
@@ -89,7 +90,7 @@ private[train] final class StackLoop(
     /** Writes down where it stands, once more at its end and never after it. */
     def note(progress: Progress): Unit = if (!finished) {
       finished = progress.finished
-      if (progress.event == "checkpoint") checkpoints.save(progress.step)(trainers.saveCheckpoint(place, _))
+      if (progress.event == Event.Checkpoint) checkpoints.save(progress.step)(trainers.saveCheckpoint(place, _))
       log.foreach(log => logged(log.write(progress)))
     }
 
@@ -97,12 +98,12 @@ private[train] final class StackLoop(
       val about = spec.result
       val folder = scratch.resolve(s"package-$run")
       val featurizer = about.featurizer.map(ref => Paths.get(ModelStore.localDirectory(ref)))
-      trainers.savePackage(place, folder, about.name, about.labels, about.license, about.description, featurizer)
+      trainers.savePackage(place, folder, ExportSpec(about.name, about.labels, about.license, about.description, featurizer.map(_.toString)))
       // The driver has the featurizer's own files.
       val theirs = featurizer.fold(Set.empty[String])(PackageManifest.in(_).files.map(_.name).toSet)
       try StackLoop.filesIn(folder).filterNot(file => theirs(file.getFileName.toString)).foreach(Arrivals.send(driver, task.taskAttemptId(), run, _))
       finally Unpacker.deleteFolder(folder)
-      Trained(task.taskAttemptId(), run, progress.history, progress.step, progress.event == "stopped_early")
+      Trained(task.taskAttemptId(), run, progress.history, progress.step, progress.event == Event.StoppedEarly)
     }
 
     def close(): Unit = log.foreach(log => logged(log.close()))

@@ -14,6 +14,7 @@ import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.execution.SQLExecution
 
 import io.flambeau.FlambeauException
+import io.flambeau.bridge.spec.ProgramSpec
 import io.flambeau.bridge.{EpochRow, NativeException, TrainableProgram}
 import io.flambeau.models.ModelStore
 import io.flambeau.spark.DriverChannel
@@ -107,8 +108,7 @@ private[flambeau] object TrainingJob extends Logging {
   /** Whether a package's program has the method and the parameters that are named. It is loaded here for that, and only for that. */
   private def checkProgram(owner: String, program: Program): Unit = program match {
     case Program.Package(ref, output, frozen, lossMethod, _) if lossMethod.isDefined || frozen.nonEmpty =>
-      val asked = Map[String, Any]("package" -> ModelStore.localDirectory(ref), "output" -> output, "frozen" -> frozen, "loss_method" -> lossMethod)
-      try TrainableProgram.check(asked)
+      try TrainableProgram.check(ProgramSpec(None, Some(ModelStore.localDirectory(ref)), Some(output), frozen, lossMethod))
       catch { case cause: NativeException => throw Failures.translated(owner, 0, 1, cause) }
     case _ => ()
   }

@@ -5,10 +5,12 @@ import org.apache.arrow.vector.VectorSchemaRoot
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.catalyst.util.ArrayData
 import org.apache.spark.sql.execution.arrow.ArrowWriter
+import org.apache.spark.sql.internal.SQLConf
 import org.apache.spark.sql.types.{ArrayType, FloatType, StructType}
 import org.scalatest.exceptions.TestFailedException
 
 import io.flambeau.FlambeauSuite
+import io.flambeau.bridge.spec.{Fault, InferenceSettings, OutputRequest, Task}
 import io.flambeau.models.{ModelRef, ModelSpec}
 import io.flambeau.spark.ArrowAccess
 
@@ -20,7 +22,8 @@ class BoundarySuite extends FlambeauSuite {
 
   private val schema = new StructType().add("x", ArrayType(FloatType))
   private val directory = FlambeauSuite.packages.resolve("tiny").toString
-  private val featurize = Seq(OutputRequest("featurize", 0, tolerant = false))
+  private val featurize = Seq(OutputRequest(Task.Featurize, 0, tolerant = false))
+  private def settings = InferenceSettings.of(SQLConf.get)
 
   private def ref: ModelRef = ModelRef("tiny", directory, ModelSpec.fromJson(ModelSession.describe(directory)))
 
@@ -46,7 +49,7 @@ class BoundarySuite extends FlambeauSuite {
 
   private def evaluateOnce(allocator: BufferAllocator, rows: Seq[Seq[Float]]): Seq[Float] =
     withBatch(allocator, rows) { root =>
-      val session = ModelSession.open(ref, directory, schema, featurize, Map.empty, allocator)
+      val session = ModelSession.open(ref, directory, schema, featurize, settings, allocator)
       try {
         val result = session.evaluate(root)
         try result.column(0).getArray(rows.size - 1).toFloatArray.toSeq
@@ -88,7 +91,7 @@ class BoundarySuite extends FlambeauSuite {
   test("stale, closed and made-up handles are errors of their call") {
     withAllocator(AllocationListener.NOOP) { allocator =>
       withBatch(allocator, Seq(Seq(1f, 2f, 3f, 4f))) { root =>
-        val session = ModelSession.open(ref, directory, schema, featurize, Map.empty, allocator)
+        val session = ModelSession.open(ref, directory, schema, featurize, settings, allocator)
         session.close()
         session.close()
         val failure = intercept[NativeException](session.evaluate(root))
@@ -100,9 +103,9 @@ class BoundarySuite extends FlambeauSuite {
   }
 
   test("null and misaligned addresses are errors, not crashes") {
-    val model = NativeBridge.openModel(directory, "{}")
+    val model = NativeBridge.openModel(directory, Json.write(settings.model(ref.spec.hash)))
     try {
-      val request = """{"outputs":[{"task":"featurize"}]}"""
+      val request = Json.write(settings.session(featurize))
       Seq(0L, -8L, 3L).foreach { address =>
         assert(intercept[NativeException](NativeBridge.openSession(model, address, request)).getMessage.contains("null or misaligned"))
       }
@@ -114,7 +117,7 @@ class BoundarySuite extends FlambeauSuite {
     assert(intercept[NativeException](NativeBridge.describeModel("/nowhere")).kind == ErrorKind.BadModel)
     val wrong = new StructType().add("x", FloatType)
     withAllocator(AllocationListener.NOOP) { allocator =>
-      val failure = intercept[NativeException](ModelSession.open(ref, directory, wrong, featurize, Map.empty, allocator))
+      val failure = intercept[NativeException](ModelSession.open(ref, directory, wrong, featurize, settings, allocator))
       assert(failure.kind == ErrorKind.BadRequest && failure.getMessage.contains("input 'x'"))
     }
   }
@@ -122,13 +125,15 @@ class BoundarySuite extends FlambeauSuite {
   test("injected failures are exceptions with message and place, and the next call works") {
     withAllocator(AllocationListener.NOOP) { allocator =>
       withBatch(allocator, Seq(Seq(1f, 2f, 3f, 4f))) { root =>
-        Seq("panic" -> "panic at rust/engine/src/faults.rs", "torch" -> "invalid for input of size", "allocation" -> "allocate").foreach {
-          case (fault, text) =>
-            val session = ModelSession.open(ref, directory, schema, featurize, Map("fault" -> fault), allocator)
+        Seq(
+          (Fault.Panic, ErrorKind.Panic, "panic at rust/engine/src/faults.rs"), (Fault.Torch, ErrorKind.Torch, "invalid for input of size"),
+          (Fault.Allocation, ErrorKind.OutOfMemory, "allocate")).foreach {
+          case (fault, kind, text) =>
+            val session = ModelSession.open(ref, directory, schema, featurize, settings.copy(fault = Some(fault)), allocator)
             try {
               val failure = intercept[NativeException](session.evaluate(root))
-              assert(failure.getMessage.contains(text), fault)
-              assert(failure.kind == Map("panic" -> ErrorKind.Panic, "torch" -> ErrorKind.Torch, "allocation" -> ErrorKind.OutOfMemory)(fault))
+              assert(failure.getMessage.contains(text), fault.name)
+              assert(failure.kind == kind)
             } finally session.close()
         }
       }

@@ -9,6 +9,7 @@ import org.apache.spark.sql.types._
 
 import io.flambeau.FlambeauSuite
 import io.flambeau.bridge.NativeStats
+import io.flambeau.bridge.spec.InferenceSettings
 import io.flambeau.conf.FlambeauConf
 import io.flambeau.models.ModelStore
 
@@ -117,7 +118,7 @@ class EvaluationSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
     val plan = EvaluationPlan(
       Seq(attribute), ModelStore.resolve("tiny", spark.asInstanceOf[classic.SparkSession].sessionState.conf),
       Seq(ModelRequest(ModelTask.Featurize, tolerant = false)), Nil, Seq(result), Seq(result), Seq(attribute),
-      BatchLimits(64, 1 << 20), Map.empty, EvalModelMetrics.create(spark.sparkContext))
+      BatchLimits(64, 1 << 20), InferenceSettings.of(spark.asInstanceOf[classic.SparkSession].sessionState.conf), EvalModelMetrics.create(spark.sparkContext))
     val toUnsafe = UnsafeProjection.create(StructType(Seq(StructField("v", ArrayType(FloatType)))))
     val rows = (0 until 64).iterator.map(i => toUnsafe(InternalRow(new GenericArrayData(Array.fill(4)(i.toFloat)))))
     forwards(assert(SmallTask.run(memoryBytes, () => new RowsFromRows(rows, plan, 0).size) == 64))

@@ -1,8 +1,10 @@
 package io.flambeau.train
 
 import org.apache.spark.SparkConf
+import org.apache.spark.sql.internal.SQLConf
 
 import io.flambeau.{FlambeauAnalysisException, FlambeauSuite}
+import io.flambeau.bridge.spec.ImageLimits
 import io.flambeau.conf.FlambeauConf
 import io.flambeau.models.HadoopSettings
 
@@ -10,8 +12,9 @@ import io.flambeau.models.HadoopSettings
 class ClearTextSuite extends FlambeauSuite {
   private def job(workers: Int): JobSpec =
     JobSpec(
-      "test", FeedSpec(new org.apache.spark.sql.types.StructType, Nil, Map.empty, 1, None, skipInvalid = false, None, None), Nil, workers, 1000L,
-      HadoopSettings.none)
+      "test",
+      FeedPlan(new org.apache.spark.sql.types.StructType, Nil, Map.empty, 1, None, skipInvalid = false, None, ImageLimits.of(SQLConf.get)), Nil, workers,
+      1000L, HadoopSettings.none)
 
   private def refusal(workers: Int, settings: (String, String)*): Option[String] =
     try {

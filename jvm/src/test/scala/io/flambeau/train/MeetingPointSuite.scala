@@ -6,8 +6,8 @@ import io.flambeau.bridge.Json
 
 /** What the driver answers to workers that look for each other. */
 class MeetingPointSuite extends AnyFunSuite {
-  private def put(attempt: Int, key: String, value: String) = Json.write(Map[String, Any]("attempt" -> attempt, "put" -> key, "value" -> value))
-  private def look(attempt: Int, keys: String*) = Json.write(Map[String, Any]("attempt" -> attempt, "look" -> keys))
+  private def put(attempt: Int, key: String, value: String) = MeetingPoint.Question(attempt, Map(key -> value), Nil).json
+  private def look(attempt: Int, keys: String*) = MeetingPoint.Question(attempt, Map.empty, keys).json
 
   test("what was put is there once all of it is, and stays as it was put first") {
     val meeting = new MeetingPoint

@@ -1,0 +1,23 @@
+package io.flambeau.bridge.spec
+
+/**
+ * One worker's membership in the group of a training.
+ *
+ * @param ownHost
+ *   the address by which the others reach this process, the only one that it listens on
+ * @param timeoutMs
+ *   deadline of joining and of every wait for a peer
+ * @param secret
+ *   what all workers know, and nobody else
+ */
+final case class GroupSpec(rank: Int, world: Int, ownHost: String, timeoutMs: Long, secret: String) {
+
+  /** Without the secret, for logs. */
+  override def toString: String = s"GroupSpec($rank, $world, $ownHost, $timeoutMs)"
+}
+
+object GroupSpec {
+
+  /** One worker by itself: no sockets, so no secret and no deadline. */
+  val Alone: GroupSpec = GroupSpec(0, 1, "", 0, "")
+}

@@ -1,0 +1,76 @@
+package io.flambeau.bridge.spec
+
+import org.apache.spark.sql.internal.SQLConf
+
+import io.flambeau.conf.{Engine, FlambeauConf, InferencePrecision, Named, NamedValues}
+
+/**
+ * How a model is opened.
+ *
+ * @param hash
+ *   of the `model.toml` that the query was planned with; another one is an error
+ */
+final case class ModelOptions(hash: Option[String], precision: InferencePrecision, minCosine: Double, engine: Engine)
+
+/** What a result column holds. */
+sealed abstract class Task(override val name: String) extends Named
+
+object Task extends NamedValues[Task] {
+  case object Featurize extends Task("featurize")
+  case object Classify extends Task("classify")
+  case object Infer extends Task("infer")
+
+  /** Why a row is bad, as text. */
+  case object Error extends Task("error")
+  override val all: Seq[Task] = Seq(Featurize, Classify, Infer, Error)
+}
+
+/**
+ * One output that a session computes for every row.
+ *
+ * @param k
+ *   labels of `classify` at the most
+ * @param tolerant
+ *   the `try_` variant: NULL for a bad row instead of an error
+ */
+final case class OutputRequest(task: Task, k: Int, tolerant: Boolean)
+
+/** Where a session is told to fail, for tests. */
+sealed abstract class Fault(override val name: String) extends Named
+
+object Fault extends NamedValues[Fault] {
+  case object Panic extends Fault("panic")
+  case object Torch extends Fault("torch")
+  case object Allocation extends Fault("allocation")
+  override val all: Seq[Fault] = Seq(Panic, Torch, Allocation)
+}
+
+/**
+ * What a session computes.
+ *
+ * @param passRows
+ *   rows of one forward pass at the most; None: as the package says
+ */
+final case class SessionSpec(outputs: Seq[OutputRequest], images: ImageLimits, passRows: Option[Int], fault: Option[Fault])
+
+/** The settings of inference, from a Spark session to its tasks. */
+final case class InferenceSettings(
+    images: ImageLimits, engine: Engine, precision: InferencePrecision, minCosine: Double, passRows: Option[Int], fault: Option[Fault]) {
+
+  /** How to open a model of this content. */
+  def model(hash: String): ModelOptions = ModelOptions(Some(hash), precision, minCosine, engine)
+
+  def session(outputs: Seq[OutputRequest]): SessionSpec = SessionSpec(outputs, images, passRows, fault)
+}
+
+object InferenceSettings {
+
+  /** Those of a session. */
+  def of(conf: SQLConf): InferenceSettings = {
+    // No session's setting: whoever may SET must not make an executor fail.
+    val fault = sys.props.get(FlambeauConf.InternalFault).filter(_.nonEmpty).map(Fault.of)
+    InferenceSettings(
+      ImageLimits.of(conf), FlambeauConf.get(conf, FlambeauConf.Engine), FlambeauConf.get(conf, FlambeauConf.Precision),
+      FlambeauConf.get(conf, FlambeauConf.MinCosine), None, fault)
+  }
+}

@@ -1,0 +1,75 @@
+package io.flambeau.bridge.spec
+
+import com.fasterxml.jackson.annotation.{JsonProperty, JsonUnwrapped}
+
+import io.flambeau.conf.{Named, NamedValues}
+
+/** Between a head's layers. */
+sealed abstract class Activation(override val name: String) extends Named
+
+object Activation extends NamedValues[Activation] {
+  case object Relu extends Activation("relu")
+  case object Tanh extends Activation("tanh")
+  case object Gelu extends Activation("gelu")
+  case object Sigmoid extends Activation("sigmoid")
+  override val all: Seq[Activation] = Seq(Relu, Tanh, Gelu, Sigmoid)
+}
+
+/**
+ * Linear layers with an activation between them.
+ *
+ * @param inputs
+ *   features of a row
+ * @param outputs
+ *   classes or values of a row
+ * @param dropout
+ *   share of a hidden layer's values that are zeroed in training
+ */
+final case class HeadSpec(inputs: Int, outputs: Int, hidden: Seq[Int], activation: Activation, dropout: Double)
+
+/**
+ * What is trained: a new head, or the program of a package. One of the two is given.
+ *
+ * @param packageFolder
+ *   of a trainable package, on this machine
+ * @param output
+ *   the package's output that the loss is of
+ * @param frozen
+ *   name patterns of parameters that stay as they are
+ * @param lossMethod
+ *   the program's own method, in place of a loss by name
+ */
+final case class ProgramSpec(
+    head: Option[HeadSpec], @JsonProperty("package") packageFolder: Option[String], output: Option[String], frozen: Seq[String], lossMethod: Option[String])
+
+/** Random changes of training images: mirrored, shifted by so many pixels, brightness and contrast by this share. */
+final case class AugmentSpec(flip: Boolean, crop: Int, colour: Double)
+
+/** What is watched on validation rows after each epoch. */
+final case class ValidationSpec(metric: MetricName, patience: Option[Int], minDelta: Double, restoreBest: Boolean)
+
+/** The part of a training's specification that the estimator's parameters alone decide. */
+final case class TrainingSettings(
+    loss: LossName, labelSmoothing: Double, huberDelta: Double, optimizer: OptimizerSpec, schedule: ScheduleSpec, clipNorm: Option[Double],
+    batchRows: Int, microBatchRows: Option[Int], epochs: Int, dropLast: Boolean, seed: Long, precision: Precision, validation: ValidationSpec,
+    checkpointSteps: Option[Int], checkpointEpochs: Option[Int]) {
+
+  /** These with all that heads of one stack may differ in taken from another: equal where both can step together. */
+  def steppingLike(other: TrainingSettings): TrainingSettings = copy(
+    optimizer = other.optimizer, schedule = other.schedule, clipNorm = other.clipNorm, epochs = other.epochs, validation = other.validation,
+    checkpointSteps = other.checkpointSteps, checkpointEpochs = other.checkpointEpochs)
+}
+
+/**
+ * One training.
+ *
+ * @param inputs
+ *   columns of the feed, in the order of the program's inputs
+ * @param classWeights
+ *   one factor for each class
+ * @param memoryBytes
+ *   that the process may have in all, where something beside the machine bounds it
+ */
+final case class TrainingSpec(
+    program: ProgramSpec, inputs: Seq[String], classWeights: Option[Seq[Double]], memoryBytes: Option[Long], images: ImageLimits,
+    augment: Option[AugmentSpec], @JsonUnwrapped settings: TrainingSettings)

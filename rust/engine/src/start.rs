@@ -1,0 +1,19 @@
+//! How a process starts.
+
+use serde::Deserialize;
+
+/// What the JVM says once, before anything else; whole, as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartSpec {
+    /// Of one forward pass.
+    pub intra_op_threads: usize,
+    /// That prepare rows.
+    pub decode_threads: usize,
+    /// Of models that no session holds.
+    pub idle_model_bytes: u64,
+    /// Where choices of engines are remembered.
+    pub choices_folder: String,
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub log_level: String,
+}
