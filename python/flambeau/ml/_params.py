@@ -1,8 +1,8 @@
 """How stages declare and take their parameters.
 
 What lives here: `param` (a parameter as a class attribute), converters for models and mappings, `Keywords` and `Saved`. `Keywords` adds a
-getter and a setter for each declared parameter, and the keyword arguments of the constructor and of `setParams`. A class declares its
-arguments and their types once, in a `TypedDict`.
+getter and a setter for each declared parameter, and the keyword arguments of the constructor and of `setParams`. The classes of
+parameters are generated (`_generated_params`).
 """
 
 from __future__ import annotations
@@ -50,19 +50,20 @@ def param(name: str, doc: str, converter: Callable[[Any], Any]) -> Any:
     return Param(Params._dummy(), name, doc, converter)
 
 
-def _getter(name: str, doc: str) -> Callable[[Params], Any]:
+def _getter(own: Param[Any]) -> Callable[[Params], Any]:
     def get(self: Params) -> Any:
-        return self.getOrDefault(getattr(self, name))
+        value = self.getOrDefault(getattr(self, own.name))
+        return dict(json.loads(value)) if own.typeConverter is mapping else value
 
-    get.__doc__ = f"{doc[:1].upper()}{doc[1:]}."
+    get.__doc__ = f"{own.doc[:1].upper()}{own.doc[1:]}."
     return get
 
 
-def _setter(name: str, doc: str) -> Callable[[Any, Any], Any]:
+def _setter(own: Param[Any]) -> Callable[[Any, Any], Any]:
     def set_value(self: Any, value: Any) -> Any:
-        return self._set(**{name: value})
+        return self._set(**{own.name: value})
 
-    set_value.__doc__ = f"{doc[:1].upper()}{doc[1:]}."
+    set_value.__doc__ = f"{own.doc[:1].upper()}{own.doc[1:]}."
     return set_value
 
 
@@ -85,7 +86,11 @@ class Keywords(Params):
             capital = name[:1].upper() + name[1:]
             for prefix, make in (("get", _getter), ("set", _setter)):
                 if not hasattr(cls, prefix + capital):
-                    setattr(cls, prefix + capital, make(name, value.doc))
+                    setattr(cls, prefix + capital, make(value))
+
+    def _defaults(self) -> dict[str, Any]:
+        """Defaults by name; a class adds its own."""
+        return {}
 
     def _given(self: S, given: Mapping[str, Any]) -> S:
         """Sets the parameters that are given; None is as good as not given."""

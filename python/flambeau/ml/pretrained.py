@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pyspark.ml.param import Param, TypeConverters
-
-from ._params import Model, mapping, model, param
-from ._stages import Featurizer, ModelStage, OneColumnParams, OneColumnStage, StageParams
+from ._generated_params import PredictorKeywords, PredictorParams, TransformerKeywords, TransformerParams
+from ._stages import Featurizer, ModelStage
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -54,14 +50,7 @@ class DeepAudioFeaturizer(Featurizer):
     """
 
 
-class PredictorParams(OneColumnParams, total=False):
-    """Arguments of `DeepImagePredictor`."""
-
-    decodePredictions: bool
-    topK: int
-
-
-class DeepImagePredictor(OneColumnStage):
+class DeepImagePredictor(ModelStage, PredictorParams):
     """The classes of images.
 
     With `decodePredictions` (default) a row gets the `topK` most probable classes, best first, as
@@ -79,34 +68,15 @@ class DeepImagePredictor(OneColumnStage):
     handleInvalid, errorCol, savePackage : see the module
     """
 
-    decodePredictions: Param[bool] = param(
-        "decodePredictions",
-        "whether the result is the topK labels with their probabilities, or the probabilities of all classes in the model's order",
-        TypeConverters.toBoolean,
-    )
-    topK: Param[int] = param("topK", "maximum number of labels per row, with decodePredictions", TypeConverters.toInt)
-
-    def __init__(self, **params: Unpack[PredictorParams]) -> None:
+    def __init__(self, **params: Unpack[PredictorKeywords]) -> None:
         super().__init__(**params)
 
-    def setParams(self, **params: Unpack[PredictorParams]) -> Self:
+    def setParams(self, **params: Unpack[PredictorKeywords]) -> Self:
         """Sets the parameters that are given, as the constructor does."""
         return self._given(params)
 
-    def _defaults(self) -> dict[str, Any]:
-        return {"decodePredictions": True, "topK": 5, "outputType": "vector"}
 
-
-class TransformerParams(StageParams, total=False):
-    """Arguments of `TorchModelTransformer`."""
-
-    inputMapping: Mapping[str, str] | None
-    outputMapping: Mapping[str, str] | None
-    model: Model | None
-    outputType: str
-
-
-class TorchModelTransformer(ModelStage):
+class TorchModelTransformer(ModelStage, TransformerParams):
     """Any model over any columns: `infer` as a pipeline stage.
 
         TorchModelTransformer(
@@ -121,37 +91,9 @@ class TorchModelTransformer(ModelStage):
     handleInvalid, errorCol, savePackage : see the module
     """
 
-    model: Param[str] = param(
-        "model", "model: a name (looked up in spark.flambeau.models.path, then in jars), a path or a URI", model
-    )
-    inputMapping: Param[str] = param(
-        "inputMapping",
-        "which column feeds which input of the model, a JSON object from column to input; not set: columns named as the inputs",
-        mapping,
-    )
-    outputMapping: Param[str] = param(
-        "outputMapping",
-        "which output of the model becomes which column, a JSON object from output to column; not set: all outputs, by their names",
-        mapping,
-    )
-    outputType: Param[str] = param(
-        "outputType", "type of numbers in a row: vector (Spark ML's) or array", TypeConverters.toString
-    )
-
-    def __init__(self, **params: Unpack[TransformerParams]) -> None:
+    def __init__(self, **params: Unpack[TransformerKeywords]) -> None:
         super().__init__(**params)
 
-    def setParams(self, **params: Unpack[TransformerParams]) -> Self:
+    def setParams(self, **params: Unpack[TransformerKeywords]) -> Self:
         """Sets the parameters that are given, as the constructor does."""
         return self._given(params)
-
-    def _defaults(self) -> dict[str, Any]:
-        return {"outputType": "array"}
-
-    def getInputMapping(self) -> dict[str, str]:
-        """Column -> input of the model."""
-        return dict(json.loads(self.getOrDefault(self.inputMapping)))
-
-    def getOutputMapping(self) -> dict[str, str]:
-        """Output of the model -> column."""
-        return dict(json.loads(self.getOrDefault(self.outputMapping)))

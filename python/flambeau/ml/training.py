@@ -25,8 +25,7 @@ from pyspark.sql.utils import is_remote
 
 from .. import _setup
 from .._java_package import JAVA_PACKAGE
-from ._params import Saved
-from ._training_params import (
+from ._generated_params import (
     ClassifierKeywords,
     ClassifierParams,
     EstimatorKeywords,
@@ -35,10 +34,10 @@ from ._training_params import (
     GroupedClassifierParams,
     GroupedKeywords,
     GroupedParams,
-    HeadKeywords,
+    RegressorKeywords,
     RegressorParams,
-    TrainingParams,
 )
+from ._params import Keywords, Saved
 from .summary import TrainingSummary
 
 if TYPE_CHECKING:
@@ -47,8 +46,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
 
-class TrainedModel(TrainingParams, JavaModel, Saved):
-    """What fitted models share."""
+class TrainedModel(Keywords, JavaModel, Saved):
+    """What fitted models share. It comes before the class of its parameters, as the others here do."""
 
     def __init__(self, java_model: Any = None) -> None:
         JavaModel.__init__(self, java_model)
@@ -73,7 +72,7 @@ class TrainedModel(TrainingParams, JavaModel, Saved):
         self._call_java("savePackage", os.fspath(path))
 
 
-class Trainer(TrainingParams, JavaEstimator[Any], Saved):
+class Trainer(Keywords, JavaEstimator[Any], Saved):
     """What estimators share."""
 
     _model_class: type[Any]
@@ -105,7 +104,7 @@ class Trainer(TrainingParams, JavaEstimator[Any], Saved):
         return iter(models)
 
 
-class TorchClassificationModel(ClassifierParams, TrainedModel):
+class TorchClassificationModel(TrainedModel, ClassifierParams):
     """A fitted `TorchClassifier`: adds scores, probabilities and the most probable class, lazily."""
 
     @property
@@ -114,7 +113,7 @@ class TorchClassificationModel(ClassifierParams, TrainedModel):
         return int(self._call_java("numClasses"))
 
 
-class TorchClassifier(ClassifierParams, Trainer):
+class TorchClassifier(Trainer, ClassifierParams):
     """A classifier over features: a linear layer, or hidden layers, trained inside the executors.
 
     Features are vectors or arrays of numbers. With `modelName` they are images, sounds or texts, and that model computes their features,
@@ -132,11 +131,11 @@ class TorchClassifier(ClassifierParams, Trainer):
         return self._given(params)
 
 
-class TorchRegressionModel(RegressorParams, TrainedModel):
+class TorchRegressionModel(TrainedModel, RegressorParams):
     """A fitted `TorchRegressor`: adds the predicted number, or a vector of them, lazily."""
 
 
-class TorchRegressor(RegressorParams, Trainer):
+class TorchRegressor(Trainer, RegressorParams):
     """A regressor over features: a linear layer, or hidden layers, trained inside the executors.
 
     Features as for `TorchClassifier`. Labels are numbers, or vectors or arrays of numbers for several targets at once.
@@ -145,19 +144,19 @@ class TorchRegressor(RegressorParams, Trainer):
 
     _model_class = TorchRegressionModel
 
-    def __init__(self, **params: Unpack[HeadKeywords]) -> None:
+    def __init__(self, **params: Unpack[RegressorKeywords]) -> None:
         super().__init__(**params)
 
-    def setParams(self, **params: Unpack[HeadKeywords]) -> Self:
+    def setParams(self, **params: Unpack[RegressorKeywords]) -> Self:
         """Sets the parameters that are given, as the constructor does."""
         return self._given(params)
 
 
-class TorchEstimatorModel(EstimatorParams, TrainedModel):
+class TorchEstimatorModel(TrainedModel, EstimatorParams):
     """A fitted `TorchEstimator`: adds a classifier's columns, or the program's output as the prediction, lazily."""
 
 
-class TorchEstimator(EstimatorParams, Trainer):
+class TorchEstimator(Trainer, EstimatorParams):
     """Trains a TorchScript program, whole or in part: fine-tunes a network end to end, inside the executors.
 
     The program is a trainable package (`flambeau.export.trainable`), with inputs of any kind. The loss has a name,
@@ -175,7 +174,7 @@ class TorchEstimator(EstimatorParams, Trainer):
         return self._given(params)
 
 
-class GroupedModel(TrainingParams, JavaModel, Saved):
+class GroupedModel(Keywords, JavaModel, Saved):
     """What the models of many groups share."""
 
     def __init__(self, java_model: Any = None) -> None:
@@ -191,11 +190,11 @@ class GroupedModel(TrainingParams, JavaModel, Saved):
         return ClassicDataFrame(self._java_obj.models(), SparkSession.active())
 
 
-class GroupedTorchRegressionModel(GroupedParams, GroupedModel):
+class GroupedTorchRegressionModel(GroupedModel, GroupedParams):
     """A fitted `GroupedTorchRegressor`: gives each row the prediction of its own group's model."""
 
 
-class GroupedTorchRegressor(GroupedParams, Trainer):
+class GroupedTorchRegressor(Trainer, GroupedParams):
     """One small regressor for every group of the rows, thousands of them in one job.
 
     Each of `numWorkers` tasks gets all rows of its groups and trains their heads together. The result is the same as if each group
@@ -213,7 +212,7 @@ class GroupedTorchRegressor(GroupedParams, Trainer):
         return self._given(params)
 
 
-class GroupedTorchClassificationModel(GroupedClassifierParams, GroupedModel):
+class GroupedTorchClassificationModel(GroupedModel, GroupedClassifierParams):
     """A fitted `GroupedTorchClassifier`: gives each row the scores, the probabilities and the most probable class by its own
     group's model."""
 
@@ -223,7 +222,7 @@ class GroupedTorchClassificationModel(GroupedClassifierParams, GroupedModel):
         return int(self._call_java("numClasses"))
 
 
-class GroupedTorchClassifier(GroupedClassifierParams, Trainer):
+class GroupedTorchClassifier(Trainer, GroupedClassifierParams):
     """One small classifier for every group of the rows, thousands of them in one job.
 
     Labels are 0, 1, … as for `TorchClassifier`. All groups have the same classes. Their number comes from the label column's

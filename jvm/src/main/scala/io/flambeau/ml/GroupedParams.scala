@@ -7,16 +7,20 @@ import org.apache.spark.sql.types.StructType
 import io.flambeau.FlambeauAnalysisException
 import io.flambeau.train.FeedInput
 
-/** Parameters of the estimators of many small models, and of their models. Driver only. */
-trait GroupedParams extends Params with HasTrainingColumns with HasFeatures with HasHead with HasOptimizer with HasTrainingLoop with HasTrainingLoss
-    with HasInvalid {
-  override private[ml] def metrics: Array[String] = Array("loss")
+/** The column of groups. */
+trait HasGroupCol extends Params {
 
   /** The column that names a row's group. No default. */
   final val groupCol: Param[String] = new Param[String](this, "groupCol", "column that says which model a row belongs to", StageParams.notEmpty _)
 
   final def getGroupCol: String = $(groupCol)
   def setGroupCol(value: String): this.type = set(groupCol, value)
+}
+
+/** Parameters of the estimators of many small models, and of their models. Driver only. */
+trait GroupedParams extends Params with HasTrainingColumns with HasFeatures with HasHead with HasOptimizer with HasTrainingLoop with HasTrainingLoss
+    with HasInvalid with HasGroupCol {
+  override private[ml] def metrics: Array[String] = Array("loss")
 
   /** The schema with the columns that the model adds. */
   private[ml] def added(schema: StructType): StructType
