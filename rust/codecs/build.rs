@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 fn main() {
@@ -14,16 +15,16 @@ fn main() {
     println!("cargo:rerun-if-changed=vendor");
     println!("cargo:rerun-if-env-changed=FLAMBEAU_CODECS");
     if let Err(problem) = build() {
-        println!("cargo:warning={problem}");
+        println!("cargo:warning={problem:#}");
         std::process::exit(1);
     }
 }
 
-fn build() -> Result<(), String> {
-    let architecture = env::var("CARGO_CFG_TARGET_ARCH").map_err(|error| error.to_string())?;
+fn build() -> Result<()> {
+    let architecture = env::var("CARGO_CFG_TARGET_ARCH")?;
     let list_name = format!("libraries-{architecture}.txt");
     println!("cargo:rerun-if-changed={list_name}");
-    let list = fs::read_to_string(&list_name).map_err(|error| format!("{list_name}: {error}"))?;
+    let list = fs::read_to_string(&list_name).context(list_name.clone())?;
     let libraries: Vec<(&str, &str)> = list.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(' ')).collect();
     let folder = folder(&libraries)?;
     cc::Build::new()
@@ -34,13 +35,13 @@ fn build() -> Result<(), String> {
     println!("cargo:rustc-link-search=native={}", folder.display());
     for (sha256, name) in &libraries {
         let file = folder.join(name);
-        let bytes = fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let bytes = fs::read(&file).with_context(|| file.display().to_string())?;
         let mut actual = String::new();
         for byte in Sha256::digest(&bytes) {
-            write!(actual, "{byte:02x}").map_err(|error| error.to_string())?;
+            write!(actual, "{byte:02x}")?;
         }
         if actual != *sha256 {
-            return Err(format!("{} has the SHA-256 {actual}, {list_name} says {sha256}", file.display()));
+            bail!("{} has the SHA-256 {actual}, {list_name} says {sha256}", file.display());
         }
         println!("cargo:rerun-if-changed={}", file.display());
         if ["libjpeg-", "libtiff-", "libwebp-", "libwebpdemux-"].iter().any(|linked| name.starts_with(linked)) {
@@ -53,15 +54,15 @@ fn build() -> Result<(), String> {
 }
 
 /// Where the first library of the list is.
-fn folder(libraries: &[(&str, &str)]) -> Result<PathBuf, String> {
-    let first = libraries.first().map(|(_, name)| *name).ok_or("the list names no library")?;
+fn folder(libraries: &[(&str, &str)]) -> Result<PathBuf> {
+    let first = libraries.first().map(|(_, name)| *name).context("the list names no library")?;
     let mut candidates: Vec<PathBuf> = env::var_os("FLAMBEAU_CODECS").map(PathBuf::from).into_iter().collect();
     let pythons = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/lib");
     let found = fs::read_dir(&pythons).into_iter().flatten().flatten();
     candidates.extend(found.map(|python| python.path().join("site-packages/pillow.libs")));
     let folder = candidates.into_iter().find(|folder| folder.join(first).exists());
     let folder = folder.and_then(|folder| folder.canonicalize().ok());
-    folder.ok_or_else(|| {
+    folder.with_context(|| {
         let place = pythons.display();
         format!("{first} is neither in FLAMBEAU_CODECS nor in a Python below {place}: run ./gradlew venv, which installs Pillow")
     })

@@ -14,13 +14,10 @@ use crate::{ColumnError, DenseFault, Element};
 /// Checks that a column of this type can make tensors of `rank` dimensions a row (0 = scalars).
 ///
 /// # Errors
-/// Another nesting, or values that are not numbers or booleans. A vector of Spark ML has rank 1.
+/// Another nesting, or values that are not numbers or booleans.
 pub fn check_type(data_type: &DataType, rank: usize) -> Result<(), ColumnError> {
     let expected = || format!("{}a number or boolean{}", "array<".repeat(rank), ">".repeat(rank));
     let mut inner = data_type;
-    if rank == 1 && is_ml_vector(inner) {
-        return Ok(());
-    }
     for _ in 0..rank {
         inner = match inner {
             DataType::List(f) | DataType::LargeList(f) | DataType::FixedSizeList(f, _) => f.data_type(),
@@ -35,10 +32,7 @@ pub fn check_type(data_type: &DataType, rank: usize) -> Result<(), ColumnError> 
 #[must_use]
 pub fn gather<T: Element>(column: &ArrayRef, shape: &[usize], rows: &[usize], out: &mut [T]) -> Vec<(usize, DenseFault)> {
     let size: usize = shape.iter().product();
-    let fill = |start: usize, count: usize, out: &mut [T]| match vector_parts(column) {
-        Some(parts) => parts.fill(start, count, shape, out),
-        None => fill(column.as_ref(), start, count, shape, 0, out),
-    };
+    let fill = |start: usize, count: usize, out: &mut [T]| fill(column.as_ref(), start, count, shape, 0, out);
     let mut faults = Vec::new();
     for (at, count) in runs(rows) {
         let part = &mut out[at * size..(at + count) * size];
@@ -160,62 +154,12 @@ fn is_number(data_type: &DataType) -> bool {
     matches!(data_type, Float32 | Float64 | Int8 | Int16 | Int32 | Int64 | UInt8 | Boolean)
 }
 
-/// Spark ML's vector: `struct<type tinyint, size int, indices array<int>, values array<double>>`.
-fn is_ml_vector(data_type: &DataType) -> bool {
-    let DataType::Struct(fields) = data_type else { return false };
-    let names: Vec<_> = fields.iter().map(|f| f.name().as_str()).collect();
-    names == ["type", "size", "indices", "values"]
-}
-
-fn vector_parts(column: &ArrayRef) -> Option<VectorParts<'_>> {
-    if !is_ml_vector(column.data_type()) {
-        return None;
-    }
-    let fields = column.as_struct();
-    Some(VectorParts { kind: fields.column(0), size: fields.column(1), indices: fields.column(2), values: fields.column(3) })
-}
-
-/// The four children of Spark ML's vector column.
-struct VectorParts<'a> {
-    kind: &'a ArrayRef,
-    size: &'a ArrayRef,
-    indices: &'a ArrayRef,
-    values: &'a ArrayRef,
-}
-
-impl VectorParts<'_> {
-    /// Type 1 is dense (values only), 0 sparse (size, indices, values).
-    fn fill<T: Element>(&self, start: usize, count: usize, shape: &[usize], out: &mut [T]) -> Result<(), DenseFault> {
-        let expected = shape.first().copied().unwrap_or(0);
-        for (row, out) in (start..start + count).zip(out.chunks_mut(expected.max(1))) {
-            if self.kind.as_primitive::<Int8Type>().value(row) == 1 {
-                fill(self.values.as_ref(), row, 1, shape, 0, out)?;
-                continue;
-            }
-            let size = usize::try_from(self.size.as_primitive::<Int32Type>().value(row)).unwrap_or(0);
-            if size != expected {
-                return Err(DenseFault::Length { dimension: 0, expected, actual: size, shape: shape.to_vec() });
-            }
-            out.fill(T::default());
-            let indices = self.indices.as_list::<i32>().value(row);
-            let values = self.values.as_list::<i32>().value(row);
-            let pairs = indices.as_primitive::<Int32Type>().values().iter().zip(values.as_primitive::<Float64Type>().values());
-            for (&index, &value) in pairs {
-                let place = usize::try_from(index).ok().and_then(|i| out.get_mut(i));
-                let place = place.ok_or(DenseFault::SparseIndex { index: i64::from(index), size })?;
-                *place = T::from_f64(value).ok_or_else(|| refused::<T>(value))?;
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use arrow_array::types::{Float64Type, Int32Type};
-    use arrow_array::{BooleanArray, Float32Array, Int64Array, ListArray, StructArray};
+    use arrow_array::{BooleanArray, Float32Array, Int64Array, ListArray};
     use arrow_schema::Field;
 
     use super::*;
@@ -290,33 +234,6 @@ mod tests {
         let mut out = [7_f32; 2];
         assert!(gather(&column, &[], &[0, 1], &mut out).is_empty());
         assert_eq!(out, [1.0, 0.0]);
-    }
-
-    fn vectors() -> ArrayRef {
-        let indices = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![None, Some(vec![Some(0), Some(2)]), Some(vec![Some(5)])]);
-        let values = ListArray::from_iter_primitive::<Float64Type, _, _>(vec![
-            Some(vec![Some(1.0), Some(2.0), Some(3.0)]),
-            Some(vec![Some(7.0), Some(9.0)]),
-            Some(vec![Some(1.0)]),
-        ]);
-        let field = |name, data_type: &DataType| Arc::new(Field::new(name, data_type.clone(), true));
-        let (i, v) = (indices.data_type().clone(), values.data_type().clone());
-        Arc::new(StructArray::from(vec![
-            (field("type", &DataType::Int8), Arc::new(arrow_array::Int8Array::from(vec![1, 0, 0])) as ArrayRef),
-            (field("size", &DataType::Int32), Arc::new(arrow_array::Int32Array::from(vec![None, Some(3), Some(3)])) as ArrayRef),
-            (field("indices", &i), Arc::new(indices) as ArrayRef),
-            (field("values", &v), Arc::new(values) as ArrayRef),
-        ]))
-    }
-
-    #[test]
-    fn ml_vectors_dense_and_sparse() {
-        let column = vectors();
-        assert!(check_type(column.data_type(), 1).is_ok());
-        let mut out = [0_f32; 9];
-        let faults = gather(&column, &[3], &[0, 1, 2], &mut out);
-        assert_eq!(&out[..6], &[1.0, 2.0, 3.0, 7.0, 0.0, 9.0]);
-        assert_eq!(faults, [(2, DenseFault::SparseIndex { index: 5, size: 3 })]);
     }
 
     #[test]

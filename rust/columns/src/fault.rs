@@ -47,12 +47,4 @@ pub enum DenseFault {
         /// The tensor's.
         dtype: &'static str,
     },
-    /// A sparse vector whose index lies outside of its size.
-    #[error("a sparse vector has index {index}, its size is {size}")]
-    SparseIndex {
-        /// As it came.
-        index: i64,
-        /// The vector's size.
-        size: usize,
-    },
 }

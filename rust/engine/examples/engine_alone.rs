@@ -4,24 +4,22 @@
 //! unless given. What Spark's share of the time is measured against.
 #![allow(clippy::print_stdout, reason = "a program")]
 
-use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use anyhow::{Result, anyhow, bail};
 use arrow_array::{Array, ArrayRef, BinaryArray, StringArray, StructArray};
 use arrow_schema::{Field, Fields};
 use flambeau_engine::{Counters, ModelOptions, Request, Session, Task, pool, registry};
 use flambeau_torch_ext::process;
 
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
-
-fn main() -> Outcome<()> {
+fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |i: usize, default: usize| arguments.get(i).map_or(Ok(default), |a| a.parse());
     let (Some(package), Some(input)) = (arguments.first(), arguments.get(1)) else {
-        return Err("usage: engine_alone PACKAGE INPUT [THREADS [BATCH_ROWS [PASSES [PRECISION [ROWS [ENGINE]]]]]]".into());
+        bail!("usage: engine_alone PACKAGE INPUT [THREADS [BATCH_ROWS [PASSES [PRECISION [ROWS [ENGINE]]]]]]");
     };
     let (threads, batch_rows, passes) = (number(2, 2)?, number(3, 32)?, number(4, 3)?);
     process::set_intra_op_threads(1)?;
@@ -36,8 +34,8 @@ fn main() -> Outcome<()> {
     for pass in 0..passes {
         let started = Instant::now();
         let next = AtomicUsize::new(0);
-        let totals = std::thread::scope(|scope| -> Outcome<Counters> {
-            let work = || -> Outcome<Counters> {
+        let totals = std::thread::scope(|scope| -> Result<Counters> {
+            let work = || -> Result<Counters> {
                 let session = Session::new(model.clone(), fields.clone(), Request::one(Task::Featurize, 0, false))?;
                 let mut counters = Counters::default();
                 loop {
@@ -52,7 +50,7 @@ fn main() -> Outcome<()> {
             let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
             let mut sum = Counters::default();
             for worker in workers {
-                let counters = worker.join().map_err(|_| "a thread panicked")??;
+                let counters = worker.join().map_err(|_| anyhow!("a thread panicked"))??;
                 sum.rows += counters.rows;
                 sum.prepare_ns += counters.prepare_ns;
                 sum.forward_ns += counters.forward_ns;
@@ -72,13 +70,13 @@ fn main() -> Outcome<()> {
 }
 
 /// The rows: bytes of files in the order of their names, or texts.
-fn read(input: &Path) -> Outcome<ArrayRef> {
+fn read(input: &Path) -> Result<ArrayRef> {
     if input.is_file() {
         let texts: Vec<String> = serde_json::from_slice(&std::fs::read(input)?)?;
         return Ok(Arc::new(StringArray::from(texts)));
     }
-    let mut paths = std::fs::read_dir(input)?.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>()?;
+    let mut paths = std::fs::read_dir(input)?.map(|entry| entry.map(|e| e.path())).collect::<std::io::Result<Vec<_>>>()?;
     paths.sort();
-    let files = paths.iter().map(std::fs::read).collect::<Result<Vec<_>, _>>()?;
+    let files = paths.iter().map(std::fs::read).collect::<std::io::Result<Vec<_>>>()?;
     Ok(Arc::new(BinaryArray::from_iter_values(files)))
 }

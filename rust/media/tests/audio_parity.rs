@@ -114,7 +114,7 @@ fn what_is_no_sound_says_so() {
             Err(error) => error,
         };
         assert!(error.to_string().starts_with(&failure.error), "{}: {error}", failure.file);
-        assert!(error.is_row_error());
+        assert!(!matches!(error, AudioError::BadSpec(_)));
     }
 }
 
@@ -161,7 +161,7 @@ fn cut_files_give_an_error_or_the_beginning() {
                     assert!(!file.ends_with("wav") && !file.ends_with("flac"), "{file} cut to {step}/60 passed as whole");
                     assert!(waveform.samples.len() <= complete.len());
                 }
-                Err(error) => assert!(error.is_row_error()),
+                Err(error) => assert!(!matches!(error, AudioError::BadSpec(_))),
             }
         }
     }
@@ -191,7 +191,7 @@ fn damaged_files_never_panic() {
                     sound += 1;
                 }
                 Err(error) => {
-                    assert!(error.is_row_error());
+                    assert!(!matches!(error, AudioError::BadSpec(_)));
                     gave_up += usize::from(error.to_string().contains("gave up"));
                     errors += 1;
                 }
@@ -217,7 +217,7 @@ fn what_damaged_files_answer_is_what_libsndfile_answers() {
         let expected: Vec<f32> = answer.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect();
         match (decode(file, 10.0), case.sample_rate) {
             (Err(error), _) => {
-                assert!(error.is_row_error());
+                assert!(!matches!(error, AudioError::BadSpec(_)));
                 refused += 1;
             }
             (Ok(_), None) => alone += 1,

@@ -79,3 +79,26 @@ fn pooled(output: &Tensor, pooling: &Pooling) -> Result<Tensor, TchError> {
     let rows: Vec<Tensor> = rows.collect::<Result<_, _>>()?;
     Tensor::f_cat(&rows, 0)?.f_contiguous()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What rows of these places become.
+    fn joined(windows: &[f32], width: i64, places: &[std::ops::Range<usize>], pool: Pool) -> Vec<f32> {
+        let output = Tensor::f_from_slice(windows).unwrap().f_view([-1, width]).unwrap();
+        let rows = pooled(&output, &Pooling { places: places.to_vec(), pool }).unwrap();
+        assert_eq!(rows.size(), [places.len() as i64, width]);
+        crate::memory::values::<f32>(&rows).unwrap().to_vec()
+    }
+
+    #[test]
+    fn windows_of_a_clip_are_joined_element_by_element() {
+        let windows = [1.0, 5.0, 3.0, -1.0, 8.0, 9.0];
+        let places = [0..2, 2..3];
+        assert_eq!(joined(&windows, 2, &places, Pool::Mean), [2.0, 2.0, 8.0, 9.0]);
+        assert_eq!(joined(&windows, 2, &places, Pool::Max), [3.0, 5.0, 8.0, 9.0]);
+        assert_eq!(joined(&windows, 2, &places, Pool::First), [1.0, 5.0, 8.0, 9.0]);
+        assert!(joined(&[f32::NAN, 1.0], 1, std::slice::from_ref(&(0..2)), Pool::Max)[0].is_nan());
+    }
+}

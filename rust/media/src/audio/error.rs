@@ -1,6 +1,6 @@
 //! Why a clip could not be prepared. Plain values: the engine decides whether a row's error fails the query or becomes NULL.
 
-/// An error of audio preparation. [`AudioError::is_row_error`] tells a bad clip from a bad package.
+/// An error of audio preparation: of one clip, but for [`AudioError::BadSpec`].
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum AudioError {
     /// No bytes, or a well-formed file without a single sample.
@@ -27,12 +27,4 @@ pub enum AudioError {
     /// The `[input.audio]` table contradicts itself.
     #[error("bad [input.audio]: {0}")]
     BadSpec(String),
-}
-
-impl AudioError {
-    /// `true` when one clip is at fault, `false` when the package is.
-    #[must_use]
-    pub fn is_row_error(&self) -> bool {
-        !matches!(self, Self::BadSpec(_))
-    }
 }

@@ -8,7 +8,7 @@
 //!
 //! 1. [`decode()`] finds the container (WAV, FLAC, MP3, Ogg Vorbis), decodes and averages the channels.
 //! 2. [`resample()`] brings the samples to the program's rate.
-//! 3. [`AudioSpec::windows`] cuts a long clip; each window is a row of the program, [`pool`] joins their results.
+//! 3. [`AudioSpec::windows`] cuts a long clip; each window is a row of the program; the engine joins their results.
 //! 4. The engine groups rows with `prepare::text::plan_batches` (samples instead of tokens) and [`fill`]s
 //!    `samples` f32 `[rows, longest]`, zero padded, beside `lengths` i64 `[rows]`.
 //!
@@ -27,4 +27,3 @@ pub use error::AudioError;
 pub use preparer::{AudioPreparer, fill};
 pub use resample::resample;
 pub use spec::{AudioInput, AudioSpec, Pool};
-pub use window::pool;

@@ -1,4 +1,4 @@
-//! Long clips: cutting into windows and joining the windows' results.
+//! Long clips, cut into windows.
 
 use std::ops::Range;
 
@@ -20,24 +20,6 @@ impl AudioSpec {
         let count = (samples - window).div_ceil(hop) + 1;
         (0..count).map(|index| index * hop).map(|start| start..samples.min(start + window)).collect()
     }
-}
-
-/// Joins the results of one clip's windows, `rows` of equal length, into one. `None` when there is no row or lengths
-/// differ. A NaN in any window makes the element NaN.
-#[must_use]
-pub fn pool(rows: &[&[f32]], how: Pool) -> Option<Vec<f32>> {
-    let (first, rest) = rows.split_first()?;
-    if rest.iter().any(|row| row.len() != first.len()) {
-        return None;
-    }
-    let column = |index: usize| rows.iter().map(move |row| row[index]);
-    Some(match how {
-        Pool::First => first.to_vec(),
-        Pool::Mean => (0..first.len()).map(|index| (column(index).map(f64::from).sum::<f64>() / rows.len() as f64) as f32).collect(),
-        Pool::Max => (0..first.len())
-            .map(|index| column(index).fold(f32::NEG_INFINITY, |a, b| if a.is_nan() || b.is_nan() { f32::NAN } else { a.max(b) }))
-            .collect(),
-    })
 }
 
 #[cfg(test)]
@@ -76,16 +58,5 @@ mod tests {
             prop_assert_eq!(covered, samples);
             prop_assert!(windows[..windows.len() - 1].iter().all(|r| r.len() == window));
         }
-    }
-
-    #[test]
-    fn pooling() {
-        let rows: [&[f32]; 2] = [&[1.0, 5.0], &[3.0, -1.0]];
-        assert_eq!(pool(&rows, Pool::Mean).unwrap(), [2.0, 2.0]);
-        assert_eq!(pool(&rows, Pool::Max).unwrap(), [3.0, 5.0]);
-        assert_eq!(pool(&rows, Pool::First).unwrap(), [1.0, 5.0]);
-        assert_eq!(pool(&[], Pool::Mean), None);
-        assert_eq!(pool(&[&[1.0], &[]], Pool::Mean), None);
-        assert!(pool(&[&[f32::NAN], &[1.0]], Pool::Max).unwrap()[0].is_nan());
     }
 }

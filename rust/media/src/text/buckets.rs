@@ -62,18 +62,17 @@ pub fn plan_batches(lengths: &[usize], max_rows: usize, max_tokens: usize) -> Ve
     buckets
 }
 
-/// Real tokens over padded tokens of a plan, 0 to 1; 1 for no rows.
-#[must_use]
-pub fn fill_ratio(lengths: &[usize], buckets: &[Bucket]) -> f64 {
-    let padded: usize = buckets.iter().map(Bucket::padded).sum();
-    let real: usize = lengths.iter().sum();
-    if padded == 0 { 1.0 } else { real as f64 / padded as f64 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// Real tokens over padded tokens of a plan, 0 to 1; 1 for no rows.
+    fn fill_ratio(lengths: &[usize], buckets: &[Bucket]) -> f64 {
+        let padded: usize = buckets.iter().map(Bucket::padded).sum();
+        let real: usize = lengths.iter().sum();
+        if padded == 0 { 1.0 } else { real as f64 / padded as f64 }
+    }
 
     proptest! {
         #[test]

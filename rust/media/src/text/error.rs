@@ -1,7 +1,7 @@
 //! Why a tokenizer could not be used or a row could not be tokenized. Plain values: the engine decides whether a row's
 //! error fails the query or becomes NULL.
 
-/// An error of text preparation. [`TextError::is_row_error`] tells a bad row from a bad package.
+/// An error of text preparation: of one row, but for [`TextError::BadTokenizer`] and [`TextError::BadSpec`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// The tokenizer file is missing, unreadable or not a `tokenizer.json`.
@@ -40,12 +40,4 @@ pub enum TextError {
     /// The tokenizer itself refused the row (for example: no unknown token in the vocabulary).
     #[error("text cannot be tokenized: {0}")]
     Tokenizer(String),
-}
-
-impl TextError {
-    /// `true` when one row is at fault, `false` when the package is.
-    #[must_use]
-    pub fn is_row_error(&self) -> bool {
-        matches!(self, Self::NotUtf8 { .. } | Self::TooLong { .. } | Self::Grows { .. } | Self::Tokenizer(_))
-    }
 }

@@ -22,7 +22,7 @@ mod preparer;
 mod spec;
 mod stages;
 
-pub use buckets::{Bucket, fill_ratio, plan_batches};
+pub use buckets::{Bucket, plan_batches};
 pub use error::TextError;
 pub use preparer::{TextPreparer, TokenRow};
 pub use spec::{TextInput, TextSpec};
