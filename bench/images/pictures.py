@@ -3,7 +3,7 @@
     python bench/images/pictures.py [--folder DIR] [--only NAME ...]
 
 Makes folders of pictures (once), then times Pillow (decode to RGB; bicubic resize of the shorter side to 256 and centre crop to
-224) and the engine's own preparation (`cargo bench -p flambeau-media --bench pictures`, which must be built) on each. The photos
+224) and the engine's own preparation (rust/media/examples/pictures.rs, which must be built) on each. The photos
 are those of the demo. Large ones are mosaics of them (4 x 4 photos, so that there is as much detail a pixel as in a photo of a good
 camera) and are of use for timing only.
 """
@@ -121,12 +121,13 @@ def main() -> None:
         )
     bench = [
         "cargo",
-        "bench",
+        "run",
+        "--release",
         "--quiet",
         "--locked",
         "-p",
         "flambeau-media",
-        "--bench",
+        "--example",
         "pictures",
         "--",
         *map(str, folders),

@@ -1,6 +1,6 @@
 //! Milliseconds of processor that preparing a picture takes on one thread, by folder of pictures.
 //!
-//! `cargo bench -p flambeau-media --bench pictures -- FOLDER…` prepares every picture of each folder as EfficientNet-Lite0 wants it,
+//! `cargo run --release -p flambeau-media --example pictures -- FOLDER…` prepares every picture of each folder as EfficientNet-Lite0 wants it,
 //! again and again, and prints a line a folder: the best round of the whole way, of resizing alone (from raw pixels), and their
 //! difference, which is what decoding costs. `bench/images/pictures.py` makes folders, runs this and puts Pillow's times beside it.
 

@@ -1,0 +1,90 @@
+//! Steps of training on one thread: `cargo bench -p flambeau-train`. Each measurement is an epoch of 32 steps of a head over 1280
+//! features, from rows on disk to the changed parameters. CONTRIBUTING.md says how to compare two states of the code.
+
+#![allow(missing_docs, clippy::expect_used, reason = "a program for people who measure")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use arrow_array::{Array, ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int32Array, StructArray};
+use arrow_schema::{DataType, Field, Fields};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use flambeau_torch_ext::process;
+use flambeau_train::{Event, Feed, FeedSpec, Ranks, Stack};
+use serde_json::{Value, json};
+
+const STEPS: usize = 32;
+const BATCH_ROWS: usize = 64;
+const ROWS: usize = STEPS * BATCH_ROWS;
+const FEATURES: usize = 1280;
+const CLASSES: usize = 5;
+
+/// A number that looks random, between -1/2 and 1/2.
+fn value(i: usize) -> f32 {
+    f32::from((i as u32).wrapping_mul(2_654_435_761).to_be_bytes()[0]) / 256.0 - 0.5
+}
+
+fn rows() -> StructArray {
+    let item = Arc::new(Field::new("item", DataType::Float32, false));
+    let features = Float32Array::from_iter_values((0..ROWS * FEATURES).map(value));
+    let features = FixedSizeListArray::new(item, FEATURES as i32, Arc::new(features), None);
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("x", Arc::new(features)),
+        ("__label", Arc::new(Float64Array::from_iter_values((0..ROWS).map(|row| (row % CLASSES) as f64)))),
+        ("__slot", Arc::new(Int32Array::from_iter_values((0..ROWS).map(|row| (row % 256) as i32)))),
+    ];
+    let fields: Fields = columns.iter().map(|(name, column)| Field::new(*name, column.data_type().clone(), true)).collect();
+    StructArray::new(fields, columns.into_iter().map(|(_, column)| column).collect(), None)
+}
+
+fn feed(directory: &Path) -> Arc<Feed> {
+    let spec = json!({"directory": directory, "slots": 256, "dense": {"x": {"shape": [FEATURES]}}});
+    let spec: FeedSpec = serde_json::from_value(spec).expect("a feed's spec");
+    let rows = rows();
+    let feed = Feed::create(spec, rows.fields().clone()).expect("a feed");
+    feed.add(&rows).expect("rows");
+    feed.seal().expect("a sealed feed");
+    Arc::new(feed)
+}
+
+fn training(hidden: &Value, optimizer: &str) -> Value {
+    json!({"program": {"head": {"inputs": FEATURES, "outputs": CLASSES, "hidden": hidden}}, "inputs": ["x"], "loss": "cross_entropy",
+        "optimizer": {"name": optimizer, "lr": 0.001}, "batch_rows": BATCH_ROWS, "epochs": 1, "seed": 1})
+}
+
+fn steps(criterion: &mut Criterion) {
+    process::set_intra_op_threads(1).expect("one thread");
+    let directory = std::env::temp_dir().join(format!("flambeau-step-{}", std::process::id()));
+    let (feed, ranks) = (feed(&directory), Arc::new(Ranks::alone()));
+    let mut group = criterion.benchmark_group("steps");
+    group.throughput(Throughput::Elements(STEPS as u64));
+    let trainings = [
+        ("linear, sgd", vec![training(&json!([]), "sgd")]),
+        ("linear, adam", vec![training(&json!([]), "adam")]),
+        ("64 hidden, adam", vec![training(&json!([64]), "adam")]),
+        ("8 heads together", vec![training(&json!([64]), "adam"); 8]),
+    ];
+    for (name, specs) in trainings {
+        let open = || {
+            let specs = specs.iter().cloned().map(|spec| serde_json::from_value(spec).expect("a training's spec")).collect();
+            Stack::open(&feed, &ranks, specs, Arc::new(AtomicBool::new(false))).expect("a stack")
+        };
+        let run = |stack: &mut Stack| {
+            let progress = stack.run(Duration::from_secs(600)).expect("an epoch");
+            assert!(progress.iter().all(|one| one.event == Event::Done));
+        };
+        group.bench_function(name, |bencher| bencher.iter_batched_ref(open, run, BatchSize::PerIteration));
+    }
+    drop(feed);
+    // Empty by now; without it the next run finds nothing wrong either.
+    let _ = std::fs::remove_dir(&directory);
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
+    targets = steps
+}
+criterion_main!(benches);
