@@ -22,12 +22,12 @@ EXTENSION = "io.flambeau.FlambeauExtensions"
 
 JARS_VARIABLE = "FLAMBEAU_JARS"
 JARS_FOLDER = Path(__file__).resolve().parent / "jars"
-MAIN_JAR = "flambeau_2.13-"
-"""How the name of the jar with the extension begins."""
+MAIN_JAR = "flambeau-spark"
+"""How the name of the jar with the extension begins; the line of Spark that it is made for follows."""
 
 
-SPARK_LINE = "4.1"
-"""The line of Spark that the jars are made for."""
+SPARK_LINES = ("4.0", "4.1", "4.2", "4.3")
+"""The lines of Spark that there is a jar for."""
 
 
 class FlambeauError(RuntimeError):
@@ -35,15 +35,29 @@ class FlambeauError(RuntimeError):
 
 
 def check_spark_version(version: str) -> None:
-    """Checks that this is the version of Spark that the jars are made for.
+    """Checks that this is a version of Spark that there is a jar for.
 
     Raises:
         FlambeauError: it is not.
     """
-    if version.split(".")[:2] != SPARK_LINE.split("."):
+    if _line(version) not in SPARK_LINES:
         raise FlambeauError(
-            f"this version of Flambeau is made for Spark {SPARK_LINE}, and this is Spark {version}: install pyspark=={SPARK_LINE}.*"
+            f"this version of Flambeau is made for Spark {SPARK_LINES[0]} to {SPARK_LINES[-1]}, and this is Spark {version}: "
+            f"install pyspark=={SPARK_LINES[-1]}.*"
         )
+
+
+def _line(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def _installed_line() -> str:
+    """The line of Spark that Python has; where it has none, the line that this package is tested with most."""
+    try:
+        import pyspark
+    except ImportError:
+        return "4.1"
+    return _line(pyspark.__version__)
 
 
 def find_jars() -> list[str]:
@@ -58,11 +72,14 @@ def find_jars() -> list[str]:
         if missing:
             raise FlambeauError(f"{JARS_VARIABLE} names jars that do not exist: {', '.join(missing)}")
         return named
-    found = sorted(str(jar) for jar in JARS_FOLDER.glob("*.jar"))
-    if not any(Path(jar).name.startswith(MAIN_JAR) for jar in found):
+    line = _installed_line()
+    main = f"{MAIN_JAR}{line}_2.13-"
+    jars = sorted(JARS_FOLDER.glob("*.jar"))
+    found = [str(jar) for jar in jars if jar.name.startswith(main) or not jar.name.startswith(MAIN_JAR)]
+    if not any(Path(jar).name.startswith(main) for jar in found):
         raise FlambeauError(
-            f"no Flambeau jar in {JARS_FOLDER}. In a checkout, build it with `./gradlew pythonJars`; or name the jars in "
-            f"{JARS_VARIABLE}, separated by a comma: the main jar ({MAIN_JAR}VERSION.jar) and, unless "
+            f"no Flambeau jar for Spark {line} in {JARS_FOLDER}. In a checkout, build it with `./gradlew pythonJars`, with -Plines=4.3 "
+            f"for another line than 4.1; or name the jars in {JARS_VARIABLE}, separated by a comma: the main jar ({main}VERSION.jar) and, unless "
             "spark.flambeau.libtorch or LIBTORCH points to a libtorch, flambeau-libtorch-cpu-PLATFORM-VERSION.jar"
         )
     return found

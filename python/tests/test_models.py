@@ -32,7 +32,7 @@ def folder(net: nn.Module, tmp_path: Path) -> Path:
 @pytest.fixture
 def jar(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A jar that carries the package, as the only one that the session knows."""
-    path = folder.parent / "flambeau_2.13-0.0.0.jar"
+    path = folder.parent / "flambeau-spark4.1_2.13-0.0.0.jar"
     with zipfile.ZipFile(path, "w") as archive:
         for file in (folder / "net").iterdir():
             archive.write(file, f"flambeau/models/embedded/{file.name}")

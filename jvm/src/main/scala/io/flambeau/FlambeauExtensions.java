@@ -1,5 +1,6 @@
 package io.flambeau;
 
+import io.flambeau.spark.SparkLine;
 import org.apache.spark.sql.SparkSessionExtensions;
 import scala.Function1;
 import scala.runtime.BoxedUnit;
@@ -12,16 +13,14 @@ import scala.runtime.BoxedUnit;
  * logged by Spark, and the functions would then be unknown without a reason.
  */
 public final class FlambeauExtensions implements Function1<SparkSessionExtensions, BoxedUnit> {
-  /** The line of Spark that the classes of this jar are compiled for. */
-  static final String SPARK_LINE = "4.1.";
-
   @Override
   public BoxedUnit apply(SparkSessionExtensions extensions) {
     String spark = org.apache.spark.package$.MODULE$.SPARK_VERSION();
-    if (!spark.startsWith(SPARK_LINE)) {
+    if (!spark.startsWith(SparkLine.NAME + ".")) {
       throw new UnsupportedOperationException(
-          "[FLAMBEAU_SETUP] this version of Flambeau is made for Spark " + SPARK_LINE + "x with Scala 2.13, and this is Spark "
-              + spark + ": use that Spark, or remove io.flambeau.FlambeauExtensions from spark.sql.extensions");
+          "[FLAMBEAU_SETUP] this jar of Flambeau is made for Spark " + SparkLine.NAME + ".x with Scala 2.13, and this is Spark "
+              + spark + ": use flambeau-spark" + spark.replaceFirst("^(\\d+\\.\\d+).*", "$1")
+              + "_2.13, or remove io.flambeau.FlambeauExtensions from spark.sql.extensions");
     }
     SessionParts.addTo(extensions);
     return BoxedUnit.UNIT;

@@ -2,13 +2,12 @@ package io.flambeau
 
 import scala.jdk.CollectionConverters._
 
-import org.apache.spark.SparkThrowable
 import org.apache.spark.sql.AnalysisException
 import org.apache.spark.sql.catalyst.trees.Origin
 import org.apache.spark.sql.execution.QueryExecutionException
 
 import io.flambeau.bridge.{ErrorKind, NativeException}
-import io.flambeau.spark.ErrorConditions
+import io.flambeau.spark.{ErrorConditions, LineAnalysisException, LineThrowable}
 
 /*
  * The two exceptions that users meet, and the one place where a native failure becomes either of their conditions.
@@ -25,16 +24,9 @@ import io.flambeau.spark.ErrorConditions
  *   cause and advice; the message is `[condition] text`
  */
 final class FlambeauAnalysisException(condition: String, text: String, cause: Option[Throwable] = None, origin: Origin = Origin())
-    extends AnalysisException(
-      message = s"[$condition] $text",
-      line = origin.line,
-      startPosition = origin.startPosition,
-      cause = cause,
-      errorClass = Some(condition),
-      messageParameters = Map("message" -> text),
-      context = Array.empty,
-      sqlState = Some(ErrorConditions.sqlState(condition)),
-      messageTemplate = Some(FlambeauException.MessageTemplate)) {
+    extends LineAnalysisException(
+      s"[$condition] $text", condition, ErrorConditions.sqlState(condition), FlambeauException.MessageTemplate, Map("message" -> text), cause,
+      origin.line, origin.startPosition) {
 
   /**
    * Adds line and position if the call itself is wrong; beside line and column of a `model.toml` they would be confusing. There is no
@@ -56,11 +48,11 @@ final class FlambeauAnalysisException(condition: String, text: String, cause: Op
  */
 final class FlambeauException(condition: String, text: String, parameters: Map[String, String], cause: Throwable)
     extends QueryExecutionException(s"[$condition] $text", cause)
-    with SparkThrowable {
+    with LineThrowable {
   override def getCondition: String = condition
   override def getSqlState: String = ErrorConditions.sqlState(condition)
   override def getMessageParameters: java.util.Map[String, String] = (parameters + ("message" -> text)).asJava
-  override def getDefaultMessageTemplate: String = FlambeauException.MessageTemplate
+  override def template: String = FlambeauException.MessageTemplate
 }
 
 object FlambeauException {

@@ -11,6 +11,7 @@ import org.apache.spark.sql.types.{ArrayType, DataType, StructField, StructType,
 
 import io.flambeau.bridge.spec.{DenseColumn, ImageLimits}
 import io.flambeau.models.ModelRef
+import io.flambeau.spark.Spread
 
 /**
  * An input of what is trained.
@@ -55,7 +56,7 @@ private[flambeau] final case class FeedColumns(
     val spread = if (group.isDefined) pmod(hash(col(FeedColumns.Group)), lit(slots)) else pmod(position + hash(partition), lit(slots.toLong))
     val slotted = identified.withColumn(FeedColumns.Slot, spread.cast("int"))
     if (workers == 1 && FeedColumns.isLight(slotted)) slotted.coalesce(1)
-    else slotted.repartitionById(workers, pmod(col(FeedColumns.Slot), lit(workers)).cast("int"))
+    else Spread.byPartition(slotted, workers, pmod(col(FeedColumns.Slot), lit(workers)).cast("int"))
   }
 
   /**

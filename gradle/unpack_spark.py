@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""unpack_spark.py VERSION SHA256 FOLDER: Spark of another line, as PySpark's source archive on PyPI has it.
+
+The archive is fetched with pip and held against its hash; nothing is built and nothing installed. Afterwards FOLDER has Spark's
+`jars` and `bin`, and `python` is for PYTHONPATH: PySpark with both inside it, as an installed one has them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "models"))
+import archives
+import recipe
+
+
+def unpack(version: str, sha256: str, folder: Path) -> None:
+    """Fetches and unpacks it, if FOLDER is not whole yet."""
+    source = archives.Sdist("pyspark", version, sha256, "Apache-2.0")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the result: the archive has 450 MB and is not kept.
+    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as name:
+        work = Path(name)
+        source.bring(work)
+        found = work / source.file
+        actual = recipe.sha256_of(found)
+        if actual != sha256:
+            raise recipe.RecipeError(f"{source.file} has SHA-256 {actual}, but {sha256} is pinned")
+        with tarfile.open(found) as archive:
+            archive.extractall(work, filter="data")
+        tree = work / f"pyspark-{version}"
+        for part in ("jars", "bin"):
+            (tree / "deps" / part).rename(tree / part)
+        (tree / "python").mkdir()
+        (tree / "pyspark").rename(tree / "python" / "pyspark")
+        for part in ("jars", "bin"):
+            (tree / "python" / "pyspark" / part).symlink_to(Path("..") / ".." / part)
+        for py4j in (tree / "lib").glob("py4j-*-src.zip"):
+            shutil.unpack_archive(py4j, tree / "python")
+        for rest in ("deps", "lib"):
+            shutil.rmtree(tree / rest)
+        shutil.rmtree(folder, ignore_errors=True)
+        tree.rename(folder)
+
+
+def main() -> None:
+    if len(sys.argv) != 4:
+        raise SystemExit(__doc__)
+    version, sha256, folder = sys.argv[1:]
+    if not (Path(folder) / "python" / "pyspark").is_dir():
+        unpack(version, sha256, Path(folder))
+
+
+if __name__ == "__main__":
+    main()
