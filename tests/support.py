@@ -124,6 +124,14 @@ def wait_until(holds: Callable[[], bool], what: str, seconds: float = DEADLINE_S
         time.sleep(0.1)
 
 
+def is_running(process: int) -> bool:
+    """Whether there is such a process, other than one that has ended and whose status nobody has asked for."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False
+
+
 @contextlib.contextmanager
 def background(
     command: Sequence[str | Path], cwd: Path, log: Path, env: Mapping[str, str]

@@ -29,7 +29,7 @@ def test_a_test_that_hangs_is_named_and_leaves_nothing() -> None:
     assert done.returncode == hangs.EXIT_STATUS
     assert "test_that_hangs hangs: it has not ended after 1 s" in done.stderr
     assert "in wait" in done.stderr, "the stack of the thread that waits"
-    assert not Path(f"/proc/{done.stdout.strip()}").exists()
+    support.wait_until(lambda: not support.is_running(int(done.stdout)), "what it started has ended")
 
 
 def test_a_command_that_hangs_is_killed_with_its_jvms_and_says_where_they_were(tmp_path: Path) -> None:
