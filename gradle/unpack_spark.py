@@ -15,7 +15,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "models"))
 import archives
-import recipe
 
 
 def unpack(version: str, sha256: str, folder: Path) -> None:
@@ -25,12 +24,7 @@ def unpack(version: str, sha256: str, folder: Path) -> None:
     # Beside the result: the archive has 450 MB and is not kept.
     with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as name:
         work = Path(name)
-        source.bring(work)
-        found = work / source.file
-        actual = recipe.sha256_of(found)
-        if actual != sha256:
-            raise recipe.RecipeError(f"{source.file} has SHA-256 {actual}, but {sha256} is pinned")
-        with tarfile.open(found) as archive:
+        with tarfile.open(archives.bring(source, work)) as archive:
             archive.extractall(work, filter="data")
         tree = work / f"pyspark-{version}"
         for part in ("jars", "bin"):

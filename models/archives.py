@@ -111,14 +111,19 @@ def fetch(archive: Archive) -> Path:
         return kept
     recipe.DOWNLOADS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetching-", dir=recipe.DOWNLOADS) as folder:
-        archive.bring(Path(folder))
-        fetched = Path(folder) / archive.file
-        if not fetched.is_file():
-            raise recipe.RecipeError(f"what was fetched is not called {archive.file}")
-        actual = recipe.sha256_of(fetched)
-        if actual != archive.sha256:
-            raise recipe.RecipeError(f"{archive.file} has SHA-256 {actual}, but {archive.sha256} is pinned")
-        return fetched.rename(kept)
+        return bring(archive, Path(folder)).rename(kept)
+
+
+def bring(archive: Archive, folder: Path) -> Path:
+    """The archive, fetched into a folder; its hash is checked."""
+    archive.bring(folder)
+    fetched = folder / archive.file
+    if not fetched.is_file():
+        raise recipe.RecipeError(f"what was fetched is not called {archive.file}")
+    actual = recipe.sha256_of(fetched)
+    if actual != archive.sha256:
+        raise recipe.RecipeError(f"{archive.file} has SHA-256 {actual}, but {archive.sha256} is pinned")
+    return fetched
 
 
 def _run(command: list[str]) -> None:
