@@ -85,7 +85,7 @@ def module(name: str) -> nn.Module:
 
 
 def settled(network: nn.Module) -> nn.Module:
-    """With the statistics of its normalisations taken from noise, so that random layers neither fade nor blow up."""
+    """With the statistics of its normalizations taken from noise, so that random layers neither fade nor blow up."""
     import torch
 
     for part in network.modules():

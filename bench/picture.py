@@ -26,7 +26,7 @@ OTHERS = {
     "daft onnxruntime": "ONNX Runtime in Daft",
     "ray onnxruntime": "ONNX Runtime in Ray Data",
 }
-COLOURS = {"flambeau": "#d35400", "flambeau-bf16": "#f39c12"}
+COLORS = {"flambeau": "#d35400", "flambeau-bf16": "#f39c12"}
 
 
 def cases() -> dict[str, tuple[str, dict[str, float]]]:
@@ -78,7 +78,7 @@ def draw(found: dict[str, tuple[str, dict[str, float]]], path: Path) -> None:
         bars = place.barh(
             [names[arm] for arm in arms],
             [rates[arm] for arm in arms],
-            color=[COLOURS.get(arm, "#95a5a6") for arm in arms],
+            color=[COLORS.get(arm, "#95a5a6") for arm in arms],
         )
         place.bar_label(bars, fmt="%.0f", padding=2, fontsize=8)
         place.set_title(f"{name}\nrows/s", fontsize=9)

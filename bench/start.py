@@ -41,13 +41,13 @@ def once(kind: str) -> dict[str, float]:
     query = PLAIN if kind == "plain" else demo.DESCRIBE
     started = time.perf_counter()
     described = spark.sql(query).cache()
-    analysed = time.perf_counter()
+    analyzed = time.perf_counter()
     described.collect()
     first = time.perf_counter()
     spark.sql(query).collect()
     again = time.perf_counter()
     spark.stop()
-    found = {"session": ready - began, "analysis": analysed - started, "collect": first - analysed}
+    found = {"session": ready - began, "analysis": analyzed - started, "collect": first - analyzed}
     return {**found, "first result": first - started, "once more": again - first}
 
 

@@ -39,9 +39,9 @@ TRUNK_BLOCKS = 13
 
 
 class Padded(nn.Sequential):
-    """A convolution of the published network, its padding and its normalisation, as TorchScript can compile them."""
+    """A convolution of the published network, its padding and its normalization, as TorchScript can compile them."""
 
-    def __init__(self, convolution: Any, normalisation: nn.BatchNorm2d, bounded: bool) -> None:
+    def __init__(self, convolution: Any, normalization: nn.BatchNorm2d, bounded: bool) -> None:
         same = nn.Conv2d(
             convolution.in_channels,
             convolution.out_channels,
@@ -54,7 +54,7 @@ class Padded(nn.Sequential):
         parts: dict[str, nn.Module] = {
             "pad": convolution.static_padding,
             "convolution": same,
-            "norm": normalisation,
+            "norm": normalization,
             "bound": nn.ReLU6() if bounded else nn.Identity(),
         }
         super().__init__()
@@ -147,7 +147,7 @@ def train(spark: SparkSession, folder: Path, program: Path, epochs: int) -> dict
             learningRate=5e-4,
             maxEpochs=epochs,
             augmentFlip=True,
-            augmentCrop=16,
+            augmentShift=16,
             warmupSteps=20,
             **shared,
         ),

@@ -18,12 +18,12 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 @dataclass(frozen=True)
 class Result:
-    """One photo's answer: labels best first with probabilities, neighbours nearest first with cosines."""
+    """One photo's answer: labels best first with probabilities, neighbors nearest first with cosines."""
 
     path: Path
     title: str
     labels: Sequence[tuple[str, float]]
-    neighbours: Sequence[tuple[Path, float]]
+    neighbors: Sequence[tuple[Path, float]]
     right: bool
 
     @property
@@ -90,7 +90,7 @@ def _card(result: Result, small: dict[Path, str], titles: dict[Path, str]) -> st
     near = "".join(
         f'<figure><img src="{small[path]}" alt="{html.escape(titles[path])}" title="{html.escape(titles[path])}">'
         f"<figcaption>{cosine:.2f}</figcaption></figure>"
-        for path, cosine in result.neighbours
+        for path, cosine in result.neighbors
     )
     miss = "" if result.right else '<span class="miss">not what is on the photo</span>'
     return (
@@ -110,7 +110,7 @@ def write_html(out: Path, results: Sequence[Result], sql: str, facts: Sequence[t
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>Flambeau: photos through Spark SQL</title><style>{STYLE}</style></head><body><main>
 <h1><span>Flambeau</span> looks at {len(results)} photos</h1>
-<p class="lead">Labels and features came out of the Spark SQL statement below, the neighbours out of a second one over the
+<p class="lead">Labels and features came out of the Spark SQL statement below, the neighbors out of a second one over the
 features. EfficientNet-Lite0 ran inside the Spark executor, on libtorch; no Python worker took part.</p>
 <dl class="facts">{listed}</dl>
 <pre>{html.escape(sql)}</pre>
@@ -157,7 +157,7 @@ def _draw_card(sheet: Image.Image, draw: ImageDraw.ImageDraw, x: int, y: int, re
         draw.rectangle((x + 12, top + 18, x + CELL_WIDTH - 12, top + 21), fill=BAR)
         draw.rectangle((x + 12, top + 18, x + 12 + round((CELL_WIDTH - 24) * probability), top + 21), fill=FIRE)
     top = y + PICTURE_HEIGHT + 112
-    for rank, (path, cosine) in enumerate(result.neighbours):
+    for rank, (path, cosine) in enumerate(result.neighbors):
         left = x + 12 + rank * 92
         sheet.paste(_thumbnail(path, (48, 48)), (left, top))
         draw.text((left + 52, top + 16), f"{cosine:.2f}", fill=SOFT, font=plain)

@@ -62,7 +62,7 @@ def foods(spark: SparkSession, folder: Path) -> Task:
 
 
 def whole_photo_package(folder: Path) -> Path:
-    """EfficientNet-Lite0 that sees the whole photo: the food often lies at the edge, which the usual centre crop cuts off.
+    """EfficientNet-Lite0 that sees the whole photo: the food often lies at the edge, which the usual center crop cuts off.
 
     Preparation belongs to the package, so another preparation is another package.
     """

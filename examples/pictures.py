@@ -14,7 +14,7 @@ FIRE = "#e25822"
 
 
 def confusion_matrix(path: Path, title: str, labels: Sequence[str], counts: Sequence[Sequence[int]]) -> None:
-    """`counts[i][j]`: rows of class i that were taken for class j; colours are shares of the class."""
+    """`counts[i][j]`: rows of class i that were taken for class j; colors are shares of the class."""
     shares = [[n / max(1, sum(row)) for n in row] for row in counts]
     figure, axes = pyplot.subplots(figsize=(1.6 + 0.72 * len(labels), 1.4 + 0.62 * len(labels)), dpi=120)
     axes.imshow(shares, cmap="Oranges", vmin=0, vmax=1)

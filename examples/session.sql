@@ -3,11 +3,11 @@
 --     --conf spark.flambeau.models.path=build/models --conf spark.flambeau.udf.meaning=minilm_l6_v2 -f examples/session.sql
 
 -- Photos: a table of labels, and what is on most of them.
-CREATE TEMPORARY VIEW labelled AS
+CREATE TEMPORARY VIEW labeled AS
   SELECT regexp_extract(path, '[^/]+$', 0) AS photo, classify(content, 'efficientnet_lite0', 1)[0] AS best
   FROM   binaryFile.`build/demo/photos`;
 
-SELECT photo, best.label, round(best.probability, 2) AS probability FROM labelled ORDER BY probability DESC, photo LIMIT 5;
+SELECT photo, best.label, round(best.probability, 2) AS probability FROM labeled ORDER BY probability DESC, photo LIMIT 5;
 
 -- Texts: which complaint is about delivery? `meaning` is the model under a name of its own, from the configuration.
 WITH complaints(text) AS (

@@ -1,4 +1,4 @@
-"""Streaming: photos are labelled as they arrive in a folder, and a stopped query continues where it was.
+"""Streaming: photos are labeled as they arrive in a folder, and a stopped query continues where it was.
 
     python examples/streaming.py
 
@@ -25,11 +25,11 @@ SCHEMA = "path string, modificationTime timestamp, length long, content binary"
 
 
 def label_what_arrived(spark: SparkSession, arriving: Path, out: Path) -> int:
-    """Runs the query until everything that is there is labelled; how many rows it read."""
+    """Runs the query until everything that is there is labeled; how many rows it read."""
     stream = spark.readStream.format("binaryFile").schema(SCHEMA).load(arriving.resolve().as_uri())
     stream.createOrReplaceTempView("arriving")
-    labelled = spark.sql(LABEL).writeStream.format("parquet").option("checkpointLocation", str(out / "checkpoint"))
-    query = labelled.trigger(availableNow=True).start(str(out / "labelled"))
+    labeled = spark.sql(LABEL).writeStream.format("parquet").option("checkpointLocation", str(out / "checkpoint"))
+    query = labeled.trigger(availableNow=True).start(str(out / "labeled"))
     query.awaitTermination()
     return sum(progress["numInputRows"] for progress in query.recentProgress)
 
@@ -48,12 +48,12 @@ def run(out: Path) -> int:
         spark = session.open_session("streaming")
         try:
             read.append(label_what_arrived(spark, arriving, out / "stream"))
-            rows = spark.read.parquet(str(out / "stream" / "labelled")).orderBy("photo").collect()
+            rows = spark.read.parquet(str(out / "stream" / "labeled")).orderBy("photo").collect()
         finally:
             spark.stop()
     for row in rows:
         print(f"  {row.photo:<22} {row.best.label} {row.best.probability:.0%}")
-    print(f"\n  {read[0]} photos labelled, the query stopped and started again, {read[1]} more labelled")
+    print(f"\n  {read[0]} photos labeled, the query stopped and started again, {read[1]} more labeled")
     return 0 if sorted(row.photo for row in rows) == sorted(names) and sum(read) == len(names) else 1
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """check_types.py [FILE…]: mypy --strict over all Python of the repository; with files, over the groups that these are in.
 
-Programs find their neighbours by sys.path, and names such as `arm`, `data` and `run` stand for another file in each folder of
+Programs find their neighbors by sys.path, and names such as `arm`, `data` and `run` stand for another file in each folder of
 the benchmarks. So mypy runs once for each group of files that agree on names, with the folders where these look, the nearest first.
 What mypy knows of the libraries is kept in build/mypy and shared by the runs. Its settings are in pyproject.toml.
 """
@@ -20,7 +20,7 @@ BENCHES = sorted(f"bench/{folder.name}" for folder in (ROOT / "bench").iterdir()
 
 @dataclass(frozen=True)
 class Group:
-    """Files under `folders` (not those of other groups below them), which find their neighbours in `path`."""
+    """Files under `folders` (not those of other groups below them), which find their neighbors in `path`."""
 
     folders: tuple[str, ...]
     path: tuple[str, ...]

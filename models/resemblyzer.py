@@ -2,7 +2,7 @@
 
     python models/resemblyzer.py build/models/resemblyzer
 
-Weights: the PyPI wheel `Resemblyzer` 0.1.4 (Apache-2.0), checked by SHA-256; the three-layer LSTM encoder of generalised
+Weights: the PyPI wheel `Resemblyzer` 0.1.4 (Apache-2.0), checked by SHA-256; the three-layer LSTM encoder of generalized
 end-to-end speaker verification. The program does what the Python package does after loading a clip, except for its
 trimming of silence, which needs the detector of another library:
 

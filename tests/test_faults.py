@@ -104,7 +104,7 @@ def engine(spark: SparkSession, request: pytest.FixtureRequest) -> Any:
 
 @pytest.mark.parametrize("engine", ["torchscript", "fused"], indirect=True)
 @pytest.mark.parametrize("kind", ["photos", "texts"])
-def test_a_cancelled_job_ends_within_a_batch(
+def test_a_canceled_job_ends_within_a_batch(
     spark: SparkSession, photo_table: DataFrame, kind: str, engine: str
 ) -> None:
     """A kill is heeded between forward passes: a batch of 1,024 texts takes many seconds, one pass a part of one."""
@@ -133,7 +133,7 @@ def test_a_cancelled_job_ends_within_a_batch(
     assert worker.is_alive(), f"the query ended by itself: {ended}"
     spark.sparkContext.cancelAllJobs()
     worker.join(DEADLINE_S)
-    assert not worker.is_alive(), "the query goes on after it was cancelled"
+    assert not worker.is_alive(), "the query goes on after it was canceled"
     wait_until(lambda: live_handles(spark) == 0, "the tasks have ended")
     assert "cancel" in str(ended[0]).lower()
     assert int(forwarded()) - before < copies.count(), "it stopped before the end"

@@ -153,7 +153,7 @@ def test_thousands_of_pictures_sound_and_damaged(spark: SparkSession) -> None:
     finally:
         spark.conf.unset("spark.flambeau.image.maxPixels")
     assert len(found) == len(rows)
-    # One grey level of one of the 64 pixels is 6e-5.
+    # One gray level of one of the 64 pixels is 6e-5.
     answered = [row for row in found if row.ours and row.right]
     wrong = [row.name for row in answered if any(abs(a - b) > 1e-6 for a, b in zip(row.ours, row.right, strict=True))]
     assert wrong == []

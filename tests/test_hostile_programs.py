@@ -154,5 +154,5 @@ def test_the_task_reaper_contains_a_program_that_never_ends(packages: Path, tmp_
     ]
     done = run(command, tmp_path, variables)
     answer = json.loads(done.stdout.splitlines()[-1])
-    assert answer["cancelled"] and answer["next"] == [2.0, 4.0, 6.0]
+    assert answer["canceled"] and answer["next"] == [2.0, 4.0, 6.0]
     assert len(executor_logs(home)) == 2, "the executor that ran the loop, and the one that came after"

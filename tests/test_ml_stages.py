@@ -38,14 +38,14 @@ def program(task: str, folder: Path) -> dict[str, Any]:
 
 
 def png(red: int, green: int, blue: int) -> bytearray:
-    """A picture of one colour."""
+    """A picture of one color."""
     out = io.BytesIO()
     Image.new("RGB", (8, 8), (red, green, blue)).save(out, "PNG")
     return bytearray(out.getvalue())
 
 
 @pytest.fixture
-def colours(spark: SparkSession) -> DataFrame:
+def colors(spark: SparkSession) -> DataFrame:
     """Forty pictures: reds with label 0, blues with label 1."""
     rows = [(i, png(160 + i, i, 40) if i % 2 == 0 else png(40, i, 160 + i), float(i % 2)) for i in range(40)]
     return spark.createDataFrame(rows, "id int, content binary, label double")
@@ -121,7 +121,7 @@ def test_mistakes_are_said_before_anything_runs(vectors: DataFrame) -> None:
         ml.TorchModelTransformer(model="tiny", handleInvalid="ignore").transform(vectors)
 
 
-def test_cross_validated_pipeline_in_a_new_process_without_the_package(colours: DataFrame, tmp_path: Path) -> None:
+def test_cross_validated_pipeline_in_a_new_process_without_the_package(colors: DataFrame, tmp_path: Path) -> None:
     shutil.copytree(PACKAGES / "image_tiny", tmp_path / "original")
     featurizer = ml.DeepImageFeaturizer(inputCol="content", outputCol="features", modelName=tmp_path / "original")
     regression = LogisticRegression(maxIter=10)
@@ -132,11 +132,11 @@ def test_cross_validated_pipeline_in_a_new_process_without_the_package(colours: 
         numFolds=2,
         seed=1,
     )
-    fitted = validator.fit(colours)
+    fitted = validator.fit(colors)
     assert fitted.avgMetrics[0] == 1.0
     fitted.save(str(tmp_path / "fitted"))
-    colours.write.parquet(str(tmp_path / "rows"))
-    expected = predictions(fitted.transform(colours))
+    colors.write.parquet(str(tmp_path / "rows"))
+    expected = predictions(fitted.transform(colors))
     shutil.rmtree(tmp_path / "original")
 
     elsewhere = program("load", tmp_path)

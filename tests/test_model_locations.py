@@ -80,7 +80,7 @@ def test_each_content_is_fetched_once_for_the_machine(job: tuple[dict[str, Any],
     fetched = re.findall(r"copied \d+ files \(\d+ bytes\) of (\S+) to \S+/(package-\w+)", logs)
     assert len(fetched) == len({target for _, target in fetched}) == answers["kept on the executors' machine"]
     shipped = [source for source, _ in fetched if source.startswith("spark://")]
-    assert len(shipped) == 4, "tiny, tiny relabelled, the zip, the bare program"
+    assert len(shipped) == 4, "tiny, tiny relabeled, the zip, the bare program"
 
 
 def test_a_session_cannot_widen_what_the_application_allows(job: tuple[dict[str, Any], str]) -> None:

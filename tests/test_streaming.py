@@ -23,11 +23,11 @@ def test_a_stream_of_photos_is_classified_as_they_arrive(
     arriving.mkdir()
     shutil.copy(PHOTOS / "chelsea.png", arriving)
     stream = spark.readStream.format("binaryFile").schema(SCHEMA).load(arriving.as_uri())
-    labelled = stream.selectExpr("regexp_extract(path, '[^/]+$', 0) AS file", "content").select(
+    labeled = stream.selectExpr("regexp_extract(path, '[^/]+$', 0) AS file", "content").select(
         "file", F.try_classify("content", MODEL, 1).alias("labels")
     )
     query = (
-        labelled.writeStream.format("memory")
+        labeled.writeStream.format("memory")
         .queryName("e2e_stream")
         .option("checkpointLocation", str(tmp_path / "checkpoint"))
         .start()

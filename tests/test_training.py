@@ -1,4 +1,4 @@
-"""Training as PySpark users do it: heads and whole networks, saved, searched, watched, cancelled."""
+"""Training as PySpark users do it: heads and whole networks, saved, searched, watched, canceled."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ if TYPE_CHECKING:
 def points(spark: SparkSession) -> DataFrame:
     """Three clouds in the plane, 240 rows: `id`, `x` (array<float>), `features`, `label`, `held`."""
     source = np.random.default_rng(5)
-    centres = np.array([[0, 3], [3, -2], [-3, -2]])
+    centers = np.array([[0, 3], [3, -2], [-3, -2]])
     rows = [
-        (i, [float(v) for v in centres[i % 3] + source.normal(size=2)], float(i % 3), i % 4 == 0) for i in range(240)
+        (i, [float(v) for v in centers[i % 3] + source.normal(size=2)], float(i % 3), i % 4 == 0) for i in range(240)
     ]
     frame = spark.createDataFrame(rows, "id int, x array<float>, label double, held boolean")
     return frame.withColumn("features", array_to_vector(col("x")))
@@ -326,7 +326,7 @@ def training_folders(folder: Path) -> set[str]:
     return {name for _, names, _ in os.walk(folder) for name in names if name.startswith("flambeau-training-")}
 
 
-def test_a_cancelled_fit_ends_and_leaves_nothing(spark: SparkSession, points: DataFrame) -> None:
+def test_a_canceled_fit_ends_and_leaves_nothing(spark: SparkSession, points: DataFrame) -> None:
     stats = support.jvm(spark).io.flambeau.bridge.NativeStats
     folder = Path(spark.sparkContext._jsc.sc().getConf().get("spark.local.dir", "/tmp"))
     before = training_folders(folder)
@@ -347,7 +347,7 @@ def test_a_cancelled_fit_ends_and_leaves_nothing(spark: SparkSession, points: Da
     assert worker.is_alive(), ended
     spark.sparkContext.cancelAllJobs()
     worker.join(300)
-    assert not worker.is_alive(), "the fit goes on after it was cancelled"
+    assert not worker.is_alive(), "the fit goes on after it was canceled"
     wait_until(lambda: int(stats.liveHandles()) == 0, "handles are closed")
     wait_until(lambda: training_folders(folder) <= before, "files are removed")
     assert "cancel" in str(ended[0]).lower()

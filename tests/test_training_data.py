@@ -51,7 +51,7 @@ def test_ids_beyond_f32_are_learnt_from_and_served_alike(spark: SparkSession, tm
         example=[torch.tensor([FIRST, FIRST + 1]), torch.tensor([FIRST + 2, FIRST + 3])],
         quiet=True,
     )
-    # Neighbours differ in what they like, so a rounded id would learn and give a mixture.
+    # Neighbors differ in what they like, so a rounded id would learn and give a mixture.
     rows = spark.range(64).selectExpr(
         f"{FIRST} + id div 8 AS user",
         f"decimal({FIRST} + id % 8) AS item",

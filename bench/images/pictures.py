@@ -2,7 +2,7 @@
 
     python bench/images/pictures.py [--folder DIR] [--only NAME ...]
 
-Makes folders of pictures (once), then times Pillow (decode to RGB; bicubic resize of the shorter side to 256 and centre crop to
+Makes folders of pictures (once), then times Pillow (decode to RGB; bicubic resize of the shorter side to 256 and center crop to
 224) and the engine's own preparation (rust/media/examples/pictures.rs, which must be built) on each. The photos
 are those of the demo. Large ones are mosaics of them (4 x 4 photos, so that there is as much detail a pixel as in a photo of a good
 camera) and are of use for timing only.

@@ -13,7 +13,7 @@ ROWS = 16
 
 
 def prepare(content: bytes, draft: bool = False) -> np.ndarray:
-    """Pillow's decode, shorter side 256 by bicubic, centre crop 224, (x - 127) / 128: f32 [3, 224, 224].
+    """Pillow's decode, shorter side 256 by bicubic, center crop 224, (x - 127) / 128: f32 [3, 224, 224].
 
     `draft` lets libjpeg decode at a half, a quarter or an eighth while the shorter side stays at twice 256, as a careful user might.
     """

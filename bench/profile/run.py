@@ -29,7 +29,7 @@ from flambeau.version import __version__
 NETWORK, CORES, HERTZ = "efficientnet_lite0", 2, 499
 DECODE = ("jpeg", "jsimd", "decode_mcu", "huff", "idct", "ycc_", "upsample", "jdhuff", "consume_markers")
 RESIZE = ("resize", "resample", "horizontal", "vertical", "convolve")
-COLOURS = {
+COLORS = {
     "read": "#7f8c8d",
     "decode": "#c0392b",
     "resize": "#e67e22",
@@ -162,8 +162,8 @@ def draw(parts: dict[str, float], samples: dict[tuple[str, str], float], title: 
     whole = sum(parts.values())
     figure, axes = pyplot.subplots(figsize=(12, 3.6))
 
-    def box(left: float, width: float, level: int, text: str, colour: str) -> None:
-        axes.barh(level, width, left=left, height=0.96, color=colour, edgecolor="white")
+    def box(left: float, width: float, level: int, text: str, color: str) -> None:
+        axes.barh(level, width, left=left, height=0.96, color=color, edgecolor="white")
         if width > whole * 0.02:
             room = int(width / whole * 150)
             axes.text(
@@ -178,11 +178,11 @@ def draw(parts: dict[str, float], samples: dict[tuple[str, str], float], title: 
     box(0, whole, 0, f"{title}: {whole:.2f} ms of a core for each", "#ecf0f1")
     left = 0.0
     for name, width in parts.items():
-        box(left, width, 1, f"{name} {width:.2f} ms", COLOURS[name])
+        box(left, width, 1, f"{name} {width:.2f} ms", COLORS[name])
         inside = sorted(((share, symbol) for (of, symbol), share in samples.items() if of == name), reverse=True)
         at, all_of_it = left, sum(share for share, _ in inside) or 1.0
         for share, symbol in inside[:12]:
-            box(at, width * share / all_of_it, 2, symbol, COLOURS[name])
+            box(at, width * share / all_of_it, 2, symbol, COLORS[name])
             at += width * share / all_of_it
         left += width
     axes.set_axis_off()

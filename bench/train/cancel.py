@@ -1,6 +1,6 @@
-"""`.venv/bin/python bench/train/cancel.py`: how long workers live on after their Spark job was cancelled.
+"""`.venv/bin/python bench/train/cancel.py`: how long workers live on after their Spark job was canceled.
 
-A head trains without end, with one worker and with two in turn; then all jobs are cancelled. Counted are the seconds until no native
+A head trains without end, with one worker and with two in turn; then all jobs are canceled. Counted are the seconds until no native
 object is alive (`NativeStats.liveHandles`: feed, group, trainer, store) and until no file of the training is left. Writes
 bench/results/<version>/train_cancel.json.
 """
@@ -26,7 +26,7 @@ MOST_SECONDS = 1.0
 TRAINS_SECONDS = 4
 
 
-def cancelled(spark: Any, rows: Any, workers: int, folder: Path) -> float:
+def canceled(spark: Any, rows: Any, workers: int, folder: Path) -> float:
     """Seconds from the cancellation until nothing of the training is left."""
     from flambeau.ml import TorchClassifier
 
@@ -69,7 +69,7 @@ def main() -> None:
         rows = spark.range(0, 2000, 1, 4).selectExpr(
             "array(float(sin(id)), float(cos(id))) AS features", "double(pmod(id, 3)) AS label"
         )
-        times = {n: [cancelled(spark, rows, n, Path(folder)) for _ in range(rounds)] for n in (1, 2)}
+        times = {n: [canceled(spark, rows, n, Path(folder)) for _ in range(rounds)] for n in (1, 2)}
         spark.stop()
     for workers, seconds in times.items():
         met = "" if max(seconds) <= MOST_SECONDS else ": MISSED"

@@ -20,7 +20,7 @@ import train_alone
 
 @dataclass(frozen=True)
 class Training:
-    """Module, rows of a step over all workers, optimiser, and shape and classes of the rows."""
+    """Module, rows of a step over all workers, optimizer, and shape and classes of the rows."""
 
     module: str
     batch: int

@@ -55,7 +55,7 @@ def main() -> None:
             seed=1,
             frozen=["trunk", "*norm*"],
             augmentFlip=True,
-            augmentCrop=16,
+            augmentShift=16,
         )
         estimator.copy({estimator.maxEpochs: 1}).fit(photos.limit(16))
         for _ in range(rounds):

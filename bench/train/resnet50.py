@@ -15,7 +15,7 @@ WIDER = 4
 
 
 def conv(source: int, target: int, size: int, stride: int = 1) -> nn.Sequential:
-    """A convolution and its normalisation."""
+    """A convolution and its normalization."""
     return nn.Sequential(nn.Conv2d(source, target, size, stride, size // 2, bias=False), nn.BatchNorm2d(target))
 
 

@@ -1,6 +1,6 @@
 """`.venv/bin/python bench/train/run.py`: samples a second of training, ours beside the same loops in Python torch. One thread each.
 
-Three trainings, the same rows, optimiser and batch: a linear head and an MLP over 20,000 rows of 1,280 features, and a small
+Three trainings, the same rows, optimizer and batch: a linear head and an MLP over 20,000 rows of 1,280 features, and a small
 convolutional net over 512 pictures of 64 x 64. Ours is the engine alone (rust/train/examples/train_alone.rs, no JVM); Python's are the
 loop with a DataLoader, as users write it, and the quickest loop over tensors in memory (train_alone.py beside it).
 Losses first: after the last epoch they must be near each other (shuffles and first parameters differ, so they are not equal;

@@ -38,7 +38,7 @@ EPOCHS = {"net": 5, "net_128": 5, "head": 6}
 NEAR = 0.25
 """Largest difference of the last epochs' losses, as a share of the larger one."""
 EQUAL = {1: 1e-4, 2: 0.05}
-"""Largest relative difference of the net's losses before any step, by workers: with two, batch normalisation sees halves of the batch."""
+"""Largest relative difference of the net's losses before any step, by workers: with two, batch normalization sees halves of the batch."""
 LEAST = {"net": 0.95, "head": 1.2}
 """Of Python torch's rate (its loop with a DataLoader), with one worker."""
 LIMIT_SECONDS, TRIES = 100, 3

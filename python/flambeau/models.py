@@ -246,7 +246,7 @@ def find(name: str, path: Sequence[str | os.PathLike[str]] | None = None) -> Pac
 def describe(package: Package) -> str:
     """A page for people: what the package takes and gives, its program and its files."""
     manifest = package.manifest()
-    lines = [f"{manifest.get('name', '?')}  ({manifest.get('license', 'no licence given')})", f"  {package.location}"]
+    lines = [f"{manifest.get('name', '?')}  ({manifest.get('license', 'no license given')})", f"  {package.location}"]
     if "description" in manifest:
         lines.append(f"  {manifest['description']}")
     for title in ("input", "output"):

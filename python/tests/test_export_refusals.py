@@ -17,7 +17,7 @@ from test_export_lengths import tokenizer
 
 X = [export.TensorInput("x", [4])]
 Y = [export.Output("y")]
-QUANTISED = torch.backends.quantized.engine
+QUANTIZED = torch.backends.quantized.engine
 
 
 def write(module: Any, path: Path, **changes: Any) -> export.ExportReport:
@@ -184,7 +184,7 @@ class Complex(nn.Module):
         return torch.fft.fft(x)
 
 
-class Quantised(nn.Module):
+class Quantized(nn.Module):
     """Forgets to come back from int8."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -224,7 +224,7 @@ class ByRows(nn.Module):
         (AlwaysDropping(), r"a second time.*training=self\.training"),
         (InPlace(), r"changes its input in place.*x\.clone\(\)"),
         (Complex(), "view_as_real"),
-        (Quantised(), "dequantize"),
+        (Quantized(), "dequantize"),
         (Sparse(), "to_dense"),
         (Half(), r"float16.*model\.float\(\)"),
         (ByRows(), r"returns \['z'\], but \['y'\] are declared"),
@@ -320,7 +320,7 @@ def test_what_is_no_error_but_must_be_heard(tmp_path: Path, method: str) -> None
 
 
 class Exact(nn.Module):
-    """A whole number beyond what f64 can tell from its neighbour."""
+    """A whole number beyond what f64 can tell from its neighbor."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x[:, 0].long() + (1 << 53) + 1
@@ -382,7 +382,7 @@ def test_a_program_that_ends_its_process_is_refused_and_harms_no_other(tmp_path:
 
 
 class Deep(nn.Module):
-    """A layer that can be quantised; halved above `bend` tokens."""
+    """A layer that can be quantized; halved above `bend` tokens."""
 
     def __init__(self, bend: int) -> None:
         super().__init__()
@@ -410,7 +410,7 @@ def static(bend: int) -> nn.Module:
     """int8 weights and activations, calibrated."""
     module = Deep(bend).eval()
     module.linear.qconfig = module.quant.qconfig = module.dequant.qconfig = torch.ao.quantization.get_default_qconfig(
-        QUANTISED
+        QUANTIZED
     )
     prepared = torch.ao.quantization.prepare(module)
     prepared(torch.arange(40).view(4, 10), torch.ones(4, 10))
@@ -419,7 +419,7 @@ def static(bend: int) -> nn.Module:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("make", [Deep, dynamic, static])
-def test_quantised_models_are_held_to_the_same(tmp_path: Path, make: Callable[[int], nn.Module]) -> None:
+def test_quantized_models_are_held_to_the_same(tmp_path: Path, make: Callable[[int], nn.Module]) -> None:
     shared: dict[str, Any] = {
         "inputs": [export.TextInput(tokenizer(tmp_path), max_length=64)],
         "outputs": [export.Output("y", "features")],

@@ -12,7 +12,7 @@ fn main() {
     cc::Build::new()
         .cpp(true)
         .std("c++20")
-        // Calls into libtorch and little else: what the optimiser could add is not worth minutes of every build.
+        // Calls into libtorch and little else: what the optimizer could add is not worth minutes of every build.
         .opt_level(1)
         .debug(false)
         .flag_if_supported("-fvisibility=hidden")

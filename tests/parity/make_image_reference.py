@@ -114,20 +114,20 @@ def images() -> Iterator[tuple[str, bytes]]:
     palette = base.quantize(40)
     yield "rgb.png", encoded(base, "PNG")
     yield "rgba.png", encoded(translucent, "PNG")
-    yield "grey.png", encoded(base.convert("L"), "PNG")
-    yield "grey_alpha.png", encoded(translucent.convert("LA"), "PNG")
+    yield "gray.png", encoded(base.convert("L"), "PNG")
+    yield "gray_alpha.png", encoded(translucent.convert("LA"), "PNG")
     yield "bilevel.png", encoded(base.convert("1"), "PNG")
     yield "palette.png", encoded(palette, "PNG")
     yield "palette_4bit.png", encoded(base.quantize(16), "PNG", bits=4)
     yield "palette_2bit.png", encoded(base.quantize(4), "PNG", bits=2)
     yield "palette_transparent.png", encoded(palette, "PNG", transparency=3)
     yield "rgb_transparent.png", encoded(base, "PNG", transparency=base.getpixel((3, 3)))
-    yield "grey_16.png", encoded(Image.fromarray(deep), "PNG")
-    yield "grey_16_dark.png", encoded(Image.fromarray(deep // 300), "PNG")
+    yield "gray_16.png", encoded(Image.fromarray(deep), "PNG")
+    yield "gray_16_dark.png", encoded(Image.fromarray(deep // 300), "PNG")
     yield "rgb_16.png", rgb_16_png(base)
     yield "interlaced.png", png(np.asarray(base), 2, 8, interlaced=True)
     yield "rgb.bmp", encoded(base, "BMP")
-    yield "grey.bmp", encoded(base.convert("L"), "BMP")
+    yield "gray.bmp", encoded(base.convert("L"), "BMP")
     yield "bilevel.bmp", encoded(base.convert("1"), "BMP")
     yield "palette.bmp", encoded(palette, "BMP")
     yield "rgba.bmp", encoded(translucent, "BMP")
@@ -141,23 +141,23 @@ def images() -> Iterator[tuple[str, bytes]]:
     for compression in ("raw", "tiff_lzw", "tiff_deflate", "packbits"):
         yield f"rgb_{compression}.tif", encoded(base, "TIFF", compression=compression)
     yield "rgba.tif", encoded(translucent, "TIFF")
-    yield "grey.tif", encoded(base.convert("L"), "TIFF")
-    yield "grey_alpha.tif", encoded(translucent.convert("LA"), "TIFF")
+    yield "gray.tif", encoded(base.convert("L"), "TIFF")
+    yield "gray_alpha.tif", encoded(translucent.convert("LA"), "TIFF")
     yield "bilevel.tif", encoded(base.convert("1"), "TIFF")
     yield "bilevel_fax.tif", encoded(base.convert("1"), "TIFF", compression="group4")
     yield "palette.tif", encoded(palette, "TIFF")
     yield "palette_deflate.tif", encoded(base.quantize(16), "TIFF", compression="tiff_deflate")
     yield "cmyk.tif", encoded(base.convert("CMYK"), "TIFF")
-    yield "grey_16.tif", encoded(Image.fromarray(deep // 200), "TIFF")
-    yield "grey_i32.tif", encoded(Image.fromarray(deep.astype(np.int32) - 9000), "TIFF")
-    yield "grey_f32.tif", encoded(Image.fromarray(deep.astype(np.float32) / 150 - 20), "TIFF")
+    yield "gray_16.tif", encoded(Image.fromarray(deep // 200), "TIFF")
+    yield "gray_i32.tif", encoded(Image.fromarray(deep.astype(np.int32) - 9000), "TIFF")
+    yield "gray_f32.tif", encoded(Image.fromarray(deep.astype(np.float32) / 150 - 20), "TIFF")
     yield "lossy.webp", encoded(base, "WEBP", quality=80)
     yield "lossy_alpha.webp", encoded(translucent, "WEBP", quality=80)
     for compression in ("jpeg", "zstd", "lzma", "tiff_lzw"):
         yield f"small_{compression}.tif", encoded(base, "TIFF", compression=compression)
     for compression in ("tiff_ccitt", "group3", "group4"):
         yield f"small_{compression}.tif", encoded(base.convert("1"), "TIFF", compression=compression)
-    yield "jpeg_grey.tif", encoded(base.convert("L"), "TIFF", compression="jpeg")
+    yield "jpeg_gray.tif", encoded(base.convert("L"), "TIFF", compression="jpeg")
     yield "jpeg_cmyk.tif", encoded(base.convert("CMYK"), "TIFF", compression="jpeg")
     yield "ycbcr_jpeg.tif", encoded(base.convert("YCbCr"), "TIFF", compression="jpeg")
     yield "ycbcr.tif", encoded(base.convert("YCbCr"), "TIFF")
@@ -171,7 +171,7 @@ def images() -> Iterator[tuple[str, bytes]]:
     yield "odd_size.jpg", encoded(picture(61, 47, 3), "JPEG", quality=80)
     yield "progressive.jpg", encoded(base, "JPEG", progressive=True)
     yield "restarts.jpg", encoded(base, "JPEG", restart_marker_blocks=2)
-    yield "grey.jpg", encoded(base.convert("L"), "JPEG")
+    yield "gray.jpg", encoded(base.convert("L"), "JPEG")
     yield "cmyk.jpg", encoded(base.convert("CMYK"), "JPEG")
     yield "rgb.jpg", encoded(base, "JPEG", keep_rgb=True)
 
@@ -239,7 +239,7 @@ def spec_variants() -> Iterator[tuple[str, Spec]]:
         yield f"up_{name}", {"resize": [131, 200], "scale": 1.0, "interpolation": name}
     yield "exact_crop", {"resize": [64, 90], "crop": [33, 60]}
     yield "bgr", {**SMALL, "channels": "BGR", "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.4]}
-    yield "grey", {**SMALL, "channels": "L", "interpolation": "lanczos"}
+    yield "gray", {**SMALL, "channels": "L", "interpolation": "lanczos"}
     yield "border", {"crop": [101, 120], "scale": 1.0, "mean": [1.0, 2.0, 3.0]}
     yield "only_width", {"resize": [50, 33], "scale": 1.0}
     yield "only_height", {"resize": [33, 75], "scale": 1.0}

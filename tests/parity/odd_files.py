@@ -1,4 +1,4 @@
-"""Files by hand of the formats beside TIFF, in all the flavours that Pillow reads but does not write."""
+"""Files by hand of the formats beside TIFF, in all the flavors that Pillow reads but does not write."""
 
 import io
 import itertools

@@ -1,4 +1,4 @@
-"""JPEGs in the flavours that Pillow reads but does not write, and pictures of which the engine decodes a part."""
+"""JPEGs in the flavors that Pillow reads but does not write, and pictures of which the engine decodes a part."""
 
 import io
 import itertools
@@ -46,7 +46,7 @@ def parts(picture: Picture) -> Files:
         name = f"part_{subsampling.replace(':', '')}{'_progressive' if progressive else ''}.jpg"
         yield name, whole.getvalue()
         if progressive:
-            # Without its last scans: libjpeg guesses what is missing from neighbouring blocks.
+            # Without its last scans: libjpeg guesses what is missing from neighboring blocks.
             scans = [at for at in range(len(whole.getvalue())) if whole.getvalue()[at : at + 2] == b"\xff\xda"]
             yield f"part_unfinished_{name[5:]}", whole.getvalue()[: scans[3]] + b"\xff\xd9"
     for mode in ("L", "CMYK"):

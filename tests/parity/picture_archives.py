@@ -1,6 +1,6 @@
 """Many small pictures with Pillow's verdict on each, in two archives that rust/media/tests/image_parity.rs reads.
 
-`sound.pictures` holds whole files of every flavour that can be made (tiff_files, odd_files); `damaged.pictures` holds files with some
+`sound.pictures` holds whole files of every flavor that can be made (tiff_files, odd_files); `damaged.pictures` holds files with some
 bytes changed, cut, doubled or left out, seeded. A record is: length of the name and the name; length of the file and the file; 1 and
 width, height, RGB bytes where Pillow gives a picture, else 0. Numbers are little-endian u32.
 
@@ -90,7 +90,7 @@ def read_archive(path: pathlib.Path) -> Iterator[tuple[str, bytes, NDArray[np.ui
 
 def wrong_in_pillow(name: str) -> bool:
     """Where Pillow reads a layout as if it were another; the right pixels, as also where it refuses one, are those of the plain twin."""
-    swapped = name.startswith(("grey16s", "grey32s", "grey32f")) and "_be_" in name and "_raw" not in name
+    swapped = name.startswith(("gray16s", "gray32s", "gray32f")) and "_be_" in name and "_raw" not in name
     return swapped or ("_plane" in name and "_raw" in name) or "silent_plane" in name
 
 
@@ -144,8 +144,8 @@ def bases(picture: Picture, with_alpha: WithAlpha) -> dict[str, list[bytes]]:
     tiff = [data for name, data, _ in tiff_files.tiffs() if "_plane" not in name and not wrong_in_pillow(name)][::14]
     tiff += [data for name, data, _ in tiff_files.tiffs() if name.startswith("rgb8_plane") and "_raw" not in name][::4]
     compressions = ("tiff_lzw", "jpeg", "group3", "group4", "zstd", "tiff_ccitt")
-    grey = one.convert("1")
-    tiff += [encoded(grey if c.startswith(("group", "tiff_c")) else one, "TIFF", compression=c) for c in compressions]
+    gray = one.convert("1")
+    tiff += [encoded(gray if c.startswith(("group", "tiff_c")) else one, "TIFF", compression=c) for c in compressions]
     return {"jpg": jpeg, "png": png, "webp": webp, "gif": gif, "bmp": bmp, "tif": tiff}
 
 

@@ -47,7 +47,7 @@ def clips() -> Clips:
 
 
 def batches(clips: Clips, rows: int = 7) -> list[tuple[Clips, torch.Tensor, torch.Tensor]]:
-    """Clips of any length side by side, zero padded; padding and neighbours must not matter."""
+    """Clips of any length side by side, zero padded; padding and neighbors must not matter."""
     order = sorted(clips, key=lambda clip: clip["samples"] * 2654435761 % 997)
     parts = [order[start : start + rows] for start in range(0, len(order), rows)]
     padded = [torch.nn.utils.rnn.pad_sequence([clip["wave"] for clip in part], batch_first=True) for part in parts]

@@ -3,7 +3,7 @@
     for name, data, twin in tiffs(): ...
 
 `twin` is None, or the bytes of the same picture in the plainest layout: where Pillow is known to read the odd layout wrong (planes of
-16 bits, a single sample "in planes", compressed greys of wide big-endian numbers), the right pixels are those of the twin.
+16 bits, a single sample "in planes", compressed grays of wide big-endian numbers), the right pixels are those of the twin.
 """
 
 import itertools
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-GREY_INVERTED, GREY, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
+GRAY_INVERTED, GRAY, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
 NONE, DEFLATE, PACKBITS, LZMA = 1, 8, 32773, 34925
 
 Values = NDArray[Any]
@@ -170,17 +170,17 @@ def assemble(entries: Mapping[int, Entry], body: bytes, order: str, big: bool) -
 def kinds() -> Iterator[Kind]:
     """(name, bits, photometric, samples a pixel, extra samples, sample format) that Pillow reads."""
     for bits in (1, 2, 4, 8):
-        yield f"white{bits}", bits, GREY_INVERTED, 1, None, 1
-        yield f"grey{bits}", bits, GREY, 1, None, 1
+        yield f"white{bits}", bits, GRAY_INVERTED, 1, None, 1
+        yield f"gray{bits}", bits, GRAY, 1, None, 1
         yield f"palette{bits}", bits, PALETTE, 1, None, 1
     for bits in (12, 16):
-        yield f"grey{bits}", bits, GREY, 1, None, 1
+        yield f"gray{bits}", bits, GRAY, 1, None, 1
     for bits in (16, 32):
-        yield f"grey{bits}s", bits, GREY, 1, None, 2
-    yield "grey32f", 32, GREY, 1, None, 3
-    yield "grey32", 32, GREY, 1, None, 1
+        yield f"gray{bits}s", bits, GRAY, 1, None, 2
+    yield "gray32f", 32, GRAY, 1, None, 3
+    yield "gray32", 32, GRAY, 1, None, 1
     for name, extra in (("x", [0]), ("alpha", [2])):
-        yield f"grey8_{name}", 8, GREY, 2, extra, 1
+        yield f"gray8_{name}", 8, GRAY, 2, extra, 1
         yield f"palette8_{name}", 8, PALETTE, 2, extra, 1
     for bits in (8, 16):
         yield f"rgb{bits}", bits, RGB, 3, None, 1
@@ -197,8 +197,8 @@ def kinds() -> Iterator[Kind]:
 
 def values_of(kind: Kind, width: int, height: int, seed: int) -> Values:
     _, bits, photometric, count, extra, sample_format = kind
-    if photometric == GREY and bits > 8:
-        # Greys of more than a byte are clipped to one: have values on both sides.
+    if photometric == GRAY and bits > 8:
+        # Grays of more than a byte are clipped to one: have values on both sides.
         values = samples(width, height, count, 9, seed) - (100 if sample_format != 1 else 0)
         return values / 1.7 if sample_format == 3 else values
     values = samples(width, height, count, bits, seed)
@@ -256,7 +256,7 @@ def tiffs() -> Iterator[tuple[str, bytes, bytes | None]]:
             tiff(values, 8, RGB, orientation=orientation, tile=(16, 16), compression=DEFLATE),
             None,
         )
-    yield "min_is_white_16.tif", tiff(samples(width, height, 1, 9, 3), 16, GREY_INVERTED), None
+    yield "min_is_white_16.tif", tiff(samples(width, height, 1, 9, 3), 16, GRAY_INVERTED), None
     # One value of BitsPerSample for all samples, and a length of the strip that is too short.
     yield "one_depth.tif", tiff(values, 8, RGB, tags={258: ("H", [8])}), None
     yield "short_count.tif", tiff(values, 8, RGB, tags={279: ("I", [10])}), None

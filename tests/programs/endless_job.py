@@ -50,7 +50,7 @@ def main() -> None:
     assert worker.is_alive(), f"the program ended by itself: {ended}"
     spark.sparkContext.cancelAllJobs()
     worker.join(60)
-    result = {"cancelled": "cancel" in str(ended[0]).lower()}
+    result = {"canceled": "cancel" in str(ended[0]).lower()}
     result["next"] = rows.select(F.featurize("x", right).alias("f")).head(1)[0].f
     print(json.dumps(result))
     spark.stop()

@@ -36,8 +36,8 @@ def relabel(package: Path, labels: list[str]) -> None:
 
 def best(rows: DataFrame, model: str) -> list[str]:
     """The labels that the model gives best, without repetition."""
-    labelled = rows.select(F.classify("x", model, 1)[0]["label"].alias("label"))
-    return sorted(row.label for row in labelled.distinct().collect())
+    labeled = rows.select(F.classify("x", model, 1)[0]["label"].alias("label"))
+    return sorted(row.label for row in labeled.distinct().collect())
 
 
 def main() -> None:

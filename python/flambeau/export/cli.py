@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
 
     image = parser.add_argument_group("image inputs")
     image.add_argument("--resize", metavar="SIZE", type=_size, help="shorter side, or HEIGHTxWIDTH exactly")
-    image.add_argument("--crop", metavar="SIZE", type=_size, help="centre crop: side, or HEIGHTxWIDTH")
+    image.add_argument("--crop", metavar="SIZE", type=_size, help="center crop: side, or HEIGHTxWIDTH")
     image.add_argument(
         "--interpolation",
         choices=INTERPOLATIONS,

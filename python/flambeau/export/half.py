@@ -2,11 +2,11 @@
 
 What lives here:
 
-- `fold` puts a batch normalisation into the convolution before it, while all numbers are still f32;
+- `fold` puts a batch normalization into the convolution before it, while all numbers are still f32;
 - `moments` looks at what a convolution is given;
 - `to_bf16` rounds a convolution's weights.
 
-A module that is brought to bf16 with its normalisations rounds their means and scales, and loses most there.
+A module that is brought to bf16 with its normalizations rounds their means and scales, and loses most there.
 
 Rounding to the nearest bf16 makes the least error in the weights, not in the results. Errors of weights that see alike inputs add
 up: neighbors in a kernel, or channels that rise and fall together. So each weight is rounded up or down such that the expected

@@ -60,12 +60,12 @@ def _size(what: str, size: Size | None) -> int | list[int] | None:
 class ImageInput:
     """An image: encoded bytes or Spark's `image` struct in SQL, f32 `[n, channels, height, width]` in the program.
 
-    Steps, in order: decode, (`exif_orientation`), `resize`, centre `crop`, then `(x * scale - mean) / std` per channel,
+    Steps, in order: decode, (`exif_orientation`), `resize`, center `crop`, then `(x * scale - mean) / std` per channel,
     where x is 0..255.
 
     Args:
         resize: shorter side in pixels, or `(height, width)` exactly. None: no resize, `crop` must be given.
-        crop: side of the centre crop, or `(height, width)`. None: no crop, `resize` must be exact.
+        crop: side of the center crop, or `(height, width)`. None: no crop, `resize` must be exact.
         interpolation: one of `INTERPOLATIONS`, as Pillow defines and antialiases them.
         channels: order of the channels: "RGB", "BGR" or "L" (gray).
         scale: factor for 0..255, applied first; default 1/255.

@@ -70,7 +70,7 @@ def read_tokenizer(source: Any) -> TokenizerFile:
         path = _path(Path(fspath(source)))
         place, content, advised = str(path), path.read_bytes(), _advised_length(path.parent)
     else:
-        place, content = f"the {type(source).__name__}", _serialised(source)
+        place, content = f"the {type(source).__name__}", _serialized(source)
         declared = getattr(source, "model_max_length", None)
         advised = declared if isinstance(declared, int) and declared < NO_LIMIT else None
     return _checked(place, content, advised)
@@ -93,7 +93,7 @@ def _path(given: Path) -> Path:
 HOW_TO_SAVE = f"AutoTokenizer.from_pretrained(…).save_pretrained(folder) of transformers writes a {FILE}"
 
 
-def _serialised(source: Any) -> bytes:
+def _serialized(source: Any) -> bytes:
     """What a tokenizer object of `tokenizers`, or a fast one of `transformers`, would write to its file."""
     backend = getattr(source, "backend_tokenizer", None) or source
     to_str = getattr(backend, "to_str", None)

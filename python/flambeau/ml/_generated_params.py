@@ -30,24 +30,24 @@ Path = Union[str, "os.PathLike[str]"]
 class AugmentationKeywords(TypedDict, total=False):
     """Arguments of `HasAugmentation`."""
 
-    augmentColour: float
-    augmentCrop: int
+    augmentColorJitter: float
     augmentFlip: bool
+    augmentShift: int
 
 
 class HasAugmentation(Keywords):
     """As io.flambeau.ml.HasAugmentation."""
 
-    augmentColour: Param[float] = param("augmentColour", "maximum share that brightness and contrast of training images change by, from 0 to 1", TypeConverters.toFloat)
-    augmentCrop: Param[int] = param("augmentCrop", "maximum number of pixels that training images are shifted by, in each direction", TypeConverters.toInt)
+    augmentColorJitter: Param[float] = param("augmentColorJitter", "maximum share that brightness and contrast of training images change by, from 0 to 1", TypeConverters.toFloat)
     augmentFlip: Param[bool] = param("augmentFlip", "whether half of the training images are mirrored left to right", TypeConverters.toBoolean)
+    augmentShift: Param[int] = param("augmentShift", "maximum number of pixels that training images are shifted by, in each direction", TypeConverters.toInt)
 
     def _defaults(self) -> dict[str, Any]:
         return {
             **super()._defaults(),
-            "augmentColour": 0.0,
-            "augmentCrop": 0,
+            "augmentColorJitter": 0.0,
             "augmentFlip": False,
+            "augmentShift": 0,
         }
 
 

@@ -4,13 +4,13 @@
 //! writes array and schema once both are made, and cannot fail in between.
 //!
 //! Strings come in as bytes: Spark's `STRING` may hold any bytes (`CAST(x AS STRING)` checks nothing), and an Arrow string
-//! array with bytes that are no UTF-8 is undefined behaviour for every reader of it. The layout of both is the same.
+//! array with bytes that are no UTF-8 is undefined behavior for every reader of it. The layout of both is the same.
 
 use arrow_array::{Array, StructArray};
 use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::ffi::FFI_ArrowSchema;
 use arrow_schema::{ArrowError, DataType, Field, Fields};
-use flambeau_columns::normalise;
+use flambeau_columns::normalize;
 
 use crate::failure::Failure;
 
@@ -65,7 +65,7 @@ pub(crate) fn take_batch(address: i64, fields: Fields) -> Result<StructArray, Fa
 
 /// Writes `result` and its schema to the two addresses.
 pub(crate) fn give_batch(result: &StructArray, array_address: i64, schema_address: i64) -> Result<(), Failure> {
-    let data = normalise(result.to_data())?;
+    let data = normalize(result.to_data())?;
     let array = FFI_ArrowArray::new(&data);
     let schema = FFI_ArrowSchema::try_from(data.data_type())?;
     let array_pointer = pointer::<FFI_ArrowArray>(array_address, "output array")?;

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 /// Trainers: locked by the thread that uses them, and stopped without the lock.
 pub(crate) struct HeldTrainers {
     stack: Mutex<Stack>,
-    pub(crate) cancelled: Arc<AtomicBool>,
+    pub(crate) canceled: Arc<AtomicBool>,
 }
 
 impl HeldTrainers {
@@ -87,8 +87,8 @@ pub(crate) fn add_group(group: Ranks) -> i64 {
     add(Held::Group(Arc::new(group)))
 }
 
-pub(crate) fn add_trainers(stack: Stack, cancelled: Arc<AtomicBool>) -> i64 {
-    add(Held::Trainers(Arc::new(HeldTrainers { stack: Mutex::new(stack), cancelled })))
+pub(crate) fn add_trainers(stack: Stack, canceled: Arc<AtomicBool>) -> i64 {
+    add(Held::Trainers(Arc::new(HeldTrainers { stack: Mutex::new(stack), canceled })))
 }
 
 /// Forgets a handle; its object goes when the last call that uses it returns. Unknown handles are left alone.

@@ -36,7 +36,7 @@ pub(crate) fn seal_feed<'local>(env: &mut Env<'local>, _class: JClass<'local>, f
     json(env, &summary)
 }
 
-/// `feed`: the worker's own; cancelling it ends the wait for the others. `board`: where the workers find one another; asked on this
+/// `feed`: the worker's own; canceling it ends the wait for the others. `board`: where the workers find one another; asked on this
 /// thread, until all have joined.
 pub(crate) fn open_group<'local>(
     env: &mut Env<'local>,
@@ -47,7 +47,7 @@ pub(crate) fn open_group<'local>(
 ) -> Answer<jlong> {
     let spec: GroupSpec = parsed(env, &spec)?;
     let feed = handles::feed(feed)?;
-    let ranks = Ranks::join(&spec, &mut JavaBoard { env, board }, feed.cancelled())?;
+    let ranks = Ranks::join(&spec, &mut JavaBoard { env, board }, feed.canceled())?;
     Ok(handles::add_group(ranks))
 }
 
@@ -99,9 +99,9 @@ pub(crate) fn open_trainers<'local>(
     specs: JString<'local>,
 ) -> Answer<jlong> {
     let specs: Vec<TrainingSpec> = parsed(env, &specs)?;
-    let cancelled = Arc::new(AtomicBool::new(false));
-    let stack = Stack::open(&handles::feed(feed)?, &handles::group(group)?, specs, cancelled.clone())?;
-    Ok(handles::add_trainers(stack, cancelled))
+    let canceled = Arc::new(AtomicBool::new(false));
+    let stack = Stack::open(&handles::feed(feed)?, &handles::group(group)?, specs, canceled.clone())?;
+    Ok(handles::add_trainers(stack, canceled))
 }
 
 /// Whether a program can be trained as asked, before there are any rows.
@@ -171,17 +171,17 @@ pub(crate) fn train_groups<'local>(
 ) -> Answer<()> {
     let spec: GroupsSpec = parsed(env, &spec)?;
     let feed = handles::feed(feed)?;
-    arrow::give_batch(&flambeau_train::train_groups(&feed, &spec, feed.cancelled())?, array, schema)
+    arrow::give_batch(&flambeau_train::train_groups(&feed, &spec, feed.canceled())?, array, schema)
 }
 
 /// A feed's number stops what works on the feed without a trainer.
 pub(crate) fn cancel_trainers<'local>(_env: &mut Env<'local>, _class: JClass<'local>, trainers: jlong) -> Answer<()> {
     if let Ok(feed) = handles::feed(trainers) {
-        feed.cancelled().store(true, Ordering::Relaxed);
+        feed.canceled().store(true, Ordering::Relaxed);
         return Ok(());
     }
     match handles::trainers(trainers) {
-        Ok(stack) => stack.cancelled.store(true, Ordering::Relaxed),
+        Ok(stack) => stack.canceled.store(true, Ordering::Relaxed),
         // It may have closed a moment ago: there is nothing left to stop.
         Err(Failure::StaleHandle(..)) => {}
         Err(other) => return Err(other),

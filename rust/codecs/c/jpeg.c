@@ -87,7 +87,7 @@ flambeau_jpeg *flambeau_jpeg_open(const uint8_t *bytes, size_t length) {
 /* Why the last call was BROKEN. */
 const char *flambeau_jpeg_message(const flambeau_jpeg *jpeg) { return jpeg->message; }
 
-/* Reads up to the first scan. `components` is 1 (grey), 3 (colour) or 4 (inks), or what the file says; `blocks` whether samples were
+/* Reads up to the first scan. `components` is 1 (gray), 3 (color) or 4 (inks), or what the file says; `blocks` whether samples were
  * coded in blocks (by a DCT), so that the picture can be shrunk while it is decoded, and a part of it alone. */
 int flambeau_jpeg_header(flambeau_jpeg *jpeg, uint32_t *width, uint32_t *height, uint32_t *components, int *blocks) {
     struct jpeg_decompress_struct *decoder = &jpeg->decoder;
@@ -123,7 +123,7 @@ int flambeau_jpeg_start(flambeau_jpeg *jpeg, uint32_t shrink, uint32_t *width, u
 }
 
 /* Whether a part of the picture has the pixels that it has in the whole. Not where a progressive file leaves coefficients out, which
- * libjpeg then guesses from the neighbours that it has. */
+ * libjpeg then guesses from the neighbors that it has. */
 static int parts_are_exact(const struct jpeg_decompress_struct *decoder) {
     if (!decoder->progressive_mode) return decoder->Se != 0;
     for (int at = 0; at < decoder->num_components; at++) {
@@ -144,7 +144,7 @@ int flambeau_jpeg_narrow(flambeau_jpeg *jpeg, uint32_t *left, uint32_t *width) {
         *width = decoder->output_width;
         return DONE;
     }
-    /* Chroma is smoothed over its neighbours: a column beyond each side keeps those at the edge as they are in the whole. In pictures
+    /* Chroma is smoothed over its neighbors: a column beyond each side keeps those at the edge as they are in the whole. In pictures
      * of a few columns it is not, so a part is never one. */
     JDIMENSION first = *left > 0 ? *left - 1 : 0;
     JDIMENSION end = *left + *width + 1;

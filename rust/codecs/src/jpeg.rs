@@ -29,7 +29,7 @@ pub struct Header {
     pub width: u32,
     /// Rows.
     pub height: u32,
-    /// 1 = grey, 3 = colour, 4 = inks; or what else the file says.
+    /// 1 = gray, 3 = color, 4 = inks; or what else the file says.
     pub components: u32,
     /// Whether the picture can be shrunk while it is decoded; not so those without a DCT.
     pub shrinks: bool,

@@ -1,7 +1,7 @@
 //! The C decoders that Pillow itself uses, behind calls that are safe: libjpeg-turbo (with SIMD), libtiff, libwebp.
 //!
 //! **What lives here.** [`jpeg`], [`tiff`] and [`webp`] turn bytes into samples. They know nothing of models, limits or
-//! colours beyond what the library itself converts; that is the engine's `prepare::image`. The same library means the same pixels as
+//! colors beyond what the library itself converts; that is the engine's `prepare::image`. The same library means the same pixels as
 //! Pillow's, damaged files included.
 //!
 //! **Where the libraries come from.** `libraries-….txt` list them with their hashes, an architecture each; `build.rs` finds them in the Pillow wheel of

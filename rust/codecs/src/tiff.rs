@@ -68,7 +68,7 @@ pub struct Tags {
     pub fill_order: u16,
     /// 1 to 8, as EXIF has it.
     pub orientation: u16,
-    /// Meaning of the samples beyond the colours. libtiff fills in what the file leaves out.
+    /// Meaning of the samples beyond the colors. libtiff fills in what the file leaves out.
     pub extra: Vec<u16>,
     /// Red, green and blue of every index, 16 bits each; empty without a palette.
     pub palette: [Vec<u16>; 3],
@@ -147,7 +147,7 @@ impl<'a> Tiff<'a> {
             if plane.is_null() || colors == 0 {
                 return Vec::new();
             }
-            // SAFETY: a colour map has 2^bits values a plane, which libtiff checked and keeps as long as the handle.
+            // SAFETY: a color map has 2^bits values a plane, which libtiff checked and keeps as long as the handle.
             let values = unsafe { std::slice::from_raw_parts(plane, colors) };
             values.to_vec()
         });

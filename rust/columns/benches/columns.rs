@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arrow_array::{Array, ArrayRef, Float32Array, Float64Array, Int32Array, UInt8Array};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use flambeau_columns::{dense, nested, normalise};
+use flambeau_columns::{dense, nested, normalize};
 
 const ROWS: usize = 1024;
 /// Values of a row: the features of a small network.
@@ -58,9 +58,9 @@ fn convert(criterion: &mut Criterion) {
         bencher.iter(|| nested::lists(black_box(&values).clone(), &[WIDTH], &[true; ROWS]).expect("lists"));
     });
     let lists = rows(values);
-    group.bench_function("lists for the JVM", |bencher| bencher.iter(|| normalise(black_box(&lists).to_data()).expect("lists")));
+    group.bench_function("lists for the JVM", |bencher| bencher.iter(|| normalize(black_box(&lists).to_data()).expect("lists")));
     let slice = lists.slice(1, ROWS - 1);
-    group.bench_function("a slice for the JVM", |bencher| bencher.iter(|| normalise(black_box(&slice).to_data()).expect("lists")));
+    group.bench_function("a slice for the JVM", |bencher| bencher.iter(|| normalize(black_box(&slice).to_data()).expect("lists")));
 }
 
 criterion_group! {

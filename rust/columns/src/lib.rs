@@ -4,7 +4,7 @@
 //! - [`columns`](crate::views): typed views of one input column ([`BytesColumn`], [`TextColumn`], [`ImageColumn`]);
 //! - [`dense`]: nested lists of equal lengths into one dense buffer, the data of a tensor;
 //! - [`nested`]: dense buffers back into (nested) lists;
-//! - [`mod@normalise`]: arrays as the JVM's importer needs them.
+//! - [`mod@normalize`]: arrays as the JVM's importer needs them.
 //!
 //! Who owns what: views borrow the batch; dense buffers are the caller's; arrays built here own their memory.
 
@@ -12,10 +12,10 @@ pub mod dense;
 mod element;
 mod fault;
 pub mod nested;
-mod normalise;
+mod normalize;
 mod views;
 
 pub use element::{Element, bf16, f16};
 pub use fault::{ColumnError, DenseFault};
-pub use normalise::normalise;
+pub use normalize::normalize;
 pub use views::{BytesColumn, ImageColumn, PixelsRow, TextColumn};

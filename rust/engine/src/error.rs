@@ -115,8 +115,8 @@ pub enum EngineError {
     #[error("{0}")]
     Diverged(String),
     /// Stopped from outside.
-    #[error("the work was cancelled")]
-    Cancelled,
+    #[error("the work was canceled")]
+    Canceled,
     /// A bug of ours that was noticed.
     #[error("internal error: {0}")]
     Internal(String),
@@ -136,7 +136,7 @@ impl EngineError {
             Self::Disk(_) => "disk",
             Self::BadCheckpoint(_) => "bad_checkpoint",
             Self::Diverged(_) => "diverged",
-            Self::Cancelled => "cancelled",
+            Self::Canceled => "canceled",
             Self::Internal(_) => "internal",
         }
     }

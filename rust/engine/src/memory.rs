@@ -27,7 +27,7 @@ pub fn filled<T: TensorElement, R>(shape: &[i64], write: impl FnOnce(&mut [T]) -
         write(&mut [])
     } else {
         let pointer = tensor.data_ptr().cast::<T>();
-        // SAFETY: a fresh contiguous CPU tensor of kind T::KIND owns `len` initialised elements at `pointer`, aligned for T,
+        // SAFETY: a fresh contiguous CPU tensor of kind T::KIND owns `len` initialized elements at `pointer`, aligned for T,
         // and nobody else holds the tensor until this function returns.
         write(unsafe { std::slice::from_raw_parts_mut(pointer, len) })
     };
@@ -66,7 +66,7 @@ pub fn bytes(tensor: &Tensor) -> Option<&[u8]> {
     if len == 0 {
         return Some(&[]);
     }
-    // SAFETY: device and layout were checked, so `len` initialised bytes lie at the pointer; they live as long as the tensor is
+    // SAFETY: device and layout were checked, so `len` initialized bytes lie at the pointer; they live as long as the tensor is
     // borrowed, and nothing writes to it meanwhile.
     Some(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<u8>().cast_const(), len) })
 }
@@ -117,7 +117,7 @@ pub fn values<T: TensorElement>(tensor: &Tensor) -> Option<&[T]> {
     if len == 0 {
         return Some(&[]);
     }
-    // SAFETY: kind, device and layout were checked, so `len` initialised elements lie at the pointer; they live as long as the
+    // SAFETY: kind, device and layout were checked, so `len` initialized elements lie at the pointer; they live as long as the
     // tensor is borrowed, and nothing writes to a result tensor.
     Some(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<T>().cast_const(), len) })
 }

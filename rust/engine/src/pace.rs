@@ -1,8 +1,13 @@
 //! How long passes of one model take on this machine, as measured while it runs, so that none lasts so long that a killed
 //! task would be waited for. Belongs to the model: what one task learns holds for the others.
+//!
+//! A pass counts by what the thread computed, not by the clock on the wall. Where more tasks run than there are cores, passes wait
+//! for a core, and a model must not look slow for that: passes of other sizes could have other bits.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// Images of one forward pass on a CPU: the activations of more fall out of a core's cache. EfficientNet-Lite0 f32, two tasks on
 /// two cores with 2 MiB of L2 each: 112, 102, 100, 90, 86 images/s at 2, 4, 8, 16, 32 images a pass.
@@ -23,6 +28,21 @@ const REMEMBERED: usize = 4;
 
 /// Passes before the speed counts as known.
 const KNOWN_AFTER: usize = 2;
+
+/// What the calling thread computes from here on.
+pub(crate) struct ThreadTime(Duration);
+
+impl ThreadTime {
+    pub(crate) fn now() -> Self {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        Self(Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0)))
+    }
+
+    /// Time that this thread ran on a core since.
+    pub(crate) fn elapsed(&self) -> Duration {
+        Self::now().0.saturating_sub(self.0)
+    }
+}
 
 /// See the module. A row's cost is its length where rows have lengths, else 1.
 #[derive(Debug, Default)]
@@ -46,7 +66,7 @@ impl Pace {
         usize::try_from(rows).unwrap_or(usize::MAX).max(1)
     }
 
-    /// Takes note of a pass.
+    /// Takes note of a pass that `took` so much of a core ([`ThreadTime`]).
     pub(crate) fn measured(&self, model: &str, rows: usize, length: usize, took: Duration) {
         let picos = took.as_nanos().saturating_mul(1000) / (rows.max(1) * length.max(1)) as u128;
         let at = self.measured.fetch_add(1, Ordering::Relaxed);
@@ -84,6 +104,13 @@ mod tests {
         assert_eq!(pace.rows(0), 4);
         pace.measured("m", 4, 0, ms(4));
         assert_eq!(pace.rows(0), 400);
+    }
+
+    #[test]
+    fn a_thread_that_waits_takes_no_time() {
+        let time = ThreadTime::now();
+        std::thread::sleep(ms(50));
+        assert!(time.elapsed() < ms(25), "{:?}", time.elapsed());
     }
 
     #[test]

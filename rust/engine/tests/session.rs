@@ -230,5 +230,5 @@ fn a_task_that_is_stopped_runs_no_further_pass() {
     let bound = session("tiny", &column, Request::one(Task::Featurize, 0, false)).unwrap();
     let mut counters = Counters::default();
     let error = bound.evaluate_until(&batch(column), &mut counters, &mut || true).unwrap_err();
-    assert_eq!((error.kind(), counters.forwards), ("cancelled", 0));
+    assert_eq!((error.kind(), counters.forwards), ("canceled", 0));
 }

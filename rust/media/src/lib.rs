@@ -1,7 +1,7 @@
 //! What people store in tables, as plain numbers: pictures, texts and sounds. No libtorch, no Arrow, no JVM, so that all of it is
 //! tested, damaged and timed alone.
 //!
-//! - [`image`]: encoded bytes or raw pixels into one normalised block of `f32`, with Pillow's numbers;
+//! - [`image`]: encoded bytes or raw pixels into one normalized block of `f32`, with Pillow's numbers;
 //! - [`text`]: strings into token ids, and rows of near equal length into batches, with the numbers of Hugging Face's tokenizers;
 //! - [`audio`]: encoded bytes into mono samples at the model's rate.
 //!

@@ -52,7 +52,7 @@ fn reference(name: &str) -> Vec<f32> {
     bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().expect("four bytes"))).collect()
 }
 
-/// The largest difference of a case in grey levels of the picture, or why there is none.
+/// The largest difference of a case in gray levels of the picture, or why there is none.
 fn difference(case: &Case) -> Result<f32, String> {
     case.spec.validate()?;
     let (height, width) = case.spec.output_size();
@@ -79,13 +79,13 @@ fn difference(case: &Case) -> Result<f32, String> {
 fn every_picture_is_prepared_as_pillow_prepares_it() {
     let cases = cases().case;
     assert!(cases.len() > 100, "only {} cases", cases.len());
-    // What f32 rounding of mean and std may add, in grey levels.
+    // What f32 rounding of mean and std may add, in gray levels.
     let rounding = 0.001;
     let wrong: Vec<String> = cases
         .iter()
         .filter_map(|case| match difference(case) {
             Ok(apart) if apart <= rounding => None,
-            Ok(apart) => Some(format!("{} with {:?}: {apart} grey levels apart", case.file, case.spec)),
+            Ok(apart) => Some(format!("{} with {:?}: {apart} gray levels apart", case.file, case.spec)),
             Err(error) => Some(format!("{} with {:?}: {error}", case.file, case.spec)),
         })
         .collect();

@@ -1,6 +1,6 @@
 //! A part of a JPEG has the pixels of the whole: every JPEG of the parity archives, cut in many ways, at full size and shrunk.
 //!
-//! What libjpeg computes of a part depends on where its blocks, its groups of rows and the neighbours that its chroma is smoothed over
+//! What libjpeg computes of a part depends on where its blocks, its groups of rows and the neighbors that its chroma is smoothed over
 //! lie; so files of every subsampling are cut near all of these borders. A damaged file is refused in part as it is as a whole.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]

@@ -30,7 +30,7 @@ namespace {
 using Shape = std::vector<int64_t>;
 using Executor = std::shared_ptr<torch::jit::GraphExecutor>;
 
-// libtorch's passes are the process's: ours looks whether the thread that optimises a graph does so for a plan.
+// libtorch's passes are the process's: ours looks whether the thread that optimizes a graph does so for a plan.
 thread_local bool making_plan = false;
 
 void fuse(std::shared_ptr<torch::jit::Graph>& graph) {

@@ -1,4 +1,4 @@
-// TorchScript modules for inference: loaded, frozen, optimised, run without autograd. A module here is shared by threads:
+// TorchScript modules for inference: loaded, frozen, optimized, run without autograd. A module here is shared by threads:
 // `forward` does not change it.
 #include "archive.h"
 #include "error.h"

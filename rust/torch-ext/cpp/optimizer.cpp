@@ -1,4 +1,4 @@
-// torch::optim over one flat parameter: every optimiser here is element by element, so one long vector takes the same
+// torch::optim over one flat parameter: every optimizer here is element by element, so one long vector takes the same
 // numbers as many tensors do, in a handful of operators instead of a handful for each tensor. Adam and AdamW keep their
 // state in torch::optim's and make their step with PyTorch's fused kernel: 5 us for 5,000 values where the operators take 25.
 #include "error.h"
@@ -69,7 +69,7 @@ struct FlbOptimizerOptions {
   double weight_decay;
 };
 
-// `values` and `gradients` (1-d, equally long) are shared with the optimiser, which changes `values` in place.
+// `values` and `gradients` (1-d, equally long) are shared with the optimizer, which changes `values` in place.
 void* flb_optimizer_new(const FlbOptimizerOptions* o, const at::Tensor* values, const at::Tensor* gradients, FlbError* error) {
   return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
     auto made = std::make_unique<Optimizer>();
@@ -96,7 +96,7 @@ void* flb_optimizer_new(const FlbOptimizerOptions* o, const at::Tensor* values, 
             torch::optim::RMSpropOptions(o->lr).alpha(o->alpha).eps(o->eps).weight_decay(o->weight_decay).momentum(o->momentum));
         break;
       default:
-        TORCH_CHECK(false, "no optimiser of kind ", o->kind);
+        TORCH_CHECK(false, "no optimizer of kind ", o->kind);
     }
     return made.release();
   });
@@ -123,7 +123,7 @@ void flb_optimizer_step(void* optimizer, double lr, FlbError* error) {
   });
 }
 
-// The optimiser's state as a malloc'ed archive of torch::save, to be freed with flb_free_bytes.
+// The optimizer's state as a malloc'ed archive of torch::save, to be freed with flb_free_bytes.
 uint8_t* flb_optimizer_save(const void* optimizer, int64_t* length, FlbError* error) {
   return flambeau::guarded<uint8_t*>(error, nullptr, [&] {
     torch::serialize::OutputArchive archive;
@@ -141,7 +141,7 @@ uint8_t* flb_optimizer_save(const void* optimizer, int64_t* length, FlbError* er
 
 void flb_free_bytes(uint8_t* bytes) { free(bytes); }
 
-// The reverse, into an optimiser of the same kind over as many values.
+// The reverse, into an optimizer of the same kind over as many values.
 void flb_optimizer_load(void* optimizer, const uint8_t* bytes, int64_t length, FlbError* error) {
   flambeau::guarded<int>(error, 0, [&] {
     torch::serialize::InputArchive archive;

@@ -163,7 +163,7 @@ void* flb_trainable_tensor(const void* module, bool buffers, int32_t i, FlbError
   });
 }
 
-// Train or eval mode. Normalisation layers whose own parameters are all frozen stay in eval mode: their statistics are
+// Train or eval mode. Normalization layers whose own parameters are all frozen stay in eval mode: their statistics are
 // part of what is frozen.
 void flb_trainable_set_training(void* module, bool on, FlbError* error) {
   flambeau::guarded<int>(error, 0, [&] {
@@ -220,7 +220,7 @@ void* flb_trainable_run(
     const auto traps = flambeau::traps_so_far();
     at::AutoGradMode grad(autograd);
     Autocast autocast(bf16);
-    // Eager operators one by one: the graph executor would specialise for each batch shape anew.
+    // Eager operators one by one: the graph executor would specialize for each batch shape anew.
     torch::jit::GraphOptimizerEnabledGuard no_optimizer(false);
     std::vector<c10::IValue> stack;
     stack.reserve(static_cast<size_t>(count));

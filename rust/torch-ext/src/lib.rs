@@ -1,6 +1,6 @@
 //! The part of libtorch that `tch` does not reach, behind safe types.
 //!
-//! For inference: [`ScriptModule`], a TorchScript program frozen and optimised; [`FusedModule`], the same with oneDNN's kernels;
+//! For inference: [`ScriptModule`], a TorchScript program frozen and optimized; [`FusedModule`], the same with oneDNN's kernels;
 //! [`Outputs`], what one forward pass returned.
 //! For training: [`Trainable`], a module whose parameters change, which [`flatten`] lays into one vector for an [`Optimizer`]
 //! (`torch::optim`); [`Group`], ranks that add up tensors (c10d over Gloo) and find one another by a [`Board`]. [`TorchError`] is any C++ failure as

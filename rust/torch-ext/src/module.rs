@@ -9,7 +9,7 @@ use crate::archive::Records;
 use crate::cstring::of_text;
 use crate::{Archive, TorchError, error, ffi, process};
 
-/// A TorchScript module: loaded onto one device, in eval mode, frozen, optimised for inference.
+/// A TorchScript module: loaded onto one device, in eval mode, frozen, optimized for inference.
 #[derive(Debug)]
 pub struct ScriptModule {
     raw: NonNull<c_void>,

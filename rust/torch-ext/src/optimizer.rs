@@ -7,7 +7,7 @@ use tch::Tensor;
 
 use crate::{TorchError, error, ffi};
 
-/// Which optimiser.
+/// Which optimizer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub enum OptimizerKind {
@@ -21,7 +21,7 @@ pub enum OptimizerKind {
     RmsProp = 3,
 }
 
-/// Settings, as `cpp/optimizer.cpp` has them; each optimiser reads what it knows. The names are PyTorch's.
+/// Settings, as `cpp/optimizer.cpp` has them; each optimizer reads what it knows. The names are PyTorch's.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 #[expect(missing_docs, reason = "the names are PyTorch's")]
@@ -37,13 +37,13 @@ pub struct OptimizerOptions {
     pub weight_decay: f64,
 }
 
-/// An optimiser and its state. It changes `values` in place, by what `gradients` holds at the time of a step.
+/// An optimizer and its state. It changes `values` in place, by what `gradients` holds at the time of a step.
 #[derive(Debug)]
 pub struct Optimizer {
     raw: NonNull<c_void>,
 }
 
-// SAFETY: the C++ optimiser is not bound to the thread that made it.
+// SAFETY: the C++ optimizer is not bound to the thread that made it.
 unsafe impl Send for Optimizer {}
 
 impl Optimizer {
@@ -56,7 +56,7 @@ impl Optimizer {
         // SAFETY: the options, both tensors and `failure` live through the call; the C++ side keeps references of its own.
         let raw = unsafe { ffi::flb_optimizer_new(options, values.as_ptr(), gradients.as_ptr(), &raw mut failure) };
         error::take(failure)?;
-        NonNull::new(raw).map(|raw| Self { raw }).ok_or_else(|| TorchError::Failed("no optimiser was made".into()))
+        NonNull::new(raw).map(|raw| Self { raw }).ok_or_else(|| TorchError::Failed("no optimizer was made".into()))
     }
 
     /// One step with this learning rate.
@@ -81,7 +81,7 @@ impl Optimizer {
         let bytes = unsafe { ffi::flb_optimizer_save(self.raw.as_ptr(), &raw mut length, &raw mut failure) };
         error::take(failure)?;
         if bytes.is_null() {
-            return Err(TorchError::Failed("the optimiser gave no state".into()));
+            return Err(TorchError::Failed("the optimizer gave no state".into()));
         }
         // SAFETY: without a failure the call returns `length` bytes that are ours.
         let copy = unsafe { std::slice::from_raw_parts(bytes, usize::try_from(length).unwrap_or(0)) }.to_vec();
@@ -90,7 +90,7 @@ impl Optimizer {
         Ok(copy)
     }
 
-    /// Takes a state that [`Optimizer::save`] gave, of an optimiser of this kind over as many values.
+    /// Takes a state that [`Optimizer::save`] gave, of an optimizer of this kind over as many values.
     ///
     /// # Errors
     /// Bytes that are no such state.

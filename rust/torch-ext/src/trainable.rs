@@ -116,7 +116,7 @@ impl Trainable {
         (0..count).map(one).collect()
     }
 
-    /// Train mode, in which normalisation layers whose own parameters are all frozen stay as they are; or eval mode.
+    /// Train mode, in which normalization layers whose own parameters are all frozen stay as they are; or eval mode.
     ///
     /// # Errors
     /// See [`TorchError`].

@@ -1,7 +1,7 @@
 //! Random changes of prepared images: mirrored, shifted, brighter or darker, with more or less contrast.
 //!
 //! What happens to a row is a function of seed, epoch and the row's id, so it does not depend on who trains on it. Images
-//! come normalised (mean and deviation of the package), and brightness and contrast change those values.
+//! come normalized (mean and deviation of the package), and brightness and contrast change those values.
 
 use flambeau_engine::{memory, pool};
 use rayon::prelude::*;
@@ -27,8 +27,8 @@ pub(super) fn apply(spec: &AugmentSpec, images: &Tensor, ids: &[i64], seed: u64,
         pool::install(|| {
             rows.for_each(|((to, from), id)| {
                 let stream = Stream::of(&[seed, PURPOSE, epoch as u64, *id as u64]);
-                moved(spec, stream, from, to, (height, width, channels));
-                recoloured(spec, stream, to);
+                shifted(spec, stream, from, to, (height, width, channels));
+                jittered(spec, stream, to);
             });
         });
     })?;
@@ -36,9 +36,9 @@ pub(super) fn apply(spec: &AugmentSpec, images: &Tensor, ids: &[i64], seed: u64,
 }
 
 /// Mirrors and shifts; the edge's pixels fill what comes in.
-fn moved(spec: &AugmentSpec, stream: Stream, from: &[f32], to: &mut [f32], (height, width, channels): (usize, usize, usize)) {
+fn shifted(spec: &AugmentSpec, stream: Stream, from: &[f32], to: &mut [f32], (height, width, channels): (usize, usize, usize)) {
     let mirrored = spec.flip && stream.at(0) & 1 == 1;
-    let shift = |n| stream.below(n, 2 * spec.crop as u64 + 1) as i64 - spec.crop as i64;
+    let shift = |n| stream.below(n, 2 * spec.shift as u64 + 1) as i64 - spec.shift as i64;
     let (down, right) = (shift(1), shift(2));
     let inside = |at: usize, by: i64, size: usize| (at as i64 + by).clamp(0, size as i64 - 1) as usize;
     for y in 0..height {
@@ -52,11 +52,11 @@ fn moved(spec: &AugmentSpec, stream: Stream, from: &[f32], to: &mut [f32], (heig
     }
 }
 
-fn recoloured(spec: &AugmentSpec, stream: Stream, image: &mut [f32]) {
-    if spec.colour <= 0.0 || image.is_empty() {
+fn jittered(spec: &AugmentSpec, stream: Stream, image: &mut [f32]) {
+    if spec.color_jitter <= 0.0 || image.is_empty() {
         return;
     }
-    let change = |n| spec.colour * (2.0 * stream.unit(n) - 1.0);
+    let change = |n| spec.color_jitter * (2.0 * stream.unit(n) - 1.0);
     let (brightness, contrast) = (change(3) as f32, 1.0 + change(4) as f32);
     let mean = image.iter().map(|v| f64::from(*v)).sum::<f64>() / image.len() as f64;
     let mean = mean as f32;
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_row_changes_by_its_id_and_the_epoch_alone() {
-        let spec = AugmentSpec { flip: true, crop: 2, colour: 0.3 };
+        let spec = AugmentSpec { flip: true, shift: 2, color_jitter: 0.3 };
         let both = apply(&spec, &images(), &[1, 2], 3, 0).unwrap();
         let second = apply(&spec, &images().narrow(0, 1, 1), &[2], 3, 0).unwrap();
         assert_eq!(values(&both.narrow(0, 1, 1)), values(&second));

@@ -29,7 +29,7 @@ pub trait Board {
 /// A board on which one waits for values.
 pub(super) struct Waiting<'a> {
     pub(super) board: &'a mut dyn Board,
-    pub(super) cancelled: &'a AtomicBool,
+    pub(super) canceled: &'a AtomicBool,
     /// Of all waits together.
     pub(super) deadline: Duration,
     pub(super) since: Instant,
@@ -52,8 +52,8 @@ impl flambeau_torch_ext::Board for Waiting<'_> {
             if let Some(value) = self.board.look(key)? {
                 return Ok(value);
             }
-            if self.cancelled.load(Ordering::Relaxed) {
-                return Err(EngineError::Cancelled);
+            if self.canceled.load(Ordering::Relaxed) {
+                return Err(EngineError::Canceled);
             }
             if self.since.elapsed() >= self.deadline {
                 return Err(EngineError::Peer {

@@ -11,7 +11,7 @@ use super::batch::Sources;
 use super::head::widths;
 use super::spec::{HeadSpec, TrainingSpec};
 
-/// Bytes of a parameter: its value twice while it is made, its gradient, an optimiser's two moments and the best value so far.
+/// Bytes of a parameter: its value twice while it is made, its gradient, an optimizer's two moments and the best value so far.
 const PARAMETER_BYTES: u128 = 24;
 /// Passes over a layer's values that are in memory at a time.
 const ACTIVATION_BYTES: u128 = 12;
@@ -33,7 +33,7 @@ pub(super) fn check_head(head: &HeadSpec, granted: Option<u64>) -> Result<(), En
         granted,
         || {
             format!(
-                "hiddenLayers {:?} between {} features and {} outputs make {parameters} parameters: with gradients and the optimiser's state about {}",
+                "hiddenLayers {:?} between {} features and {} outputs make {parameters} parameters: with gradients and the optimizer's state about {}",
                 head.hidden,
                 head.inputs,
                 head.outputs,

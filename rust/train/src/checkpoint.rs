@@ -1,4 +1,4 @@
-//! An exact continuation as one file: parameters, buffers, the optimiser's state, the position, and the best so far.
+//! An exact continuation as one file: parameters, buffers, the optimizer's state, the position, and the best so far.
 //!
 //! The file is a line that names the format, the SHA-256 of all that follows, and an archive of named tensors as `torch::save` writes
 //! it; position and settings are JSON in one of them. It is written beside its name and renamed, so that it is complete or not there,

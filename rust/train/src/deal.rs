@@ -43,7 +43,7 @@ pub(super) struct Totals {
 const LABEL_ORIGIN: f64 = -0.618_033_988_749_894_9;
 
 impl Deal {
-    /// Counts rows over all workers: they come here at the same time. `normalises`: whether a program has batch normalisation.
+    /// Counts rows over all workers: they come here at the same time. `normalizes`: whether a program has batch normalization.
     ///
     /// # Errors
     /// Rows that all have weight 0, or too few for a batch; a peer that is gone.
@@ -52,8 +52,8 @@ impl Deal {
         ranks: &Ranks,
         spec: &TrainingSpec,
         loss: &Loss,
-        normalises: bool,
-        cancelled: &AtomicBool,
+        normalizes: bool,
+        canceled: &AtomicBool,
     ) -> Result<Self, EngineError> {
         let rows = &feed.rows;
         let own_slots = || u32::try_from(spec.batch_rows.min(rows.len()).max(1)).unwrap_or(u32::MAX).min(MAX_SLOTS);
@@ -68,13 +68,13 @@ impl Deal {
         let mut counts: Vec<f64> = own.iter().map(|rows| rows.len() as f64).collect();
         let of = Totals::of(feed, loss, &own, &validation);
         counts.extend([of.validation_rows, of.weight, of.validation_weight, of.labels]);
-        ranks.sum_numbers(&mut counts, "counting rows", cancelled)?;
+        ranks.sum_numbers(&mut counts, "counting rows", canceled)?;
         let sums = counts.split_off(own.len());
         let totals = Totals { validation_rows: sums[0], weight: sums[1], validation_weight: sums[2], labels: sums[3] };
         let has_validation = totals.validation_rows > 0.0;
         let counts: Vec<u64> = counts.into_iter().map(|n| n as u64).collect();
         let own_rows = own.iter().map(Vec::len).sum();
-        let tail = match (spec.drop_last, normalises) {
+        let tail = match (spec.drop_last, normalizes) {
             (true, _) => Tail::Dropped,
             (_, true) => Tail::Joined,
             _ => Tail::Kept,

@@ -15,7 +15,7 @@ impl Trainer {
         self.average_statistics()?;
         let found = if self.deal.has_validation {
             let evaluation =
-                Evaluation { feed: &self.feed, sources: &self.sources, loss: &self.loss, ranks: &self.ranks, cancelled: &self.cancelled };
+                Evaluation { feed: &self.feed, sources: &self.sources, loss: &self.loss, ranks: &self.ranks, canceled: &self.canceled };
             evaluation.run(&mut self.program, &self.deal.validation)?
         } else {
             None
@@ -127,7 +127,7 @@ impl Trainer {
         let mut parts = own.iter().map(flat).collect::<Result<Vec<_>, _>>().map_err(torch)?;
         parts.push(Tensor::f_from_slice(&[1.0_f32]).map_err(torch)?);
         let sums = Tensor::f_cat(&parts, 0).and_then(|t| t.f_mul_scalar(self.deal.own_rows as f64)).map_err(torch)?;
-        self.ranks.sum(&[&sums], "averaging running statistics", &self.cancelled)?;
+        self.ranks.sum(&[&sums], "averaging running statistics", &self.canceled)?;
         let _no_grad = tch::no_grad_guard();
         let average = || {
             let total = sums.f_narrow(0, sums.size()[0] - 1, 1)?.f_double_value(&[0])?;

@@ -23,7 +23,7 @@ pub(super) struct Evaluation<'a> {
     pub(super) sources: &'a Sources,
     pub(super) loss: &'a Loss,
     pub(super) ranks: &'a Ranks,
-    pub(super) cancelled: &'a AtomicBool,
+    pub(super) canceled: &'a AtomicBool,
 }
 
 impl Evaluation<'_> {
@@ -34,8 +34,8 @@ impl Evaluation<'_> {
         let fitting = usize::try_from(PASS_BYTES / self.sources.row_bytes().max(1)).unwrap_or(most);
         let size = fitting.clamp(1, most);
         for chunk in rows.chunks(size) {
-            if self.cancelled.load(Ordering::Relaxed) {
-                return Err(EngineError::Cancelled);
+            if self.canceled.load(Ordering::Relaxed) {
+                return Err(EngineError::Canceled);
             }
             let inputs = self.sources.tensors(chunk, None)?;
             let output = program.predict(&inputs)?;
@@ -52,7 +52,7 @@ impl Evaluation<'_> {
                 self.count(&mut tally, program, &output, chunk)?;
             }
         }
-        tally.finish(self.ranks, self.cancelled)
+        tally.finish(self.ranks, self.canceled)
     }
 
     fn count(&self, tally: &mut Tally, program: &Program, output: &Tensor, rows: &[u32]) -> Result<(), EngineError> {

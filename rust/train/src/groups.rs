@@ -1,7 +1,7 @@
 //! Many small models: one head for every group of a feed's rows, all groups of like size trained at once.
 //!
 //! Groups with equally many steps an epoch are stacked: weights `[groups, out, in]`, features `[groups, rows, in]`, one batched
-//! matrix product for each layer, one optimiser over all (it works element by element, so groups do not mix). A group's
+//! matrix product for each layer, one optimizer over all (it works element by element, so groups do not mix). A group's
 //! gradient is that of its own weighted mean loss; places without a row have the weight 0. So a group's head is what it would
 //! be if it were trained alone, at a small part of the cost of a training.
 //!
@@ -80,7 +80,7 @@ struct Trained {
 ///
 /// # Errors
 /// A specification that does not fit the rows, or a cancellation.
-pub fn train_groups(feed: &Feed, spec: &GroupsSpec, cancelled: &AtomicBool) -> Result<StructArray, EngineError> {
+pub fn train_groups(feed: &Feed, spec: &GroupsSpec, canceled: &AtomicBool) -> Result<StructArray, EngineError> {
     process::keep_to_threads();
     let sealed = feed.sealed()?;
     let training = spec.as_training();
@@ -97,7 +97,7 @@ pub fn train_groups(feed: &Feed, spec: &GroupsSpec, cancelled: &AtomicBool) -> R
     let dense = dense_input(&sealed, spec)?;
     let mut trained = Vec::new();
     for stack in stacks(groups_of(&sealed)?, spec) {
-        let stacking = Stacking { spec, feed: &sealed, dense: &dense, loss: &loss, cancelled };
+        let stacking = Stacking { spec, feed: &sealed, dense: &dense, loss: &loss, canceled };
         trained.extend(stacking.run(&stack)?);
     }
     trained.sort_by_key(|one| one.id);
@@ -193,7 +193,7 @@ struct Stacking<'a> {
     feed: &'a Sealed,
     dense: &'a Dense,
     loss: &'a Loss,
-    cancelled: &'a AtomicBool,
+    canceled: &'a AtomicBool,
 }
 
 /// Rows of one step, places padded: `[groups × width]` of each.
@@ -229,8 +229,8 @@ impl Stacking<'_> {
             weights.fill(0.0);
             let orders: Vec<Vec<u32>> = if steps == 1 { Vec::new() } else { stack.iter().map(|g| self.order(g, epoch)).collect() };
             for step in 0..steps {
-                if self.cancelled.load(Ordering::Relaxed) {
-                    return Err(Stop::Engine(EngineError::Cancelled));
+                if self.canceled.load(Ordering::Relaxed) {
+                    return Err(Stop::Engine(EngineError::Canceled));
                 }
                 let made;
                 let batch = match &whole {

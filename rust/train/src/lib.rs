@@ -12,7 +12,7 @@
 //!
 //! Who owns what: the JVM holds a feed, a group and stacks of trainers; a trainer keeps its feed and group alive by `Arc`. The feed's
 //! file is deleted when the last of them goes. Parameters are views of one flat vector and their gradients of another, so
-//! that a sum over all workers, clipping and the optimiser each work on one tensor.
+//! that a sum over all workers, clipping and the optimizer each work on one tensor.
 //!
 //! Threads: everything runs on the task's thread, one stack at a time for each feed and group, but for decoding ahead (on
 //! the decode pool, waited for before a trainer goes), Gloo's own threads (they end with the group), and `cancel`, which any
@@ -20,7 +20,7 @@
 //!
 //! Why W workers give what one gives: a batch is the same set of rows whatever W is; each worker adds up the *weighted sum* of
 //! its rows' losses; gradients, loss and weights are summed over the workers in one all-reduce; and all divide by the same
-//! sum of weights. A worker without rows adds zeros. Batch normalisation alone sees a worker's own rows only: its running
+//! sum of weights. A worker without rows adds zeros. Batch normalization alone sees a worker's own rows only: its running
 //! statistics are averaged over the workers at the end of each epoch.
 
 mod augment;

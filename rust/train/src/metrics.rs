@@ -122,14 +122,14 @@ impl Tally {
     }
 
     /// Adds up over all workers. Gives the mean loss and the metrics, or nothing where no row has any weight.
-    pub(super) fn finish(mut self, ranks: &Ranks, cancelled: &AtomicBool) -> Result<Option<Metrics>, EngineError> {
+    pub(super) fn finish(mut self, ranks: &Ranks, canceled: &AtomicBool) -> Result<Option<Metrics>, EngineError> {
         const PHASE: &str = "adding up validation metrics";
         let mut sums = vec![self.loss, self.loss_weight, self.weight, self.right, self.squares, self.absolutes];
         let classes = self.hits.len();
         sums.extend(self.hits.iter().chain(&self.predicted).chain(&self.actual));
-        ranks.sum_numbers(&mut sums, PHASE, cancelled)?;
+        ranks.sum_numbers(&mut sums, PHASE, canceled)?;
         let has_scores = matches!((self.kind, self.outputs), (LossKind::CrossEntropy, 2) | (LossKind::Bce, 1));
-        let scores = if has_scores { gathered(std::mem::take(&mut self.scores), ranks, cancelled)? } else { Vec::new() };
+        let scores = if has_scores { gathered(std::mem::take(&mut self.scores), ranks, canceled)? } else { Vec::new() };
         let (loss, loss_weight, weight) = (sums[0], sums[1], sums[2]);
         if loss_weight <= 0.0 || weight <= 0.0 {
             return Ok(None);
@@ -164,7 +164,7 @@ pub(super) struct Metrics {
 }
 
 /// The scores of all workers, on every worker.
-fn gathered(own: Vec<Score>, ranks: &Ranks, cancelled: &AtomicBool) -> Result<Vec<Score>, EngineError> {
+fn gathered(own: Vec<Score>, ranks: &Ranks, canceled: &AtomicBool) -> Result<Vec<Score>, EngineError> {
     const PHASE: &str = "bringing validation scores together";
     const PARTS: usize = 3;
     if ranks.world == 1 {
@@ -172,7 +172,7 @@ fn gathered(own: Vec<Score>, ranks: &Ranks, cancelled: &AtomicBool) -> Result<Ve
     }
     let mut counts = vec![0.0; ranks.world];
     counts[ranks.rank] = own.len() as f64;
-    ranks.sum_numbers(&mut counts, PHASE, cancelled)?;
+    ranks.sum_numbers(&mut counts, PHASE, canceled)?;
     let before = counts[..ranks.rank].iter().sum::<f64>() as usize;
     let total = counts.iter().sum::<f64>() as usize;
     let mut all = budget::room::<f64>(total.saturating_mul(PARTS), "the scores of all validation rows, for auc")?;
@@ -180,7 +180,7 @@ fn gathered(own: Vec<Score>, ranks: &Ranks, cancelled: &AtomicBool) -> Result<Ve
     for (row, score) in all[before * PARTS..].chunks_mut(PARTS).zip(&own) {
         row.copy_from_slice(&[score.score, f64::from(u8::from(score.positive)), score.weight]);
     }
-    ranks.sum_numbers(&mut all, PHASE, cancelled)?;
+    ranks.sum_numbers(&mut all, PHASE, canceled)?;
     Ok(all.chunks(PARTS).map(|row| Score { score: row[0], positive: row[1] > 0.5, weight: row[2] }).collect())
 }
 

@@ -30,7 +30,7 @@ pub(super) enum Tail {
     /// They are left out of the epoch, others in each.
     Dropped,
     /// Less than half a batch goes to the batch before, if there is one: each worker's part of a short batch could be a single row,
-    /// which batch normalisation cannot learn from.
+    /// which batch normalization cannot learn from.
     Joined,
 }
 

@@ -13,7 +13,7 @@ use super::spec::{Precision, ProgramSpec, TrainingSpec};
 /// Purpose of the stream of random numbers.
 const PURPOSE: u64 = 3;
 
-/// What PyTorch's normalisation says of one value a channel.
+/// What PyTorch's normalization says of one value a channel.
 const ONE_VALUE: &str = "Expected more than 1 value per channel when training";
 
 /// Dimensions of a row that is laid out with channels last, as convolutions on a CPU want it (measured: 1.3 times the rows/s).
@@ -163,8 +163,8 @@ impl Program {
         let seed = Stream::of(&[noise.seed, PURPOSE, noise.step, rank as u64]).at(u64::from(noise.places.first().copied().unwrap_or(0)));
         tch::manual_seed((seed >> 1) as i64);
         match self.run("forward", inputs, true) {
-            // One row has no spread of its own: it is normalised by the running statistics, as in inference.
-            Err(error) if self.normalises() && error.to_string().contains(ONE_VALUE) => {
+            // One row has no spread of its own: it is normalized by the running statistics, as in inference.
+            Err(error) if self.normalizes() && error.to_string().contains(ONE_VALUE) => {
                 self.mode(false)?;
                 self.run("forward", inputs, true)
             }
@@ -172,8 +172,8 @@ impl Program {
         }
     }
 
-    /// Whether it has batch normalisation, which needs more than one row of a batch in each worker.
-    pub(super) fn normalises(&self) -> bool {
+    /// Whether it has batch normalization, which needs more than one row of a batch in each worker.
+    pub(super) fn normalizes(&self) -> bool {
         self.buffers.iter().any(|(name, _)| name.ends_with("running_mean"))
     }
 

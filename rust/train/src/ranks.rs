@@ -103,7 +103,7 @@ impl Ranks {
     ///
     /// # Errors
     /// Workers that do not come before the deadline, or do not know the secret; a cancellation; what the board fails with.
-    pub fn join(spec: &GroupSpec, board: &mut dyn Board, cancelled: &AtomicBool) -> Result<Self, EngineError> {
+    pub fn join(spec: &GroupSpec, board: &mut dyn Board, canceled: &AtomicBool) -> Result<Self, EngineError> {
         if spec.world == 0 || spec.rank >= spec.world {
             return Err(EngineError::BadRequest(format!("there is no rank {} of {}", spec.rank, spec.world)));
         }
@@ -111,7 +111,7 @@ impl Ranks {
             return Ok(Self::alone());
         }
         let deadline = Duration::from_millis(spec.timeout_ms);
-        let mut waiting = Waiting { board, cancelled, deadline, since: Instant::now(), rank: spec.rank, world: spec.world };
+        let mut waiting = Waiting { board, canceled, deadline, since: Instant::now(), rank: spec.rank, world: spec.world };
         let found = room::find(&spec.process, &mut waiting)?;
         let speaks = found.leaders.iter().position(|leader| *leader == spec.rank);
         let processes = found.leaders.len();
@@ -124,19 +124,19 @@ impl Ranks {
         };
         let (rank, world, seat) = (spec.rank, spec.world, found.seat);
         let ranks = Self { rank, world, seat, processes, group: Mutex::new(group), deadline };
-        ranks.prove(spec, cancelled)?;
+        ranks.prove(spec, canceled)?;
         Ok(ranks)
     }
 
     /// Fails unless all ranks know the secret.
-    fn prove(&self, spec: &GroupSpec, cancelled: &AtomicBool) -> Result<(), EngineError> {
+    fn prove(&self, spec: &GroupSpec, canceled: &AtomicBool) -> Result<(), EngineError> {
         let internal = |error: tch::TchError| EngineError::Internal(error.to_string());
         let mut wanted = [0; PROOF_NUMBERS];
         for rank in 0..self.world {
             wanted.iter_mut().zip(spec.proof(rank)).for_each(|(sum, number)| *sum += number);
         }
         let tensor = Tensor::f_from_slice(&spec.proof(self.rank)).map_err(internal)?;
-        self.sum(&[&tensor], JOINING, cancelled)?;
+        self.sum(&[&tensor], JOINING, canceled)?;
         let mut found = [0_i64; PROOF_NUMBERS];
         tensor.f_copy_data(&mut found, PROOF_NUMBERS).map_err(internal)?;
         if found == wanted {
@@ -150,42 +150,42 @@ impl Ranks {
     ///
     /// # Errors
     /// A peer that is gone or too late, a cancellation; the group is of no more use then.
-    pub fn sum(&self, tensors: &[&Tensor], phase: &str, cancelled: &AtomicBool) -> Result<(), EngineError> {
+    pub fn sum(&self, tensors: &[&Tensor], phase: &str, canceled: &AtomicBool) -> Result<(), EngineError> {
         if self.world == 1 {
             return Ok(());
         }
         let mut guard = self.group.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(seat) = &self.seat else { return self.sum_between(&mut guard, tensors, phase, cancelled) };
-        self.meet(seat, tensors, Aim::Add, phase, cancelled)?;
+        let Some(seat) = &self.seat else { return self.sum_between(&mut guard, tensors, phase, canceled) };
+        self.meet(seat, tensors, Aim::Add, phase, canceled)?;
         if self.processes == 1 {
             return Ok(());
         }
         if seat.leads()
-            && let Err(error) = self.sum_between(&mut guard, tensors, phase, cancelled)
+            && let Err(error) = self.sum_between(&mut guard, tensors, phase, canceled)
         {
             seat.break_up(&error.to_string());
             return Err(error);
         }
-        self.meet(seat, tensors, Aim::TakeFirst, phase, cancelled)
+        self.meet(seat, tensors, Aim::TakeFirst, phase, canceled)
     }
 
     /// In this process.
-    fn meet(&self, seat: &Seat, tensors: &[&Tensor], aim: Aim, phase: &str, cancelled: &AtomicBool) -> Result<(), EngineError> {
-        let patience = Patience { cancelled, deadline: self.deadline };
+    fn meet(&self, seat: &Seat, tensors: &[&Tensor], aim: Aim, phase: &str, canceled: &AtomicBool) -> Result<(), EngineError> {
+        let patience = Patience { canceled, deadline: self.deadline };
         tensors.iter().try_for_each(|tensor| {
             seat.meet(tensor, aim, &patience).map_err(|missed| match missed {
-                Missed::Cancelled => EngineError::Cancelled,
+                Missed::Canceled => EngineError::Canceled,
                 Missed::Broken(why) => self.broken(phase, &why),
             })
         })
     }
 
     /// Between processes. Without the group after a failure.
-    fn sum_between(&self, own: &mut Option<Group>, tensors: &[&Tensor], phase: &str, cancelled: &AtomicBool) -> Result<(), EngineError> {
+    fn sum_between(&self, own: &mut Option<Group>, tensors: &[&Tensor], phase: &str, canceled: &AtomicBool) -> Result<(), EngineError> {
         let Some(group) = own.as_ref() else {
             return Err(self.broken(phase, "the group broke before"));
         };
-        let outcome = self.start(group, tensors, phase).and_then(|mut all| match self.finish(&mut all, phase, cancelled) {
+        let outcome = self.start(group, tensors, phase).and_then(|mut all| match self.finish(&mut all, phase, canceled) {
             Ok(()) => Ok(()),
             Err(error) => Err((error, all)),
         });
@@ -217,12 +217,12 @@ impl Ranks {
         Ok(under_way)
     }
 
-    fn finish(&self, under_way: &mut [Pending], phase: &str, cancelled: &AtomicBool) -> Result<(), EngineError> {
+    fn finish(&self, under_way: &mut [Pending], phase: &str, canceled: &AtomicBool) -> Result<(), EngineError> {
         for pending in under_way {
             loop {
                 match pending.wait(LOOK) {
                     Ok(true) => break,
-                    Ok(false) if cancelled.load(Ordering::Relaxed) => return Err(EngineError::Cancelled),
+                    Ok(false) if canceled.load(Ordering::Relaxed) => return Err(EngineError::Canceled),
                     Ok(false) => {}
                     Err(error) => return Err(peer(self.rank, self.world, phase.to_owned(), &error)),
                 }
@@ -236,13 +236,13 @@ impl Ranks {
     }
 
     /// Adds up numbers over all workers.
-    pub(super) fn sum_numbers(&self, numbers: &mut [f64], phase: &str, cancelled: &AtomicBool) -> Result<(), EngineError> {
+    pub(super) fn sum_numbers(&self, numbers: &mut [f64], phase: &str, canceled: &AtomicBool) -> Result<(), EngineError> {
         if self.world == 1 || numbers.is_empty() {
             return Ok(());
         }
         let internal = |error: tch::TchError| EngineError::Internal(error.to_string());
         let tensor = Tensor::f_from_slice(numbers).map_err(internal)?;
-        self.sum(&[&tensor], phase, cancelled)?;
+        self.sum(&[&tensor], phase, canceled)?;
         let length = numbers.len();
         tensor.f_copy_data(numbers, length).map_err(internal)
     }
@@ -295,15 +295,15 @@ mod tests {
     }
 
     #[test]
-    fn waiting_for_a_rank_that_does_not_come_can_be_cancelled_and_has_a_deadline() {
-        let cancelled = Arc::new(AtomicBool::new(false));
-        let for_thread = cancelled.clone();
+    fn waiting_for_a_rank_that_does_not_come_can_be_canceled_and_has_a_deadline() {
+        let canceled = Arc::new(AtomicBool::new(false));
+        let for_thread = canceled.clone();
         let canceller = std::thread::spawn(move || {
             std::thread::sleep(LOOK);
             for_thread.store(true, Ordering::Relaxed);
         });
-        let joined = Ranks::join(&first_of_two(600_000), &mut Lonely::default(), &cancelled);
-        assert!(matches!(joined, Err(EngineError::Cancelled)));
+        let joined = Ranks::join(&first_of_two(600_000), &mut Lonely::default(), &canceled);
+        assert!(matches!(joined, Err(EngineError::Canceled)));
         canceller.join().unwrap();
         let late = Ranks::join(&first_of_two(20), &mut Lonely::default(), &AtomicBool::new(false));
         assert_eq!(late.err().map(|e| e.kind()), Some("peer"));

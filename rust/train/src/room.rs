@@ -88,14 +88,14 @@ pub(super) enum Aim {
 
 /// Why there was no meeting.
 pub(super) enum Missed {
-    Cancelled,
+    Canceled,
     /// Somebody is gone or too late, with who and why.
     Broken(String),
 }
 
 /// How a rank waits for others.
 pub(super) struct Patience<'a> {
-    pub(super) cancelled: &'a AtomicBool,
+    pub(super) canceled: &'a AtomicBool,
     pub(super) deadline: Duration,
 }
 
@@ -278,10 +278,10 @@ impl Room {
                 return Err(Missed::Broken(why.clone()));
             }
             // Told under the lock that the last one to come needs: either all have come, or nobody will meet any more.
-            if patience.cancelled.load(Ordering::Relaxed) {
+            if patience.canceled.load(Ordering::Relaxed) {
                 state.broken = Some(format!("rank {rank} was stopped"));
                 self.changed.notify_all();
-                return Err(Missed::Cancelled);
+                return Err(Missed::Canceled);
             }
             if since.elapsed() >= patience.deadline {
                 let why = format!("not all workers came within {} s", patience.deadline.as_secs_f64());

@@ -85,7 +85,7 @@ fn program(trainer: &Trainer, add: &mut impl FnMut(&str, Value) -> Option<Value>
         add("parameters that are not frozen", json!(learning.join(", ")));
     }
     let augment = trainer.spec.augment.unwrap_or_default();
-    add("augmentation (flip, crop, colour)", json!([augment.flip, augment.crop, augment.colour]));
+    add("augmentation (flip, shift, color jitter)", json!([augment.flip, augment.shift, augment.color_jitter]));
 }
 
 /// One text for each setting that is not the same.

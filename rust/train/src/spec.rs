@@ -115,7 +115,7 @@ pub enum LossKind {
     Huber,
 }
 
-/// Which optimiser, and its settings by PyTorch's names. No parameter of an estimator sets those that are optional: PyTorch's defaults.
+/// Which optimizer, and its settings by PyTorch's names. No parameter of an estimator sets those that are optional: PyTorch's defaults.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the names are PyTorch's")]
@@ -205,9 +205,9 @@ pub struct AugmentSpec {
     /// Mirror half of the images left to right.
     pub flip: bool,
     /// Shift by up to so many pixels in each direction; the edge's pixels fill the rest.
-    pub crop: usize,
+    pub shift: usize,
     /// Change brightness and contrast by up to this share.
-    pub colour: f64,
+    pub color_jitter: f64,
 }
 
 /// What is watched on validation rows after each epoch.

@@ -1,8 +1,8 @@
 //! Several trainings over one feed that are one step further at the same time: the parameter maps of a fit.
 //!
-//! Heads that differ only in how they are optimised (optimiser, schedule, clipping, epochs, validation, checkpoints) see the same
+//! Heads that differ only in how they are optimized (optimizer, schedule, clipping, epochs, validation, checkpoints) see the same
 //! batches. So a batch is gathered once, one pass (`pass`) learns from it for all of them, and one sum over the workers brings
-//! all gradients. Each keeps its own optimiser,
+//! all gradients. Each keeps its own optimizer,
 //! position, validation and end: what it learns is what it learns by itself, but for the order in which a product's terms are
 //! added (tested to 1e-4). All parameters lie in one matrix, a row for each training, which its trainer knows as its flat vector.
 //!
@@ -47,33 +47,33 @@ impl Stack {
     /// Binds trainings to the rows of this worker's feed. All workers open theirs at the same time.
     ///
     /// # Errors
-    /// As [`Trainer::open`]; several that are not heads which differ only in how they are optimised.
-    pub fn open(feed: &Arc<Feed>, ranks: &Arc<Ranks>, specs: Vec<TrainingSpec>, cancelled: Arc<AtomicBool>) -> Result<Self, EngineError> {
+    /// As [`Trainer::open`]; several that are not heads which differ only in how they are optimized.
+    pub fn open(feed: &Arc<Feed>, ranks: &Arc<Ranks>, specs: Vec<TrainingSpec>, canceled: Arc<AtomicBool>) -> Result<Self, EngineError> {
         let mut specs = specs.into_iter();
         match (specs.next(), specs.len()) {
             (None, _) => Err(EngineError::BadRequest("there is no training".into())),
-            (Some(only), 0) => Ok(Self { trainers: vec![Trainer::open(feed, ranks, only, cancelled)?], together: None }),
-            (Some(first), _) => Self::of_heads(feed, ranks, std::iter::once(first).chain(specs).collect(), cancelled),
+            (Some(only), 0) => Ok(Self { trainers: vec![Trainer::open(feed, ranks, only, canceled)?], together: None }),
+            (Some(first), _) => Self::of_heads(feed, ranks, std::iter::once(first).chain(specs).collect(), canceled),
         }
     }
 
-    fn of_heads(feed: &Arc<Feed>, ranks: &Arc<Ranks>, specs: Vec<TrainingSpec>, cancelled: Arc<AtomicBool>) -> Result<Self, EngineError> {
+    fn of_heads(feed: &Arc<Feed>, ranks: &Arc<Ranks>, specs: Vec<TrainingSpec>, canceled: Arc<AtomicBool>) -> Result<Self, EngineError> {
         process::keep_to_threads();
         let head = stackable(&specs)
-            .ok_or_else(|| EngineError::BadRequest("only heads that differ in nothing but how they are optimised make a stack".into()))?
+            .ok_or_else(|| EngineError::BadRequest("only heads that differ in nothing but how they are optimized make a stack".into()))?
             .clone();
         let mut parts: Vec<Parts> = Vec::new();
         for spec in &specs {
             parts.push(Parts::new(feed, spec, parts.first().map(|first| first.sources.clone()))?);
         }
-        let deal = Arc::new(Deal::new(&parts[0].feed, ranks, &specs[0], &parts[0].loss, false, &cancelled)?);
+        let deal = Arc::new(Deal::new(&parts[0].feed, ranks, &specs[0], &parts[0].loss, false, &canceled)?);
         let count: usize = parts[0].program.learning.iter().map(|(_, tensor)| tensor.numel()).sum();
         let torch = |error: TchError| EngineError::torch(head::NAME, error);
         let (values, gradients) = room(specs.len(), count + EXTRA).map_err(torch)?;
         let mut trainers = Vec::new();
         for (row, (spec, parts)) in specs.into_iter().zip(parts).enumerate() {
             let flat = row_of(&values, &gradients, row, count).map_err(torch)?;
-            trainers.push(Trainer::over(feed, ranks, spec, cancelled.clone(), parts, deal.clone(), Some(flat))?);
+            trainers.push(Trainer::over(feed, ranks, spec, canceled.clone(), parts, deal.clone(), Some(flat))?);
         }
         let pass = HeadPass::new(&head, &values, &gradients).map_err(torch)?;
         let gradients = gradients.f_view([-1]).map_err(torch)?;

@@ -1,4 +1,4 @@
-//! Parameters and how they change: one flat vector of values, one of gradients, one optimiser over both.
+//! Parameters and how they change: one flat vector of values, one of gradients, one optimizer over both.
 //!
 //! Two numbers travel behind the gradients, so that one sum over all workers brings everything: the sum of losses and the sum
 //! of weights of a batch.
@@ -63,7 +63,7 @@ impl Parameters {
         Ok((f64::from(sums[0]), f64::from(sums[1])))
     }
 
-    /// One step of the optimiser, on the gradients divided by `divisor`.
+    /// One step of the optimizer, on the gradients divided by `divisor`.
     pub(super) fn step(&mut self, divisor: f64, lr: f64) -> Result<(), EngineError> {
         self.scale(divisor).map_err(|error| self.torch(error))?;
         self.optimizer.step(lr).map_err(|error| EngineError::torch(&self.model, error))

@@ -150,7 +150,7 @@ pub struct Trainer {
     // The feed and the ranks stay open as long as somebody trains.
     _feed: Arc<Feed>,
     pub(super) ranks: Arc<Ranks>,
-    pub(super) cancelled: Arc<AtomicBool>,
+    pub(super) canceled: Arc<AtomicBool>,
     pub(super) program: Program,
     pub(super) parameters: Parameters,
     pub(super) loss: Loss,
@@ -170,11 +170,11 @@ impl Trainer {
     ///
     /// # Errors
     /// A specification that does not fit the program or the rows, or a peer that is gone.
-    pub fn open(feed: &Arc<Feed>, ranks: &Arc<Ranks>, spec: TrainingSpec, cancelled: Arc<AtomicBool>) -> Result<Self, EngineError> {
+    pub fn open(feed: &Arc<Feed>, ranks: &Arc<Ranks>, spec: TrainingSpec, canceled: Arc<AtomicBool>) -> Result<Self, EngineError> {
         process::keep_to_threads();
         let parts = Parts::new(feed, &spec, None)?;
-        let deal = Arc::new(Deal::new(&parts.feed, ranks, &spec, &parts.loss, parts.program.normalises(), &cancelled)?);
-        Self::over(feed, ranks, spec, cancelled, parts, deal, None)
+        let deal = Arc::new(Deal::new(&parts.feed, ranks, &spec, &parts.loss, parts.program.normalizes(), &canceled)?);
+        Self::over(feed, ranks, spec, canceled, parts, deal, None)
     }
 
     /// `room`: see [`Parameters::new`].
@@ -182,7 +182,7 @@ impl Trainer {
         feed: &Arc<Feed>,
         ranks: &Arc<Ranks>,
         spec: TrainingSpec,
-        cancelled: Arc<AtomicBool>,
+        canceled: Arc<AtomicBool>,
         parts: Parts,
         deal: Arc<Deal>,
         room: Option<Flat>,
@@ -199,7 +199,7 @@ impl Trainer {
             feed: parts.feed,
             _feed: feed.clone(),
             ranks: ranks.clone(),
-            cancelled,
+            canceled,
             program: parts.program,
             parameters,
             loss: parts.loss,
@@ -235,7 +235,7 @@ impl Trainer {
     }
 
     pub(super) fn look(&self) -> Result<(), EngineError> {
-        if self.cancelled.load(Ordering::Relaxed) { Err(EngineError::Cancelled) } else { Ok(()) }
+        if self.canceled.load(Ordering::Relaxed) { Err(EngineError::Canceled) } else { Ok(()) }
     }
 
     pub(super) fn step(&mut self) -> Result<(), EngineError> {
@@ -260,7 +260,7 @@ impl Trainer {
     /// Adds up gradients over all workers, and notes how long that takes.
     pub(super) fn sum_over_ranks(&mut self, gradients: &Tensor) -> Result<(), EngineError> {
         let since = Instant::now();
-        self.ranks.sum(&[gradients], SUMMING, &self.cancelled)?;
+        self.ranks.sum(&[gradients], SUMMING, &self.canceled)?;
         self.clock.summed += since.elapsed();
         Ok(())
     }

@@ -126,7 +126,7 @@ fn a_training() {
             images: ImageLimits { max_pixels: 2000, decode: Decode::Auto },
             seed: i64::MAX as u64,
             precision: TrainingPrecision::Bf16,
-            augment: Some(AugmentSpec { flip: true, crop: 2, colour: 0.3 }),
+            augment: Some(AugmentSpec { flip: true, shift: 2, color_jitter: 0.3 }),
             validation: ValidationSpec { metric: MetricName::Auc, patience: Some(3), min_delta: 0.001, restore_best: false },
             checkpoint_steps: Some(100),
             checkpoint_epochs: Some(2),

@@ -1,4 +1,4 @@
-//! What a package must fulfil beside its grammar.
+//! What a package must fulfill beside its grammar.
 
 use std::collections::HashSet;
 use std::io::Read;

@@ -44,7 +44,7 @@ pub struct OutputDescription {
 }
 
 impl Package {
-    /// Name, hash, licence, inputs and outputs.
+    /// Name, hash, license, inputs and outputs.
     #[must_use]
     pub fn describe(&self) -> Description {
         let descriptor = &self.descriptor;

@@ -120,7 +120,7 @@ impl Session {
     /// As [`Session::evaluate`]; asks `stop` before every forward pass.
     ///
     /// # Errors
-    /// [`EngineError::Cancelled`] too, once `stop` says so.
+    /// [`EngineError::Canceled`] too, once `stop` says so.
     pub fn evaluate_until(
         &self,
         batch: &StructArray,
@@ -186,7 +186,7 @@ impl Session {
         let flag = &self.limits.stop;
         let staged = pool::watched(stop, || flag.set(), || preparer.stage(self.model(), column, rows, &self.limits));
         if flag.is_set() {
-            return Err(EngineError::Cancelled);
+            return Err(EngineError::Canceled);
         }
         staged.unwrap_or_else(|| Err(EngineError::Internal("rows were not prepared".into())))
     }

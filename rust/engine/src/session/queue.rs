@@ -12,6 +12,7 @@ use tch::Tensor;
 
 use super::counters::{Counters, elapsed_ns};
 use super::passes::{Pass, Plan};
+use crate::pace::ThreadTime;
 use crate::prepare::Staged;
 use crate::spare::Cores;
 use crate::{EngineError, Model};
@@ -104,11 +105,11 @@ impl<'a> PassQueue<'a> {
         let started = Instant::now();
         let inputs = self.assemble(pass, given)?;
         cost.prepare_ns = elapsed_ns(started);
-        let started = Instant::now();
+        let (started, computed) = (Instant::now(), ThreadTime::now());
         let outputs = self.model.forward(&inputs, given, rows);
         cost.forward_ns = elapsed_ns(started);
         if outputs.is_ok() {
-            self.model.pace.measured(self.model.name(), given, pass.length, started.elapsed());
+            self.model.pace.measured(self.model.name(), given, pass.length, computed.elapsed());
             cost.forwards = 1;
         }
         outputs

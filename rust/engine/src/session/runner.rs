@@ -87,7 +87,7 @@ impl Runner<'_> {
     }
 
     fn run_one(&mut self, queue: &PassQueue<'_>, pass: Pass) -> Result<Outcome, EngineError> {
-        if (self.stop)() { Err(EngineError::Cancelled) } else { Ok(queue.run(pass)) }
+        if (self.stop)() { Err(EngineError::Canceled) } else { Ok(queue.run(pass)) }
     }
 
     fn settle_all(&mut self, queue: &PassQueue<'_>, so_far: &mut SoFar) -> Result<(), EngineError> {

@@ -6,7 +6,7 @@ pub enum AudioError {
     /// No bytes, or a well-formed file without a single sample.
     #[error("audio is empty: {0}")]
     Empty(&'static str),
-    /// No known container was recognised.
+    /// No known container was recognized.
     #[error("not audio: no WAV, FLAC, MP3 or Ogg stream found in {bytes} bytes")]
     NotAudio {
         /// Size of the value.

@@ -106,12 +106,12 @@ fn filtered(filter: Interpolation, side: Side, aim: &Aim) -> Taps {
     let mut weights = vec![0; aim.count * stride];
     let mut exact = Vec::with_capacity(stride);
     for (at, fixed) in weights.chunks_exact_mut(stride).enumerate() {
-        let centre = ((aim.start + at) as f64 + 0.5) * scale + lead;
+        let center = ((aim.start + at) as f64 + 0.5) * scale + lead;
         // Casts to usize stop at 0, as Pillow's do by an explicit test.
-        let first = (centre - support + 0.5) as usize;
-        let last = ((centre + support + 0.5) as usize).min(side.pixels);
+        let first = (center - support + 0.5) as usize;
+        let last = ((center + support + 0.5) as usize).min(side.pixels);
         exact.clear();
-        exact.extend((first..last).map(|x| weight(filter, (x as f64 - centre + 0.5) * (1.0 / filter_scale))));
+        exact.extend((first..last).map(|x| weight(filter, (x as f64 - center + 0.5) * (1.0 / filter_scale))));
         let total: f64 = exact.iter().sum();
         for (fixed, &weight) in fixed.iter_mut().zip(&exact) {
             let part = if total == 0.0 { weight } else { weight / total };
@@ -122,7 +122,7 @@ fn filtered(filter: Interpolation, side: Side, aim: &Aim) -> Taps {
     Taps { spans, weights, stride }
 }
 
-/// The pixel under each centre, whole; positions add up step by step, so that they round as Pillow's do.
+/// The pixel under each center, whole; positions add up step by step, so that they round as Pillow's do.
 fn nearest(pixels: usize, aim: &Aim) -> Taps {
     let scale = pixels as f64 / aim.whole as f64;
     let steps = std::iter::successors(Some(scale * 0.5), |position| Some(position + scale));

@@ -60,7 +60,7 @@ fn plain(data: &[u8], width: usize, header: &Header, pixels: &mut [u8]) -> Resul
     Ok(())
 }
 
-/// The colour of pixel `x` of a row.
+/// The color of pixel `x` of a row.
 fn color(row: &[u8], x: usize, header: &Header) -> [u8; PIXEL_BYTES] {
     match header.layout {
         Layout::Palette => {

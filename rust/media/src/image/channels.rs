@@ -1,4 +1,4 @@
-//! Colour arithmetic on bytes, as Pillow does it: CMYK, grey, BGR, alpha.
+//! Color arithmetic on bytes, as Pillow does it: CMYK, gray, BGR, alpha.
 
 use super::decode::{PIXEL_BYTES, checked_size};
 use super::sink::{Orientation, Sink, Stored};
@@ -42,21 +42,21 @@ pub(super) fn ycbcr_to_rgba([luma, blueness, redness]: [u8; 3]) -> [u8; PIXEL_BY
     [red, green, byte(product(1.772, blueness)), u8::MAX]
 }
 
-/// Greys to opaque pixels.
-pub(super) fn grey_to_rgba(greys: impl Iterator<Item = u8>, pixels: &mut [u8]) {
-    for (pixel, grey) in pixels.chunks_exact_mut(PIXEL_BYTES).zip(greys) {
-        pixel.copy_from_slice(&[grey, grey, grey, u8::MAX]);
+/// Grays to opaque pixels.
+pub(super) fn gray_to_rgba(grays: impl Iterator<Item = u8>, pixels: &mut [u8]) {
+    for (pixel, gray) in pixels.chunks_exact_mut(PIXEL_BYTES).zip(grays) {
+        pixel.copy_from_slice(&[gray, gray, gray, u8::MAX]);
     }
 }
 
-/// Pairs of grey and alpha to pixels.
-pub(super) fn grey_alpha_to_rgba(pairs: &[u8], pixels: &mut [u8]) {
+/// Pairs of gray and alpha to pixels.
+pub(super) fn gray_alpha_to_rgba(pairs: &[u8], pixels: &mut [u8]) {
     for (pixel, pair) in pixels.chunks_exact_mut(PIXEL_BYTES).zip(pairs.chunks_exact(2)) {
         pixel.copy_from_slice(&[pair[0], pair[0], pair[0], pair[1]]);
     }
 }
 
-/// Colours to opaque pixels.
+/// Colors to opaque pixels.
 pub(super) fn rgb_to_rgba(colors: &[u8], pixels: &mut [u8]) {
     for (pixel, color) in pixels.chunks_exact_mut(PIXEL_BYTES).zip(colors.chunks_exact(3)) {
         pixel.copy_from_slice(&[color[0], color[1], color[2], u8::MAX]);
@@ -69,7 +69,7 @@ pub(super) fn prepare_pixels(view: &PixelView<'_>, spec: &ImageSpec, limits: &Im
     let &PixelView { height, width, channels, data } = view;
     let channels = match channels {
         1 | 3 | 4 => channels as usize,
-        other => return Err(bad(format!("{other} channels (1 = grey, 3 = BGR and 4 = BGRA are read)"))),
+        other => return Err(bad(format!("{other} channels (1 = gray, 3 = BGR and 4 = BGRA are read)"))),
     };
     if height <= 0 || width <= 0 {
         return Err(bad(format!("{width} x {height} pixels")));
@@ -87,7 +87,7 @@ pub(super) fn prepare_pixels(view: &PixelView<'_>, spec: &ImageSpec, limits: &Im
         let raw = &data[(y * width + columns.start) * channels..(y * width + columns.end) * channels];
         for (pixel, raw) in row.chunks_exact_mut(PIXEL_BYTES).zip(raw.chunks_exact(channels)) {
             let color = match *raw {
-                [grey] => [grey, grey, grey, u8::MAX],
+                [gray] => [gray, gray, gray, u8::MAX],
                 [blue, green, red] => [red, green, blue, u8::MAX],
                 [blue, green, red, alpha] => [red, green, blue, alpha],
                 _ => [0; PIXEL_BYTES],

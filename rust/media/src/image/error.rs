@@ -20,12 +20,12 @@ pub enum ImageError {
         /// Name of the format.
         format: &'static str,
     },
-    /// A known format in a flavour that is not read.
+    /// A known format in a flavor that is not read.
     #[error("{format} with {what} is not supported")]
     Unsupported {
         /// Name of the format.
         format: &'static str,
-        /// The flavour.
+        /// The flavor.
         what: String,
     },
     /// A known format that is damaged or cut off.
@@ -60,7 +60,7 @@ impl ImageError {
         Self::Corrupt { format, cause: cause.to_string() }
     }
 
-    /// A flavour of `format` that is not read.
+    /// A flavor of `format` that is not read.
     pub(super) fn unsupported(format: &'static str, what: impl ToString) -> Self {
         Self::Unsupported { format, what: what.to_string() }
     }

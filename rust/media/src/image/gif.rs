@@ -1,8 +1,8 @@
 //! GIF: the first frame, on its canvas.
 //!
 //! The canvas is the logical screen, grown to the first frame where that reaches beyond it. What the first frame leaves uncovered
-//! takes the transparent index if there is one, else index 0, as in Pillow. Without a palette (or with one that is a plain grey ramp)
-//! an index is its own grey; past the end of a palette it is black.
+//! takes the transparent index if there is one, else index 0, as in Pillow. Without a palette (or with one that is a plain gray ramp)
+//! an index is its own gray; past the end of a palette it is black.
 
 use std::borrow::Cow;
 use std::io::Cursor;
@@ -22,7 +22,7 @@ const SCREEN_BYTES: usize = 13;
 const FLAGS_AT: usize = 10;
 /// Of the flags: a palette follows.
 const HAS_PALETTE: u8 = 0x80;
-/// Of the flags: it has 256 colours.
+/// Of the flags: it has 256 colors.
 const COLORS_256: u8 = 7;
 
 /// Decodes the first frame of a GIF.
@@ -64,11 +64,11 @@ pub(super) fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, Imag
     Ok(Picture { width, height, pixels, has_alpha, orientation: Orientation::UPRIGHT })
 }
 
-/// The file, with a ramp of greys as its palette where it has none: the decoder wants one.
+/// The file, with a ramp of grays as its palette where it has none: the decoder wants one.
 fn with_palette(bytes: &[u8]) -> Cow<'_, [u8]> {
     match bytes.get(FLAGS_AT) {
         Some(flags) if flags & HAS_PALETTE == 0 && bytes.len() > SCREEN_BYTES => {
-            let ramp = (0..=u8::MAX).flat_map(|grey| [grey; 3]);
+            let ramp = (0..=u8::MAX).flat_map(|gray| [gray; 3]);
             let (screen, rest) = bytes.split_at(SCREEN_BYTES);
             let mut whole: Vec<u8> = screen.iter().copied().chain(ramp).chain(rest.iter().copied()).collect();
             whole[FLAGS_AT] = flags | HAS_PALETTE | COLORS_256;
@@ -78,7 +78,7 @@ fn with_palette(bytes: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// The colour of every index.
+/// The color of every index.
 fn colors(frame: &Frame<'_>, global: Option<&[u8]>) -> [[u8; PIXEL_BYTES]; 256] {
     let palette = frame.palette.as_deref().or(global).unwrap_or_default();
     let is_ramp = palette.chunks_exact(3).enumerate().all(|(index, color)| color.iter().all(|&value| usize::from(value) == index));

@@ -13,7 +13,7 @@ mod markers;
 use flambeau_codecs::CodecError;
 use flambeau_codecs::jpeg::Jpeg;
 
-use super::channels::{grey_to_rgba, inverted_cmyk_to_rgba};
+use super::channels::{gray_to_rgba, inverted_cmyk_to_rgba};
 use super::decode::{PIXEL_BYTES, checked_size, of_codec, unclean_buffer};
 use super::sink::{Orientation, Sink, Stored};
 use super::{Decode, ImageError, ImageLimits, ImageSpec, spare};
@@ -59,7 +59,7 @@ pub(super) fn prepare(
             match header.components {
                 1 => {
                     let line = &mut line[..pixels * PIXEL_BYTES];
-                    grey_to_rgba(row.iter().copied(), line);
+                    gray_to_rgba(row.iter().copied(), line);
                     sink.push(line, left);
                     continue;
                 }

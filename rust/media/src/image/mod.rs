@@ -1,12 +1,12 @@
-//! Images into tensors: encoded bytes or raw pixels in, one normalised HWC block of `f32` out.
+//! Images into tensors: encoded bytes or raw pixels in, one normalized HWC block of `f32` out.
 //!
 //! **What lives here.** [`ImageSpec`] (the `[input.image]` table of a package) says what a model wants; [`prepare_encoded`] and
 //! [`prepare_pixels`] make it. The way of one picture: sniff the format by content → decode to RGBA8 → turn upright if asked →
-//! flatten alpha → reorder or reduce channels → resize and centre-crop in one pass → scale, mean and std while writing out.
+//! flatten alpha → reorder or reduce channels → resize and center-crop in one pass → scale, mean and std while writing out.
 //!
 //! **What it promises.** The numbers are those of `PIL.Image.open(f).convert("RGB")` followed by torchvision's `Resize`,
 //! `CenterCrop` and `Normalize` on PIL images. JPEG, TIFF and WebP go through the very C libraries that Pillow
-//! uses (`flambeau-codecs`): other decoders differ by several grey levels, which costs a small network up to 0.001 of feature cosine;
+//! uses (`flambeau-codecs`): other decoders differ by several gray levels, which costs a small network up to 0.001 of feature cosine;
 //! the resize follows Pillow's fixed-point arithmetic bit by bit.
 //!
 //! **Who owns what.** Nothing outlives a call: decoders borrow the caller's bytes, the picture is one owned buffer, the result goes
@@ -49,7 +49,7 @@ pub enum Decode {
     /// Every pixel that the model sees is decoded.
     #[default]
     Exact,
-    /// Photos of far more pixels than the model looks at are shrunk while they are decoded: values are off by a grey level in places.
+    /// Photos of far more pixels than the model looks at are shrunk while they are decoded: values are off by a gray level in places.
     Auto,
 }
 
@@ -77,7 +77,7 @@ pub struct PixelView<'a> {
     pub height: i32,
     /// Pixels a row.
     pub width: i32,
-    /// 1 = grey, 3 = BGR, 4 = BGRA.
+    /// 1 = gray, 3 = BGR, 4 = BGRA.
     pub channels: i32,
     /// `height * width * channels` bytes.
     pub data: &'a [u8],

@@ -12,7 +12,7 @@ use super::axis::{PRECISION_BITS, Taps};
 use super::decode::PIXEL_BYTES;
 
 /// What every sum begins with, so that cutting the fraction off rounds to nearest. Sums cannot overflow (weights add up to one, with
-/// lobes to less than four); they are wrapping so that overflow checks do not keep the loops from being vectorised.
+/// lobes to less than four); they are wrapping so that overflow checks do not keep the loops from being vectorized.
 pub(super) const HALF: i32 = 1 << (PRECISION_BITS - 1);
 
 #[inline(always)]

@@ -1,13 +1,13 @@
-//! PNG: every colour type and depth, interlaced or not; of an animation, the default image.
+//! PNG: every color type and depth, interlaced or not; of an animation, the default image.
 //!
-//! Depths as Pillow's `convert("RGB")` treats them: 16-bit colour (and grey with alpha) keeps its high byte, but plain 16-bit grey is **clipped** at 255
+//! Depths as Pillow's `convert("RGB")` treats them: 16-bit color (and gray with alpha) keeps its high byte, but plain 16-bit gray is **clipped** at 255
 //! (Pillow's mode `I;16`), so a model sees what its authors' Python saw.
 
 use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Decoder, DecodingError, Limits, Transformations};
 
-use super::channels::{grey_alpha_to_rgba, grey_to_rgba, rgb_to_rgba};
+use super::channels::{gray_alpha_to_rgba, gray_to_rgba, rgb_to_rgba};
 use super::decode::{PIXEL_BYTES, buffer, checked_size, memory_limit_bytes, unclean_buffer};
 use super::sink::{Orientation, Sink, Stored};
 use super::{ImageError, ImageLimits, ImageSpec, spare};
@@ -30,9 +30,9 @@ pub(super) fn prepare(
     let header = decoder.read_header_info().map_err(broken)?;
     let (width, height) = checked_size(FORMAT, u64::from(header.width), u64::from(header.height), limits)?;
     let interlaced = header.interlaced;
-    let deep_grey = header.color_type == ColorType::Grayscale && header.bit_depth == BitDepth::Sixteen;
+    let deep_gray = header.color_type == ColorType::Grayscale && header.bit_depth == BitDepth::Sixteen;
     decoder.set_limits(Limits { bytes: memory_limit_bytes(width, height, DECODER_BYTES_PER_PIXEL) as usize });
-    decoder.set_transformations(if deep_grey { Transformations::IDENTITY } else { Transformations::normalize_to_color8() });
+    decoder.set_transformations(if deep_gray { Transformations::IDENTITY } else { Transformations::normalize_to_color8() });
     let mut reader = decoder.read_info().map_err(broken)?;
     let (color, _) = reader.output_color_type();
     let has_alpha = matches!(color, ColorType::GrayscaleAlpha | ColorType::Rgba);
@@ -44,12 +44,12 @@ pub(super) fn prepare(
     let mut line = unclean_buffer(FORMAT, width * PIXEL_BYTES)?;
     let mut push = |sink: &mut Sink<'_>, row: &[u8]| {
         match color {
-            ColorType::Grayscale if deep_grey => {
+            ColorType::Grayscale if deep_gray => {
                 let clipped = row.chunks_exact(2).map(|pair| if pair[0] == 0 { pair[1] } else { u8::MAX });
-                grey_to_rgba(clipped, &mut line);
+                gray_to_rgba(clipped, &mut line);
             }
-            ColorType::Grayscale => grey_to_rgba(row.iter().copied(), &mut line),
-            ColorType::GrayscaleAlpha => grey_alpha_to_rgba(row, &mut line),
+            ColorType::Grayscale => gray_to_rgba(row.iter().copied(), &mut line),
+            ColorType::GrayscaleAlpha => gray_alpha_to_rgba(row, &mut line),
             ColorType::Rgb => rgb_to_rgba(row, &mut line),
             ColorType::Rgba => line.copy_from_slice(row),
             ColorType::Indexed => return Err(ImageError::unsupported(FORMAT, "an unexpanded palette")),

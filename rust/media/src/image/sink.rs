@@ -1,5 +1,5 @@
-//! The last leg of a picture, row by row from the top as it is stored: alpha and channels, resize and centre crop, orientation,
-//! normalisation, in one pass over the rows that the model sees.
+//! The last leg of a picture, row by row from the top as it is stored: alpha and channels, resize and center crop, orientation,
+//! normalization, in one pass over the rows that the model sees.
 //!
 //! Decoders ask which rows and columns are needed and give those. Nothing is turned: orientation is a matter of the axes' taps and of
 //! where an output pixel is written.
@@ -101,7 +101,7 @@ impl<'a> Sink<'a> {
         let orientation = stored.orientation;
         let (crop_height, crop_width) = spec.output_size();
         let (width, height) = orientation.swap(stored.resized(spec));
-        let (columns, rows) = (centre(width, crop_width), centre(height, crop_height));
+        let (columns, rows) = (center(width, crop_width), center(height, crop_height));
         let tables = spec.tables();
         if columns.len < crop_width || rows.len < crop_height {
             fill_black(&tables, out);
@@ -194,9 +194,9 @@ fn rows_first((width, height): (usize, usize), (new_width, new_height): (usize, 
     by_height > 0 && by_height > by_width * 2
 }
 
-/// One axis of a centre crop.
+/// One axis of a center crop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Centre {
+struct Center {
     /// First pixel taken.
     start: usize,
     /// Pixels taken.
@@ -205,21 +205,21 @@ struct Centre {
     border: usize,
 }
 
-impl Centre {
+impl Center {
     fn aim(self, whole: usize) -> Aim {
         Aim { whole, start: self.start, count: self.len }
     }
 }
 
-/// The middle `crop` of `size` pixels as torchvision rounds it: halves go to the even neighbour; an odd border is wider at the end.
-fn centre(size: usize, crop: usize) -> Centre {
+/// The middle `crop` of `size` pixels as torchvision rounds it: halves go to the even neighbor; an odd border is wider at the end.
+fn center(size: usize, crop: usize) -> Center {
     if size < crop {
-        return Centre { start: 0, len: size, border: (crop - size) / 2 };
+        return Center { start: 0, len: size, border: (crop - size) / 2 };
     }
     let spare = size - crop;
     let half = spare / 2;
     let start = if spare % 2 == 1 && half % 2 == 1 { half + 1 } else { half };
-    Centre { start, len: crop, border: 0 }
+    Center { start, len: crop, border: 0 }
 }
 
 fn fill_black(tables: &[[f32; 256]], out: &mut [f32]) {
@@ -232,14 +232,14 @@ fn fill_black(tables: &[[f32; 256]], out: &mut [f32]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Centre, centre};
+    use super::{Center, center};
 
     #[test]
-    fn a_centre_crop_rounds_as_torchvision_does() {
+    fn a_center_crop_rounds_as_torchvision_does() {
         // int(round((size - crop) / 2.0)) of Python: 0.5 -> 0, 1.5 -> 2, 2.5 -> 2, 3.5 -> 4.
         for (size, crop, start) in [(5, 4, 0), (7, 4, 2), (9, 4, 2), (11, 4, 4), (8, 4, 2), (4, 4, 0), (341, 224, 58)] {
-            assert_eq!(centre(size, crop), Centre { start, len: crop, border: 0 });
+            assert_eq!(center(size, crop), Center { start, len: crop, border: 0 });
         }
-        assert_eq!(centre(3, 8), Centre { start: 0, len: 3, border: 2 });
+        assert_eq!(center(3, 8), Center { start: 0, len: 3, border: 2 });
     }
 }

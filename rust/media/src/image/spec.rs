@@ -12,7 +12,7 @@ pub struct ImageSpec {
     /// The resize before the crop. Absent: none.
     #[serde(default)]
     pub resize: Option<Resize>,
-    /// The centre crop. Absent: none, and then `resize` gives both sides. Pictures smaller than it get a black border.
+    /// The center crop. Absent: none, and then `resize` gives both sides. Pictures smaller than it get a black border.
     #[serde(default)]
     pub crop: Option<Size>,
     /// Default bilinear. All but nearest are antialiased, as Pillow's are.
@@ -33,7 +33,7 @@ pub struct ImageSpec {
     /// Whether pictures are first turned as their EXIF orientation says; default false. (TIFF's own tag is always followed.)
     #[serde(default)]
     pub exif_orientation: bool,
-    /// The colour (RGB) behind transparent pixels. Absent: alpha is dropped, as `convert("RGB")` does.
+    /// The color (RGB) behind transparent pixels. Absent: alpha is dropped, as `convert("RGB")` does.
     #[serde(default)]
     pub background: Option<[u8; 3]>,
 }
@@ -73,7 +73,7 @@ pub enum Resize {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Interpolation {
-    /// The pixel under the centre; not antialiased.
+    /// The pixel under the center; not antialiased.
     Nearest,
     /// Mean of the pixels covered.
     Box,
@@ -98,7 +98,7 @@ pub enum Channels {
     /// Blue, green, red.
     #[serde(rename = "BGR")]
     Bgr,
-    /// Grey: ITU-R 601 luma.
+    /// Gray: ITU-R 601 luma.
     #[serde(rename = "L")]
     L,
 }

@@ -50,8 +50,8 @@ fn a_spec_says_what_is_wrong_with_it() {
         let error = spec(toml).validate().expect_err(toml);
         assert!(error.contains(says), "{toml:?}: {error}");
     }
-    let unknown = toml::from_str::<ImageSpec>("crop = 8\ncolour = 'RGB'").expect_err("unknown key").to_string();
-    assert!(unknown.contains("colour"), "{unknown}");
+    let unknown = toml::from_str::<ImageSpec>("crop = 8\ncolor = 'RGB'").expect_err("unknown key").to_string();
+    assert!(unknown.contains("color"), "{unknown}");
     let full = spec("resize = [30, 40]\ncrop = [20, 10]\ninterpolation = 'bicubic'\nchannels = 'L'\nmean = [1.0]\nbackground = [1, 2, 3]");
     assert_eq!(full.validate(), Ok(()));
     assert_eq!((full.output_size(), full.channels()), ((20, 10), 1));
@@ -74,7 +74,7 @@ fn every_lossless_format_gives_its_pixels() {
 }
 
 #[test]
-fn channels_are_ordered_and_normalised_one_by_one() {
+fn channels_are_ordered_and_normalized_one_by_one() {
     let bytes = encoded(&RgbImage::from_pixel(4, 4, Rgb([10, 20, 30])), ImageFormat::Png);
     let values = prepared(&bytes, &spec("crop = 1\nscale = 0.1\nmean = [1.0, 2.0, 3.0]\nstd = [0.5, 0.25, 0.125]"));
     assert_eq!(values, Ok(vec![0.0, 0.0, 0.0]));
@@ -265,7 +265,7 @@ fn large_photos_are_shrunk_while_they_are_decoded_unless_pixels_are_to_be_exact(
         let (auto, exact) = (decoded(&bytes, &bicubic, Decode::Auto), decoded(&bytes, &bicubic, Decode::Exact));
         let apart = auto.iter().zip(&exact).map(|(one, other)| (one - other).abs()).sum::<f32>() / auto.len() as f32;
         assert_eq!(auto != exact, shrinks, "{width} x {height}");
-        assert!(apart < 1.0, "{width} x {height}: {apart} grey levels apart on average");
+        assert!(apart < 1.0, "{width} x {height}: {apart} gray levels apart on average");
     }
     // Pixels that are picked one by one are those of the file, and so are all of other formats.
     let bytes = encoded(&photo(771, 515), ImageFormat::Jpeg);

@@ -76,14 +76,14 @@ fn convert(file: &mut Tiff<'_>, tags: &Tags, pixels: &mut [u8]) -> Result<(), Im
     Ok(())
 }
 
-/// The colour of a pixel by its samples, of which there are `kind.used`.
+/// The color of a pixel by its samples, of which there are `kind.used`.
 fn color(samples: &[u8], kind: &Kind, palette: &[Vec<u16>; 3]) -> [u8; PIXEL_BYTES] {
     let alpha = match kind.alpha {
         Alpha::None => u8::MAX,
         Alpha::Plain | Alpha::Multiplied => samples.last().copied().unwrap_or(u8::MAX),
     };
     match (kind.color, samples) {
-        (Color::Grey, &[grey, ..]) => [grey, grey, grey, alpha],
+        (Color::Gray, &[gray, ..]) => [gray, gray, gray, alpha],
         (Color::Palette, &[index, ..]) => {
             let [red, green, blue] = palette;
             let of = |plane: &Vec<u16>| plane.get(usize::from(index)).map_or(0, |value| (value >> 8) as u8);
@@ -99,7 +99,7 @@ fn color(samples: &[u8], kind: &Kind, palette: &[Vec<u16>; 3]) -> [u8; PIXEL_BYT
     }
 }
 
-/// Divides the colours by the alpha they were multiplied with, rounding down as Pillow does.
+/// Divides the colors by the alpha they were multiplied with, rounding down as Pillow does.
 fn undo_alpha(pixels: &mut [u8]) {
     for pixel in pixels.chunks_exact_mut(PIXEL_BYTES) {
         let alpha = u16::from(pixel[3]);

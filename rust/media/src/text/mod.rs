@@ -1,7 +1,7 @@
 //! Text preparation: strings in, token ids and length-sorted batches out.
 //!
 //! A package of kind `text` carries a Hugging Face `tokenizer.json`, which says everything about how a string becomes
-//! tokens: normalising, lower case, the vocabulary, special tokens. Only two things are left to the package's
+//! tokens: normalizing, lower case, the vocabulary, special tokens. Only two things are left to the package's
 //! `[input.text]` table ([`TextSpec`]): how long a row may be and which tensors the program takes.
 //!
 //! The work is split in three steps that share nothing but plain values:

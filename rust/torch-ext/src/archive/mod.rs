@@ -185,7 +185,7 @@ impl Record {
         }
         // SAFETY: `raw` is a live record.
         let data = unsafe { ffi::flb_record_data(self.raw.as_ptr()) };
-        // SAFETY: a record that is not empty has `length` initialised bytes at `data`, which live as long as it.
+        // SAFETY: a record that is not empty has `length` initialized bytes at `data`, which live as long as it.
         unsafe { std::slice::from_raw_parts(data, self.length) }
     }
 }

@@ -107,7 +107,7 @@ enum State {
 /// See the module.
 pub struct Feed {
     columns: Fields,
-    cancelled: AtomicBool,
+    canceled: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -118,7 +118,7 @@ impl Feed {
     /// Columns of types that cannot be read, or a file that cannot be made.
     pub fn create(spec: FeedSpec, columns: Fields) -> Result<Self, EngineError> {
         let writing = Writing::create(spec, &columns)?;
-        Ok(Self { columns, cancelled: AtomicBool::new(false), state: Mutex::new(State::Writing(Box::new(writing))) })
+        Ok(Self { columns, canceled: AtomicBool::new(false), state: Mutex::new(State::Writing(Box::new(writing))) })
     }
 
     /// The columns that every batch must have.
@@ -129,8 +129,8 @@ impl Feed {
 
     /// Set to stop what works on the feed without a trainer.
     #[must_use]
-    pub fn cancelled(&self) -> &AtomicBool {
-        &self.cancelled
+    pub fn canceled(&self) -> &AtomicBool {
+        &self.canceled
     }
 
     /// Appends rows. Gives those that were left out, by their positions.

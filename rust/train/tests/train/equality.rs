@@ -53,7 +53,7 @@ fn net_rows() -> Rows {
 }
 
 #[test]
-fn networks_with_frozen_layers_and_with_batch_normalisation_equal_python() {
+fn networks_with_frozen_layers_and_with_batch_normalization_equal_python() {
     let (all, directory) = reference();
     for name in ["net", "norm_net"] {
         let net = &all[name];

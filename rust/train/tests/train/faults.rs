@@ -164,16 +164,16 @@ fn listening() -> Vec<String> {
 fn a_cancellation_ends_a_worker_that_waits_for_others() {
     let rows = class_rows(false);
     for spread in [Spread::Together, Spread::Apart] {
-        cancelled_while_waiting(&rows, spread);
+        canceled_while_waiting(&rows, spread);
     }
 }
 
-fn cancelled_while_waiting(rows: &Rows, spread: Spread) {
+fn canceled_while_waiting(rows: &Rows, spread: Spread) {
     let waiting = std::sync::Barrier::new(2);
     let kinds = spread_group(2, spread, LONG_MS, |ranks| {
         let feed = rows.feed(&rows.of_rank(ranks.rank, 2), &rows.dense());
-        let cancelled = Arc::new(AtomicBool::new(false));
-        let mut trainer = Trainer::open(&feed, &ranks, spec(&head_spec()), cancelled.clone()).unwrap();
+        let canceled = Arc::new(AtomicBool::new(false));
+        let mut trainer = Trainer::open(&feed, &ranks, spec(&head_spec()), canceled.clone()).unwrap();
         if ranks.rank == 1 {
             // Makes no step, so that the other waits for its gradients; leaves when that one has given up.
             waiting.wait();
@@ -182,24 +182,24 @@ fn cancelled_while_waiting(rows: &Rows, spread: Spread) {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 std::thread::sleep(Duration::from_millis(200));
-                cancelled.store(true, Ordering::Relaxed);
+                canceled.store(true, Ordering::Relaxed);
             });
             let kind = finish(&mut trainer).unwrap_err().kind();
             waiting.wait();
             kind
         })
     });
-    assert_eq!(kinds[0], "cancelled");
+    assert_eq!(kinds[0], "canceled");
 }
 
 #[test]
-fn a_cancelled_trainer_makes_no_step() {
+fn a_canceled_trainer_makes_no_step() {
     let rows = class_rows(false);
     let all: Vec<usize> = (0..rows.x.len()).collect();
     let feed = rows.feed(&all, &rows.dense());
-    let cancelled = Arc::new(AtomicBool::new(true));
-    let mut trainer = Trainer::open(&feed, &Arc::new(Ranks::alone()), spec(&head_spec()), cancelled).unwrap();
-    assert_eq!(finish(&mut trainer).unwrap_err().kind(), "cancelled");
+    let canceled = Arc::new(AtomicBool::new(true));
+    let mut trainer = Trainer::open(&feed, &Arc::new(Ranks::alone()), spec(&head_spec()), canceled).unwrap();
+    assert_eq!(finish(&mut trainer).unwrap_err().kind(), "canceled");
 }
 
 #[test]

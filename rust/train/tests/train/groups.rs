@@ -132,9 +132,9 @@ fn groups_learn_in_batches_too_and_do_not_depend_on_one_another() {
 }
 
 #[test]
-fn groups_stop_when_they_are_cancelled() {
+fn groups_stop_when_they_are_canceled() {
     let spec = whole::groups(&spec(None));
     let feed = feed(&regression());
-    feed.cancelled().store(true, Ordering::Relaxed);
-    assert_eq!(train_groups(&feed, &spec, feed.cancelled()).unwrap_err().kind(), "cancelled");
+    feed.canceled().store(true, Ordering::Relaxed);
+    assert_eq!(train_groups(&feed, &spec, feed.canceled()).unwrap_err().kind(), "canceled");
 }

@@ -146,7 +146,7 @@ fn picture_spec() -> serde_json::Value {
     json!({
         "program": {"package": reference().1.join("image_net")}, "inputs": ["content"], "loss": "cross_entropy",
         "optimizer": {"name": "adam", "lr": 0.02}, "batch_rows": 16, "epochs": 6, "seed": 4,
-        "augment": {"flip": true, "crop": 1, "colour": 0.1},
+        "augment": {"flip": true, "shift": 1, "color_jitter": 0.1},
     })
 }
 
@@ -158,7 +158,7 @@ fn a_network_learns_from_encoded_pictures_and_stays_a_package() {
     let losses: Vec<f64> = progress.history.iter().map(|row| row.train_loss.unwrap()).collect();
     assert!(losses[5] < 0.5 * losses[0], "{losses:?}");
     let directory = folder("package");
-    trainer.save_package(&directory, &publish("colours", &["red", "blue"], None)).unwrap();
+    trainer.save_package(&directory, &publish("colors", &["red", "blue"], None)).unwrap();
     let result = evaluate(&directory, Arc::new(BinaryArray::from_iter_values(&bytes)), Task::Classify);
     for (i, label) in labels.iter().enumerate() {
         assert_eq!(f64::from(best_class(&result, i).1), *label, "row {i}");

@@ -35,7 +35,7 @@ fn parameters_of(stack: &mut Stack, count: usize) -> Vec<Parameters> {
     (0..count).map(|place| parameters(stack.trainer(place).unwrap())).collect()
 }
 
-/// The same head, optimised in ways that have nothing in common.
+/// The same head, optimized in ways that have nothing in common.
 fn variants(base: &Value) -> Vec<Value> {
     let changes = [
         json!({}),
@@ -188,7 +188,7 @@ fn others_are_refused_and_a_loss_that_is_no_number_ends_all() {
         let mut other = head_spec();
         other[key] = value;
         let error = open(&feed, &ranks, &[head_spec(), other]).err().unwrap().to_string();
-        assert!(error.contains("differ in nothing but how they are optimised"), "{key}: {error}");
+        assert!(error.contains("differ in nothing but how they are optimized"), "{key}: {error}");
     }
     let mut wild = head_spec();
     wild["optimizer"] = json!({"name": "sgd", "lr": 1e30});

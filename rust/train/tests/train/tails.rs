@@ -1,4 +1,4 @@
-//! Rows that do not fill the last batch: left out, or with the batch before where there is batch normalisation.
+//! Rows that do not fill the last batch: left out, or with the batch before where there is batch normalization.
 
 use serde_json::{Value, json};
 
@@ -20,8 +20,8 @@ fn what_drop_last_leaves_is_the_same_for_any_number_of_workers() {
     }
 }
 
-/// Rows of a program with batch normalisation over plain features: one row of a worker has no spread.
-fn normalised(count: usize) -> (Rows, Value) {
+/// Rows of a program with batch normalization over plain features: one row of a worker has no spread.
+fn normalized(count: usize) -> (Rows, Value) {
     let all = &reference().0["x"];
     let x = (0..count).map(|i| numbers(&all[i]).into_iter().map(|v| v as f32).collect()).collect();
     let rows = Rows { x, labels: (0..count).map(|i| (i % 2) as f64).collect(), ..Rows::default() };
@@ -33,9 +33,9 @@ fn normalised(count: usize) -> (Rows, Value) {
 }
 
 #[test]
-fn a_short_tail_joins_the_batch_before_where_rows_are_normalised_together() {
+fn a_short_tail_joins_the_batch_before_where_rows_are_normalized_together() {
     for (count, steps) in [(50, 3), (49, 3), (56, 4), (48, 3)] {
-        let (rows, spec) = normalised(count);
+        let (rows, spec) = normalized(count);
         let progress = finish(&mut alone(&rows, &spec)).unwrap();
         assert_eq!((progress.steps_per_epoch, progress.history[0].samples), (steps, count as u64), "{count} rows");
         for (_, progress) in train_with(2, &rows, &spec) {
@@ -48,13 +48,13 @@ fn a_short_tail_joins_the_batch_before_where_rows_are_normalised_together() {
 #[test]
 fn a_worker_with_a_single_row_of_a_batch_goes_on() {
     // Three rows in all: with two workers one of them has one.
-    let (rows, spec) = normalised(3);
+    let (rows, spec) = normalized(3);
     for world in [2, 3] {
         for (parameters, progress) in train_with(world, &rows, &spec) {
             assert_eq!(progress.history[0].samples, 3);
             assert!(parameters.values().flatten().all(|v| v.is_finite()));
         }
     }
-    let (rows, spec) = normalised(1);
+    let (rows, spec) = normalized(1);
     assert!(finish(&mut alone(&rows, &spec)).unwrap().history[1].train_loss.unwrap().is_finite());
 }

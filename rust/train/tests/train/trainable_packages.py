@@ -15,7 +15,7 @@ from torch.nn import functional as F
 class Net(nn.Module):
     """A small convolutional net whose first layer can be frozen; `rows_loss` is a loss of its own.
 
-    No bias in front of a normalisation: its gradient is nothing but rounding, which Adam would blow up to whole steps.
+    No bias in front of a normalization: its gradient is nothing but rounding, which Adam would blow up to whole steps.
     """
 
     def __init__(self, norm: bool) -> None:

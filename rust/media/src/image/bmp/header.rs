@@ -97,7 +97,7 @@ impl Header {
             let entry_bytes = if old { 3 } else { 4 };
             let colors = if named_colors == 0 { 1 << bits } else { named_colors as usize };
             if colors > 1 << 16 {
-                return Err(ImageError::corrupt(FORMAT, format!("a palette of {colors} colours")));
+                return Err(ImageError::corrupt(FORMAT, format!("a palette of {colors} colors")));
             }
             let entries = bytes.get(at..).unwrap_or_default().chunks_exact(entry_bytes).take(colors);
             for (color, entry) in palette.iter_mut().zip(entries) {
@@ -118,12 +118,12 @@ impl Header {
     }
 }
 
-/// As Pillow has it: a palette that is the beginning of a ramp of greys goes on as one.
+/// As Pillow has it: a palette that is the beginning of a ramp of grays goes on as one.
 fn complete(palette: &mut [[u8; PIXEL_BYTES]; 256], bits: u32, colors: usize) {
-    let grey = |index: usize, value: u8| palette[index] == [value, value, value, u8::MAX];
+    let gray = |index: usize, value: u8| palette[index] == [value, value, value, u8::MAX];
     match (bits, colors) {
-        (1, 1) if grey(0, 0) => palette[1] = [u8::MAX; PIXEL_BYTES],
-        (8, 3..=255) if (0..colors).all(|index| grey(index, index as u8)) => {
+        (1, 1) if gray(0, 0) => palette[1] = [u8::MAX; PIXEL_BYTES],
+        (8, 3..=255) if (0..colors).all(|index| gray(index, index as u8)) => {
             for (index, color) in palette.iter_mut().enumerate().skip(colors) {
                 *color = [index as u8, index as u8, index as u8, u8::MAX];
             }

@@ -2,7 +2,7 @@
 
 /// `StripOffsets` and `TileOffsets`.
 const OFFSETS: [u64; 2] = [273, 324];
-/// `ExtraSamples`. libtiff fills it in where a file has more samples than colours; Pillow takes the fourth of RGB for alpha then.
+/// `ExtraSamples`. libtiff fills it in where a file has more samples than colors; Pillow takes the fourth of RGB for alpha then.
 const EXTRA_SAMPLES: u64 = 338;
 
 /// Whether the first directory has the tag `ExtraSamples`; `false` for what is no TIFF.

@@ -11,17 +11,17 @@ pub(super) const NONE: u16 = 1;
 const JPEG: u16 = 7;
 /// `PlanarConfiguration`: each sample in a plane of its own.
 const PLANES: u16 = 2;
-/// `ExtraSamples` of colours already multiplied by alpha.
+/// `ExtraSamples` of colors already multiplied by alpha.
 const MULTIPLIED: u16 = 1;
 /// `ExtraSamples` of alpha; the second is Corel Draw's.
 const ALPHA: [u16; 2] = [2, 999];
-/// Samples beyond the colours that Pillow accepts.
+/// Samples beyond the colors that Pillow accepts.
 const MOST_EXTRA: usize = 3;
 
 /// What the first samples of a pixel are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Color {
-    Grey,
+    Gray,
     Palette,
     Rgb,
     Cmyk,
@@ -50,7 +50,7 @@ pub(super) struct Kind {
     pub format: u16,
     /// Samples a pixel in the file.
     pub stored: usize,
-    /// How many of them, from the first, are colour or alpha.
+    /// How many of them, from the first, are color or alpha.
     pub used: usize,
     /// Whether each sample is in a plane of its own.
     pub planes: bool,
@@ -76,12 +76,12 @@ pub(super) fn of(tags: &Tags, blocks: &Blocks, extra_is_given: bool) -> Result<K
     };
     let (bits, format) = (tags.bits, tags.sample_format);
     let color = match (tags.photometric, format, bits, samples) {
-        (0, 1, 1 | 2 | 4 | 8 | 16, 1) | (0, 3, 32, 1) => Color::Grey,
-        (1, 1, 1 | 2 | 4 | 8 | 12 | 16 | 32, 1) | (1, 2, 8 | 16 | 32, 1) | (1, 3, 32, 1) | (1, 1, 8, 2) => Color::Grey,
+        (0, 1, 1 | 2 | 4 | 8 | 16, 1) | (0, 3, 32, 1) => Color::Gray,
+        (1, 1, 1 | 2 | 4 | 8 | 12 | 16 | 32, 1) | (1, 2, 8 | 16 | 32, 1) | (1, 3, 32, 1) | (1, 1, 8, 2) => Color::Gray,
         (2, 1, 8 | 16, 3..) => Color::Rgb,
         (3, 1, 1 | 2 | 4 | 8, 1) | (3, 1, 8, 2) => Color::Palette,
         (5, 1, 8, 4..) | (5, 1, 16, 4) => Color::Cmyk,
-        (6, 1, 8, 1) if tags.compression == NONE => Color::Grey,
+        (6, 1, 8, 1) if tags.compression == NONE => Color::Gray,
         (6, 1, 8, 3) => ycbcr(tags, blocks),
         _ => return Err(not_read(tags)),
     };
@@ -105,7 +105,7 @@ pub(super) fn of(tags: &Tags, blocks: &Blocks, extra_is_given: bool) -> Result<K
         return Err(ImageError::corrupt(FORMAT, "its palette is missing"));
     }
     let used = colors + usize::from(alpha != Alpha::None);
-    // As Pillow has it: greys of 16 bits and more are taken as they are.
+    // As Pillow has it: grays of 16 bits and more are taken as they are.
     let inverted = tags.photometric == 0 && bits <= 8;
     Ok(Kind { color, alpha, bits, format, stored: usize::from(tags.samples), used, planes, inverted })
 }
@@ -139,7 +139,7 @@ fn check_compression(compression: u16) -> Result<(), ImageError> {
 
 fn not_read(tags: &Tags) -> ImageError {
     let color = match tags.photometric {
-        0 | 1 => "grey",
+        0 | 1 => "gray",
         2 => "RGB",
         3 => "palette",
         4 => "mask",

@@ -1,7 +1,7 @@
 //! Strips and tiles into one byte a sample, pixel by pixel.
 //!
-//! Depths as Pillow's `convert("RGB")` treats them: colours of 16 bits keep their high byte; greys of more than 8 bits (integers and
-//! floats) are clipped to 0..=255; greys of fewer are stretched to it.
+//! Depths as Pillow's `convert("RGB")` treats them: colors of 16 bits keep their high byte; grays of more than 8 bits (integers and
+//! floats) are clipped to 0..=255; grays of fewer are stretched to it.
 
 use flambeau_codecs::tiff::{Blocks, Tags, Tiff};
 
@@ -114,7 +114,7 @@ impl<'a> Packed<'a> {
 
 /// Samples of a row to one byte each.
 fn unpack(row: &[u8], kind: &Kind, is_little: bool, into: &mut [u8]) {
-    let grey = kind.color == Color::Grey;
+    let gray = kind.color == Color::Gray;
     let pairs = |pair: &[u8]| if is_little { u16::from_le_bytes([pair[0], pair[1]]) } else { u16::from_be_bytes([pair[0], pair[1]]) };
     let fours = |four: &[u8]| {
         let four = [four[0], four[1], four[2], four[3]];
@@ -122,10 +122,10 @@ fn unpack(row: &[u8], kind: &Kind, is_little: bool, into: &mut [u8]) {
     };
     let wide = into.iter_mut();
     match (kind.bits, kind.format) {
-        (1 | 2 | 4, _) => unpack_bits(row, usize::from(kind.bits), grey, into),
+        (1 | 2 | 4, _) => unpack_bits(row, usize::from(kind.bits), gray, into),
         (12, _) => unpack_twelve(row, into),
         (16, 2) => wide.zip(row.chunks_exact(2)).for_each(|(out, pair)| *out = (pairs(pair) as i16).clamp(0, 255) as u8),
-        (16, _) if grey => wide.zip(row.chunks_exact(2)).for_each(|(out, pair)| *out = pairs(pair).min(255) as u8),
+        (16, _) if gray => wide.zip(row.chunks_exact(2)).for_each(|(out, pair)| *out = pairs(pair).min(255) as u8),
         (16, _) => wide.zip(row.chunks_exact(2)).for_each(|(out, pair)| *out = (pairs(pair) >> 8) as u8),
         (32, 3) => wide.zip(row.chunks_exact(4)).for_each(|(out, four)| *out = f32::from_bits(fours(four)).clamp(0.0, 255.0) as u8),
         // Pillow has no unsigned integers of 32 bits: those above the largest signed one are below zero.

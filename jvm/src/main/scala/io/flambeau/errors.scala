@@ -112,7 +112,7 @@ object FlambeauException {
       case ErrorKind.OutOfMemory =>
         "Lower spark.flambeau.batch.rows or spark.flambeau.batch.bytes, or raise spark.executor.memoryOverhead."
       case ErrorKind.Torch => "The model's program failed on this batch: check that its inputs match the ones that it was exported for."
-      case ErrorKind.Cancelled => "The task was cancelled."
+      case ErrorKind.Canceled => "The task was canceled."
       case _ => Bug
     }
     val row = if (cause.row >= 0) Map("row" -> (firstRow + cause.row).toString) else Map.empty[String, String]

@@ -40,7 +40,7 @@ object ErrorKind {
   case object Torch extends ErrorKind("torch", "FLAMBEAU_NATIVE")
 
   /** The task was told to stop. */
-  case object Cancelled extends ErrorKind("cancelled", "FLAMBEAU_NATIVE")
+  case object Canceled extends ErrorKind("canceled", "FLAMBEAU_NATIVE")
 
   /** A bug of ours, which native code did not notice in time. */
   case object Panic extends ErrorKind("panic", "FLAMBEAU_NATIVE")
@@ -48,7 +48,7 @@ object ErrorKind {
   /** A bug of ours. */
   case object Internal extends ErrorKind("internal", "FLAMBEAU_NATIVE")
 
-  private val all = Seq(BadInput, BadModel, BadRequest, BadCheckpoint, OutOfMemory, Peer, Disk, Diverged, Torch, Cancelled, Panic, Internal)
+  private val all = Seq(BadInput, BadModel, BadRequest, BadCheckpoint, OutOfMemory, Peer, Disk, Diverged, Torch, Canceled, Panic, Internal)
 
   /** The kind of this name; a name that is not known is a bug of ours too. */
   def of(name: String): ErrorKind = all.find(_.name == name).getOrElse(Internal)

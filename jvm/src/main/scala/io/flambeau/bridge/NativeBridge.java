@@ -85,7 +85,7 @@ final class NativeBridge {
   static native void checkProgram(String specJson);
 
   /**
-   * Joins a group and waits until all have joined or {@code feed}, this worker's own, is cancelled:
+   * Joins a group and waits until all have joined or {@code feed}, this worker's own, is canceled:
    * {@code {"rank", "world", "own_host", "timeout_ms", "secret"}}. {@code own_host} is the address by which peers reach this process,
    * and the only one that it listens on; the workers find one another by {@code board}, and prove that they know {@code secret}.
    * {@code world} = 1 opens no socket, and asks no board. Returns a handle.

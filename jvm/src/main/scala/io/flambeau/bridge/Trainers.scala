@@ -29,7 +29,7 @@ final class Trainers private (handle: AtomicLong) extends AutoCloseable {
   def savePackage(place: Int, directory: Path, spec: ExportSpec): String =
     NativeBridge.savePackage(handle.get, place, directory.toString, Json.write(spec))
 
-  /** Ends a running `run` with a NativeException of kind `cancelled`, within a second. */
+  /** Ends a running `run` with a NativeException of kind `canceled`, within a second. */
   def cancel(): Unit = {
     val open = handle.get
     if (open != 0) NativeBridge.cancelTrainers(open)

@@ -41,7 +41,7 @@ final class TrainingFeed private (val handle: AtomicLong, allocator: BufferAlloc
   /** Ends writing; trainers can be opened from here on. */
   def seal(): FeedSummary = Json.as[FeedSummary](NativeBridge.sealFeed(handle.get))
 
-  /** Ends joining a group, or training heads of groups, over this feed with a NativeException of kind `cancelled`; from any thread. */
+  /** Ends joining a group, or training heads of groups, over this feed with a NativeException of kind `canceled`; from any thread. */
   def cancel(): Unit = {
     val open = handle.get
     if (open != 0) NativeBridge.cancelTrainers(open)

@@ -15,7 +15,7 @@ object TrainingGroup {
   def alone(feed: TrainingFeed): TrainingGroup = open(feed, GroupSpec.Alone, NoBoard)
 
   /**
-   * Joins, and waits until all have joined, the deadline has passed or `feed` was cancelled.
+   * Joins, and waits until all have joined, the deadline has passed or `feed` was canceled.
    *
    * @param feed
    *   this worker's own

@@ -62,7 +62,7 @@ object FlambeauConf {
 
   val ImageDecode: Setting[Decode] = Setting(
     Prefix + "image.decode", "exact", OneOf(Decode),
-    "`exact` decodes every pixel that the model sees, as Pillow does. `auto` shrinks large JPEG photos while it decodes them, to at least twice the size that the model's resize asks for. That is faster, but changes most values by up to one grey level, which small networks notice (the guide on images has figures). Smaller photos and other formats are exact in both.")
+    "`exact` decodes every pixel that the model sees, as Pillow does. `auto` shrinks large JPEG photos while it decodes them, to at least twice the size that the model's resize asks for. That is faster, but changes most values by up to one gray level, which small networks notice (the guide on images has figures). Smaller photos and other formats are exact in both.")
 
   val Precision: Setting[InferencePrecision] = Setting(
     Prefix + "precision", "f32", OneOf(InferencePrecision),

@@ -4,7 +4,7 @@ import org.apache.spark.ml.param.{BooleanParam, DoubleParam, IntParam, Param, Pa
 
 import io.flambeau.bridge.spec.{OptimizerName, OptimizerSpec, ScheduleName, ScheduleSpec}
 
-/** The optimiser and its schedule: PyTorch's own (`torch.optim`), so names and numbers mean what they mean there. */
+/** The optimizer and its schedule: PyTorch's own (`torch.optim`), so names and numbers mean what they mean there. */
 trait HasOptimizer extends Params {
 
   /** `sgd`, `adam`, `adamw` (default) or `rmsprop`. */

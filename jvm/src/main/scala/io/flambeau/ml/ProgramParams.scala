@@ -80,23 +80,23 @@ trait HasAugmentation extends Params {
   final val augmentFlip: BooleanParam = new BooleanParam(this, "augmentFlip", "whether half of the training images are mirrored left to right")
 
   /** Pixels; default 0. */
-  final val augmentCrop: IntParam = new IntParam(
-    this, "augmentCrop", "maximum number of pixels that training images are shifted by, in each direction", ParamValidators.gtEq(0))
+  final val augmentShift: IntParam = new IntParam(
+    this, "augmentShift", "maximum number of pixels that training images are shifted by, in each direction", ParamValidators.gtEq(0))
 
   /** A share; default 0. */
-  final val augmentColour: DoubleParam = new DoubleParam(
-    this, "augmentColour", "maximum share that brightness and contrast of training images change by, from 0 to 1", ParamValidators.inRange(0, 1))
+  final val augmentColorJitter: DoubleParam = new DoubleParam(
+    this, "augmentColorJitter", "maximum share that brightness and contrast of training images change by, from 0 to 1", ParamValidators.inRange(0, 1))
 
-  setDefault(augmentFlip -> false, augmentCrop -> 0, augmentColour -> 0.0)
+  setDefault(augmentFlip -> false, augmentShift -> 0, augmentColorJitter -> 0.0)
 
   final def getAugmentFlip: Boolean = $(augmentFlip)
   def setAugmentFlip(value: Boolean): this.type = set(augmentFlip, value)
-  final def getAugmentCrop: Int = $(augmentCrop)
-  def setAugmentCrop(value: Int): this.type = set(augmentCrop, value)
-  final def getAugmentColour: Double = $(augmentColour)
-  def setAugmentColour(value: Double): this.type = set(augmentColour, value)
+  final def getAugmentShift: Int = $(augmentShift)
+  def setAugmentShift(value: Int): this.type = set(augmentShift, value)
+  final def getAugmentColorJitter: Double = $(augmentColorJitter)
+  def setAugmentColorJitter(value: Double): this.type = set(augmentColorJitter, value)
 
   /** As the native side takes it; None: no changes. */
   private[ml] final def augmentation: Option[AugmentSpec] =
-    Option.when($(augmentFlip) || $(augmentCrop) > 0 || $(augmentColour) > 0)(AugmentSpec($(augmentFlip), $(augmentCrop), $(augmentColour)))
+    Option.when($(augmentFlip) || $(augmentShift) > 0 || $(augmentColorJitter) > 0)(AugmentSpec($(augmentFlip), $(augmentShift), $(augmentColorJitter)))
 }

@@ -61,7 +61,7 @@ class TorchEstimator(override val uid: String) extends TorchTrainer[TorchEstimat
     if (ofClasses) thresholdsOf(Outputs.size(outputOf(ref, why => fail(why)).shape), why => fail(why))
     else if (isSet(thresholds)) fail(s"thresholds need classes: use them with the loss cross_entropy, not with ${$(loss)}")
     if (augmentation.isDefined && !ref.spec.inputs.exists(_.kind == InputKind.Image))
-      fail(s"augmentFlip, augmentCrop and augmentColour are for images; '${ref.name}' does not take images")
+      fail(s"augmentFlip, augmentShift and augmentColorJitter are for images; '${ref.name}' does not take images")
     checkShared(schema)
   }
 

@@ -156,7 +156,7 @@ private[sql] final class TaskEvaluation(
       try session.evaluate(vectors)
       catch {
         case cause: NativeException =>
-          // Cancelled between two passes: Spark's own exception says why.
+          // Canceled between two passes: Spark's own exception says why.
           SparkAccess.stopIfKilled(task)
           throw translated(cause)
       } finally metrics.publish(session.counters, session.engine)

@@ -10,7 +10,7 @@ import io.flambeau.spark.SparkAccess
 private[train] object Failures {
 
   /** What another attempt may mend: a lost peer, memory that others take now. Everything else would come again. */
-  private val Passing = Set[ErrorKind](ErrorKind.Peer, ErrorKind.Cancelled, ErrorKind.OutOfMemory)
+  private val Passing = Set[ErrorKind](ErrorKind.Peer, ErrorKind.Canceled, ErrorKind.OutOfMemory)
 
   /** Whether trying again is in vain, so that the failure goes to the driver as a value. */
   def isLasting(cause: NativeException): Boolean = !Passing(cause.kind)
@@ -37,7 +37,7 @@ private[train] object Failures {
       case ErrorKind.OutOfMemory =>
         "Lower microBatchSize or batchSize, or raise spark.executor.memoryOverhead."
       case ErrorKind.Torch => "The program failed on this batch: check that labels and inputs match the program."
-      case ErrorKind.Cancelled => "The job was cancelled."
+      case ErrorKind.Canceled => "The job was canceled."
       case _ => FlambeauException.Bug
     }
     val who = if (world == 1) owner else s"$owner, worker $rank of $world"

@@ -58,7 +58,7 @@ private[flambeau] object NativeSpec {
   private val SparseFactor = 10L
 
   /**
-   * Which of a job's trainings step together, by their places: heads that differ only in how they are optimised, as many as have
+   * Which of a job's trainings step together, by their places: heads that differ only in how they are optimized, as many as have
    * [[StackParameters]] in all. A training of another kind is by itself. There is at least one row.
    */
   def stacks(job: JobSpec, facts: Facts): Seq[Seq[Int]] =
@@ -77,7 +77,7 @@ private[flambeau] object NativeSpec {
     case _ => None
   }
 
-  /** 16 MB of them, and about 80 MB with their gradients, an optimiser's state and copies of the best. */
+  /** 16 MB of them, and about 80 MB with their gradients, an optimizer's state and copies of the best. */
   private val StackParameters = 4 << 20
 
   private def refuse(owner: String, why: String): Nothing =

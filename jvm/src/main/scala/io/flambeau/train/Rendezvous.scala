@@ -25,7 +25,7 @@ private[train] sealed trait Rendezvous {
   /** What all workers say, by rank. */
   def gather(message: String): Seq[String]
 
-  /** The group for the gradients; the caller closes it. Cancelling `feed` ends the wait for the others. */
+  /** The group for the gradients; the caller closes it. Canceling `feed` ends the wait for the others. */
   def join(feed: TrainingFeed): TrainingGroup
 
   /** Tells the others why this worker fails, before they lose it. */

@@ -70,7 +70,7 @@ class GoldenSuite extends AnyFunSuite {
     writes("training",
       TrainingSpec(
         ProgramSpec(Some(head), None, None, Nil, None), Seq("features", "more"), Some(Seq(1.0, 0.5, 2.5)), Some(2147483648L),
-        ImageLimits(2000, Decode.Auto), Some(AugmentSpec(flip = true, crop = 2, colour = 0.3)), settings))
+        ImageLimits(2000, Decode.Auto), Some(AugmentSpec(flip = true, shift = 2, colorJitter = 0.3)), settings))
     writes("program", ProgramSpec(None, Some("/models/net"), Some("logits"), Seq("stem", "body.*"), Some("rows_loss")))
     val ofGroups = GroupsSettings(
       LossName.CrossEntropy, 0.2, 0.75, OptimizerSpec(OptimizerName.Sgd, 0.1, 0.5, nesterov = true, 0.02), ScheduleSpec(ScheduleName.Step, 2, 3, 0.25),

@@ -51,18 +51,18 @@ class SettingsCheckSuite extends FlambeauSuite {
         assertFails(Condition, s"no setting spark.flambeau.$key", s"did you mean spark.flambeau.$meant?")(use())
       }
     }
-    withConf(FlambeauConf.Prefix + "colour" -> "red")(assertFails(Condition, "the settings are", "spark.flambeau.udf.<name>")(use()))
+    withConf(FlambeauConf.Prefix + "color" -> "red")(assertFails(Condition, "the settings are", "spark.flambeau.udf.<name>")(use()))
     use()
   }
 
-  test("every way to a model is checked, and a query that was analysed before") {
-    val analysed = spark.range(1).selectExpr("featurize(array(1, 2, 3, 4), 'tiny') AS f")
+  test("every way to a model is checked, and a query that was analyzed before") {
+    val analyzed = spark.range(1).selectExpr("featurize(array(1, 2, 3, 4), 'tiny') AS f")
     withConf(FlambeauConf.BatchRows.key -> "-1") {
       assertFails(Condition)(spark.sql("SELECT tiny_udf(array(1, 2, 3, 4))"))
       assertFails(Condition)(spark.sql("SELECT * FROM flambeau_register('checked', 'tiny')").collect())
       assertFails(Condition)(new TorchModelTransformer().setModel("tiny").transform(spark.sql("SELECT array(1, 2, 3, 4) AS x")))
-      assertFails(Condition)(analysed.collect())
+      assertFails(Condition)(analyzed.collect())
     }
-    assert(analysed.head().getSeq[Float](0) == Seq(2f, 4f, 6f))
+    assert(analyzed.head().getSeq[Float](0) == Seq(2f, 4f, 6f))
   }
 }

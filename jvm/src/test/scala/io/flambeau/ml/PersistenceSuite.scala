@@ -14,7 +14,7 @@ import org.apache.spark.sql.functions.{col, when}
 class PersistenceSuite extends StageSuite {
 
   /** Reds are 0, blues are 1. */
-  private def labelled: DataFrame =
+  private def labeled: DataFrame =
     pictures((0 until 40).map(i => i -> picture(if (i % 2 == 0) 0xa00000 + 0x30000 * (i % 10) else 0xa0 + 3 * (i % 10))): _*)
       .withColumn("label", when(col("id") % 2 === 0, 0.0).otherwise(1.0))
 
@@ -90,17 +90,17 @@ class PersistenceSuite extends StageSuite {
       val grid = new ParamGridBuilder().addGrid(regression.regParam, Array(0.0, 10.0)).addGrid(regression.elasticNetParam, Array(1.0)).build()
       val evaluator = new MulticlassClassificationEvaluator().setMetricName("accuracy")
       val validator = new CrossValidator().setEstimator(pipeline).setEvaluator(evaluator).setEstimatorParamMaps(grid).setNumFolds(2).setSeed(1)
-      val fitted = validator.fit(labelled)
+      val fitted = validator.fit(labeled)
       assert(fitted.avgMetrics(0) == 1.0 && fitted.avgMetrics(1) < 1.0)
       def predictions(model: CrossValidatorModel) =
-        model.transform(labelled).select("id", "probability", "prediction").orderBy("id").collect()
+        model.transform(labeled).select("id", "probability", "prediction").orderBy("id").collect()
           .map(r => (r.getInt(0), r.getAs[Vector](1), r.getDouble(2))).toSeq
       val before = predictions(fitted)
       fitted.save(s"$folder/fitted")
       val loaded = CrossValidatorModel.load(s"$folder/fitted")
       assert(predictions(loaded) == before)
       validator.save(s"$folder/validator")
-      assert(CrossValidator.load(s"$folder/validator").fit(labelled).avgMetrics.toSeq == fitted.avgMetrics.toSeq)
+      assert(CrossValidator.load(s"$folder/validator").fit(labeled).avgMetrics.toSeq == fitted.avgMetrics.toSeq)
     }
   }
 }

@@ -10,10 +10,10 @@ import org.apache.spark.sql.DataFrame
 
 import io.flambeau.FlambeauSuite
 
-/** What the suites of stages share: small pictures of one colour, and scratch folders. */
+/** What the suites of stages share: small pictures of one color, and scratch folders. */
 abstract class StageSuite extends FlambeauSuite {
 
-  /** A PNG of one colour, which the package image_tiny answers with its mean red, green and blue. */
+  /** A PNG of one color, which the package image_tiny answers with its mean red, green and blue. */
   protected def picture(rgb: Int): Array[Byte] = {
     val image = new BufferedImage(8, 8, BufferedImage.TYPE_INT_RGB)
     for (x <- 0 until 8; y <- 0 until 8) image.setRGB(x, y, rgb)

@@ -35,11 +35,11 @@ class BareProgramSuite extends FlambeauSuite {
 
   test("labels are a file beside it; its name works under models.path") {
     Files.writeString(folder.resolve("letters.txt"), "a\nb\nc\n")
-    program("labelled", s"license = \"MIT\"\n$Inputs$Features${Scores}labels = \"letters.txt\"\n")
+    program("labeled", s"license = \"MIT\"\n$Inputs$Features${Scores}labels = \"letters.txt\"\n")
     withConf("spark.flambeau.models.path" -> folder.toString) {
-      assert(rowsOf("SELECT classify(v, 'labelled', 1)[0].label FROM VALUES (array(1, 2, 3, 4)) AS t(v)").head.getString(0) == "c")
+      assert(rowsOf("SELECT classify(v, 'labeled', 1)[0].label FROM VALUES (array(1, 2, 3, 4)) AS t(v)").head.getString(0) == "c")
       Files.writeString(folder.resolve("letters.txt"), "x\ny\nanother label\n")
-      assert(rowsOf("SELECT classify(v, 'labelled', 1)[0].label FROM VALUES (array(1, 2, 3, 4)) AS t(v)").head.getString(0) == "another label")
+      assert(rowsOf("SELECT classify(v, 'labeled', 1)[0].label FROM VALUES (array(1, 2, 3, 4)) AS t(v)").head.getString(0) == "another label")
     }
   }
 
@@ -49,7 +49,7 @@ class BareProgramSuite extends FlambeauSuite {
     assertFails("FLAMBEAU_UNKNOWN_MODEL", "alone.toml")(rowsOf(s"SELECT featurize(array(1), '$alone')"))
     val outside = program("outside", s"$Inputs${Scores}labels = \"../letters.txt\"\n")
     assertFails("FLAMBEAU_BAD_MODEL", "not a file beside it")(rowsOf(s"SELECT classify(array(1), '$outside')"))
-    val misspelt = program("misspelt", Inputs + Features + "colour = 1\n")
-    assertFails("FLAMBEAU_BAD_MODEL", "colour")(rowsOf(s"SELECT featurize(array(1), '$misspelt')"))
+    val misspelt = program("misspelt", Inputs + Features + "color = 1\n")
+    assertFails("FLAMBEAU_BAD_MODEL", "color")(rowsOf(s"SELECT featurize(array(1), '$misspelt')"))
   }
 }

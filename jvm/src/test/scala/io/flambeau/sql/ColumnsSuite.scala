@@ -34,7 +34,7 @@ class ColumnsSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
 
   private def takesColumns(df: DataFrame): Boolean = node(df).child.supportsColumnar
 
-  /** The answer with the vectorised reader, and that without it, which gives rows. */
+  /** The answer with the vectorized reader, and that without it, which gives rows. */
   private def bothWays(select: String*)(where: String = "true"): Seq[String] = {
     def query = read.where(where).selectExpr(select: _*)
     val fromRows = withConf("spark.sql.parquet.enableVectorizedReader" -> "false") {
@@ -46,7 +46,7 @@ class ColumnsSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
     fromRows
   }
 
-  test("the vectorised reader's columns reach the model without a row") {
+  test("the vectorized reader's columns reach the model without a row") {
     val query = read.selectExpr("featurize(v, 'tiny')")
     assert(takesColumns(query) && collect(plan(query)) { case row: ColumnarToRowExec => row }.isEmpty)
     bothWays("featurize(v, 'tiny')")()

@@ -87,8 +87,8 @@ class EvaluationSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
     assert(metric("forwardTime") > 0 && metric("peakNativeBytes") >= 0)
   }
 
-  test("a cancelled query stops between batches and leaves nothing") {
-    val group = "cancelled"
+  test("a canceled query stops between batches and leaves nothing") {
+    val group = "canceled"
     val sc = spark.sparkContext
     val runner = new Thread(() => {
       sc.setJobGroup(group, group, interruptOnCancel = false)

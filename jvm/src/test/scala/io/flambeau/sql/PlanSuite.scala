@@ -119,7 +119,7 @@ class PlanSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
     } finally cached.unpersist(blocking = true)
   }
 
-  test("equal plans are recognised as equal") {
+  test("equal plans are recognized as equal") {
     val (a, b) = (execution(spark.sql(s"SELECT id, $F f FROM t")), execution(spark.sql(s"SELECT id, $F f FROM t")))
     assert(a.optimizedPlan.sameResult(b.optimizedPlan))
     assert(a.sparkPlan.sameResult(b.sparkPlan))

@@ -65,10 +65,10 @@ class GroupedClassifierSuite extends TrainingSuite {
 
   test("bad labels and parameters say what is wrong") {
     val rows = groups(3, 10)
-    def labelled(value: Double) = rows.withColumn("label", when(col("id") === 7, lit(value)).otherwise(col("label")))
-    assertFails("FLAMBEAU_BAD_INPUT", "row", "the label is 1.5", "StringIndexer")(estimator.fit(labelled(1.5)))
-    assertFails("FLAMBEAU_BAD_INPUT", "row", "the label is -1.0")(estimator.fit(labelled(-1)))
-    assertFails("FLAMBEAU_BAD_INPUT", "row", "the label is NaN")(estimator.fit(labelled(Double.NaN)))
+    def labeled(value: Double) = rows.withColumn("label", when(col("id") === 7, lit(value)).otherwise(col("label")))
+    assertFails("FLAMBEAU_BAD_INPUT", "row", "the label is 1.5", "StringIndexer")(estimator.fit(labeled(1.5)))
+    assertFails("FLAMBEAU_BAD_INPUT", "row", "the label is -1.0")(estimator.fit(labeled(-1)))
+    assertFails("FLAMBEAU_BAD_INPUT", "row", "the label is NaN")(estimator.fit(labeled(Double.NaN)))
     assertFails("FLAMBEAU_BAD_INPUT", "classWeights has 2 weights, there are 3 classes")(estimator.setClassWeights(Array(1.0, 2.0)).fit(rows))
     assertFails("FLAMBEAU_BAD_ARGUMENT", "balance")(estimator.setBalance(true).fit(rows))
   }

@@ -10,14 +10,14 @@ import io.flambeau.ml.{StageSuite, TorchClassificationModel, TorchClassifier, To
 /** What the suites of training share: small tables with a known answer, and what a model says of them. */
 abstract class TrainingSuite extends StageSuite {
 
-  /** Points around three centres in the plane, in `partitions` parts: `id`, `features`, `label`, `weight`, `held`. */
+  /** Points around three centers in the plane, in `partitions` parts: `id`, `features`, `label`, `weight`, `held`. */
   protected def points(rows: Int, partitions: Int = 2): DataFrame = {
     val session = spark
     import session.implicits._
     val random = new Random(7)
-    val centres = Seq((0.0, 3.0), (3.0, -2.0), (-3.0, -2.0))
+    val centers = Seq((0.0, 3.0), (3.0, -2.0), (-3.0, -2.0))
     val all = (0 until rows).map { i =>
-      val (x, y) = centres(i % 3)
+      val (x, y) = centers(i % 3)
       (i, Vectors.dense(x + random.nextGaussian(), y + random.nextGaussian()), (i % 3).toDouble, 1.0 + i % 2, i % 5 == 0)
     }
     session.sparkContext.parallelize(all, partitions).toDF("id", "features", "label", "weight", "held")

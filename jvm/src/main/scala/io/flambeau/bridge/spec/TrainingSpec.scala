@@ -43,7 +43,7 @@ final case class ProgramSpec(
     head: Option[HeadSpec], @JsonProperty("package") packageFolder: Option[String], output: Option[String], frozen: Seq[String], lossMethod: Option[String])
 
 /** Random changes of training images: mirrored, shifted by so many pixels, brightness and contrast by this share. */
-final case class AugmentSpec(flip: Boolean, crop: Int, colour: Double)
+final case class AugmentSpec(flip: Boolean, shift: Int, colorJitter: Double)
 
 /** What is watched on validation rows after each epoch. */
 final case class ValidationSpec(metric: MetricName, patience: Option[Int], minDelta: Double, restoreBest: Boolean)

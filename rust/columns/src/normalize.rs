@@ -9,7 +9,7 @@ use arrow_schema::ArrowError;
 ///
 /// # Errors
 /// If the copy would overflow its offsets.
-pub fn normalise(data: ArrayData) -> Result<ArrayData, ArrowError> {
+pub fn normalize(data: ArrayData) -> Result<ArrayData, ArrowError> {
     if is_normal(&data) {
         return Ok(data);
     }
@@ -58,7 +58,7 @@ mod tests {
     fn slices_of_every_type_keep_their_values_and_lose_their_offsets() {
         for array in samples() {
             let slice = array.slice(1, 2);
-            let fixed = normalise(slice.to_data()).unwrap();
+            let fixed = normalize(slice.to_data()).unwrap();
             assert!(is_normal(&fixed), "{}", array.data_type());
             assert_eq!(&make_array(fixed), &slice, "{}", array.data_type());
         }
@@ -68,6 +68,6 @@ mod tests {
     fn an_array_without_offsets_is_not_copied() {
         let data = Int32Array::from(vec![1, 2, 3]).to_data();
         let before = data.buffers()[0].as_ptr();
-        assert_eq!(normalise(data).unwrap().buffers()[0].as_ptr(), before);
+        assert_eq!(normalize(data).unwrap().buffers()[0].as_ptr(), before);
     }
 }

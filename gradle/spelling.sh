@@ -1,0 +1,6 @@
+#!/bin/sh
+# sh gradle/spelling.sh [OPTION…]: American spelling, as Spark and PyTorch have it, in all files that people write.
+set -eu
+cd "$(dirname "$0")/.."
+git ls-files -co --exclude-standard -z -- . ':!LICENSE' ':!*NOTICE*' ':!*.lock' ':!*.svg' ':!gradlew*' |
+  xargs -0 .venv/bin/codespell --builtin en-GB_to_en-US "$@"
