@@ -148,6 +148,57 @@ def test_training_knows_no_sessions_and_no_models() -> None:
     assert used - lower == set()
 
 
+BESIDE = {"Flambeau", "functions", "RegisterModel", "SessionParts", "FlambeauExtensions", "FlambeauPlugin"}
+"""Files of the root package that stand on all others: what users name."""
+
+PACKAGES = {
+    "spark": set(),
+    "errors": {"spark"},
+    "DidYouMean": set(),
+    "conf": {"errors", "DidYouMean"},
+    "files": {"conf", "errors", "spark"},
+    "bridge": {"conf", "errors", "files", "spark"},
+    "models": {"bridge", "conf", "errors", "files", "spark", "DidYouMean"},
+    "columns": {"bridge", "spark"},
+    "sql": {"bridge", "columns", "conf", "errors", "models", "spark", "DidYouMean"},
+    "train": {"bridge", "conf", "errors", "files", "models", "spark"},
+    "ml": {"bridge", "conf", "errors", "files", "models", "spark", "sql", "train", "DidYouMean"},
+    "tools": {"bridge", "conf", "errors", "models", "spark", "sql"},
+}
+"""The Scala packages, and the files of the root package that others stand on: each with what it may name."""
+
+SCALA_ROOT = {"FlambeauException": "errors", "FlambeauAnalysisException": "errors"}
+"""The file that holds a class of the root package, where it is called otherwise."""
+
+
+def test_scala_packages_depend_one_way() -> None:
+    for package, ours in PACKAGES.items():
+        assert all(list(PACKAGES).index(one) < list(PACKAGES).index(package) for one in ours), package
+    root = ROOT / SCALA
+    arrows = set()
+    for file in tracked(f"{SCALA}/*.scala", f"{SCALA}/*.java", "jvm/src/spark/*.scala", "jvm/src/spark/*.java"):
+        place = file.relative_to(root).parts if file.is_relative_to(root) else ("spark", file.name)
+        package = place[0] if len(place) > 1 else file.stem
+        code = re.sub(r"/\*.*?\*/|//[^\n]*|\"[^\"\n]*\"", "", file.read_text(encoding="utf-8"), flags=re.DOTALL)
+        found = re.findall(r"(?<!package )\bio\.flambeau\.(\w+|\{[^}]*\})", code)
+        names = {SCALA_ROOT.get(name, name) for part in found for name in re.findall(r"\w+", part)}
+        arrows |= {(package, name) for name in names if name != package and package not in BESIDE}
+    assert {package for package, _ in arrows} == {name for name, ours in PACKAGES.items() if ours}
+    assert {(package, name) for package, name in arrows if name not in PACKAGES.get(package, set())} == set()
+
+
+def test_java_is_written_where_scala_cannot_reach() -> None:
+    """In the package for what Spark keeps to itself, beside the native methods, and where nothing of Scala may be loaded."""
+    files = {file.relative_to(ROOT / SCALA) for file in tracked(f"{SCALA}/*.java")}
+    others = {str(file) for file in files if file.parts[0] != "spark"}
+    assert others == {
+        "bridge/Board.java",
+        "bridge/NativeBridge.java",
+        "bridge/NativeLog.java",
+        "FlambeauExtensions.java",
+    }
+
+
 def test_the_release_profile_unwinds() -> None:
     """With panic = "abort" a panic would end the executor instead of its task."""
     profile = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["profile"]["release"]

@@ -4,7 +4,7 @@ import org.apache.spark.sql.AnalysisException
 
 /** An `AnalysisException` of a condition that Spark's own list need not have. The message is `text`, as it is. */
 abstract class LineAnalysisException(
-    text: String, condition: String, state: String, val template: String, parameters: Map[String, String], cause: Option[Throwable], line: Option[Int],
+    text: String, condition: String, state: String, parameters: Map[String, String], cause: Option[Throwable], line: Option[Int],
     startPosition: Option[Int])
     extends AnalysisException(
       message = text,

@@ -2,9 +2,5 @@ package io.flambeau.spark
 
 import org.apache.spark.SparkThrowable
 
-/** A failure of a condition that Spark's own list need not have. */
-trait LineThrowable extends SparkThrowable {
-
-  /** The condition's message, with names in angle brackets. */
-  def template: String
-}
+/** A failure of a condition that Spark's own list need not have. This line of Spark asks for no template. */
+trait LineThrowable extends SparkThrowable

@@ -4,7 +4,7 @@ import org.apache.spark.sql.{classic, SparkSession}
 import org.apache.spark.sql.catalyst.analysis.FunctionRegistry
 
 import io.flambeau.models.{ModelRef, ModelStore}
-import io.flambeau.sql.ModelFunctions
+import io.flambeau.sql.{ModelFunctions, SessionCheck}
 
 /** What users call besides the functions. */
 object Flambeau {

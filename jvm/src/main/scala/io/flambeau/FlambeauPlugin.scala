@@ -4,7 +4,7 @@ import java.util.{Map => JMap}
 
 import org.apache.spark.api.plugin.{DriverPlugin, ExecutorPlugin, PluginContext, SparkPlugin}
 
-import io.flambeau.bridge.LoadAhead
+import io.flambeau.models.LoadAhead
 
 /**
  * `spark.plugins=io.flambeau.FlambeauPlugin` has executors load libtorch as they start rather than with their first task of ours.

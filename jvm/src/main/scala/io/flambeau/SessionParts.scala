@@ -3,10 +3,10 @@ package io.flambeau
 import org.apache.spark.SparkEnv
 import org.apache.spark.sql.SparkSessionExtensions
 
-import io.flambeau.bridge.LoadAhead
 import io.flambeau.conf.{FlambeauConf, SettingsCheck}
+import io.flambeau.models.LoadAhead
 import io.flambeau.spark.ErrorConditions
-import io.flambeau.sql.{CheckModelCalls, EvalModelStrategy, ExtractModelCalls, ModelFunctions, RegisterModel, TakeColumns}
+import io.flambeau.sql.{CheckModelCalls, EvalModelStrategy, ExtractModelCalls, ModelFunctions, TakeColumns}
 
 /**
  * What [[FlambeauExtensions]] adds to a session: the functions, the named functions of the configuration

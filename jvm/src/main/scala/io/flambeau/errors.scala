@@ -6,11 +6,10 @@ import org.apache.spark.sql.AnalysisException
 import org.apache.spark.sql.catalyst.trees.Origin
 import org.apache.spark.sql.execution.QueryExecutionException
 
-import io.flambeau.bridge.{ErrorKind, NativeException}
 import io.flambeau.spark.{ErrorConditions, LineAnalysisException, LineThrowable}
 
 /*
- * The two exceptions that users meet, and the one place where a native failure becomes either of their conditions.
+ * The two exceptions that users meet.
  *
  * Conditions are declared in resources/flambeau/error-conditions.json (see ErrorConditions.java) and explained in docs/errors.md.
  */
@@ -25,7 +24,7 @@ import io.flambeau.spark.{ErrorConditions, LineAnalysisException, LineThrowable}
  */
 final class FlambeauAnalysisException(condition: String, text: String, cause: Option[Throwable] = None, origin: Origin = Origin())
     extends LineAnalysisException(
-      s"[$condition] $text", condition, ErrorConditions.sqlState(condition), FlambeauException.MessageTemplate, Map("message" -> text), cause,
+      s"[$condition] $text", condition, ErrorConditions.sqlState(condition), Map("message" -> text), cause,
       origin.line, origin.startPosition) {
 
   /**
@@ -52,11 +51,9 @@ final class FlambeauException(condition: String, text: String, parameters: Map[S
   override def getCondition: String = condition
   override def getSqlState: String = ErrorConditions.sqlState(condition)
   override def getMessageParameters: java.util.Map[String, String] = (parameters + ("message" -> text)).asJava
-  override def template: String = FlambeauException.MessageTemplate
 }
 
 object FlambeauException {
-  private[flambeau] val MessageTemplate = "<message>"
 
   /** Conditions that a place in the query's text explains. */
   private[flambeau] val OfTheCall = Set("FLAMBEAU_BAD_ARGUMENT", "FLAMBEAU_UNKNOWN_MODEL")
@@ -82,44 +79,5 @@ object FlambeauException {
     case _ if cause.getMessage == null && cause.getCause != null => describe(cause.getCause)
     case _ if cause.getMessage == null || !cause.getMessage.contains(" ") => s"${cause.getClass.getSimpleName} ${Option(cause.getMessage).mkString}".trim
     case _ => cause.getMessage
-  }
-
-  /**
-   * The user's view of a native failure.
-   *
-   * @param model
-   *   the model's name as the user wrote it
-   * @param functions
-   *   the functions that asked for this evaluation, e.g. `featurize`
-   * @param partition
-   *   the task's partition
-   * @param firstRow
-   *   index in that partition of the batch's first row, 0-based
-   */
-  def apply(cause: NativeException, model: String, functions: Seq[String], partition: Int, firstRow: Long): FlambeauException = {
-    val names = functions.distinct.mkString(" and ")
-    val where = if (cause.row >= 0) s", row ${firstRow + cause.row} of partition $partition" else s", partition $partition"
-    val what = s"$names with model '$model'$where: ${cause.getMessage}"
-    val strict = functions.distinct.filterNot(_.startsWith("try_"))
-    val advice = cause.kind match {
-      case ErrorKind.BadInput =>
-        s"Use ${strict.map("try_" + _).mkString(" and ")} to get NULL for such rows instead (in a stage: set handleInvalid), or repair the row."
-      case ErrorKind.BadModel if cause.getMessage.contains("Unknown builtin op") =>
-        "Executors have PyTorch's own operators only: write this one with torch functions, and export again."
-      case ErrorKind.BadModel => "Export the package again (python -m flambeau.export), or copy it again if it was damaged."
-      case ErrorKind.BadRequest =>
-        "Compare the call with the inputs and outputs that the package declares in model.toml (python -m flambeau.models show)."
-      case ErrorKind.OutOfMemory =>
-        "Lower spark.flambeau.batch.rows or spark.flambeau.batch.bytes, or raise spark.executor.memoryOverhead."
-      case ErrorKind.Torch => "The model's program failed on this batch: check that its inputs match the ones that it was exported for."
-      case ErrorKind.Canceled => "The task was canceled."
-      case _ => Bug
-    }
-    val row = if (cause.row >= 0) Map("row" -> (firstRow + cause.row).toString) else Map.empty[String, String]
-    new FlambeauException(
-      cause.kind.condition,
-      s"$what. $advice",
-      Map("model" -> model, "cause" -> cause.getMessage, "partition" -> partition.toString) ++ row,
-      cause)
   }
 }

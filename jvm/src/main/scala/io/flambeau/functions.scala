@@ -3,7 +3,7 @@ package io.flambeau
 import org.apache.spark.sql.Column
 import org.apache.spark.sql.functions.{call_function, lit}
 
-import io.flambeau.sql.ModelTask
+import io.flambeau.sql.{ModelTask, SessionCheck}
 
 /**
  * Models as column functions; the same as the SQL functions of these names. They need a session with

@@ -11,7 +11,7 @@ import org.apache.arrow.vector.VectorSchemaRoot
  * not moved away by the other side, its release callback runs here, then its memory is freed.
  */
 private[bridge] final class CStructs private (allocator: BufferAllocator) extends AutoCloseable {
-  private val releases = new Releases
+  private val releases = new Closer
 
   def array(): ArrowArray = {
     val struct = ArrowArray.allocateNew(allocator)

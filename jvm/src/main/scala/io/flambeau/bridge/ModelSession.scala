@@ -10,7 +10,6 @@ import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnarBatch, Column
 
 import io.flambeau.bridge.spec.{InferenceSettings, OutputRequest}
 import io.flambeau.conf.Engine
-import io.flambeau.models.ModelRef
 import io.flambeau.spark.ArrowAccess
 
 /**
@@ -74,8 +73,10 @@ final class ModelSession private (model: AtomicLong, session: AtomicLong, val en
 object ModelSession {
 
   /**
+   * @param hash
+   *   of the package's content
    * @param directory
-   *   the package on this machine (`ModelStore.localDirectory`)
+   *   the package on this machine
    * @param input
    *   the model's inputs in its own order, types as checked on the driver
    * @param allocator
@@ -85,7 +86,7 @@ object ModelSession {
    *   the engine open
    */
   def open(
-      ref: ModelRef,
+      hash: String,
       directory: String,
       input: StructType,
       outputs: Seq[OutputRequest],
@@ -94,7 +95,7 @@ object ModelSession {
       agree: (String, String) => String = (_, mine) => mine): ModelSession = {
     NativeLibrary.ensureLoaded()
     val started = System.nanoTime()
-    val model = new AtomicLong(openModel(ref, directory, settings, agree))
+    val model = new AtomicLong(openModel(hash, directory, settings, agree))
     try {
       val loadNs = System.nanoTime() - started
       val session = CStructs.using(allocator) { structs =>
@@ -111,15 +112,15 @@ object ModelSession {
   }
 
   /** A handle of the model; in the engine that all agree on, where this machine can run the model with it. */
-  private def openModel(ref: ModelRef, directory: String, settings: InferenceSettings, agree: (String, String) => String): Long = {
-    def opened(settings: InferenceSettings): Long = NativeBridge.openModel(directory, Json.write(settings.model(ref.spec.hash)))
+  private def openModel(hash: String, directory: String, settings: InferenceSettings, agree: (String, String) => String): Long = {
+    def opened(settings: InferenceSettings): Long = NativeBridge.openModel(directory, Json.write(settings.model(hash)))
     val own = opened(settings)
     if (settings.engine != Engine.Auto) own
     else {
       val (mine, agreed) =
         try {
           val mine = NativeBridge.modelEngine(own)
-          (mine, agree(s"${ref.spec.hash} ${settings.precision}", mine))
+          (mine, agree(s"$hash ${settings.precision}", mine))
         } catch { case cause: Throwable => NativeBridge.close(own); throw cause }
       if (agreed == mine) own
       else {
@@ -130,14 +131,8 @@ object ModelSession {
   }
 
   /** Loads the model into the process, where it stays as one that no task uses. */
-  def load(ref: ModelRef, directory: String, settings: InferenceSettings): Unit = {
+  def load(hash: String, directory: String, settings: InferenceSettings): Unit = {
     NativeLibrary.ensureLoaded()
-    NativeBridge.close(openModel(ref, directory, settings, (_, mine) => mine))
-  }
-
-  /** The description of a package, as JSON, by the same parser that loads it. */
-  def describe(directory: String): String = {
-    NativeLibrary.ensureLoaded()
-    NativeBridge.describeModel(directory)
+    NativeBridge.close(openModel(hash, directory, settings, (_, mine) => mine))
   }
 }

@@ -10,6 +10,7 @@ import org.apache.spark.internal.Logging
 import io.flambeau.FlambeauException
 import io.flambeau.bridge.spec.StartSpec
 import io.flambeau.conf.FlambeauConf
+import io.flambeau.files.LocalCache
 
 /**
  * Finds libtorch and our own library, loads both, once per process (executor or driver).
@@ -63,7 +64,7 @@ object NativeLibrary extends Logging {
     AddressSpace.check()
     LoadOrder.map(torch.resolve).filter(Files.exists(_)).foreach(loadOne)
     val own = sys.props.get("flambeau.native.library").map(Paths.get(_)).getOrElse {
-      Unpacker.unpack(OwnIndex, "flambeau").getOrElse(throw new IllegalStateException(
+      LocalCache.unpack(OwnIndex, "flambeau").getOrElse(throw new IllegalStateException(
           s"the class path has no $OwnIndex: this jar was built without its native library (./gradlew jar builds it)")).resolve("libflambeau_bridge.so")
     }
     loadOne(own)
@@ -85,7 +86,7 @@ object NativeLibrary extends Logging {
       else if (environment.nonEmpty) (libraries(environment), s"environment LIBTORCH=$environment")
       else {
         logInfo(s"${FlambeauConf.Libtorch.key} and LIBTORCH are not set; looking for the flambeau-libtorch jar")
-        val unpacked = Unpacker.unpack(TorchIndex, "libtorch").getOrElse(throw new IllegalStateException(
+        val unpacked = LocalCache.unpack(TorchIndex, "libtorch").getOrElse(throw new IllegalStateException(
             s"no libtorch: ${FlambeauConf.Libtorch.key} and the environment's LIBTORCH are not set, and the class path has no " +
               s"flambeau-libtorch jar. Add that jar to --jars, or set one of the two to a folder with libtorch $TorchVersion"))
         (unpacked, "flambeau-libtorch jar")
@@ -134,7 +135,7 @@ object NativeLibrary extends Logging {
         intraOpThreads = intraOp,
         decodeThreads = if (decode > 0) decode.toInt else executorCores(),
         idleModelBytes = FlambeauConf.ofProcess(FlambeauConf.ModelsIdleBytes),
-        choicesFolder = Unpacker.baseDirectory().resolve("engines").toString,
+        choicesFolder = LocalCache.baseDirectory().resolve("engines").toString,
         logLevel = FlambeauConf.ofProcess(FlambeauConf.LogLevel)))
   }
 

@@ -9,7 +9,7 @@ import org.apache.spark.sql.catalyst.expressions.UnsafeRow
 import org.apache.spark.sql.types.StructType
 import org.apache.spark.sql.vectorized.ColumnVector
 
-import io.flambeau.bridge.Releases
+import io.flambeau.bridge.Closer
 import io.flambeau.spark.ArrowAccess
 
 /**
@@ -22,7 +22,7 @@ import io.flambeau.spark.ArrowAccess
  *   the columns, as rows store them
  */
 private[flambeau] final class InputBatch(schema: StructType, allocator: BufferAllocator) extends AutoCloseable {
-  private val releases = new Releases
+  private val releases = new Closer
   private val columns = schema.fields.map(field => releases.own(InputColumn.of(field.dataType, allocator))(_.close()))
   private val root = releases.own(VectorSchemaRoot.create(ArrowAccess.toArrowSchema(schema), allocator))(_.close())
   private val loader = new VectorLoader(root)

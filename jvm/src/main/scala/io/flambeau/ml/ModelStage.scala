@@ -12,9 +12,9 @@ import org.apache.spark.sql.internal.SQLConf
 import org.apache.spark.sql.types.{DataType, Metadata, StringType, StructField, StructType}
 
 import io.flambeau.spark.ExpressionColumn
-import io.flambeau.{DidYouMean, FlambeauAnalysisException, SessionCheck}
+import io.flambeau.{DidYouMean, FlambeauAnalysisException}
 import io.flambeau.models.{InputKind, ModelRef, ModelStore}
-import io.flambeau.sql.{ModelCall, ModelInputs, ModelTask}
+import io.flambeau.sql.{ModelCall, ModelInputs, ModelTask, SessionCheck}
 
 /**
  * What all stages are: a transformer that adds the results of one model as columns, lazily, by the same expression as the

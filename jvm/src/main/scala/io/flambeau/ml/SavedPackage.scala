@@ -13,7 +13,7 @@ import org.apache.spark.ml.param.ParamMap
 import org.apache.spark.ml.util.{MLReader, MLWriter}
 import org.apache.spark.sql.SparkSession
 
-import io.flambeau.bridge.Unpacker
+import io.flambeau.files.LocalFiles
 import io.flambeau.models.ModelStore
 
 /**
@@ -103,7 +103,7 @@ private[ml] object SavedPackage {
       val folder = Files.createTempDirectory("flambeau-package")
       filesOf(source).foreach { file =>
         Files.createDirectories(folder.resolve(file).getParent)
-        Unpacker.link(source.resolve(file), folder.resolve(file))
+        LocalFiles.link(source.resolve(file), folder.resolve(file))
       }
       FileUtils.forceDeleteOnExit(folder.toFile)
       folders.put(location.toString, folder).foreach(before => FileUtils.deleteQuietly(before.toFile))

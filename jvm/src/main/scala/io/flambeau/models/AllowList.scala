@@ -33,24 +33,24 @@ private[flambeau] object AllowList {
   /** Whether the application's list has folders on the file system of this URI, or there is no list. */
   def mentions(uri: URI): Boolean = {
     def same(one: String, other: String) = one == null || other == null || one.equalsIgnoreCase(other)
-    ofApplication.isEmpty || ofApplication.filter(Place.schemeOf(_).isDefined).exists { folder =>
+    ofApplication.isEmpty || ofApplication.filter(FileLocation.schemeOf(_).isDefined).exists { folder =>
       val listed = new HadoopPath(folder).toUri
       listed.getScheme.equalsIgnoreCase(uri.getScheme) && same(listed.getAuthority, uri.getAuthority)
     }
   }
 
   /** Why a package from this place (None: embedded in a jar) may not be used, or None if it may. */
-  def refusal(place: Option[Place], session: SQLConf, hadoop: => HadoopSettings): Option[String] =
-    Seq(ofApplication, FlambeauConf.get(session, FlambeauConf.ModelsAllow)).filter(_.nonEmpty).flatMap(refusalBy(_, place, hadoop)).headOption
+  def refusal(location: Option[FileLocation], session: SQLConf, hadoop: => HadoopSettings): Option[String] =
+    Seq(ofApplication, FlambeauConf.get(session, FlambeauConf.ModelsAllow)).filter(_.nonEmpty).flatMap(refusalBy(_, location, hadoop)).headOption
 
-  private def refusalBy(list: Seq[String], place: Option[Place], hadoop: => HadoopSettings): Option[String] = {
+  private def refusalBy(list: Seq[String], location: Option[FileLocation], hadoop: => HadoopSettings): Option[String] = {
     val unreachable = Seq.newBuilder[String]
-    val allowed = place match {
+    val allowed = location match {
       case None => list.contains(Embedded)
-      case Some(LocalPlace(folder)) if trained.contains(folder) => true
+      case Some(LocalLocation(folder)) if trained.contains(folder) => true
       case Some(here) =>
         list.filter(folder => folder != Embedded && mayHold(folder, here)).exists { folder =>
-          try here.isIn(Place(folder, hadoop))
+          try here.isIn(FileLocation(folder, hadoop))
           catch {
             // That one cannot be asked is no reason to refuse what another one holds.
             case cause: Throwable if NonFatal(cause) || cause.isInstanceOf[LinkageError] =>
@@ -60,7 +60,7 @@ private[flambeau] object AllowList {
         }
     }
     Option.when(!allowed) {
-      val what = place.fold("it is embedded in a jar, which")(_.uri)
+      val what = location.fold("it is embedded in a jar, which")(_.uri)
       val not = unreachable.result()
       s"$what is outside of ${FlambeauConf.ModelsAllow.key} (${list.mkString(", ")})" +
         (if (not.isEmpty) "" else s"; these could not be reached: ${not.mkString(", ")}")
@@ -68,11 +68,11 @@ private[flambeau] object AllowList {
   }
 
   /** Whether the folder is on the kind of file system that the place is on; others are not even asked. */
-  private def mayHold(folder: String, here: Place): Boolean = {
-    val scheme = Place.schemeOf(folder).filter(_ != "file")
+  private def mayHold(folder: String, here: FileLocation): Boolean = {
+    val scheme = FileLocation.schemeOf(folder).filter(_ != "file")
     here match {
-      case _: LocalPlace => scheme.isEmpty
-      case other => scheme.exists(s => Place.schemeOf(other.uri).contains(s))
+      case _: LocalLocation => scheme.isEmpty
+      case other => scheme.exists(s => FileLocation.schemeOf(other.uri).contains(s))
     }
   }
 }

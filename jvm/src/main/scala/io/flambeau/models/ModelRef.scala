@@ -1,7 +1,5 @@
 package io.flambeau.models
 
-import io.flambeau.bridge.PackageManifest
-
 /**
  * A model as the driver resolved it; travels to executors inside plans.
  *

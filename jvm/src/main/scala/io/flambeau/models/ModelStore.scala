@@ -11,8 +11,9 @@ import org.apache.spark.sql.internal.SQLConf
 
 import io.flambeau.spark.ClusterFiles
 import io.flambeau.{FlambeauAnalysisException, FlambeauException}
-import io.flambeau.bridge.{DirectoryException, ModelSession, PackageManifest, Unpacker}
+import io.flambeau.bridge.NativePackages
 import io.flambeau.conf.{FlambeauConf, SettingsCheck}
+import io.flambeau.files.{DirectoryException, LocalCache, LocalFiles}
 import io.flambeau.models.PackageSource.Descriptor
 
 /**
@@ -29,7 +30,7 @@ import io.flambeau.models.PackageSource.Descriptor
  *  - a local path of a cluster's driver: a folder of the same content at the same path is used (a shared file system);
  *    otherwise the driver's file server gives the files, from the driver's disk to the executor's.
  *
- * What is fetched or unpacked is kept in one folder per machine and content ([[Unpacker]]). The native side checks the
+ * What is fetched or unpacked is kept in one folder per machine and content ([[LocalCache]]). The native side checks the
  * content's hash once more when it loads.
  */
 object ModelStore {
@@ -45,7 +46,7 @@ object ModelStore {
     val found =
       try {
         val source = locate(name.trim, conf, hadoop)
-        AllowList.refusal(source.toOption.map(_.place), conf, hadoop).foreach(fail(name, _))
+        AllowList.refusal(source.toOption.map(_.location), conf, hadoop).foreach(fail(name, _))
         source
       } catch {
         case cause if isForeign(cause) =>
@@ -55,7 +56,7 @@ object ModelStore {
     catch {
       case cause: DirectoryException => throw FlambeauException.setup(s"model '$name': ${cause.getMessage}", cause)
       case cause if isForeign(cause) =>
-        val where = found.fold(Embedded + _, _.place.uri)
+        val where = found.fold(Embedded + _, _.location.uri)
         throw new FlambeauAnalysisException(
           "FLAMBEAU_BAD_MODEL", s"model '$name' ($where) cannot be used: ${FlambeauException.describe(cause)}", Some(cause))
     }
@@ -79,7 +80,7 @@ object ModelStore {
   private def directoryOf(ref: ModelRef): String = ref.origin match {
     case Origin.InPlace if ref.location.startsWith(Embedded) =>
       val name = ref.location.stripPrefix(Embedded)
-      Unpacker.unpack(embeddedIndex(name), s"model-$name").map(_.toString).getOrElse(
+      LocalCache.unpack(embeddedIndex(name), s"model-$name").map(_.toString).getOrElse(
         throw FlambeauException.setup(s"model '${ref.name}' was found in a jar on the driver but not here: is the Flambeau jar the same on all machines?", null))
     case Origin.InPlace =>
       val folder = Paths.get(new URI(ref.location))
@@ -94,32 +95,32 @@ object ModelStore {
   private def locate(name: String, conf: SQLConf, hadoop: => HadoopSettings): Either[String, PackageSource] =
     if (name.isEmpty) fail(name, "the name is empty")
     else if (name.contains("/") || name.contains(":")) {
-      val place = Place(name, hadoop)
-      Right(PackageSource.at(place).getOrElse(fail(name, whyNot(place) + hints(Nil, conf, hadoop).forPlace(place))))
+      val location = FileLocation(name, hadoop)
+      Right(PackageSource.at(location).getOrElse(fail(name, whyNot(location) + hints(Nil, conf, hadoop).forLocation(location))))
     } else if (name.startsWith(".")) fail(name, "a name does not begin with a dot; write ./ before a path")
     else {
       val folders = FlambeauConf.get(conf, FlambeauConf.ModelsPath)
-      folders.iterator.flatMap(folder => named(Place(folder, hadoop), name)).nextOption().map(Right(_))
-        .orElse(Unpacker.resource(embeddedIndex(name)).map { stream => stream.close(); Left(name) })
+      folders.iterator.flatMap(folder => named(FileLocation(folder, hadoop), name)).nextOption().map(Right(_))
+        .orElse(LocalCache.resource(embeddedIndex(name)).map { stream => stream.close(); Left(name) })
         .getOrElse(fail(name, hints(folders, conf, hadoop).forName(name)))
     }
 
   private def hints(folders: Seq[String], conf: SQLConf, hadoop: => HadoopSettings) =
     new NameHints(folders, hadoop, AllowList.refusal(_, conf, hadoop).isEmpty)
 
-  private def named(folder: Place, name: String): Option[PackageSource] =
+  private def named(folder: FileLocation, name: String): Option[PackageSource] =
     Seq(name, s"$name.zip", s"$name.pt").iterator.flatMap(file => PackageSource.at(folder.child(file))).nextOption()
 
-  private def whyNot(place: Place): String =
-    if (place.name.endsWith(".zip")) s"${place.uri} is not a file"
-    else if (place.name.endsWith(".pt") && place.isFile) {
-      s"${place.uri} needs a description of its inputs and outputs beside it, ${place.name.stripSuffix(".pt")}.toml"
-    } else if (place.name.endsWith(".pt")) s"${place.uri} is not a file"
-    else if (!place.isFolder) s"${display(place)} is not a folder"
-    else s"${display(place)} has no $Descriptor"
+  private def whyNot(location: FileLocation): String =
+    if (location.name.endsWith(".zip")) s"${location.uri} is not a file"
+    else if (location.name.endsWith(".pt") && location.isFile) {
+      s"${location.uri} needs a description of its inputs and outputs beside it, ${location.name.stripSuffix(".pt")}.toml"
+    } else if (location.name.endsWith(".pt")) s"${location.uri} is not a file"
+    else if (!location.isFolder) s"${display(location)} is not a folder"
+    else s"${display(location)} has no $Descriptor"
 
-  private def display(place: Place): String = place match {
-    case LocalPlace(path) => path.toString
+  private def display(location: FileLocation): String = location match {
+    case LocalLocation(path) => path.toString
     case other => other.uri
   }
 
@@ -130,35 +131,35 @@ object ModelStore {
 
   private def reference(name: String, source: PackageSource, hadoop: => HadoopSettings): ModelRef = {
     val cluster = ClusterFiles.application().exists(!_.isLocal)
-    (source, source.place) match {
-      case (_: PackageFolder, LocalPlace(folder)) if !cluster => ModelRef(name, source.place.uri, describe(folder.toString))
-      case (_: PackageFolder, LocalPlace(folder)) => shipped(name, source, folder)
-      case (_, _: LocalPlace) if cluster =>
+    (source, source.location) match {
+      case (_: PackageFolder, LocalLocation(folder)) if !cluster => ModelRef(name, source.location.uri, describe(folder.toString))
+      case (_: PackageFolder, LocalLocation(folder)) => shipped(name, source, folder)
+      case (_, _: LocalLocation) if cluster =>
         val (manifest, listing) = read(source)
         shipped(name, source, bring(Package, manifest, listing.hash, listing.files, source))
-      case (_, place) =>
+      case (_, location) =>
         val (manifest, listing) = read(source)
-        val folder = Unpacker.whole(Package, listing.hash, entries(listing.hash, listing.files)).getOrElse(
+        val folder = LocalCache.whole(Package, listing.hash, entries(listing.hash, listing.files)).getOrElse(
           bring(Description, manifest, listing.hash, listing.files.filterNot(_.program), source))
-        val settings = if (place.isInstanceOf[LocalPlace]) HadoopSettings.none else hadoop
-        ModelRef(name, place.uri, describe(folder.toString), Origin.Fetched(manifest, listing.files, None, settings))
+        val settings = if (location.isInstanceOf[LocalLocation]) HadoopSettings.none else hadoop
+        ModelRef(name, location.uri, describe(folder.toString), Origin.Fetched(manifest, listing.files, None, settings))
     }
   }
 
   /** A reference to `folder` of this machine, for machines that may not see it. */
   private def shipped(name: String, source: PackageSource, folder: Path): ModelRef = {
-    val (manifest, listing) = read(new PackageFolder(LocalPlace(folder)))
-    val key = s"flambeau-${Unpacker.sha256(s"${listing.hash} $folder".getBytes(UTF_8)).take(32)}"
+    val (manifest, listing) = read(new PackageFolder(LocalLocation(folder)))
+    val key = s"flambeau-${LocalFiles.sha256(s"${listing.hash} $folder".getBytes(UTF_8)).take(32)}"
     val served = ClusterFiles.serve(key, folder.toFile)
-    ModelRef(name, source.place.uri, describe(folder.toString), Origin.Fetched(manifest, listing.files, Some(served), HadoopSettings.none))
+    ModelRef(name, source.location.uri, describe(folder.toString), Origin.Fetched(manifest, listing.files, Some(served), HadoopSettings.none))
   }
 
   private def read(source: PackageSource): (String, PackageManifest.Listing) = {
     val manifest = source.manifest()
-    (manifest, PackageManifest.list(source.place.uri, manifest))
+    (manifest, PackageManifest.list(source.location.uri, manifest))
   }
 
-  private def describe(folder: String): ModelSpec = ModelSpec.fromJson(ModelSession.describe(folder))
+  private def describe(folder: String): ModelSpec = ModelSpec.fromJson(NativePackages.describe(folder))
 
   // ---- any machine: bringing the files
 
@@ -166,27 +167,27 @@ object ModelStore {
   private def sharedFolder(ref: ModelRef): Option[Path] =
     Option.when(ref.location.startsWith("file:"))(Paths.get(new URI(ref.location))).filter { folder =>
       val descriptor = folder.resolve(Descriptor)
-      Files.isRegularFile(descriptor) && Unpacker.sha256(Files.newInputStream(descriptor)) == ref.spec.hash
+      Files.isRegularFile(descriptor) && LocalFiles.sha256(Files.newInputStream(descriptor)) == ref.spec.hash
     }
 
   private def fetch(ref: ModelRef, origin: Origin.Fetched): Path =
-    Unpacker.whole(Package, ref.spec.hash, entries(ref.spec.hash, origin.files)).getOrElse {
+    LocalCache.whole(Package, ref.spec.hash, entries(ref.spec.hash, origin.files)).getOrElse {
       val source = origin.served match {
         case Some(base) => new ServedPackage(base)
         case None =>
-          val place = Place(ref.location, origin.hadoop)
-          PackageSource.at(place).getOrElse(throw new IOException(whyNot(place)))
+          val location = FileLocation(ref.location, origin.hadoop)
+          PackageSource.at(location).getOrElse(throw new IOException(whyNot(location)))
       }
       bring(Package, origin.manifest, ref.spec.hash, origin.files, source)
     }
 
   /** A package's files: `hash` is the manifest's, in which the others' are. */
-  private def entries(hash: String, files: Seq[PackageManifest.File]): Seq[Unpacker.Entry] =
-    Unpacker.Entry(hash, Descriptor) +: files.map(file => Unpacker.Entry(file.sha256, file.name))
+  private def entries(hash: String, files: Seq[PackageManifest.File]): Seq[LocalCache.Entry] =
+    LocalCache.Entry(hash, Descriptor) +: files.map(file => LocalCache.Entry(file.sha256, file.name))
 
   private def bring(label: String, manifest: String, hash: String, files: Seq[PackageManifest.File], source: PackageFiles): Path =
     source.withFiles { open =>
-      Unpacker.fetch(label, hash, entries(hash, files), maxBytes, source.from) {
+      LocalCache.fetch(label, hash, entries(hash, files), maxBytes, source.from) {
         case Descriptor => new ByteArrayInputStream(manifest.getBytes(UTF_8)): InputStream
         case name => open(name)
       }

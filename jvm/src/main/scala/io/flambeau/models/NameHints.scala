@@ -17,27 +17,27 @@ import io.flambeau.conf.FlambeauConf
  * @param allowed
  *   whether packages may come from this place; others are not told
  */
-private[models] final class NameHints(folders: Seq[String], hadoop: => HadoopSettings, allowed: Option[Place] => Boolean) {
+private[models] final class NameHints(folders: Seq[String], hadoop: => HadoopSettings, allowed: Option[FileLocation] => Boolean) {
   private val MostListed = 200
   private val MostShown = 20
 
   /** Where a plain name was looked up, and what is there. */
   def forName(name: String): String = {
-    val packages = folders.filter(folder => quietly(false)(isPackage(Place(folder, hadoop)))).map { folder =>
+    val packages = folders.filter(folder => quietly(false)(isPackage(FileLocation(folder, hadoop)))).map { folder =>
       s"${FlambeauConf.ModelsPath.key} has $folder, which is a package itself: set it to the folder that holds the package, or give '$folder' as the model. "
     }
     val here = Seq(name, s"$name.zip", s"$name.pt").find { file =>
-      quietly(false)(Files.exists(Paths.get(file)) && allowed(Some(Place(file, hadoop))))
+      quietly(false)(Files.exists(Paths.get(file)) && allowed(Some(FileLocation(file, hadoop))))
     }.map(file => s"'$file' is in the working folder (${Paths.get("").toAbsolutePath}): write './$file'. ")
-    val known = (folders.flatMap(folder => quietly(Seq.empty[String])(packagesIn(Place(folder, hadoop)))) ++ embedded).distinct
+    val known = (folders.flatMap(folder => quietly(Seq.empty[String])(packagesIn(FileLocation(folder, hadoop)))) ++ embedded).distinct
     val searched = folders.map(folder => s"${folder.stripSuffix("/")}/$name") :+ "the packages embedded in jars"
     s"looked in ${searched.mkString(", ")}${DidYouMean.hint(name, known)}${listed(known)}. " +
       s"${packages.mkString}${here.mkString}Give a path, or set ${FlambeauConf.ModelsPath.key}"
   }
 
   /** The package beside this place whose name is nearest. */
-  def forPlace(place: Place): String =
-    quietly("")(DidYouMean.hint(place.name, place.parent.toSeq.flatMap(packagesIn)))
+  def forLocation(location: FileLocation): String =
+    quietly("")(DidYouMean.hint(location.name, location.parent.toSeq.flatMap(packagesIn)))
 
   private def listed(known: Seq[String]): String =
     if (known.isEmpty) ""
@@ -46,16 +46,16 @@ private[models] final class NameHints(folders: Seq[String], hadoop: => HadoopSet
       s" (models there: ${known.sorted.take(MostShown).mkString(", ")}$more)"
     }
 
-  private def packagesIn(folder: Place): Seq[String] =
+  private def packagesIn(folder: FileLocation): Seq[String] =
     if (!allowed(Some(folder))) Nil
     else entries(folder).sorted.take(MostListed).filter(name => isPackage(folder.child(name))).map(_.stripSuffix(".zip").stripSuffix(".pt"))
 
-  private def entries(folder: Place): Seq[String] = folder match {
-    case LocalPlace(path) => Using.resource(Files.list(path))(_.iterator.asScala.map(_.getFileName.toString).toSeq)
-    case HadoopPlace(fs, path) => fs.listStatus(path).toSeq.map(_.getPath.getName)
+  private def entries(folder: FileLocation): Seq[String] = folder match {
+    case LocalLocation(path) => Using.resource(Files.list(path))(_.iterator.asScala.map(_.getFileName.toString).toSeq)
+    case HadoopLocation(fs, path) => fs.listStatus(path).toSeq.map(_.getPath.getName)
   }
 
-  private def isPackage(place: Place): Boolean = PackageSource.at(place).isDefined
+  private def isPackage(location: FileLocation): Boolean = PackageSource.at(location).isDefined
 
   private def embedded: Seq[String] = if (!allowed(None)) Nil else quietly(Seq.empty[String])(NameHints.embedded)
 

@@ -10,7 +10,7 @@ import scala.util.Using
 
 import org.apache.commons.compress.archivers.zip.{ZipArchiveEntry, ZipFile}
 
-import io.flambeau.bridge.{PackageManifest, Unpacker}
+import io.flambeau.files.LocalFiles
 import io.flambeau.spark.ClusterFiles
 
 /**
@@ -18,9 +18,9 @@ import io.flambeau.spark.ClusterFiles
  * small files are read; a program is read on the driver in one case, a bare `.pt` whose description has no hash of it.
  */
 private[models] sealed trait PackageSource extends PackageFiles {
-  def place: Place
+  def location: FileLocation
 
-  override def from: String = place.uri
+  override def from: String = location.uri
 
   /** @throws IOException if it cannot be read, or is not what it should be */
   def manifest(): String
@@ -48,11 +48,11 @@ private[models] object PackageSource {
   private val MaxManifestBytes = 1 << 20
 
   /** What lies at this place, if it is a package: a folder with `model.toml`, a `.zip`, or a `.pt` with a `.toml`. */
-  def at(place: Place): Option[PackageSource] =
-    if (place.name.endsWith(".zip")) Option.when(place.isFile)(new ZippedPackage(place))
-    else if (place.name.endsWith(".pt")) {
-      place.sibling(place.name.stripSuffix(".pt") + ".toml").filter(toml => place.isFile && toml.isFile).map(new BareProgram(place, _))
-    } else Option.when(place.child(Descriptor).isFile)(new PackageFolder(place))
+  def at(location: FileLocation): Option[PackageSource] =
+    if (location.name.endsWith(".zip")) Option.when(location.isFile)(new ZippedPackage(location))
+    else if (location.name.endsWith(".pt")) {
+      location.sibling(location.name.stripSuffix(".pt") + ".toml").filter(toml => location.isFile && toml.isFile).map(new BareProgram(location, _))
+    } else Option.when(location.child(Descriptor).isFile)(new PackageFolder(location))
 
   private[models] def text(stream: InputStream, what: String): String = Using.resource(stream) { in =>
     val bytes = in.readNBytes(MaxManifestBytes + 1)
@@ -62,22 +62,22 @@ private[models] object PackageSource {
 }
 
 /** A folder. */
-private[models] final class PackageFolder(val place: Place) extends PackageSource {
-  override def manifest(): String = PackageSource.text(place.child(PackageSource.Descriptor).open(), PackageSource.Descriptor)
-  override def withFiles[T](body: (String => InputStream) => T): T = body(name => place.child(name).open())
+private[models] final class PackageFolder(val location: FileLocation) extends PackageSource {
+  override def manifest(): String = PackageSource.text(location.child(PackageSource.Descriptor).open(), PackageSource.Descriptor)
+  override def withFiles[T](body: (String => InputStream) => T): T = body(name => location.child(name).open())
 }
 
 /**
  * A `.zip` of a package, its files at the top or in its only folder. Nothing is unpacked by the archive's own paths: files
  * are read by the names that the manifest has. Archives that try what a package never needs are refused as a whole.
  */
-private[models] final class ZippedPackage(val place: Place) extends PackageSource {
+private[models] final class ZippedPackage(val location: FileLocation) extends PackageSource {
   private val MaxEntries = 10000
 
   override def manifest(): String = withFiles(open => PackageSource.text(open(PackageSource.Descriptor), PackageSource.Descriptor))
 
   override def withFiles[T](body: (String => InputStream) => T): T = Using.Manager { use =>
-    val zip = use(ZipFile.builder().setSeekableByteChannel(use(place.channel())).get())
+    val zip = use(ZipFile.builder().setSeekableByteChannel(use(location.channel())).get())
     val entries = zip.getEntries.asScala.take(MaxEntries + 1).toSeq
     if (entries.length > MaxEntries) refuse(s"has more than $MaxEntries entries")
     entries.foreach(check)
@@ -85,7 +85,7 @@ private[models] final class ZippedPackage(val place: Place) extends PackageSourc
     files.values.find(_.length > 1).foreach(twice => refuse(s"has '${twice.head.getName}' twice"))
     val top = folder(files.keys.toSeq)
     body { name =>
-      val entry = files.getOrElse(top + name, throw new FileNotFoundException(s"${place.uri} has no $top$name")).head
+      val entry = files.getOrElse(top + name, throw new FileNotFoundException(s"${location.uri} has no $top$name")).head
       zip.getInputStream(entry)
     }
   }.get
@@ -108,25 +108,25 @@ private[models] final class ZippedPackage(val place: Place) extends PackageSourc
     }
   }
 
-  private def refuse(why: String): Nothing = throw new IOException(s"${place.uri} is not unpacked: it $why")
+  private def refuse(why: String): Nothing = throw new IOException(s"${location.uri} is not unpacked: it $why")
 }
 
 /** A bare TorchScript file with a description beside it: the manifest is made from both. */
-private[models] final class BareProgram(val place: Place, description: Place) extends PackageSource {
+private[models] final class BareProgram(val location: FileLocation, description: FileLocation) extends PackageSource {
 
   override def manifest(): String =
-    PackageManifest.wrap(description.uri, PackageSource.text(description.open(), description.uri), place.name)(name => BareProgram.sha256(file(name)))
+    PackageManifest.wrap(description.uri, PackageSource.text(description.open(), description.uri), location.name)(name => BareProgram.sha256(file(name)))
 
   override def withFiles[T](body: (String => InputStream) => T): T = body {
     case PackageSource.Descriptor => new ByteArrayInputStream(manifest().getBytes(UTF_8))
     case name => file(name).open()
   }
 
-  private def file(name: String): Place = {
+  private def file(name: String): FileLocation = {
     if (name.contains("/") || name.contains("\\") || name.startsWith(".")) {
       throw new IOException(s"${description.uri} names '$name', which is not a file beside it")
     }
-    place.sibling(name).getOrElse(throw new FileNotFoundException(s"${place.uri} has no folder"))
+    location.sibling(name).getOrElse(throw new FileNotFoundException(s"${location.uri} has no folder"))
   }
 }
 
@@ -135,5 +135,5 @@ private object BareProgram {
   /** Hashes of files by place and version, so that a large program is read once, not in each analysis of a query. */
   private val hashes = new ConcurrentHashMap[String, String]
 
-  def sha256(file: Place): String = hashes.computeIfAbsent(s"${file.uri} ${file.version}", _ => Unpacker.sha256(file.open()))
+  def sha256(file: FileLocation): String = hashes.computeIfAbsent(s"${file.uri} ${file.version}", _ => LocalFiles.sha256(file.open()))
 }

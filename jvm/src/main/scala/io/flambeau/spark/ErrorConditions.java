@@ -19,6 +19,9 @@ import scala.jdk.javaapi.CollectionConverters;
  * list. Java because the list is open to Spark's own Scala packages only.
  */
 public final class ErrorConditions {
+  /** The message of each of them, with the names of parameters in angle brackets: the parameter {@code message} is the text. */
+  public static final String MESSAGE_TEMPLATE = "<message>";
+
   private static final String RESOURCE = "flambeau/error-conditions.json";
   private static final ErrorClassesJsonReader DECLARED = read();
 

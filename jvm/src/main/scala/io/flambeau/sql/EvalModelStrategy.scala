@@ -5,7 +5,7 @@ import org.apache.spark.sql.catalyst.plans.logical.{LogicalPlan, Project}
 import org.apache.spark.sql.execution.{SparkPlan, SparkStrategy}
 
 import io.flambeau.FlambeauAnalysisException
-import io.flambeau.bridge.LoadAhead
+import io.flambeau.models.LoadAhead
 
 /**
  * Plans [[EvalModel]]; and extracts the calls that came into the plan after [[ExtractModelCalls]] ran (a correlated subquery

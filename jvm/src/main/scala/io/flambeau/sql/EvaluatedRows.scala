@@ -5,8 +5,8 @@ import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.catalyst.expressions.{JoinedRow, Literal, UnsafeProjection, UnsafeRow}
 import org.apache.spark.sql.vectorized.{ColumnarBatch, ColumnVector}
 
-import io.flambeau.bridge.LoadAhead
 import io.flambeau.columns.{ResultRow, RowsOfVector, WaitingRows}
+import io.flambeau.models.LoadAhead
 
 /**
  * The rows of a partition with their results, in order, batch after batch. One batch is in flight: its results are read before

@@ -11,7 +11,7 @@ import org.apache.spark.sql.internal.SQLConf
 import org.apache.spark.sql.types.{IntegerType, LongType, ShortType, ByteType, StringType}
 import org.apache.spark.unsafe.types.UTF8String
 
-import io.flambeau.{DidYouMean, FlambeauAnalysisException, SessionCheck}
+import io.flambeau.{DidYouMean, FlambeauAnalysisException}
 import io.flambeau.conf.FlambeauConf
 import io.flambeau.models.{ModelRef, ModelSpec, ModelStore, OutputRole}
 
@@ -69,7 +69,7 @@ object ModelFunctions {
   def named(name: String, model: String): Definition = namedModels.getOrElseUpdate((name, model), define(name, model))
 
   /** What a function that is one model computes: its first output says. */
-  private[sql] def taskOf(spec: ModelSpec): ModelTask = spec.outputs.headOption.map(_.role) match {
+  def taskOf(spec: ModelSpec): ModelTask = spec.outputs.headOption.map(_.role) match {
     case Some(OutputRole.Features) => ModelTask.Featurize
     case Some(OutputRole.Scores) => ModelTask.Classify(ModelTask.DefaultK)
     case _ => ModelTask.Infer
@@ -178,7 +178,7 @@ object ModelFunctions {
 }
 
 /** Positional and named arguments of one call. */
-private[sql] object Arguments {
+private[flambeau] object Arguments {
 
   /** Arguments by parameter name (as declared); named ones may come in any order after the positional ones. */
   def bind(function: String, arguments: Seq[Expression], required: Seq[String], optional: Seq[String]): Map[String, Expression] = {

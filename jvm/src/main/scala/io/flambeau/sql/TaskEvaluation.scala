@@ -13,7 +13,7 @@ import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnarBatch, Column
 
 import io.flambeau.FlambeauException
 import io.flambeau.bridge.spec.InferenceSettings
-import io.flambeau.bridge.{ErrorKind, ModelSession, NativeException, Releases}
+import io.flambeau.bridge.{Closer, ErrorKind, ModelSession, NativeException}
 import io.flambeau.columns.InputBatch
 import io.flambeau.models.{ModelRef, ModelStore}
 import io.flambeau.spark.{ArrowAccess, BatchReservation, SparkAccess}
@@ -55,7 +55,7 @@ private[sql] final class TaskEvaluation(
   private var result: Option[ColumnarBatch] = None
 
   // State before resources: should an acquire below fail, close() finds everything in place.
-  private val releases = new Releases
+  private val releases = new Closer
   task.addTaskCompletionListener[Unit](_ => close())
 
   private val reservation = releases.own(BatchReservation.of(task))(_.release())
@@ -179,7 +179,7 @@ private[sql] final class TaskEvaluation(
     waitingBytes = 0
   }
 
-  /** Releases everything, the newest first. */
+  /** Closer everything, the newest first. */
   def close(): Unit = releases.close()
 
   /** What the native side is asked for. */
@@ -189,11 +189,12 @@ private[sql] final class TaskEvaluation(
   private def askedTypes: Seq[DataType] = if (requiredByRow) resultTypes :+ StringType else resultTypes
 
   private def open(): ModelSession =
-    try ModelSession.open(model, ModelStore.localDirectory(model), inputSchema, asked.map(_.toOutputRequest), settings, allocator, EngineAgreement.agreed)
+    try ModelSession.open(model.spec.hash, ModelStore.localDirectory(model), inputSchema, asked.map(_.toOutputRequest), settings, allocator,
+        EngineAgreement.agreed)
     catch { case cause: NativeException => throw translated(cause) }
 
   private def translated(cause: NativeException): FlambeauException =
-    FlambeauException(cause, model.name, requests.map(_.function), task.partitionId(), rowsBefore)
+    EvaluationFailure(cause, model.name, requests.map(_.function), task.partitionId(), rowsBefore)
 
   /** Room for the forward pass; where Spark refuses, for one of half the rows, down to a single row. */
   private def reserveNative(): Unit = {

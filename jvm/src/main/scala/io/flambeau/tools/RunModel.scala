@@ -24,6 +24,7 @@ import io.flambeau.bridge.{Json, ModelSession, NativeException}
 import io.flambeau.conf.FlambeauConf
 import io.flambeau.models.{InputKind, ModelRef, ModelStore, OutputRole, TensorSpec}
 import io.flambeau.spark.ArrowAccess
+import io.flambeau.sql.EvaluationFailure
 
 /**
  * Runs a model over files without Spark: the way of one batch (Arrow, boundary, engine) as a task goes it, on this thread,
@@ -70,7 +71,7 @@ object RunModel {
             evaluate(ref, row, tasks.map(OutputRequest(_, options.k, tolerant = true)), InferenceSettings.of(conf), allocator)
           } catch {
             // What a file's content is to blame for is in the column `error`; this is the model's or the process's.
-            case cause: NativeException => throw FlambeauException(cause, ref.name, tasks.map(_.name), partition = 0, firstRow = 0)
+            case cause: NativeException => throw EvaluationFailure(cause, ref.name, tasks.map(_.name), partition = 0, firstRow = 0)
             case cause: FlambeauException => throw cause
             case NonFatal(cause) => ListMap("error" -> FlambeauException.describe(cause))
           }
@@ -134,7 +135,7 @@ object RunModel {
     val writer = ArrowWriter.create(root)
     writer.write(values)
     writer.finish()
-    val session = use(ModelSession.open(ref, ModelStore.localDirectory(ref), schema, requests, settings, allocator))
+    val session = use(ModelSession.open(ref.spec.hash, ModelStore.localDirectory(ref), schema, requests, settings, allocator))
     val batch = use(session.evaluate(root))
     val results = requests.map(_.task).zipWithIndex.map { case (task, i) =>
       val column = batch.column(i)

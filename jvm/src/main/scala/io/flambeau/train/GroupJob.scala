@@ -11,7 +11,7 @@ import org.apache.spark.sql.execution.SQLExecution
 
 import io.flambeau.FlambeauException
 import io.flambeau.bridge.spec.{GroupsSettings, GroupsSpec}
-import io.flambeau.bridge.{GroupHead, GroupHeads, NativeException, Releases, TrainingFeed}
+import io.flambeau.bridge.{Closer, GroupHead, GroupHeads, NativeException, TrainingFeed}
 import io.flambeau.spark.ArrowAccess
 
 /**
@@ -44,7 +44,7 @@ private[train] final class GroupWorker(owner: String, spec: FeedPlan, learning: 
     extends Serializable with Logging {
 
   def run(task: TaskContext, rows: Iterator[InternalRow]): Either[Failure, Seq[GroupHead]] = {
-    val releases = new Releases
+    val releases = new Closer
     task.addTaskCompletionListener[Unit](_ => releases.close())
     try train(task, rows, releases)
     catch {
@@ -56,7 +56,7 @@ private[train] final class GroupWorker(owner: String, spec: FeedPlan, learning: 
     } finally releases.close()
   }
 
-  private def train(task: TaskContext, rows: Iterator[InternalRow], releases: Releases): Either[Failure, Seq[GroupHead]] = {
+  private def train(task: TaskContext, rows: Iterator[InternalRow], releases: Closer): Either[Failure, Seq[GroupHead]] = {
     val scratch = releases.own(Scratch.ofTask())(Scratch.delete)
     val allocator = releases.own(
       ArrowAccess.rootAllocator().newChildAllocator(s"flambeau $owner, task ${task.taskAttemptId()}", 0, Long.MaxValue))(_.close())
@@ -72,7 +72,7 @@ private[train] final class GroupWorker(owner: String, spec: FeedPlan, learning: 
     }
   }
 
-  private def heads(task: TaskContext, feed: TrainingFeed, facts: Facts, allocator: BufferAllocator, releases: Releases): Seq[GroupHead] = {
+  private def heads(task: TaskContext, feed: TrainingFeed, facts: Facts, allocator: BufferAllocator, releases: Closer): Seq[GroupHead] = {
     val (outputs, weights) = NativeSpec.outputsOf(owner, learning, facts)
     val watch = releases.own(new KillWatch(task))(_.close())
     val native = GroupsSpec(head.sized(facts.features, outputs), spec.inputs.head, weights, MemoryLimit.ofExecutor(), settings)

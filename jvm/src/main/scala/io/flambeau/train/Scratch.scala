@@ -13,7 +13,7 @@ import scala.util.Using
 
 import org.apache.spark.internal.Logging
 
-import io.flambeau.bridge.Unpacker
+import io.flambeau.files.{LocalCache, LocalFiles}
 import io.flambeau.spark.SparkAccess
 
 /**
@@ -54,7 +54,7 @@ private[train] object Scratch extends Logging {
   }
 
   def delete(folder: Path): Unit = synchronized {
-    Unpacker.deleteFolder(folder)
+    LocalFiles.deleteFolder(folder)
     if (folders.remove(folder)) note()
   }
 
@@ -73,7 +73,7 @@ private[train] object Scratch extends Logging {
         catch { case _: OverlappingFileLockException => null }
       if (lock != null) {
         Files.readAllLines(file).asScala.map(Paths.get(_)).filter(isOurs(_, file)).foreach { folder =>
-          Unpacker.deleteFolder(folder)
+          LocalFiles.deleteFolder(folder)
           logInfo(s"removed $folder, left by a process that has ended")
         }
         Files.deleteIfExists(file)
@@ -106,7 +106,7 @@ private[train] object Scratch extends Logging {
     }
   }
 
-  private def registry(): Path = Files.createDirectories(Unpacker.baseDirectory().resolve("training"))
+  private def registry(): Path = Files.createDirectories(LocalCache.baseDirectory().resolve("training"))
 
   private def quietly(body: => Unit): Unit =
     try body

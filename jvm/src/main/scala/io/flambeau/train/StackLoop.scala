@@ -10,8 +10,9 @@ import org.apache.spark.TaskContext
 import org.apache.spark.internal.Logging
 
 import io.flambeau.bridge.spec.ExportSpec
-import io.flambeau.bridge.{ErrorKind, Event, NativeException, PackageManifest, Progress, Trainers, Unpacker}
-import io.flambeau.models.ModelStore
+import io.flambeau.bridge.{ErrorKind, Event, NativeException, Progress, Trainers}
+import io.flambeau.files.LocalFiles
+import io.flambeau.models.{ModelStore, PackageManifest}
 import io.flambeau.spark.{DriverChannel, SparkAccess}
 
 /**
@@ -102,7 +103,7 @@ private[train] final class StackLoop(
       // The driver has the featurizer's own files.
       val theirs = featurizer.fold(Set.empty[String])(PackageManifest.in(_).files.map(_.name).toSet)
       try StackLoop.filesIn(folder).filterNot(file => theirs(file.getFileName.toString)).foreach(Arrivals.send(driver, task.taskAttemptId(), run, _))
-      finally Unpacker.deleteFolder(folder)
+      finally LocalFiles.deleteFolder(folder)
       Trained(task.taskAttemptId(), run, progress.history, progress.step, progress.event == Event.StoppedEarly)
     }
 

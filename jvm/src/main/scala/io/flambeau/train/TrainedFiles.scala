@@ -4,8 +4,8 @@ import java.nio.file.{Files, Path, Paths}
 
 import org.apache.commons.io.FileUtils
 
-import io.flambeau.bridge.{PackageManifest, Unpacker}
-import io.flambeau.models.{AllowList, ModelRef, ModelStore}
+import io.flambeau.files.LocalFiles
+import io.flambeau.models.{AllowList, ModelRef, ModelStore, PackageManifest}
 
 /** Packages of models that this driver trained: a folder each, until the process ends. A saved model carries its own copy. */
 private[train] object TrainedFiles {
@@ -19,7 +19,7 @@ private[train] object TrainedFiles {
   def keep(folder: Path, featurizer: Option[ModelRef]): Path = {
     featurizer.map(ref => Paths.get(ModelStore.localDirectory(ref))).foreach { source =>
       PackageManifest.in(folder).files.map(_.name).filterNot(name => Files.exists(folder.resolve(name))).foreach { file =>
-        Unpacker.link(source.resolve(file), folder.resolve(file))
+        LocalFiles.link(source.resolve(file), folder.resolve(file))
       }
     }
     FileUtils.forceDeleteOnExit(folder.toFile)

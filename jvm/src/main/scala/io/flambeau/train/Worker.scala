@@ -11,7 +11,7 @@ import org.apache.spark.internal.Logging
 import org.apache.spark.sql.catalyst.InternalRow
 
 import io.flambeau.FlambeauException
-import io.flambeau.bridge.{NativeException, Releases, Trainers, TrainingFeed}
+import io.flambeau.bridge.{Closer, NativeException, Trainers, TrainingFeed}
 import io.flambeau.spark.{ArrowAccess, DriverChannel, SparkAccess}
 
 /**
@@ -31,14 +31,14 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics, channe
   @transient private lazy val driver = DriverChannel.caller(channel)
 
   def run(task: TaskContext, rows: Iterator[InternalRow]): Outcome = {
-    val releases = new Releases
+    val releases = new Closer
     task.addTaskCompletionListener[Unit](_ => releases.close())
     val meeting = Rendezvous.of(task, job.workers, driver, job.timeoutMillis)
     try train(task, meeting, rows, releases)
     finally releases.close()
   }
 
-  private def train(task: TaskContext, meeting: Rendezvous, rows: Iterator[InternalRow], releases: Releases): Outcome = {
+  private def train(task: TaskContext, meeting: Rendezvous, rows: Iterator[InternalRow], releases: Closer): Outcome = {
     val allocator = releases.own(
       ArrowAccess.rootAllocator().newChildAllocator(s"flambeau ${job.owner}, task ${task.taskAttemptId()}", 0, Long.MaxValue))(_.close())
     val learning = job.runs.map(_.learning).find(_ != Learning.Numbers).getOrElse(Learning.Numbers)
@@ -73,7 +73,7 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics, channe
   }
 
   private def trainAll(
-      task: TaskContext, meeting: Rendezvous, feed: TrainingFeed, facts: Facts, scratch: Path, releases: Releases): Outcome = {
+      task: TaskContext, meeting: Rendezvous, feed: TrainingFeed, facts: Facts, scratch: Path, releases: Closer): Outcome = {
     val watch = releases.own(new KillWatch(task))(_.close())
     try {
       val group = releases.own(watch.over(() => feed.cancel())(meeting.join(feed)))(_.close())

@@ -25,7 +25,7 @@ class BoundarySuite extends FlambeauSuite {
   private val featurize = Seq(OutputRequest(Task.Featurize, 0, tolerant = false))
   private def settings = InferenceSettings.of(SQLConf.get)
 
-  private def ref: ModelRef = ModelRef("tiny", directory, ModelSpec.fromJson(ModelSession.describe(directory)))
+  private def ref: ModelRef = ModelRef("tiny", directory, ModelSpec.fromJson(NativePackages.describe(directory)))
 
   private def withAllocator[T](listener: AllocationListener)(body: BufferAllocator => T): T = {
     val allocator = ArrowAccess.rootAllocator().newChildAllocator("boundary-test", listener, 0, Long.MaxValue)
@@ -49,7 +49,7 @@ class BoundarySuite extends FlambeauSuite {
 
   private def evaluateOnce(allocator: BufferAllocator, rows: Seq[Seq[Float]]): Seq[Float] =
     withBatch(allocator, rows) { root =>
-      val session = ModelSession.open(ref, directory, schema, featurize, settings, allocator)
+      val session = ModelSession.open(ref.spec.hash, directory, schema, featurize, settings, allocator)
       try {
         val result = session.evaluate(root)
         try result.column(0).getArray(rows.size - 1).toFloatArray.toSeq
@@ -91,7 +91,7 @@ class BoundarySuite extends FlambeauSuite {
   test("stale, closed and made-up handles are errors of their call") {
     withAllocator(AllocationListener.NOOP) { allocator =>
       withBatch(allocator, Seq(Seq(1f, 2f, 3f, 4f))) { root =>
-        val session = ModelSession.open(ref, directory, schema, featurize, settings, allocator)
+        val session = ModelSession.open(ref.spec.hash, directory, schema, featurize, settings, allocator)
         session.close()
         session.close()
         val failure = intercept[NativeException](session.evaluate(root))
@@ -117,7 +117,7 @@ class BoundarySuite extends FlambeauSuite {
     assert(intercept[NativeException](NativeBridge.describeModel("/nowhere")).kind == ErrorKind.BadModel)
     val wrong = new StructType().add("x", FloatType)
     withAllocator(AllocationListener.NOOP) { allocator =>
-      val failure = intercept[NativeException](ModelSession.open(ref, directory, wrong, featurize, settings, allocator))
+      val failure = intercept[NativeException](ModelSession.open(ref.spec.hash, directory, wrong, featurize, settings, allocator))
       assert(failure.kind == ErrorKind.BadRequest && failure.getMessage.contains("input 'x'"))
     }
   }
@@ -129,7 +129,7 @@ class BoundarySuite extends FlambeauSuite {
           (Fault.Panic, ErrorKind.Panic, "panic at rust/engine/src/faults.rs"), (Fault.Torch, ErrorKind.Torch, "invalid for input of size"),
           (Fault.Allocation, ErrorKind.OutOfMemory, "allocate")).foreach {
           case (fault, kind, text) =>
-            val session = ModelSession.open(ref, directory, schema, featurize, settings.copy(fault = Some(fault)), allocator)
+            val session = ModelSession.open(ref.spec.hash, directory, schema, featurize, settings.copy(fault = Some(fault)), allocator)
             try {
               val failure = intercept[NativeException](session.evaluate(root))
               assert(failure.getMessage.contains(text), fault.name)
@@ -139,5 +139,14 @@ class BoundarySuite extends FlambeauSuite {
       }
       assert(evaluateOnce(allocator, Seq(Seq(1f, 2f, 3f, 4f))) == Seq(2f, 4f, 6f))
     }
+  }
+
+  test("Java's own divisions by zero are exceptions still, compiled or not") {
+    NativeLibrary.ensureLoaded()
+    def divided(n: Int, by: Int): Int =
+      try n / by
+      catch { case _: ArithmeticException => -1 }
+    assert((1 to 300000).forall(n => divided(n, 0) == -1 && divided(n, 1) == n))
+    assert(Int.MinValue / divided(-1, 1) == Int.MinValue && Long.MinValue % divided(-1, 1) == 0)
   }
 }

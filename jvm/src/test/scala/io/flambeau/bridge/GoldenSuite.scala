@@ -8,7 +8,7 @@ import org.scalatest.funsuite.AnyFunSuite
 
 import io.flambeau.bridge.spec._
 import io.flambeau.conf.{Decode, Engine, InferencePrecision, LogLevel}
-import io.flambeau.models.{InputKind, ModelSpec, OutputRole, OutputSpec, TensorSpec}
+import io.flambeau.models.{InputKind, ModelSpec, OutputRole, OutputSpec, PackageManifest, TensorSpec}
 
 /**
  * What crosses the boundary as JSON, against the files that the Rust side is compared with too (rust/train/tests/golden.rs): a field

@@ -3,7 +3,7 @@ package io.flambeau.models
 import java.nio.file.{Files, Path}
 
 import io.flambeau.FlambeauSuite
-import io.flambeau.bridge.Unpacker
+import io.flambeau.files.LocalFiles
 
 /** A TorchScript file with a description beside it. */
 class BareProgramSuite extends FlambeauSuite {
@@ -15,7 +15,7 @@ class BareProgramSuite extends FlambeauSuite {
   private val Scores = "[[output]]\nname = \"logits\"\nrole = \"scores\"\nshape = [3]\n"
 
   override protected def afterAll(): Unit = {
-    Unpacker.deleteFolder(folder)
+    LocalFiles.deleteFolder(folder)
     super.afterAll()
   }
 

@@ -10,8 +10,8 @@ import org.apache.hadoop.conf.Configuration
 import org.apache.hadoop.fs.RawLocalFileSystem
 
 import io.flambeau.FlambeauSuite
-import io.flambeau.bridge.Unpacker
 import io.flambeau.conf.FlambeauConf
+import io.flambeau.files.{LocalCache, LocalFiles}
 
 /** A Hadoop file system that is not the local one: `elsewhere:/path` is the file `/path`; the host `gone` cannot be reached. Hadoop finds it by its setting. */
 final class ElsewhereFileSystem extends RawLocalFileSystem {
@@ -35,7 +35,7 @@ class ModelLocationsSuite extends FlambeauSuite {
 
   override protected def afterAll(): Unit = {
     spark.conf.unset("fs.elsewhere.impl")
-    Unpacker.deleteFolder(folder)
+    LocalFiles.deleteFolder(folder)
     super.afterAll()
   }
 
@@ -119,22 +119,22 @@ class ModelLocationsSuite extends FlambeauSuite {
   }
 
   test("a set larger than allowed is not fetched, and leaves nothing behind") {
-    val entry = Unpacker.Entry(Unpacker.sha256(new Array[Byte](100)), "zeros")
+    val entry = LocalCache.Entry(LocalFiles.sha256(new Array[Byte](100)), "zeros")
     val failure = intercept[java.io.IOException] {
-      Unpacker.fetch("package", "f" * 64, Seq(entry, entry.copy(name = "again")), 150, "here")(_ => new java.io.ByteArrayInputStream(new Array[Byte](100)))
+      LocalCache.fetch("package", "f" * 64, Seq(entry, entry.copy(name = "again")), 150, "here")(_ => new java.io.ByteArrayInputStream(new Array[Byte](100)))
     }
     assert(failure.getMessage.contains("spark.flambeau.models.maxBytes"))
-    val target = Unpacker.folder("package", "f" * 64)
+    val target = LocalCache.folder("package", "f" * 64)
     assert(!Files.exists(target) && !Files.exists(target.resolveSibling(s".${target.getFileName}.part")))
   }
 
   test("threads that ask together fetch once") {
     val content = "content".getBytes(UTF_8)
-    val hash = Unpacker.sha256(folder.toString.getBytes(UTF_8))
+    val hash = LocalFiles.sha256(folder.toString.getBytes(UTF_8))
     val opened = new java.util.concurrent.atomic.AtomicInteger
     val threads = (1 to 8).map(_ =>
       new Thread(() => {
-        Unpacker.fetch("test", hash, Seq(Unpacker.Entry(Unpacker.sha256(content), "file")), 1000, "here") { _ =>
+        LocalCache.fetch("test", hash, Seq(LocalCache.Entry(LocalFiles.sha256(content), "file")), 1000, "here") { _ =>
           opened.incrementAndGet()
           Thread.sleep(50)
           new java.io.ByteArrayInputStream(content)
@@ -144,8 +144,8 @@ class ModelLocationsSuite extends FlambeauSuite {
     threads.foreach(_.start())
     threads.foreach(_.join())
     assert(opened.get == 1)
-    assert(Files.readAllBytes(Unpacker.folder("test", hash).resolve("file")).toSeq == content.toSeq)
-    Unpacker.deleteFolder(Unpacker.folder("test", hash))
+    assert(Files.readAllBytes(LocalCache.folder("test", hash).resolve("file")).toSeq == content.toSeq)
+    LocalFiles.deleteFolder(LocalCache.folder("test", hash))
   }
 
   test("the next query notices other content under the same path") {
@@ -198,8 +198,8 @@ class ModelLocationsSuite extends FlambeauSuite {
   test("a package that was cut short, altered or removed after it was fetched is fetched anew") {
     val place = copyOfTiny("repaired")
     assert(features(s"elsewhere:$place") == Expected)
-    val hash = Unpacker.sha256(Files.newInputStream(place.resolve("model.toml")))
-    val fetched = Unpacker.folder("package", hash)
+    val hash = LocalFiles.sha256(Files.newInputStream(place.resolve("model.toml")))
+    val fetched = LocalCache.folder("package", hash)
     Seq[Path => Unit](
       file => Files.write(file, Files.readAllBytes(file).take(100)),
       file => Files.write(file, Files.readAllBytes(file).map(b => (b ^ 1).toByte)),

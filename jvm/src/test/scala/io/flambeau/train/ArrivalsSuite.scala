@@ -22,7 +22,7 @@ class ArrivalsSuite extends AnyFunSuite {
     intercept[IllegalStateException](arrivals.claim(1, 0))
     arrivals.close()
     assert(Files.exists(folder) && Files.exists(other), "claimed folders stay")
-    Seq(folder, other).foreach(io.flambeau.bridge.Unpacker.deleteFolder)
+    Seq(folder, other).foreach(io.flambeau.files.LocalFiles.deleteFolder)
   }
 
   test("nothing is written outside of a folder, and what nobody claims is deleted") {

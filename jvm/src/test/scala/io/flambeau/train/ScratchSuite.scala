@@ -5,13 +5,13 @@ import java.nio.file.{Files, Path, Paths}
 import scala.jdk.CollectionConverters._
 import scala.util.Using
 
-import io.flambeau.bridge.Unpacker
+import io.flambeau.files.LocalCache
 import io.flambeau.ml.StageSuite
 import io.flambeau.spark.SparkAccess
 
 /** Whose scratch folders are removed, and whose are not. */
 class ScratchSuite extends StageSuite {
-  private def registry: Path = Files.createDirectories(Unpacker.baseDirectory().resolve("training"))
+  private def registry: Path = Files.createDirectories(LocalCache.baseDirectory().resolve("training"))
 
   private def scratch(parent: Path, name: String): Path = {
     val folder = Files.createDirectory(parent.resolve(name))

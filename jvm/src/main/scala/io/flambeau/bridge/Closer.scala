@@ -3,7 +3,7 @@ package io.flambeau.bridge
 import scala.collection.mutable.ArrayBuffer
 
 /** What a task acquired, released newest first, once; the first failure is thrown when all were tried. On the task's thread. */
-private[flambeau] final class Releases extends AutoCloseable {
+private[flambeau] final class Closer extends AutoCloseable {
   private val all = ArrayBuffer.empty[() => Unit]
 
   /** `resource`, which `release` will free. */

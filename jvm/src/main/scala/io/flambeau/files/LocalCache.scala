@@ -1,16 +1,14 @@
-package io.flambeau.bridge
+package io.flambeau.files
 
 import java.io.{InputStream, IOException}
 import java.nio.channels.{Channels, FileChannel, FileLock}
 import java.nio.charset.StandardCharsets.UTF_8
 import java.nio.file.{Files, LinkOption, Path, Paths, StandardCopyOption, StandardOpenOption}
 import java.security.MessageDigest
-import java.util.HexFormat
 import java.util.concurrent.ConcurrentHashMap
 
 import scala.util.Using
 
-import org.apache.spark.{TaskContext, TaskKilledException}
 import org.apache.spark.internal.Logging
 
 import io.flambeau.FlambeauException
@@ -27,25 +25,19 @@ import io.flambeau.conf.FlambeauConf
  * half done is removed by the next one that holds the lock. Nothing whole is ever removed: see
  * `spark.flambeau.native.directory` for the place.
  */
-private[flambeau] object Unpacker extends Logging {
+private[flambeau] object LocalCache extends Logging {
 
   /** A file to bring: its name in the folder, and what its content must be. */
   final case class Entry(sha256: String, name: String)
 
   private val PollMillis = 100L
-  private val BufferBytes = 1 << 20
   private val HashDigits = 32
-
-  /** The same file under another name, or a copy where the file system has no hard links or is another one. */
-  def link(from: Path, to: Path): Unit =
-    try { Files.createLink(to, from); () }
-    catch { case _: IOException | _: UnsupportedOperationException => Files.copy(from, to); () }
 
   /** The folder with the set's files, or None if the class path has no such index ("sha256 bytes name", a line a file). */
   def unpack(index: String, label: String): Option[Path] = resource(index).map { stream =>
     val text = Using.resource(stream)(in => new String(in.readAllBytes(), UTF_8))
     val folder = index.substring(0, index.lastIndexOf('/') + 1)
-    fetch(label, sha256(text.getBytes(UTF_8)), parse(index, text), Long.MaxValue, index) { name =>
+    fetch(label, LocalFiles.sha256(text.getBytes(UTF_8)), parse(index, text), Long.MaxValue, index) { name =>
       resource(folder + name).getOrElse(throw new IOException(s"the class path lacks $folder$name"))
     }
   }
@@ -69,7 +61,7 @@ private[flambeau] object Unpacker extends Logging {
         val started = System.nanoTime()
         val staging = target.resolveSibling(s".${target.getFileName}.part")
         writing {
-          deleteFolder(staging)
+          LocalFiles.deleteFolder(staging)
           Files.createDirectory(staging)
         }
         try {
@@ -81,7 +73,7 @@ private[flambeau] object Unpacker extends Logging {
           }
           val millis = (System.nanoTime() - started) / 1000000
           logInfo(s"copied ${entries.size} files ($bytes bytes) of $from to $target in $millis ms")
-        } finally deleteFolder(staging)
+        } finally LocalFiles.deleteFolder(staging)
       }
     }
     target
@@ -104,7 +96,8 @@ private[flambeau] object Unpacker extends Logging {
     force(target.getParent)
   }
 
-  private def remove(path: Path): Unit = if (Files.isDirectory(path, LinkOption.NOFOLLOW_LINKS)) deleteFolder(path) else { Files.deleteIfExists(path); () }
+  private def remove(path: Path): Unit =
+    if (Files.isDirectory(path, LinkOption.NOFOLLOW_LINKS)) LocalFiles.deleteFolder(path) else { Files.deleteIfExists(path); () }
 
   /** Waits until the disk has it: after a crash a renamed folder must not hold files that were never written. */
   private def force(folder: Path): Unit = Using.resource(FileChannel.open(folder, StandardOpenOption.READ))(_.force(true))
@@ -145,28 +138,11 @@ private[flambeau] object Unpacker extends Logging {
   private def acquire(channel: FileChannel): FileLock =
     Iterator.continually(channel.tryLock()).find { held =>
       if (held == null) {
-        stopIfKilled()
+        LocalFiles.stopIfKilled()
         Thread.sleep(PollMillis)
       }
       held != null
     }.getOrElse(throw new IllegalStateException("unreachable: the iterator has no end"))
-
-  def deleteFolder(folder: Path): Unit = if (Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS)) {
-    Using.resource(Files.list(folder)) { files =>
-      files.forEach(file => if (Files.isDirectory(file, LinkOption.NOFOLLOW_LINKS)) deleteFolder(file) else Files.delete(file))
-    }
-    Files.delete(folder)
-  }
-
-  /** SHA-256 in hexadecimal. */
-  def sha256(bytes: Array[Byte]): String = hex(MessageDigest.getInstance("SHA-256").digest(bytes))
-
-  /** SHA-256 of a stream, which is closed. */
-  def sha256(stream: InputStream): String = Using.resource(stream) { in =>
-    val digest = MessageDigest.getInstance("SHA-256")
-    chunks(in)((buffer, n) => digest.update(buffer, 0, n))
-    hex(digest.digest())
-  }
 
   private def parse(index: String, text: String): Seq[Entry] = text.linesIterator.filter(_.nonEmpty).map { line =>
     line.split(" ", 3) match {
@@ -183,7 +159,7 @@ private[flambeau] object Unpacker extends Logging {
       val out = Channels.newOutputStream(file)
       val digest = MessageDigest.getInstance("SHA-256")
       var bytes = 0L
-      chunks(in) { (buffer, n) =>
+      LocalFiles.chunks(in) { (buffer, n) =>
         bytes += n
         if (bytes > maxBytes) {
           throw new IOException(s"$from has more bytes than ${FlambeauConf.ModelsMaxBytes.key} allows")
@@ -192,28 +168,12 @@ private[flambeau] object Unpacker extends Logging {
         writing(out.write(buffer, 0, n))
       }
       writing(file.force(true))
-      val actual = hex(digest.digest())
+      val actual = LocalFiles.hex(digest.digest())
       if (!actual.equalsIgnoreCase(entry.sha256)) {
         throw new IOException(s"${entry.name} of $from was altered or damaged: its SHA-256 is $actual, expected ${entry.sha256}")
       }
       bytes
     }.get
-
-  /** Reads to the end, buffer by buffer; a killed task stops in between. */
-  private def chunks(in: InputStream)(use: (Array[Byte], Int) => Unit): Unit = {
-    val buffer = new Array[Byte](BufferBytes)
-    Iterator.continually(in.read(buffer)).takeWhile(_ >= 0).foreach { n =>
-      stopIfKilled()
-      use(buffer, n)
-    }
-  }
-
-  private def stopIfKilled(): Unit = {
-    val task = TaskContext.get()
-    if (task != null && task.isInterrupted()) throw new TaskKilledException("killed while a model's files were being copied here")
-  }
-
-  private def hex(bytes: Array[Byte]): String = HexFormat.of().formatHex(bytes)
 
   /** Through the loader of our own class first (`--jars` puts both there), then the task's. */
   def resource(name: String): Option[InputStream] =

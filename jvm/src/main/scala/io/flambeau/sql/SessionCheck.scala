@@ -1,8 +1,8 @@
-package io.flambeau
+package io.flambeau.sql
 
 import org.apache.spark.sql.{classic, SparkSession}
 
-import io.flambeau.sql.EvalModelStrategy
+import io.flambeau.FlambeauAnalysisException
 
 /**
  * Whether a session has Flambeau's extension. Functions are known to every session of the process once one session has them;
@@ -10,12 +10,15 @@ import io.flambeau.sql.EvalModelStrategy
  */
 private[flambeau] object SessionCheck {
 
+  /** What Spark is told to load; the class itself stands on this package. */
+  private val Extension = "io.flambeau.FlambeauExtensions"
+
   /** @throws FlambeauAnalysisException FLAMBEAU_SETUP if it lacks the extension */
   def require(session: SparkSession, who: String): Unit = session match {
     case own: classic.SparkSession if !own.sessionState.planner.strategies.contains(EvalModelStrategy) =>
       throw new FlambeauAnalysisException(
         "FLAMBEAU_SETUP",
-        s"$who: this session lacks Flambeau's extension: set spark.sql.extensions=${classOf[FlambeauExtensions].getName} when the " +
+        s"$who: this session lacks Flambeau's extension: set spark.sql.extensions=$Extension when the " +
           "application is started, or before its first session (in Python, call flambeau.configure)")
     case _ => ()
   }

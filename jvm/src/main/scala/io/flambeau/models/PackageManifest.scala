@@ -1,8 +1,10 @@
-package io.flambeau.bridge
+package io.flambeau.models
 
 import java.nio.file.{Files, Path}
 
-/** What the native side, the only parser of `model.toml`, tells of a manifest's text alone. All on the caller's thread. */
+import io.flambeau.bridge.{Json, NativePackages}
+
+/** What a manifest's text alone says ([[NativePackages]] reads it). All on the caller's thread. */
 private[flambeau] object PackageManifest {
 
   /** A file of a package. `program`: one of its variants, possibly large; else labels, a tokenizer and the like. */
@@ -12,21 +14,18 @@ private[flambeau] object PackageManifest {
   final case class Listing(name: String, hash: String, files: Seq[File])
 
   /** The manifest of a bare program; None where hashes of the files in `needs` lack. */
-  private[bridge] final case class Wrapped(manifest: Option[String], needs: Seq[String])
+  private[flambeau] final case class Wrapped(manifest: Option[String], needs: Seq[String])
 
   /** Of the package in a local folder. */
   def in(folder: Path): Listing = list(folder.toString, Files.readString(folder.resolve("model.toml")))
 
   /**
-   * @param place
+   * @param location
    *   what messages call it
-   * @throws NativeException
+   * @throws io.flambeau.bridge.NativeException
    *   `bad_model` for a manifest that does not parse or contradicts itself
    */
-  def list(place: String, manifest: String): Listing = {
-    NativeLibrary.ensureLoaded()
-    Json.as[Listing](NativeBridge.listPackage(place, manifest))
-  }
+  def list(location: String, manifest: String): Listing = Json.as[Listing](NativePackages.list(location, manifest))
 
   /**
    * The manifest of a bare TorchScript file, from the description beside it.
@@ -34,11 +33,10 @@ private[flambeau] object PackageManifest {
    * @param sha256
    *   gives the SHA-256 of a file beside the program; asked only for those that the description does not tell
    */
-  def wrap(place: String, description: String, program: String)(sha256: String => String): String = {
-    NativeLibrary.ensureLoaded()
-    def answer(hashes: Map[String, String]) = Json.as[Wrapped](NativeBridge.wrapProgram(place, description, program, Json.write(hashes)))
+  def wrap(location: String, description: String, program: String)(sha256: String => String): String = {
+    def answer(hashes: Map[String, String]) = Json.as[Wrapped](NativePackages.wrap(location, description, program, Json.write(hashes)))
     val first = answer(Map.empty)
     val complete = first.manifest.orElse(answer(first.needs.map(name => name -> sha256(name)).toMap).manifest)
-    complete.getOrElse(throw new IllegalStateException(s"all hashes of $place were given, and more are asked for"))
+    complete.getOrElse(throw new IllegalStateException(s"all hashes of $location were given, and more are asked for"))
   }
 }

@@ -1,4 +1,4 @@
-package io.flambeau.bridge
+package io.flambeau.models
 
 import java.util.concurrent.atomic.AtomicBoolean
 
@@ -10,8 +10,8 @@ import org.apache.spark.SparkEnv
 import org.apache.spark.internal.Logging
 import org.apache.spark.sql.types.{BinaryType, StructType}
 
+import io.flambeau.bridge.{ModelSession, NativeLibrary}
 import io.flambeau.bridge.spec.InferenceSettings
-import io.flambeau.models.{ModelRef, ModelStore}
 import io.flambeau.spark.ArrowAccess
 
 /**
@@ -36,7 +36,7 @@ private[flambeau] final class LoadAhead extends Logging {
   /** The weights of a model, which stay in the process as those of a query that has ended do. `settings` as a task will give them. */
   def model(ref: ModelRef, settings: InferenceSettings): Unit =
     if (runsTasks && modelBegun.compareAndSet(false, true)) inBackground(s"model '${ref.name}'") {
-      ModelSession.load(ref, ModelStore.localDirectory(ref), settings)
+      ModelSession.load(ref.spec.hash, ModelStore.localDirectory(ref), settings)
     }
 
   private def runsTasks: Boolean =

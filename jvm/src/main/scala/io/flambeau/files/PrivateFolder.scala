@@ -1,4 +1,4 @@
-package io.flambeau.bridge
+package io.flambeau.files
 
 import java.io.IOException
 import java.nio.file.{Files, FileAlreadyExistsException, LinkOption, Path, Paths}

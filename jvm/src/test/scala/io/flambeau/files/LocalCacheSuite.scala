@@ -1,4 +1,4 @@
-package io.flambeau.bridge
+package io.flambeau.files
 
 import java.io.{ByteArrayInputStream, IOException}
 import java.nio.charset.StandardCharsets.UTF_8
@@ -10,21 +10,21 @@ import org.scalatest.BeforeAndAfterEach
 import org.scalatest.funsuite.AnyFunSuite
 
 /** What lies in the folder of libraries and models is what was put there, or is put there anew. */
-class UnpackerSuite extends AnyFunSuite with BeforeAndAfterEach {
+class LocalCacheSuite extends AnyFunSuite with BeforeAndAfterEach {
 
   private val contents = Map("a.so" -> "first library".getBytes(UTF_8), "b.so" -> "second library".getBytes(UTF_8))
-  private val entries = contents.map { case (name, bytes) => Unpacker.Entry(Unpacker.sha256(bytes), name) }.toSeq
+  private val entries = contents.map { case (name, bytes) => LocalCache.Entry(LocalFiles.sha256(bytes), name) }.toSeq
   private val opened = new AtomicInteger
   private var hash = ""
 
   override protected def beforeEach(): Unit = {
-    hash = Unpacker.sha256(s"${System.nanoTime()}".getBytes(UTF_8))
+    hash = LocalFiles.sha256(s"${System.nanoTime()}".getBytes(UTF_8))
     opened.set(0)
   }
 
-  override protected def afterEach(): Unit = Unpacker.deleteFolder(Unpacker.folder("test", hash))
+  override protected def afterEach(): Unit = LocalFiles.deleteFolder(LocalCache.folder("test", hash))
 
-  private def fetch(): Path = Unpacker.fetch("test", hash, entries, 1000, "here") { name =>
+  private def fetch(): Path = LocalCache.fetch("test", hash, entries, 1000, "here") { name =>
     opened.incrementAndGet()
     new ByteArrayInputStream(contents(name))
   }
@@ -74,11 +74,11 @@ class UnpackerSuite extends AnyFunSuite with BeforeAndAfterEach {
 
   test("a file or a link in the folder's place gives way") {
     repaired(wanted = contents.size) { folder =>
-      Unpacker.deleteFolder(folder)
+      LocalFiles.deleteFolder(folder)
       Files.writeString(folder, "no folder")
     }
     repaired(wanted = contents.size) { folder =>
-      Unpacker.deleteFolder(folder)
+      LocalFiles.deleteFolder(folder)
       Files.createSymbolicLink(folder, Files.createTempDirectory("flambeau-elsewhere"))
     }
   }
@@ -108,15 +108,6 @@ class UnpackerSuite extends AnyFunSuite with BeforeAndAfterEach {
     Files.delete(own)
     Files.createSymbolicLink(own, mine)
     assert(intercept[IOException](PrivateFolder.in(shared)).getMessage.contains("is not a folder"))
-    Unpacker.deleteFolder(shared)
-  }
-
-  test("Java's own divisions by zero are exceptions still, compiled or not") {
-    NativeLibrary.ensureLoaded()
-    def divided(n: Int, by: Int): Int =
-      try n / by
-      catch { case _: ArithmeticException => -1 }
-    assert((1 to 300000).forall(n => divided(n, 0) == -1 && divided(n, 1) == n))
-    assert(Int.MinValue / divided(-1, 1) == Int.MinValue && Long.MinValue % divided(-1, 1) == 0)
+    LocalFiles.deleteFolder(shared)
   }
 }

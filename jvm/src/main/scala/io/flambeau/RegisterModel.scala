@@ -1,4 +1,4 @@
-package io.flambeau.sql
+package io.flambeau
 
 import org.apache.spark.sql.{Row, SparkSession}
 import org.apache.spark.sql.catalyst.FunctionIdentifier
@@ -8,7 +8,7 @@ import org.apache.spark.sql.execution.command.LeafRunnableCommand
 import org.apache.spark.sql.types.StringType
 import org.apache.spark.unsafe.types.UTF8String
 
-import io.flambeau.Flambeau
+import io.flambeau.sql.{Arguments, ModelFunctions}
 
 /**
  * `SELECT * FROM flambeau_register('sentiment', '/models/sentiment')`: [[Flambeau.register]] as a statement, for sessions that

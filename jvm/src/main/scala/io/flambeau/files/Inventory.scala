@@ -1,4 +1,4 @@
-package io.flambeau.bridge
+package io.flambeau.files
 
 import java.io.IOException
 import java.nio.charset.StandardCharsets.UTF_8
@@ -10,14 +10,14 @@ import scala.jdk.CollectionConverters._
 import org.apache.spark.internal.Logging
 
 /**
- * Whether a folder of [[Unpacker]] still is what was unpacked there. Files in a temporary folder are cut short by a full disk or a
+ * Whether a folder of [[LocalCache]] still is what was unpacked there. Files in a temporary folder are cut short by a full disk or a
  * crash, and removed by cleaners; libtorch is too large to be hashed whenever a process starts.
  *
  * A list beside the files (`.inventory`) keeps, for each, what the kernel says of it when its hash was right: number, size, and
  * the times of the last change of content and of attributes, the last of which nobody can set back. Where all agree, the content
  * is the same; where not, the file is hashed again.
  */
-private[bridge] object Inventory extends Logging {
+private[files] object Inventory extends Logging {
 
   private val Name = ".inventory"
 
@@ -25,11 +25,11 @@ private[bridge] object Inventory extends Logging {
   private type Stamp = String
 
   /** Notes the files, which have just been written and hashed. */
-  def write(folder: Path, entries: Seq[Unpacker.Entry]): Unit =
+  def write(folder: Path, entries: Seq[LocalCache.Entry]): Unit =
     save(folder, entries.map(entry => entry -> stamp(folder.resolve(entry.name))).collect { case (entry, Some(stamp)) => entry -> stamp })
 
   /** Whether every file is there with the content that its hash says. */
-  def holds(folder: Path, entries: Seq[Unpacker.Entry]): Boolean =
+  def holds(folder: Path, entries: Seq[LocalCache.Entry]): Boolean =
     Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS) && {
       val noted = read(folder)
       val found = entries.map(entry => entry -> stamp(folder.resolve(entry.name)))
@@ -39,8 +39,8 @@ private[bridge] object Inventory extends Logging {
       right
     }
 
-  private def hasHash(file: Path, entry: Unpacker.Entry): Boolean = {
-    val right = Unpacker.sha256(Files.newInputStream(file, LinkOption.NOFOLLOW_LINKS)).equalsIgnoreCase(entry.sha256)
+  private def hasHash(file: Path, entry: LocalCache.Entry): Boolean = {
+    val right = LocalFiles.sha256(Files.newInputStream(file, LinkOption.NOFOLLOW_LINKS)).equalsIgnoreCase(entry.sha256)
     if (!right) logWarning(s"$file is not what was unpacked there")
     right
   }
@@ -53,14 +53,14 @@ private[bridge] object Inventory extends Logging {
         s"${found.get("ino")} ${found.get("size")} ${nanos("lastModifiedTime")} ${nanos("ctime")}")
     } catch { case _: IOException => None }
 
-  private def line(entry: Unpacker.Entry): String = s"${entry.sha256.toLowerCase} ${entry.name}"
+  private def line(entry: LocalCache.Entry): String = s"${entry.sha256.toLowerCase} ${entry.name}"
 
   private def read(folder: Path): Map[String, Stamp] =
     try Files.readAllLines(folder.resolve(Name), UTF_8).asScala.map(_.split(" / ", 2)).collect { case Array(stamp, line) => line -> stamp }.toMap
     catch { case _: IOException => Map.empty }
 
   /** By a rename, so that who reads meanwhile sees the old list or the new. Without a list files are hashed, nothing more. */
-  private def save(folder: Path, stamps: Seq[(Unpacker.Entry, Stamp)]): Unit =
+  private def save(folder: Path, stamps: Seq[(LocalCache.Entry, Stamp)]): Unit =
     try {
       val written = Files.createTempFile(folder, Name, ".part")
       Files.writeString(written, stamps.map { case (entry, stamp) => s"$stamp / ${line(entry)}\n" }.mkString, UTF_8)

@@ -14,10 +14,10 @@ import org.apache.hadoop.fs.{FSDataInputStream, FileStatus, FileSystem, Path => 
  * Text without a scheme and `file:` URIs are local paths whatever `fs.defaultFS` says; any other scheme goes to the Hadoop
  * file system of that scheme, and that is the only way to a network.
  */
-private[models] sealed trait Place {
+private[models] sealed trait FileLocation {
   def name: String
-  def parent: Option[Place]
-  def child(name: String): Place
+  def parent: Option[FileLocation]
+  def child(name: String): FileLocation
   def isFile: Boolean
   def isFolder: Boolean
   def open(): InputStream
@@ -32,26 +32,26 @@ private[models] sealed trait Place {
   def uri: String
 
   /** Whether this is `folder` or lies in it, symbolic links and `..` resolved. */
-  def isIn(folder: Place): Boolean
+  def isIn(folder: FileLocation): Boolean
 
-  def sibling(other: String): Option[Place] = parent.map(_.child(other))
+  def sibling(other: String): Option[FileLocation] = parent.map(_.child(other))
 }
 
-private[models] object Place {
+private[models] object FileLocation {
 
   /** @throws IllegalArgumentException for what is neither a path nor a URI, or leaves its own root by `..` */
-  def apply(text: String, hadoop: => HadoopSettings): Place = {
+  def apply(text: String, hadoop: => HadoopSettings): FileLocation = {
     schemeOf(text) match {
-      case None => LocalPlace(absolute(Paths.get(text)))
+      case None => LocalLocation(absolute(Paths.get(text)))
       case Some("file") =>
         val uri = URI.create(text)
         if (uri.getAuthority != null || uri.getPath == null) throw new IllegalArgumentException("a file: URI is file:/path, without a host")
-        LocalPlace(absolute(Paths.get(uri.getPath)))
+        LocalLocation(absolute(Paths.get(uri.getPath)))
       case Some(_) =>
         val path = new HadoopPath(text)
         if (path.toUri.getPath.split('/').contains("..")) throw new IllegalArgumentException("'..' leads out of the file system")
         val fs = hadoop.fileSystem(path.toUri)
-        HadoopPlace(fs, fs.makeQualified(path))
+        HadoopLocation(fs, fs.makeQualified(path))
     }
   }
 
@@ -61,10 +61,10 @@ private[models] object Place {
   private def absolute(path: Path): Path = path.toAbsolutePath.normalize
 }
 
-private[models] final case class LocalPlace(path: Path) extends Place {
+private[models] final case class LocalLocation(path: Path) extends FileLocation {
   override def name: String = Option(path.getFileName).fold("")(_.toString)
-  override def parent: Option[Place] = Option(path.getParent).map(LocalPlace)
-  override def child(name: String): Place = LocalPlace(path.resolve(name).normalize)
+  override def parent: Option[FileLocation] = Option(path.getParent).map(LocalLocation)
+  override def child(name: String): FileLocation = LocalLocation(path.resolve(name).normalize)
   override def isFile: Boolean = Files.isRegularFile(path)
   override def isFolder: Boolean = Files.isDirectory(path)
   override def open(): InputStream = Files.newInputStream(path)
@@ -72,16 +72,16 @@ private[models] final case class LocalPlace(path: Path) extends Place {
   override def version: String = s"${Files.size(path)} ${Files.getLastModifiedTime(path).toMillis}"
   override def uri: String = path.toUri.toString.stripSuffix("/")
 
-  override def isIn(folder: Place): Boolean = folder match {
-    case LocalPlace(other) => Files.exists(other) && path.toRealPath().startsWith(other.toRealPath())
+  override def isIn(folder: FileLocation): Boolean = folder match {
+    case LocalLocation(other) => Files.exists(other) && path.toRealPath().startsWith(other.toRealPath())
     case _ => false
   }
 }
 
-private[models] final case class HadoopPlace(fs: FileSystem, path: HadoopPath) extends Place {
+private[models] final case class HadoopLocation(fs: FileSystem, path: HadoopPath) extends FileLocation {
   override def name: String = path.getName
-  override def parent: Option[Place] = Option(path.getParent).map(HadoopPlace(fs, _))
-  override def child(name: String): Place = HadoopPlace(fs, new HadoopPath(path, name))
+  override def parent: Option[FileLocation] = Option(path.getParent).map(HadoopLocation(fs, _))
+  override def child(name: String): FileLocation = HadoopLocation(fs, new HadoopPath(path, name))
   override def isFile: Boolean = status.exists(_.isFile)
   override def isFolder: Boolean = status.exists(_.isDirectory)
   override def open(): InputStream = fs.open(path)
@@ -93,8 +93,8 @@ private[models] final case class HadoopPlace(fs: FileSystem, path: HadoopPath) e
     s"${current.getLen} ${current.getModificationTime}"
   }
 
-  override def isIn(folder: Place): Boolean = folder match {
-    case HadoopPlace(_, other) =>
+  override def isIn(folder: FileLocation): Boolean = folder match {
+    case HadoopLocation(_, other) =>
       val (here, there) = (path.toUri, other.toUri)
       same(here.getScheme, there.getScheme) && same(here.getAuthority, there.getAuthority) &&
       segments(here).startsWith(segments(there))

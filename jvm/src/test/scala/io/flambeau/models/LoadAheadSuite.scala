@@ -1,11 +1,11 @@
-package io.flambeau.bridge
+package io.flambeau.models
 
 import org.apache.spark.sql.internal.SQLConf
 
 import io.flambeau.FlambeauSuite
+import io.flambeau.bridge.NativeStats
 import io.flambeau.bridge.spec.InferenceSettings
 import io.flambeau.conf.FlambeauConf
-import io.flambeau.models.ModelStore
 
 /** What is loaded before a task asks for it. The settings make models of their own, which nobody has loaded before. */
 class LoadAheadSuite extends FlambeauSuite {
