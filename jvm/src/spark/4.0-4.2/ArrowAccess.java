@@ -6,7 +6,7 @@ import org.apache.spark.sql.types.StructType;
 import org.apache.spark.sql.util.ArrowUtils;
 
 /**
- * Spark's Arrow helpers are {@code private[sql]}, which binds Scala callers only: this file is Java for that reason alone.
+ * Spark's Arrow helpers are {@code private[sql]}, which only restricts Scala callers. This file is Java for that reason only.
  */
 public final class ArrowAccess {
   private ArrowAccess() {}

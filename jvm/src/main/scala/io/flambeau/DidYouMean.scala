@@ -4,7 +4,7 @@ import java.util.Locale
 
 import org.apache.commons.text.similarity.LevenshteinDistance
 
-/** The name that somebody meant, for messages. */
+/** The name that a user probably meant, for messages. */
 private[flambeau] object DidYouMean {
 
   private val ShortestPart = 3
@@ -12,7 +12,7 @@ private[flambeau] object DidYouMean {
   /** Two letters that changed places count as two. */
   private val SwappedLetters = 2
 
-  /** The known name that is nearest to this one: a few letters away, or one inside the other. None if none is near. */
+  /** The known name that is most similar to this one: it differs in a few letters, or one contains the other. None if none is similar. */
   def nearest(name: String, known: Iterable[String]): Option[String] = {
     val wanted = name.toLowerCase(Locale.ROOT)
     val near = known.toSeq.distinct.map(k => (k, distance(wanted, k.toLowerCase(Locale.ROOT)))).filter { case (k, letters) =>

@@ -6,7 +6,7 @@ import org.apache.spark.sql.catalyst.analysis.FunctionRegistry
 import io.flambeau.models.{ModelRef, ModelStore}
 import io.flambeau.sql.{ModelFunctions, SessionCheck}
 
-/** What users call besides the functions. */
+/** The public methods besides the column functions. */
 object Flambeau {
 
   /**

@@ -6,11 +6,11 @@ import scala.Function1;
 import scala.runtime.BoxedUnit;
 
 /**
- * What {@code spark.sql.extensions=io.flambeau.FlambeauExtensions} names. It looks whether this is a Spark that Flambeau was
- * made for, and leaves the rest to {@link SessionParts}.
+ * The class for {@code spark.sql.extensions}. It checks whether Flambeau supports this version of Spark; {@link SessionParts}
+ * does the rest.
  *
- * <p>Java, and nothing else in it: this class must load in any Spark, with any Scala, to say so. What fails to load is only
- * logged by Spark, and the functions would then be unknown without a reason.
+ * <p>It is plain Java, so that it loads in any Spark with any Scala and can report an unsupported version. If it failed to load,
+ * Spark would only log that, and users would see unknown functions without a reason.
  */
 public final class FlambeauExtensions implements Function1<SparkSessionExtensions, BoxedUnit> {
   @Override

@@ -7,11 +7,11 @@ import org.apache.spark.api.plugin.{DriverPlugin, ExecutorPlugin, PluginContext,
 import io.flambeau.models.LoadAhead
 
 /**
- * `spark.plugins=io.flambeau.FlambeauPlugin` has executors load libtorch as they start rather than with their first task of ours.
+ * `spark.plugins=io.flambeau.FlambeauPlugin` makes executors load libtorch when they start, not with their first Flambeau task.
  * It does nothing else.
  */
 final class FlambeauPlugin extends SparkPlugin {
-  override def driverPlugin(): DriverPlugin = null // scalastyle:ignore null: Spark's way to say that there is none
+  override def driverPlugin(): DriverPlugin = null // scalastyle:ignore null: Spark expects null if there is no driver plugin
 
   override def executorPlugin(): ExecutorPlugin = new ExecutorPlugin {
     override def init(context: PluginContext, extra: JMap[String, String]): Unit = LoadAhead.library()

@@ -12,8 +12,8 @@ import io.flambeau.sql.{Arguments, ModelFunctions}
 
 /**
  * `SELECT * FROM flambeau_register('sentiment', '/models/sentiment')`: [[Flambeau.register]] as a statement, for sessions that
- * reach the driver by SQL alone (Spark Connect, Thrift, the shell). The function is made when the statement runs, in the
- * session that runs it. One row tells what was made.
+ * only use SQL (Spark Connect, Thrift, the shell). The function is made when the statement runs, in its session. The result is
+ * one row that describes the function.
  */
 private[flambeau] object RegisterModel {
   val Name = "flambeau_register"

@@ -14,7 +14,7 @@ import io.flambeau.sql.{CheckModelCalls, EvalModelStrategy, ExtractModelCalls, M
  */
 private[flambeau] object SessionParts {
 
-  /** @throws FlambeauAnalysisException FLAMBEAU_BAD_SETTING for what the application was started with */
+  /** @throws FlambeauAnalysisException FLAMBEAU_BAD_SETTING for a wrong setting of the application */
   def addTo(extensions: SparkSessionExtensions): Unit = {
     ErrorConditions.makeKnown()
     SettingsCheck.application()

@@ -15,7 +15,7 @@ import io.flambeau.spark.{ErrorConditions, LineAnalysisException, LineThrowable}
  */
 
 /**
- * A query that cannot be right, found before anything runs.
+ * An error in a query, found before anything runs.
  *
  * @param condition
  *   one of the conditions above
@@ -55,13 +55,13 @@ final class FlambeauException(condition: String, text: String, parameters: Map[S
 
 object FlambeauException {
 
-  /** Conditions that a place in the query's text explains. */
+  /** Conditions for which messages show the position in the query's text. */
   private[flambeau] val OfTheCall = Set("FLAMBEAU_BAD_ARGUMENT", "FLAMBEAU_UNKNOWN_MODEL")
 
-  /** What happens to kinds that are a bug of ours, and to no others. */
+  /** Only for kinds that are bugs in Flambeau. */
   private[flambeau] val Bug = "This is a bug of Flambeau. The executor keeps running. Please report it with the executor's log."
 
-  /** This process cannot use Flambeau, whatever the model: libraries, folders, platform. */
+  /** This process cannot use Flambeau with any model: a problem with libraries, folders or the platform. */
   private[flambeau] def setup(text: String, cause: Throwable): FlambeauException =
     new FlambeauException("FLAMBEAU_SETUP", text, Map("cause" -> text), cause)
 

@@ -4,8 +4,8 @@ import org.apache.arrow.memory.{ArrowBuf, BufferAllocator}
 import org.apache.spark.unsafe.Platform
 
 /**
- * Bytes off the heap, written at their end. They grow by doubling and keep their capacity when they are emptied; the address
- * changes when they grow. On the task's thread.
+ * An off-heap buffer that is appended to. Its capacity doubles when needed and stays when it is emptied; the address
+ * changes when it grows. Used by the task's thread.
  */
 private[columns] final class GrowingBuffer(allocator: BufferAllocator) extends AutoCloseable {
   private var buffer: ArrowBuf = allocator.getEmpty
@@ -19,7 +19,7 @@ private[columns] final class GrowingBuffer(allocator: BufferAllocator) extends A
   /** Where the first byte is, until the next `append`. */
   def start: Long = address
 
-  /** Adds `bytes` bytes, which hold anything until the caller writes them; their address. */
+  /** Adds `bytes` uninitialized bytes and returns their address. */
   def append(bytes: Long): Long = {
     val end = used + bytes
     if (end > capacity) grow(end)
@@ -32,7 +32,7 @@ private[columns] final class GrowingBuffer(allocator: BufferAllocator) extends A
 
   def clear(): Unit = used = 0
 
-  /** What was written, for Arrow to read. It stays this object's own. */
+  /** What was written, for Arrow to read. This object still owns it. */
   def toArrow: ArrowBuf = {
     buffer.readerIndex(0)
     buffer.writerIndex(used)

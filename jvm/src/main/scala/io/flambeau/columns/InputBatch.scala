@@ -15,11 +15,11 @@ import io.flambeau.spark.ArrowAccess
 /**
  * The inputs of one batch, appended row by row or a stretch of a column at a time, then read as Arrow vectors.
  *
- * The vectors of `load` share the buffers that `append` writes: `clear` comes before the next `append`, and whoever was lent
- * the vectors has given them back by then. Owns buffers and vectors; the allocator is the caller's. On the task's thread.
+ * The vectors of `load` share the buffers that `append` writes, so call `clear` before the next `append`, when nobody uses the
+ * vectors any more. Owns buffers and vectors; the allocator is the caller's. Used by the task's thread.
  *
  * @param schema
- *   the columns, as rows store them
+ *   types of the columns, as rows store them
  */
 private[flambeau] final class InputBatch(schema: StructType, allocator: BufferAllocator) extends AutoCloseable {
   private val releases = new Closer
@@ -55,12 +55,12 @@ private[flambeau] final class InputBatch(schema: StructType, allocator: BufferAl
     appended += count
   }
 
-  /** Bytes of a row that would hold nothing but the columns of `row` at `ordinals`. */
+  /** Bytes of a row that holds only the columns of `row` at `ordinals`. */
   def bytesOf(row: UnsafeRow, ordinals: Array[Int]): Long = {
     var bytes = fixedBytes
     var i = 0
     while (i < columns.length) {
-      // The word of a value of variable length: where it is, and in the lower half how long.
+      // The word of a variable-length value: its offset, and in the lower half its length.
       if (isVariable(i) && !row.isNullAt(ordinals(i))) bytes += (row.getLong(ordinals(i)).toInt + 7) / 8 * 8
       i += 1
     }
@@ -88,7 +88,7 @@ private[flambeau] final class InputBatch(schema: StructType, allocator: BufferAl
     root
   }
 
-  /** Forgets all rows, and lets go of the vectors. */
+  /** Removes all rows and releases the vectors. */
   def clear(): Unit = {
     root.clear()
     columns.foreach(_.clear())

@@ -10,13 +10,13 @@ import org.apache.spark.sql.vectorized.ColumnVector
 import org.apache.spark.unsafe.Platform
 
 /**
- * One column of a batch on its way into Arrow: values are appended from Spark's rows or columns, and are in Arrow's layout from
- * then on. Everything is copied, since rows and vectors are overwritten by those who gave them.
+ * One column of a batch on its way into Arrow: values are appended from Spark's rows or columns and stored in Arrow's layout.
+ * Everything is copied, since Spark overwrites its rows and vectors.
  *
  * Numbers lie in an [[UnsafeArrayData]] and in Spark's vectors as they do in Arrow, so lists of them are copied at once,
- * rows one after another. NULLs are remembered by their position: most columns have none.
+ * rows one after another. NULLs are kept as a list of positions: most columns have none.
  *
- * Owns its buffers. On the task's thread.
+ * Owns its buffers. Used by the task's thread.
  */
 private[columns] abstract class InputColumn(allocator: BufferAllocator) extends AutoCloseable {
   private val validity = new GrowingBuffer(allocator)
@@ -67,16 +67,16 @@ private[columns] abstract class InputColumn(allocator: BufferAllocator) extends 
   /** A value that is not NULL. */
   protected def appendValue(row: SpecializedGetters, ordinal: Int): Unit
 
-  /** What holds a NULL's place. */
+  /** Appends the placeholder of a NULL. */
   protected def appendNothing(): Unit
 
-  /** Those that are NULL take a place as well. */
+  /** NULLs are counted too. */
   protected def appendValues(column: ColumnVector, from: Int, rows: Int): Unit
 
   /** Marks `count + position`. */
   protected final def markAbsent(position: Int): Unit = absent += count + position
 
-  /** Adds this column's parts, depth first: what Arrow's loader wants. */
+  /** Adds this column's parts, depth first, as Arrow's loader expects them. */
   def load(nodes: java.util.List[ArrowFieldNode], buffers: java.util.List[ArrowBuf]): Unit = {
     nodes.add(new ArrowFieldNode(count.toLong, absent.length.toLong))
     buffers.add(if (absent.isEmpty) allocator.getEmpty else validityBits())

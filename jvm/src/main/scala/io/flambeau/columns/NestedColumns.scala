@@ -9,14 +9,14 @@ import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnVector}
 import org.apache.spark.unsafe.Platform
 import org.apache.spark.unsafe.types.UTF8String
 
-/** A column whose values differ in length: where each begins in what is one after another. */
+/** A column of variable-length values: the values one after another, and the offset of each. */
 private[columns] abstract class OffsetColumn(allocator: BufferAllocator) extends InputColumn(allocator) {
   protected val offsets = new GrowingBuffer(allocator)
 
   /** Bytes or elements so far. */
   private var end = 0L
 
-  /** Ends a value `length` further on. Arrow's offsets are 32 bits wide. */
+  /** Ends a value of this length. Arrow's offsets are 32 bits wide. */
   protected final def endAfter(length: Int): Unit = {
     if (offsets.size == 0) offsets.appendInt(0)
     end += length
@@ -114,7 +114,7 @@ private[columns] final class ListColumn(element: InputColumn, allocator: BufferA
 
   override protected def appendValues(column: ColumnVector, from: Int, rows: Int): Unit = places(column) match {
     case Some(places) =>
-      // Rows mostly lie one after another: then all of them are one stretch of elements.
+      // Rows usually lie one after another: then all of them are one range of elements.
       var (start, length) = (0, 0)
       var i = from
       while (i < from + rows) {
@@ -153,7 +153,7 @@ private[columns] final class ListColumn(element: InputColumn, allocator: BufferA
       if (!column.isNullAt(i)) {
         sum += (known match {
           case Some(places) => element.bytesOf(places.elements, places.start(i), places.length(i))
-          // Of other vectors only the number of elements can be seen.
+          // Other vectors show only the number of elements.
           case None => 8L * column.getArray(i).numElements()
         })
       }
@@ -188,7 +188,7 @@ private[columns] final class ListColumn(element: InputColumn, allocator: BufferA
   }
 }
 
-/** The elements of a vector of arrays, and where each row's begin. */
+/** The elements of a vector of arrays, and the offset of each row's first element. */
 private sealed abstract class ElementPlaces {
   def elements: ColumnVector
   def start(row: Int): Int

@@ -19,7 +19,7 @@ private[columns] sealed abstract class Numbers(val width: Int) {
   /** Copies the value at `ordinal` to `address`. */
   def copy(row: SpecializedGetters, ordinal: Int, address: Long): Unit
 
-  /** Copies `count` values of a column, whatever NULLs hold. A vector with a dictionary decodes them here. */
+  /** Copies `count` values of a column; values at NULLs are arbitrary. A dictionary-encoded vector is decoded here. */
   def copy(column: ColumnVector, from: Int, count: Int, address: Long): Unit
 }
 
@@ -126,11 +126,11 @@ private[columns] final class NumberColumn(numbers: Numbers, allocator: BufferAll
 
 private[columns] object NumberColumn {
 
-  /** Spark's vectors give their values through an array; this much of it stays in a core's cache. */
+  /** Spark's vectors return their values in an array; one of this size stays in a core's cache. */
   private val PartRows = 4096
 }
 
-/** A column of booleans: a byte each while it grows, since that is how Spark holds them, bits in the end. */
+/** A column of booleans: one byte each while it grows, as in Spark; they become bits at the end. */
 private[columns] final class BooleanColumn(allocator: BufferAllocator) extends InputColumn(allocator) {
   private val values = new GrowingBuffer(allocator)
   private val bits = new GrowingBuffer(allocator)

@@ -11,7 +11,7 @@ import org.apache.spark.unsafe.Platform
  * One row of a result batch. Arrays of numbers, at any depth of structs, come as [[UnsafeArrayData]], which Spark's generated code
  * copies into a row at once; it reads any other array number by number.
  *
- * What a getter gave is overwritten when the same column of another row is read. On the task's thread.
+ * The value that a getter returned is overwritten when the same column of another row is read. Used by the task's thread.
  */
 private[flambeau] final class ResultRow(columns: Array[ColumnVector]) extends BaseGenericInternalRow {
   private val values = columns.map(ResultValue.of)
@@ -41,7 +41,7 @@ private[flambeau] object ResultRow {
 /** A column, read value by value. */
 private abstract class ResultValue {
 
-  /** The value of a row where it is not NULL. */
+  /** The value of a row; it must not be NULL. */
   def get(row: Int): Any
 }
 
@@ -56,7 +56,7 @@ private object ResultValue {
     case _ => new AnyValue(column)
   }
 
-  /** Unless some number is NULL. */
+  /** Only if no number is NULL. */
   private def numbers(list: ListVector): Option[ResultValue] = list.getDataVector match {
     case elements: BaseFixedWidthVector if elements.getNullCount == 0 => Some(new NumbersValue(list, elements))
     case _ => None

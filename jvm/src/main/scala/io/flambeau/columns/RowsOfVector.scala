@@ -5,13 +5,13 @@ import org.apache.spark.sql.vectorized.{ColumnarArray, ColumnarMap, ColumnVector
 import org.apache.spark.unsafe.types.UTF8String
 
 /**
- * The rows of `column` from `first` on: what passes through beside the results of a part of a batch. The column stays its
- * giver's own; closing this frees nothing.
+ * The rows of `column` from `first` on: a column that passes through next to the results of a part of a batch. It does not own
+ * the column, so closing it frees nothing.
  */
 private[flambeau] final class RowsOfVector(column: ColumnVector, first: Int) extends ColumnVector(column.dataType) {
   override def close(): Unit = ()
   override def hasNull: Boolean = column.hasNull
-  // Of more rows than these, so an upper limit; Spark asks only whether it is 0.
+  // This counts the whole column, so it is an upper limit; Spark only checks whether it is 0.
   override def numNulls: Int = column.numNulls
   override def isNullAt(row: Int): Boolean = column.isNullAt(first + row)
   override def getBoolean(row: Int): Boolean = column.getBoolean(first + row)

@@ -6,8 +6,8 @@ import org.apache.spark.sql.catalyst.expressions.UnsafeRow
 import org.apache.spark.unsafe.Platform
 
 /**
- * Copies of rows that wait for the results of their batch, one after another in pages that are kept for the next batch. On the
- * task's thread.
+ * Copies of rows that wait for the results of their batch, one after another in pages that are kept for the next batch. Used by
+ * the task's thread.
  *
  * @param fields
  *   columns of a row
@@ -16,7 +16,7 @@ private[flambeau] final class WaitingRows(fields: Int) {
   private val pages = ArrayBuffer.empty[Array[Byte]]
   private var page = -1
   private var free = 0
-  // Of each row: page and place in it, and size.
+  // For each row: page, offset in the page, and size.
   private var places = new Array[Long](64)
   private var sizes = new Array[Int](64)
   private var count = 0
@@ -36,21 +36,21 @@ private[flambeau] final class WaitingRows(fields: Int) {
     free += bytes
   }
 
-  /** The row at `index`, until it is asked for another. */
+  /** The row at `index`. It is valid until the next call. */
   def apply(index: Int): UnsafeRow = {
     val place = places(index)
     row.pointTo(pages((place >>> 32).toInt), Platform.BYTE_ARRAY_OFFSET.toLong + place.toInt, sizes(index))
     row
   }
 
-  /** Forgets the last row, if there are more than `rows`. */
+  /** Removes the last row, if there are more than `rows`. */
   def truncate(rows: Int): Unit = if (count > rows) {
     count = rows
     free = places(rows).toInt
     page = (places(rows) >>> 32).toInt
   }
 
-  /** Forgets all rows. Pages of usual size stay. */
+  /** Removes all rows. Pages of the usual size are kept. */
   def clear(): Unit = {
     pages.filterInPlace(_.length == WaitingRows.PageBytes)
     page = -1
@@ -68,6 +68,6 @@ private[flambeau] final class WaitingRows(fields: Int) {
 
 private[flambeau] object WaitingRows {
 
-  /** Small, since a batch of rows without texts or arrays fits. */
+  /** Small: a batch of rows without texts or arrays fits. */
   private val PageBytes = 256 * 1024
 }

@@ -1,7 +1,7 @@
 package io.flambeau.conf
 
 /*
- * What settings of a few values can be. The native side has the same names (rust/engine).
+ * The values of settings that allow only a few. The native side has the same names (rust/engine).
  */
 
 /** How large pictures are decoded, see `spark.flambeau.image.decode`. */
@@ -24,7 +24,7 @@ object InferencePrecision extends NamedValues[InferencePrecision] {
   override val all: Seq[InferencePrecision] = Seq(F32, Bf16, F16, Fastest)
 }
 
-/** What runs a model's program, see `spark.flambeau.engine`. */
+/** The engine that runs a model's program, see `spark.flambeau.engine`. */
 sealed abstract class Engine(override val name: String) extends Named
 
 object Engine extends NamedValues[Engine] {

@@ -7,11 +7,11 @@ import io.flambeau.conf.Values.{Bytes, Flag, Folders, LocalFolder, OneOf, Real, 
 
 /**
  * Every setting of Flambeau, declared once: key, default, type, unit and range, meaning. The README's table is printed from
- * here (`io.flambeau.conf.SettingsTable`) and a test compares the two. [[SettingsCheck]] refuses what is not declared.
+ * here (`io.flambeau.conf.SettingsTable`) and a test compares the two. [[SettingsCheck]] rejects settings that are not declared.
  *
  * Settings are read on the driver, from the session (`SET spark.flambeau…`) or, where a value must be known before a
- * session exists (`libtorch`, `decode.threads`, `log.level`, `udf.*`), from the Spark configuration of the process. What
- * reaches the native side was checked here.
+ * session exists (`libtorch`, `decode.threads`, `log.level`, `udf.*`), from the Spark configuration of the process. Values are
+ * checked here before they reach the native side.
  */
 object FlambeauConf {
 
@@ -95,13 +95,13 @@ object FlambeauConf {
   /** For tests only: a system property of the driver that makes the native side fail at a chosen place (`panic`, `torch`, `allocation`). */
   val InternalFault: String = Prefix + "internal.fault"
 
-  /** What a session has, or the default. */
+  /** The session's value, or the default. */
   def get[T](conf: SQLConf, setting: Setting[T]): T = setting.parse(conf.getConfString(setting.key, setting.default))
 
-  /** What this process was started with, or the default. */
+  /** The value in this process's Spark configuration, or the default. */
   def ofProcess[T](setting: Setting[T]): T =
     setting.parse(Option(SparkEnv.get).flatMap(_.conf.getOption(setting.key)).getOrElse(setting.default))
 
-  /** The parts of a list with commas between. */
+  /** The items of a comma-separated list. */
   def split(text: String): Seq[String] = text.split(',').iterator.map(_.trim).filter(_.nonEmpty).toSeq
 }

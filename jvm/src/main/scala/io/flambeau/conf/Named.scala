@@ -2,7 +2,7 @@ package io.flambeau.conf
 
 import com.fasterxml.jackson.annotation.JsonValue
 
-/** One of a few values, each with a name: what users write in a setting or parameter, and what crosses the boundary. */
+/** One of a few values, each with a name. Users write the name in a setting or parameter, and the native side gets the name. */
 trait Named extends Product with Serializable {
   @JsonValue def name: String
 

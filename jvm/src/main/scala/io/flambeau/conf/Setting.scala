@@ -7,18 +7,18 @@ import org.apache.spark.network.util.{ByteUnit, JavaUtils}
 import io.flambeau.FlambeauAnalysisException
 
 /**
- * One setting: its name, what it can be, what it means.
+ * One setting: its key, its type and its meaning.
  *
  * @param default
  *   as text, as a user would write it
  * @param values
  *   its type, unit and range
  * @param perProcess
- *   fixed when the application starts; a session's `SET` comes too late
+ *   fixed when the application starts; `SET` in a session has no effect
  */
 final case class Setting[T](key: String, default: String, values: Values[T], doc: String, perProcess: Boolean = false) {
 
-  /** What is wrong with this text, or None. */
+  /** The reason why this text is not valid, or None. */
   def problem(text: String): Option[String] =
     if (values.read(text.trim).isDefined) None
     else {
@@ -31,13 +31,13 @@ final case class Setting[T](key: String, default: String, values: Values[T], doc
     throw new FlambeauAnalysisException("FLAMBEAU_BAD_SETTING", problem(text).mkString))
 }
 
-/** What a setting can be. */
+/** The type of a setting. */
 sealed trait Values[T] {
 
-  /** Type, unit and range, as the table and messages tell them: "a whole number of …". */
+  /** Type, unit and range, as the table and messages show them: "a whole number of …". */
   def described: String
 
-  /** The value of a text without blanks around it, or None if it is not one of these. */
+  /** The value of a trimmed text, or None if it is not valid. */
   def read(text: String): Option[T]
 }
 
@@ -80,7 +80,7 @@ object Values {
     override def read(text: String): Option[Seq[String]] = Some(FlambeauConf.split(text))
   }
 
-  /** A path on every machine; empty where it is not set. */
+  /** A path that is the same on every machine; empty if it is not set. */
   case object LocalFolder extends Values[String] {
     override def described: String = "the path of a folder on each machine, not a URI"
     override def read(text: String): Option[String] =

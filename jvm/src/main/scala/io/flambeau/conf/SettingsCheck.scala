@@ -7,16 +7,16 @@ import org.apache.spark.sql.internal.SQLConf
 import io.flambeau.{DidYouMean, FlambeauAnalysisException}
 
 /**
- * Refuses settings that are not declared, values out of range, and what comes too late. Driver only.
+ * Rejects settings that are not declared, values out of range, and settings that were changed too late. Driver only.
  *
- * What is fixed for the process is checked when a session starts, and refuses it. All else is checked when a session uses a
- * function or a stage: Spark takes what a session sets without a look, and what a session has it can mend by itself.
+ * Settings of the whole process are checked when a session starts; a wrong one stops it. All others are checked when a session
+ * uses a function or a stage, since Spark does not check them, and the user can correct them in the session.
  */
 private[flambeau] object SettingsCheck extends Logging {
 
   private val Names = "[A-Za-z_][A-Za-z0-9_]*"
 
-  /** @throws FlambeauAnalysisException FLAMBEAU_BAD_SETTING, with everything that is wrong and that no session can mend */
+  /** @throws FlambeauAnalysisException FLAMBEAU_BAD_SETTING, with all wrong settings that a session cannot correct */
   def application(): Unit = {
     val problems = ours(ofProcess).flatMap { case (key, value) => problem(key, value).map(key -> _) }
     val (lasting, others) = problems.partition { case (key, _) => isFixed(key) }
@@ -29,7 +29,7 @@ private[flambeau] object SettingsCheck extends Logging {
   private def isFixed(key: String): Boolean =
     key.startsWith(FlambeauConf.UdfPrefix) || FlambeauConf.all.exists(setting => setting.key == key && setting.perProcess)
 
-  /** @throws FlambeauAnalysisException FLAMBEAU_BAD_SETTING, with everything that is wrong */
+  /** @throws FlambeauAnalysisException FLAMBEAU_BAD_SETTING, with all wrong settings */
   def session(conf: SQLConf): Unit = {
     val process = ofProcess
     val problems = ours(conf.getAllConfs).flatMap { case (key, value) =>
@@ -67,7 +67,7 @@ private[flambeau] object SettingsCheck extends Logging {
     s"there is no setting $key ($advice)"
   }
 
-  /** What is fixed when the application starts, and is set to something else here. */
+  /** Settings that are fixed when the application starts and have another value here. */
   private def tooLate(key: String, value: String, process: Map[String, String]): Option[String] =
     FlambeauConf.all.find(setting => setting.key == key && setting.perProcess) match {
       case Some(setting) if process.getOrElse(key, setting.default).trim != value.trim =>

@@ -14,16 +14,16 @@ import io.flambeau.conf.FlambeauConf
 import io.flambeau.spark.ClusterFiles
 
 /**
- * `spark.flambeau.models.allow`: a model is a program, and this bounds where programs come from. Driver only.
+ * `spark.flambeau.models.allow`: a model is a program, and this setting limits where programs come from. Driver only.
  *
- * Two lists hold at once: the application's, which no session can widen, and the session's own. What this driver trained is not
- * bound by them: its program is ours, or comes from a package that was allowed when training began.
+ * Two lists apply at once: the application's, which no session can extend, and the session's own. They do not apply to models
+ * trained by this driver: their programs are Flambeau's own, or come from a package that was allowed when training began.
  */
 private[flambeau] object AllowList {
   private val Embedded = "embedded"
   private val trained = ConcurrentHashMap.newKeySet[Path]()
 
-  /** Takes the package that a fit of this driver wrote, which lies there until the process ends. */
+  /** Registers the package that a fit of this driver wrote. It stays there until the process ends. */
   def addTrained(folder: Path): Unit = trained.add(folder.toAbsolutePath.normalize)
 
   /** The application's list; empty where it allows all. */

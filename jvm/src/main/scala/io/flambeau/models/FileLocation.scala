@@ -11,8 +11,8 @@ import org.apache.hadoop.fs.{FSDataInputStream, FileStatus, FileSystem, Path => 
 /**
  * A file or folder: on this machine, or on a Hadoop file system. Nothing is held open; a place is used by one thread.
  *
- * Text without a scheme and `file:` URIs are local paths whatever `fs.defaultFS` says; any other scheme goes to the Hadoop
- * file system of that scheme, and that is the only way to a network.
+ * Text without a scheme and `file:` URIs are local paths, whatever `fs.defaultFS` is. Any other scheme uses the Hadoop file
+ * system of that scheme. There is no other access to a network.
  */
 private[models] sealed trait FileLocation {
   def name: String
@@ -28,7 +28,7 @@ private[models] sealed trait FileLocation {
   /** Changes when the content does: size and time of the last change. */
   def version: String
 
-  /** What executors open it by; also its text in messages. */
+  /** The path or URI that executors open, and that messages show. */
   def uri: String
 
   /** Whether this is `folder` or lies in it, symbolic links and `..` resolved. */
@@ -39,7 +39,7 @@ private[models] sealed trait FileLocation {
 
 private[models] object FileLocation {
 
-  /** @throws IllegalArgumentException for what is neither a path nor a URI, or leaves its own root by `..` */
+  /** @throws IllegalArgumentException if it is neither a path nor a URI, or leaves its own root by `..` */
   def apply(text: String, hadoop: => HadoopSettings): FileLocation = {
     schemeOf(text) match {
       case None => LocalLocation(absolute(Paths.get(text)))

@@ -25,7 +25,7 @@ import io.flambeau.spark.ClusterFiles
  */
 private[flambeau] final class HadoopSettings(private val values: Map[String, String], isApplications: Boolean) extends Serializable {
 
-  /** For this process: its own settings, these on top. */
+  /** For this process: its own settings, overridden by these. */
   def configuration(): Configuration = {
     val conf = ClusterFiles.hadoopConfiguration()
     values.foreach { case (key, value) => conf.set(key, value) }
@@ -33,8 +33,8 @@ private[flambeau] final class HadoopSettings(private val values: Map[String, Str
   }
 
   /**
-   * The file system of a URI. Hadoop keeps one instance for all who ask, made with the settings of who asked first, which may
-   * have been a session: the application's settings get instances of their own.
+   * The file system of a URI. Hadoop caches one instance, with the settings of its first user, which may have been a session. So
+   * the application's settings get their own instances.
    */
   def fileSystem(uri: URI): FileSystem =
     if (!isApplications) FileSystem.get(uri, configuration())

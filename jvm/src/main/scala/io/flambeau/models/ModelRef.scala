@@ -12,7 +12,7 @@ package io.flambeau.models
  */
 final case class ModelRef(name: String, location: String, spec: ModelSpec, private[models] val origin: Origin = Origin.InPlace) {
 
-  /** Two references are the same model when place and content are, however it was called. */
+  /** Two references are the same model if location and content are equal, whatever name the user wrote. */
   override def equals(other: Any): Boolean = other match {
     case that: ModelRef => location == that.location && spec.hash == that.spec.hash
     case _ => false

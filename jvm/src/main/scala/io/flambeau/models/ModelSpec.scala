@@ -5,7 +5,7 @@ import com.fasterxml.jackson.databind.annotation.JsonDeserialize
 import io.flambeau.bridge.Json
 import io.flambeau.conf.{Named, NamedValues}
 
-/** What an input holds. */
+/** The kind of an input. */
 sealed abstract class InputKind(override val name: String) extends Named
 
 object InputKind extends NamedValues[InputKind] {
@@ -16,7 +16,7 @@ object InputKind extends NamedValues[InputKind] {
   override val all: Seq[InputKind] = Seq(Image, Text, Audio, Tensor)
 }
 
-/** What an output means. */
+/** The role of an output. */
 sealed abstract class OutputRole(override val name: String) extends Named
 
 object OutputRole extends NamedValues[OutputRole] {
@@ -34,7 +34,7 @@ final case class OutputSpec(
     name: String, role: OutputRole, dtype: String, @JsonDeserialize(contentAs = classOf[java.lang.Long]) shape: Seq[Long], labels: Int)
 
 /**
- * What a package says of itself, as the native side read it: the only parser of model.toml is there.
+ * The description of a package, as the native side read it. Only the native side parses model.toml.
  *
  * @param hash
  *   SHA-256 of model.toml, which itself holds the hashes of every other file: the identity of the content

@@ -20,15 +20,15 @@ import io.flambeau.models.PackageSource.Descriptor
  * From a model's name to its files.
  *
  * On the driver, [[resolve]] turns what the user wrote into a [[ModelRef]]: a path or URI as given; else that name under
- * `spark.flambeau.models.path`; else the package of that name embedded in a jar. It reads the manifest and the small files,
- * every time it is asked: what changed under the same path is another model for the next query.
+ * `spark.flambeau.models.path`; else the package of that name embedded in a jar. It reads the manifest and the small files each
+ * time, so the next query notices a changed package.
  *
- * On executors, [[localDirectory]] makes the files local. Where they come from:
+ * On executors, [[localDirectory]] makes the files local. They come from one of these places:
  *  - embedded in a jar: unpacked from there;
  *  - a Hadoop file system: read from there, with the driver's Hadoop settings;
  *  - a local path, driver and executor being one process: a folder is used where it is, a `.zip` or `.pt` is unpacked;
- *  - a local path of a cluster's driver: a folder of the same content at the same path is used (a shared file system);
- *    otherwise the driver's file server gives the files, from the driver's disk to the executor's.
+ *  - a local path of a cluster's driver: a folder with the same content at the same path is used (a shared file system).
+ *    Otherwise the driver's file server sends the files from its disk to the executor's.
  *
  * What is fetched or unpacked is kept in one folder per machine and content ([[LocalCache]]). The native side checks the
  * content's hash once more when it loads.
@@ -39,7 +39,7 @@ object ModelStore {
   private val Package = "package"
   private val Description = "description"
 
-  /** @throws FlambeauAnalysisException FLAMBEAU_UNKNOWN_MODEL with what was searched, or FLAMBEAU_BAD_MODEL */
+  /** @throws FlambeauAnalysisException FLAMBEAU_UNKNOWN_MODEL with the places that were searched, or FLAMBEAU_BAD_MODEL */
   def resolve(name: String, conf: SQLConf): ModelRef = {
     SettingsCheck.session(conf)
     lazy val hadoop = HadoopSettings.of(conf)
@@ -62,7 +62,7 @@ object ModelStore {
     }
   }
 
-  /** What is not ours yet: a file system may fail by any exception, or lack a class. */
+  /** Exceptions that are not Flambeau's own: a file system may throw anything, or lack a class. */
   private def isForeign(cause: Throwable): Boolean = cause match {
     case _: FlambeauAnalysisException | _: FlambeauException => false
     case NonFatal(_) | _: LinkageError => true
@@ -91,7 +91,7 @@ object ModelStore {
 
   // ---- driver: what a name means
 
-  /** A package where it lies, or the name of an embedded one. */
+  /** A package in its folder, or the name of an embedded one. */
   private def locate(name: String, conf: SQLConf, hadoop: => HadoopSettings): Either[String, PackageSource] =
     if (name.isEmpty) fail(name, "the name is empty")
     else if (name.contains("/") || name.contains(":")) {
@@ -181,7 +181,7 @@ object ModelStore {
       bring(Package, origin.manifest, ref.spec.hash, origin.files, source)
     }
 
-  /** A package's files: `hash` is the manifest's, in which the others' are. */
+  /** A package's files: `hash` is that of the manifest, which holds the hashes of the others. */
   private def entries(hash: String, files: Seq[PackageManifest.File]): Seq[LocalCache.Entry] =
     LocalCache.Entry(hash, Descriptor) +: files.map(file => LocalCache.Entry(file.sha256, file.name))
 

@@ -11,11 +11,11 @@ import io.flambeau.DidYouMean
 import io.flambeau.conf.FlambeauConf
 
 /**
- * What somebody may have meant by a name or path that stands for no model. Driver only, and only after a lookup has failed:
- * folders are listed here. What cannot be listed is left out; nothing here fails.
+ * Suggestions for a name or path that is not a model. Driver only, and only after a lookup has failed, since it lists folders. A
+ * folder that cannot be listed is skipped; nothing here fails.
  *
  * @param allowed
- *   whether packages may come from this place; others are not told
+ *   whether packages may come from this place; other places are not shown
  */
 private[models] final class NameHints(folders: Seq[String], hadoop: => HadoopSettings, allowed: Option[FileLocation] => Boolean) {
   private val MostListed = 200
@@ -35,7 +35,7 @@ private[models] final class NameHints(folders: Seq[String], hadoop: => HadoopSet
       s"${packages.mkString}${here.mkString}Give a path, or set ${FlambeauConf.ModelsPath.key}"
   }
 
-  /** The package beside this place whose name is nearest. */
+  /** The package next to this place with the most similar name. */
   def forLocation(location: FileLocation): String =
     quietly("")(DidYouMean.hint(location.name, location.parent.toSeq.flatMap(packagesIn)))
 

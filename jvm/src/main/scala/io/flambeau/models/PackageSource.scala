@@ -14,7 +14,7 @@ import io.flambeau.files.LocalFiles
 import io.flambeau.spark.ClusterFiles
 
 /**
- * A package where it lies: the text of its `model.toml`, and its files one by one. On the driver only the manifest and the
+ * A package in its place: the text of its `model.toml`, and its files one by one. On the driver only the manifest and the
  * small files are read; a program is read on the driver in one case, a bare `.pt` whose description has no hash of it.
  */
 private[models] sealed trait PackageSource extends PackageFiles {
@@ -22,21 +22,21 @@ private[models] sealed trait PackageSource extends PackageFiles {
 
   override def from: String = location.uri
 
-  /** @throws IOException if it cannot be read, or is not what it should be */
+  /** @throws IOException if it cannot be read, or is not a valid package */
   def manifest(): String
 }
 
 /** Files of a package that can be read one by one. */
 private[models] sealed trait PackageFiles {
 
-  /** Runs `body` with a way to open files by name. Streams are closed by who opens them. */
+  /** Runs `body` with a function that opens files by name. The caller of that function closes the stream. */
   def withFiles[T](body: (String => InputStream) => T): T
 
-  /** What messages call the place. */
+  /** The name of the place in messages. */
   def from: String
 }
 
-/** What a driver serves, read on an executor. */
+/** A package that the driver serves, read on an executor. */
 private[models] final class ServedPackage(base: String) extends PackageFiles {
   override def from: String = base
   override def withFiles[T](body: (String => InputStream) => T): T =
@@ -47,7 +47,7 @@ private[models] object PackageSource {
   val Descriptor = "model.toml"
   private val MaxManifestBytes = 1 << 20
 
-  /** What lies at this place, if it is a package: a folder with `model.toml`, a `.zip`, or a `.pt` with a `.toml`. */
+  /** The package at this place, if there is one: a folder with `model.toml`, a `.zip`, or a `.pt` with a `.toml`. */
   def at(location: FileLocation): Option[PackageSource] =
     if (location.name.endsWith(".zip")) Option.when(location.isFile)(new ZippedPackage(location))
     else if (location.name.endsWith(".pt")) {
@@ -69,7 +69,7 @@ private[models] final class PackageFolder(val location: FileLocation) extends Pa
 
 /**
  * A `.zip` of a package, its files at the top or in its only folder. Nothing is unpacked by the archive's own paths: files
- * are read by the names that the manifest has. Archives that try what a package never needs are refused as a whole.
+ * are read by the names that the manifest has. Archives with features that a package never needs are rejected.
  */
 private[models] final class ZippedPackage(val location: FileLocation) extends PackageSource {
   private val MaxEntries = 10000

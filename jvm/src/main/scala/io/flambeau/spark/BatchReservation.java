@@ -6,15 +6,14 @@ import org.apache.spark.memory.MemoryMode;
 import org.apache.spark.memory.TaskMemoryManager;
 
 /**
- * What one evaluation holds of its task's memory: Arrow vectors, rows that wait, native buffers. Used by the task thread.
+ * The part of a task's memory that one evaluation uses: Arrow vectors, rows that wait, native buffers. Used by the task thread.
  *
- * <p>It only grows until it is released, and it cannot spill: others spill for it, never the reverse, so it asks for little
- * and lives with a refusal. Java because {@code TaskContext}'s memory manager is open to Spark's own Scala packages
- * only.
+ * <p>It only grows until it is released, and it cannot spill. Other consumers spill for it, never the reverse, so it requests
+ * little and must accept a refusal. Java because {@code TaskContext}'s memory manager is open to Spark's own Scala packages only.
  */
 public final class BatchReservation extends MemoryConsumer {
 
-  /** Asked for at a time where that much is free: a batch grows row by row, and Spark's memory manager is shared by all tasks. */
+  /** The step in which it grows, if that much is free: a batch grows row by row, and all tasks share Spark's memory manager. */
   private static final long STEP_BYTES = 64 * 1024;
 
   private BatchReservation(TaskMemoryManager manager) {

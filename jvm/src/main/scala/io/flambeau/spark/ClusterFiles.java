@@ -12,16 +12,16 @@ import org.apache.spark.deploy.SparkHadoopUtil;
 import scala.Option;
 
 /**
- * The driver's file server, by which Spark itself gives executors jars and files, and what this process knows of its
- * application. Java because they are open to Spark's own Scala packages only.
+ * The driver's file server, which Spark itself uses to send jars and files to executors, and this process's application. Java
+ * because they are open to Spark's own Scala packages only.
  *
- * <p>Files go from the driver's disk to the network (Netty sends file regions): they never are in its heap. Nothing is sent
- * before a task asks.
+ * <p>Files go from the driver's disk to the network (Netty sends file regions): they are never on its heap. A file is sent when a
+ * task requests it.
  */
 public final class ClusterFiles {
   private ClusterFiles() {}
 
-  /** Offers a folder of the driver's disk under {@code key}, once; returns the URI under which executors find its files. */
+  /** Serves a folder of the driver's disk under {@code key}, once; returns the URI under which executors find its files. */
   public static String serve(String key, File folder) {
     return SparkEnv.get().rpcEnv().fileServer().addDirectoryIfAbsent("/" + key, folder);
   }
@@ -36,7 +36,7 @@ public final class ClusterFiles {
     return SparkContext$.MODULE$.getActive();
   }
 
-  /** Hadoop's settings as this process has them: its site files and its Spark configuration's {@code spark.hadoop.*}. */
+  /** Hadoop's settings of this process: its site files and its Spark configuration's {@code spark.hadoop.*}. */
   public static Configuration hadoopConfiguration() {
     SparkEnv env = SparkEnv.get();
     return SparkHadoopUtil.get().newConfiguration(env == null ? new SparkConf() : env.conf());

@@ -14,10 +14,10 @@ import scala.runtime.AbstractPartialFunction;
 import scala.runtime.BoxedUnit;
 
 /**
- * The way from executors to the driver, during one training job or as long as the application runs. It goes over Spark's own RPC
+ * Messages from executors to the driver, during one training job or as long as the application runs. It goes over Spark's own RPC
  * (its ports, its authentication) and takes milliseconds: accumulators arrive with the heartbeat, every ten seconds, and {@code
- * BarrierTaskContext.allGather} looks for its answer once a second. Only Java's own types travel, which any class loader knows:
- * texts, and the fields of something larger. Java because the RPC is open to Spark's own Scala packages only.
+ * BarrierTaskContext.allGather} looks for its answer once a second. Messages hold only Java's own types (texts and fields), which
+ * any class loader can load. Java because the RPC is open to Spark's own Scala packages only.
  */
 public final class DriverChannel implements AutoCloseable {
   private final RpcEnv environment;

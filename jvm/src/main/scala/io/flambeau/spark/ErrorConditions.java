@@ -15,7 +15,7 @@ import scala.jdk.javaapi.CollectionConverters;
  * Flambeau's error conditions, declared once in {@code flambeau/error-conditions.json}, in Spark's own format.
  *
  * <p>Spark looks a condition up in one list per JVM and has no way to add to it; PySpark's {@code getMessage} of an exception
- * asks it, and breaks on a condition that is not there. So {@link #makeKnown()} adds ours to the
+ * reads it, and fails for a condition that is not in it. So {@link #makeKnown()} adds ours to the
  * list. Java because the list is open to Spark's own Scala packages only.
  */
 public final class ErrorConditions {
@@ -37,7 +37,7 @@ public final class ErrorConditions {
     return SparkThrowableHelper$.MODULE$.getMessage(failure.getCondition(), failure.getMessageParameters());
   }
 
-  /** Adds our conditions to Spark's, once. Should that fail, PySpark's {@code getMessage} does; the exceptions keep their text. */
+  /** Adds our conditions to Spark's, once. If that fails, PySpark's {@code getMessage} fails too; the exceptions keep their text. */
   public static synchronized void makeKnown() {
     if (SparkThrowableHelper$.MODULE$.isValidErrorClass("FLAMBEAU_NATIVE")) {
       return;

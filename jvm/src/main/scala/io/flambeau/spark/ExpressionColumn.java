@@ -4,7 +4,7 @@ import org.apache.spark.sql.Column;
 import org.apache.spark.sql.catalyst.expressions.Expression;
 import org.apache.spark.sql.classic.ExpressionUtils;
 
-/** A Catalyst expression as a column of the DataFrame interface: Spark keeps the way there to its own Scala packages. */
+/** A Catalyst expression as a Column. Java because Spark opens this conversion to its own Scala packages only. */
 public final class ExpressionColumn {
   private ExpressionColumn() {}
 

@@ -6,7 +6,7 @@ import org.apache.spark.TaskContext;
 import org.apache.spark.resource.ResourceProfile;
 import org.apache.spark.util.Utils;
 
-/** What tasks and trainings ask of Spark beyond its public interface. Java because these are open to Spark's own Scala packages only. */
+/** Calls into Spark's non-public interface, for tasks and training. Java because these are open to Spark's own Scala packages only. */
 public final class SparkAccess {
   private SparkAccess() {}
 
@@ -16,7 +16,7 @@ public final class SparkAccess {
     return context.maxNumConcurrentTasks(profile);
   }
 
-  /** Whether executors come and go as Spark sees fit; never in local mode. */
+  /** Whether dynamic allocation is on; never in local mode. */
   public static boolean isDynamicAllocationEnabled(SparkContext context) {
     return Utils.isDynamicAllocationEnabled(context.conf());
   }
@@ -26,7 +26,7 @@ public final class SparkAccess {
     task.killTaskIfInterrupted();
   }
 
-  /** A folder of this process on the disks that the user gave Spark for such (spark.local.dir, the worker's own). */
+  /** A folder of this process on Spark's local disks (spark.local.dir, or the worker's own). */
   public static String localDirectory() {
     return Utils.getLocalDir(SparkEnv.get().conf());
   }

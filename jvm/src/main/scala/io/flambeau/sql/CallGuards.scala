@@ -6,22 +6,22 @@ import org.apache.spark.sql.catalyst.expressions.aggregate.AggregateExpression
 import org.apache.spark.sql.catalyst.plans.logical.{Filter, Join, LogicalPlan}
 
 /**
- * A call where it stands in an operator.
+ * A call and its position in an operator.
  *
  * @param guard
- *   the conditions under which Spark would come to the call, in the order in which it looks at them: all of them true. None is
- *   ever NULL. Empty: Spark comes to it for every row
+ *   the conditions under which Spark would evaluate the call, in the order in which it checks them. All must be true; none is
+ *   ever NULL. Empty: Spark evaluates the call for every row
  */
 private[sql] final case class GuardedCall(call: ModelCall, guard: Seq[Expression])
 
 /**
  * What keeps rows from a call: `CASE`, `IF`, `COALESCE`, `nanvl`, `AND`, `OR` and `FILTER (WHERE …)` around it.
  *
- * A call is evaluated in an operator of its own, where nothing of this is left; so the conditions go with it, as
+ * A call is evaluated in an operator of its own, outside of these expressions. So the conditions go with it as
  * [[EvalModel.guards]], and rows that they exclude are neither prepared nor run. Rules:
  *
  *  - A guard may always be weaker than the truth (then more rows are evaluated, as if it were not there), never stronger.
- *  - No condition is looked at where Spark would not have looked at it: it may throw there. So when one cannot be used
+ *  - A condition is not evaluated where Spark would not have evaluated it: it may throw there. So when one cannot be used
  *    (it is not deterministic, or needs columns that are not there), those after it are used only if they are harmless.
  */
 private[sql] object CallGuards extends PredicateHelper {
@@ -29,7 +29,7 @@ private[sql] object CallGuards extends PredicateHelper {
   /** Every call in an operator's expressions with its guard, in the order of evaluation. */
   def callsOf(node: LogicalPlan): Seq[GuardedCall] = node match {
     case Filter(condition, _) =>
-      // Spark puts an inferred `isnotnull(call)` in front, where it would be the first to ask for the call.
+      // Spark puts an inferred `isnotnull(call)` in front, where it would be the first use of the call.
       val (inferred, own) = splitConjunctivePredicates(condition).partition { case IsNotNull(e) => ModelCall.in(e); case _ => false }
       walk((own ++ inferred).reduce(And), Nil, predicate = true)
     case join: Join => join.condition.toSeq.flatMap(walk(_, Nil, predicate = true))
@@ -42,7 +42,7 @@ private[sql] object CallGuards extends PredicateHelper {
    */
   private def walk(e: Expression, guard: Seq[Expression], predicate: Boolean): Seq[GuardedCall] = e match {
     case _ if !ModelCall.in(e) => Nil
-    // It does not tell what its condition refers to. It becomes a join later.
+    // It does not show which columns its condition uses. It becomes a join later.
     case _: SubqueryExpression => Nil
     case call: ModelCall =>
       call.inputs.flatMap(walk(_, guard, predicate = false)) ++ (if (call.isOverLambdaVariable) Nil else Seq(GuardedCall(call, guard)))
@@ -53,7 +53,7 @@ private[sql] object CallGuards extends PredicateHelper {
     case NaNvl(left, right) => walk(left, guard, predicate = false) ++ walk(right, guard :+ IsNaN(left), predicate = false)
     case And(left, right) => walk(left, guard, predicate) ++ walk(right, guard ++ (if (predicate) isTrue(left) else isNotFalse(left)), predicate)
     case Or(left, right) => walk(left, guard, predicate) ++ walk(right, guard ++ isNotTrue(left), predicate)
-    // Computed for every row of its group, whatever stands around it.
+    // Computed for every row of its group, whatever is around it.
     case AggregateExpression(function, _, _, filter, _) =>
       filter.toSeq.flatMap(walk(_, Nil, predicate = true)) ++
         function.children.flatMap(walk(_, filter.toSeq.flatMap(isTrue), predicate = false))
@@ -85,16 +85,16 @@ private[sql] object CallGuards extends PredicateHelper {
     case _ => Seq(if (e.nullable) Not(EqualNullSafe(e, FalseLiteral)) else e)
   }
 
-  /** This condition alone, as a guard: one that is never NULL. */
+  /** This condition alone, as a guard that is never NULL. */
   def whereTrue(condition: Expression): Seq[Expression] = isTrue(condition)
 
-  /** What of a guard `usable` allows: its beginning, and of what follows what may be looked at for any row. */
+  /** The conditions of a guard that `usable` allows: those at its beginning, and later ones that can be evaluated for any row. */
   def keep(guard: Seq[Expression])(usable: Expression => Boolean): Seq[Expression] = {
     val (first, rest) = guard.span(usable)
     first ++ rest.filter(e => usable(e) && isHarmless(e))
   }
 
-  /** Whether this can be computed a second time, over these columns, by itself. Calls in it are no hindrance here. */
+  /** Whether this can be computed a second time, over these columns, by itself. It may hold calls. */
   def isPortable(e: Expression, columns: AttributeSet): Boolean =
     e.deterministic && e.references.subsetOf(columns) && !isOverLambdaVariable(e) && !e.exists {
       case subquery: ScalarSubquery => subquery.children.nonEmpty
@@ -117,7 +117,7 @@ private[sql] object CallGuards extends PredicateHelper {
   /** As one condition. */
   def all(guard: Seq[Expression]): Expression = guard.reduceOption(And).getOrElse(TrueLiteral)
 
-  /** Whether every row that passes `guard` passes `condition`, as far as that can be seen. */
+  /** Whether every row that passes `guard` is known to pass `condition`. */
   def implies(guard: Seq[Expression], condition: Expression): Boolean = {
     def parts(e: Expression): Seq[Expression] = e match {
       case And(left, right) => parts(left) ++ parts(right)

@@ -4,7 +4,7 @@ import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan
 
 import io.flambeau.FlambeauAnalysisException
 
-/** Rejects, in analysis, calls that can never be placed: those over the variable of a lambda. */
+/** Rejects during analysis calls that can never be planned: those over the variable of a lambda. */
 private[flambeau] object CheckModelCalls extends (LogicalPlan => Unit) {
 
   override def apply(plan: LogicalPlan): Unit = plan.foreachWithSubqueries { node =>

@@ -10,9 +10,9 @@ import org.apache.spark.internal.Logging
 import io.flambeau.spark.DriverChannel
 
 /**
- * Which engine the executors of one application run a model with. Executors choose by measuring; the driver keeps the first
- * choice that it hears of for each model, and all follow it, so that a task that is tried again elsewhere gives the same bits.
- * There is one question for each executor and model.
+ * Which engine the executors of one application use for a model. Executors choose by measuring. The driver keeps the first choice
+ * for each model and all executors follow it, so that a task that is retried elsewhere gives the same bits. Each executor asks
+ * once per model.
  */
 private[flambeau] object EngineAgreement extends Logging {
   private val Name = "flambeau-engines"
@@ -34,7 +34,7 @@ private[flambeau] object EngineAgreement extends Logging {
     }
   }
 
-  /** Sets the driver's end up, with no choice made yet. */
+  /** Sets up the driver's end, without any choices yet. */
   private[sql] def answer(): Unit = {
     val choices = new ConcurrentHashMap[String, String]
     def choose(question: String): String = {
@@ -45,7 +45,7 @@ private[flambeau] object EngineAgreement extends Logging {
   }
 
   /**
-   * The engine that the application runs this model with; `mine` if this executor is the first to ask, or the driver cannot be asked.
+   * The engine that the application uses for this model: `mine` if this executor is the first to ask, or the driver cannot be reached.
    *
    * @param model
    *   names content and precision
@@ -61,7 +61,7 @@ private[flambeau] object EngineAgreement extends Logging {
       Option(answers.computeIfAbsent(model, key => ask(key, mine).orNull)).getOrElse(mine)
     }
 
-  /** None where there is no answer; the next task asks again. */
+  /** None if there is no answer; the next task asks again. */
   private[sql] def ask(model: String, mine: String): Option[String] =
     try Some(DriverChannel.caller(Name).ask(s"$model\n$mine"))
     catch {

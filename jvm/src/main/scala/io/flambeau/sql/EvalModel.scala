@@ -14,11 +14,11 @@ import io.flambeau.models.ModelRef
  * @param results
  *   one attribute per request
  * @param guards
- *   one condition per request, never NULL: for which rows of `child` its result is wanted. A row that no request wants is not
- *   evaluated and its results are NULL; a bad row fails the query only where a strict request wants it
+ *   one condition per request, never NULL: true for rows of `child` that need its result. A row that no request needs is not
+ *   evaluated and its results are NULL; a bad row fails the query only if a strict request needs it
  * @param passThrough
- *   the columns of `child` that somebody above needs; the others (mostly the inputs themselves, megabytes a row) do not wait
- *   for their row's result
+ *   the columns of `child` that operators above need; the others (mostly the inputs themselves, megabytes per row) are not kept
+ *   until the row's result is there
  */
 final case class EvalModel(
     inputs: Seq[Expression],
@@ -46,10 +46,10 @@ final case class EvalModel(
   /** Whether every row that is evaluated may fail the query. */
   def isStrict: Boolean = requests.forall(!_.tolerant)
 
-  /** The conditions of the requests that are `tolerant`, or that are not. */
+  /** The conditions of the requests that are `tolerant`, or of the others. */
   def guardsOf(tolerant: Boolean): Seq[Expression] = requests.zip(guards).collect { case (r, guard) if r.tolerant == tolerant => guard }
 
-  /** This node serving this request for these rows too, and its attribute. */
+  /** This node with this request for these rows added, and its attribute. */
   def serving(wanted: ModelRequest, guard: Expression): (EvalModel, Attribute) = {
     val at = requests.indexOf(wanted)
     val wider = if (at < 0) guard else CallGuards.any(Seq(guards(at), guard))
@@ -80,7 +80,7 @@ final case class EvalModel(
 
 object EvalModel {
 
-  /** A node over `child` that passes all of its columns, and has nothing to compute yet. */
+  /** A node over `child` that passes all of its columns and has no requests yet. */
   def over(child: LogicalPlan, inputs: Seq[Expression], model: ModelRef): EvalModel =
     EvalModel(inputs, model, Nil, Nil, Nil, child.output, child)
 }

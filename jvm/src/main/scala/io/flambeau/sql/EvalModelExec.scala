@@ -40,10 +40,10 @@ final case class EvalModelExec(
 
   override lazy val metrics: Map[String, SQLMetric] = EvalModelMetrics.create(sparkContext)
 
-  /** Columns are read as they come where nothing has to be computed from them; else Spark makes rows of them below this node. */
+  /** Columns are read directly if nothing has to be computed from them; otherwise Spark converts them to rows below this node. */
   private def takesColumns: Boolean = child.supportsColumnar && inputs.forall(_.isInstanceOf[Attribute])
 
-  /** Columns where the parent takes them and the child gives them. */
+  /** Columnar if the parent takes columns and the child gives them. */
   override def supportsColumnar: Boolean = takesColumns
 
   override def supportsRowBased: Boolean = true

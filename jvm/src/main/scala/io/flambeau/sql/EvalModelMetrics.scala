@@ -20,7 +20,7 @@ private[sql] object EvalModelMetrics {
     ("numOutputRows", "rows", Count),
     ("batches", "batches", Count),
     ("badRows", "bad rows", Count),
-    // What it cost to find the rows that the program refused.
+    // The cost of finding the rows that the program rejected.
     ("passesAgain", "passes run again", Count),
     // Which engine runs the model: `spark.flambeau.engine`.
     ("passes.torchscript", "passes on engine torchscript", Count),

@@ -36,7 +36,7 @@ private[flambeau] object EvalModelStrategy extends SparkStrategy {
     planned
   }
 
-  /** The node with the names that a projection gives its results, if it does nothing else: then no row is copied to do it. */
+  /** The node with its results renamed as in the projection, if the projection only renames: then no row is copied for it. */
   private def named(project: Project, node: EvalModel): Option[EvalModel] = {
     val names = project.projectList.flatMap {
       case alias @ Alias(result: Attribute, _) if node.results.exists(_.exprId == result.exprId) => Some(result.exprId -> alias.toAttribute)

@@ -7,7 +7,7 @@ import org.apache.spark.sql.catalyst.rules.Rule
 /**
  * A range shuffle (under `ORDER BY` without a limit, or `repartitionByRange`) runs its input twice: once to sample where to
  * cut the ranges, once to shuffle. With a model in the input that would double the cost of the query, so the results go
- * through a shuffle of their own first, whose files both runs read. Results are small beside the forward passes they save.
+ * through a shuffle of their own first, whose files both runs read. Shuffling the results costs little compared with the forward passes that it saves.
  */
 private[sql] object EvaluateOnceUnderSort extends Rule[LogicalPlan] {
 
@@ -15,7 +15,7 @@ private[sql] object EvaluateOnceUnderSort extends Rule[LogicalPlan] {
 
   /**
    * @param underLimit
-   *   whether `plan` is a sort of which only the first rows are wanted: they are found without a range shuffle
+   *   whether `plan` is a sort that only needs the first rows: they are found without a range shuffle
    */
   private def rewrite(plan: LogicalPlan, underLimit: Boolean): LogicalPlan = plan match {
     case limit: LocalLimit => limit.mapChildren(rewrite(_, underLimit = true))

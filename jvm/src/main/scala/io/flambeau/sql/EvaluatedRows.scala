@@ -25,7 +25,7 @@ private[sql] abstract class EvaluatedRows(plan: EvaluationPlan) extends Iterator
   /** Whether there are rows that were not evaluated. */
   protected def hasInput: Boolean
 
-  /** Offers rows to the evaluation until it is full or there are no more, and puts those that it takes among the waiting ones. */
+  /** Offers rows to the evaluation until it is full or there are no more, and adds those that it takes to the waiting ones. */
   protected def fill(): Unit
 
   override def hasNext: Boolean = index < count || {
@@ -59,7 +59,7 @@ private[sql] abstract class EvaluatedRows(plan: EvaluationPlan) extends Iterator
 private[sql] final class RowsFromRows(rows: Iterator[InternalRow], plan: EvaluationPlan, partition: Int) extends EvaluatedRows(plan) {
   private val toInput = UnsafeProjection.create(plan.inputs, plan.childOutput)
   private val toPassed = UnsafeProjection.create(plan.passThrough, plan.childOutput)
-  // Where a row is not wanted its inputs are not computed either: they may throw.
+  // If a row is not wanted, its inputs are not computed either: they may throw.
   private val noInput = UnsafeProjection.create(plan.inputs.map(input => Literal(null, input.dataType)), Nil)(InternalRow.empty).copy()
   private val nothing = new UnsafeRow(0)
   private val places = plan.inputPlaces
@@ -103,7 +103,7 @@ private[sql] final class RowsFromRows(rows: Iterator[InternalRow], plan: Evaluat
 /** A row that did not fit its batch. */
 private final case class Offered(input: UnsafeRow, at: Array[Int], passed: UnsafeRow, isRequired: Boolean)
 
-/** From columns, of which nothing has to be computed. */
+/** From columns that are read directly. */
 private[sql] final class RowsFromColumns(batches: Iterator[ColumnarBatch], plan: EvaluationPlan, partition: Int) extends EvaluatedRows(plan) {
   private val source = new ColumnSource(batches, plan)
   private val wanted = new WantedRows(plan, partition)
@@ -128,8 +128,8 @@ private[sql] final class RowsFromColumns(batches: Iterator[ColumnarBatch], plan:
 }
 
 /**
- * From columns, as columns: what passes through is the child's own vectors. A batch then ends with the child's, since the next one
- * overwrites it.
+ * From columns to columns: columns that pass through are the child's own vectors. A batch then ends with the child's batch, since
+ * the next one overwrites it.
  */
 private[sql] final class ColumnsFromColumns(batches: Iterator[ColumnarBatch], plan: EvaluationPlan, partition: Int)
     extends Iterator[ColumnarBatch] {
@@ -160,7 +160,7 @@ private[sql] final class ColumnsFromColumns(batches: Iterator[ColumnarBatch], pl
   }
 }
 
-/** The columnar batches of a partition, read a stretch of rows at a time. The vectors are the giver's, until the next batch. */
+/** The columnar batches of a partition, read a range of rows at a time. The child owns the vectors and overwrites them with the next batch. */
 private final class ColumnSource(batches: Iterator[ColumnarBatch], plan: EvaluationPlan) {
   private val places = plan.inputPlaces.getOrElse(throw new IllegalStateException(s"${plan.inputs} are not columns"))
   private var current: ColumnarBatch = null
@@ -172,7 +172,7 @@ private final class ColumnSource(batches: Iterator[ColumnarBatch], plan: Evaluat
   /** The first row of `batch` that was not taken. */
   def row: Int = at
 
-  /** Whether there are rows; those of `batch` are gone if it had no more. */
+  /** Whether there are rows; this may move to the next batch. */
   def hasRows: Boolean = {
     while ((current == null || at >= current.numRows) && batches.hasNext) {
       current = batches.next()
@@ -182,7 +182,7 @@ private final class ColumnSource(batches: Iterator[ColumnarBatch], plan: Evaluat
     current != null && at < current.numRows
   }
 
-  /** Offers the rows that are left of `batch`, and goes behind those that were taken; how many. */
+  /** Offers the remaining rows of `batch`, skips those that were taken, and returns their number. */
   def offerTo(evaluation: TaskEvaluation, wanted: WantedRows, passedBytes: Option[Int => Int]): Int = {
     val taken = evaluation.offerColumns(columns, at, current.numRows - at, wanted.in(current), passedBytes)
     at += taken
@@ -190,7 +190,7 @@ private final class ColumnSource(batches: Iterator[ColumnarBatch], plan: Evaluat
   }
 }
 
-/** Opens one of these for a partition. An empty one loads nothing. */
+/** Opens one of these for a partition. An empty partition does not load a model. */
 private[sql] final class EvaluatorFactory[In, Out](plan: EvaluationPlan, open: (Iterator[In], EvaluationPlan, Int) => Iterator[Out])
     extends PartitionEvaluatorFactory[In, Out] {
 

@@ -37,12 +37,12 @@ private[sql] object RowsWanted {
 }
 
 /**
- * What a task needs to evaluate a model: plain values, serialized to executors.
+ * The data that a task needs to evaluate a model: plain values, serialized to executors.
  *
  * @param passThrough
  *   columns of the child that reach the output
  * @param output
- *   of `passThrough` and `results` what is given, in this order
+ *   which of `passThrough` and `results` are returned, in this order
  * @param childOutput
  *   the columns that arrive
  * @param wanted
@@ -74,7 +74,7 @@ private[sql] final case class EvaluationPlan(
     case other => other
   }
 
-  /** The inputs' places among the child's columns, if nothing has to be computed. */
+  /** The inputs' ordinals in the child's output, if nothing has to be computed. */
   def inputPlaces: Option[Array[Int]] = {
     val bound = inputs.map(BindReferences.bindReference(_, childOutput)).collect { case BoundReference(place, _, _) => place }
     Some(bound.toArray).filter(_.length == inputs.length)
@@ -102,7 +102,7 @@ private[sql] final class WantedRows(plan: EvaluationPlan, partition: Int) {
     this
   }
 
-  /** How many rows from `from` on, `count` at the most, are all evaluated or all not, and which. */
+  /** The number of rows from `from` on (at most `count`) that are either all evaluated or all skipped, and which of the two. */
   def run(from: Int, count: Int): (Int, Boolean) =
     if (all) (count, true)
     else {

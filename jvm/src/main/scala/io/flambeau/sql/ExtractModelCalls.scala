@@ -9,20 +9,20 @@ import org.apache.spark.sql.catalyst.rules.Rule
  * Moves every [[ModelCall]] out of the operator that holds it into an [[EvalModel]] below that operator.
  *
  * Runs before cost-based optimization: Spark has by then pushed filters, collapsed projections and dropped unused columns,
- * and has yet to choose what the scans read. What cannot be placed then (a call inside a correlated subquery, which is still
- * an expression) is left alone and placed when it is planned, by [[EvalModelStrategy]], which runs this rule again.
+ * and has not yet chosen what the scans read. A call that cannot be moved then (inside a correlated subquery, which is still an
+ * expression) is moved by [[EvalModelStrategy]] during planning, which runs this rule again.
  *
  * Order of work:
  *  1. calls over aggregates move above the aggregate ([[PullCallsAboveAggregate]]);
- *  1. bottom up, each operator's calls go below it with what guards them ([[CallGuards]]), the innermost first; an evaluation of the same model over the same inputs
- *     that is already below serves them too ([[SharedEvaluation]]);
- *  1. what need not wait for the model moves below it, what nobody needs goes ([[PushBelowEvalModel]]);
- *  1. what would run its input twice gets the input from a shuffle ([[EvaluateOnceUnderSort]]).
+ *  1. bottom up, each operator's calls go below it with their guards ([[CallGuards]]), the innermost first; an evaluation of the
+ *     same model over the same inputs that is already below serves them too ([[SharedEvaluation]]);
+ *  1. operators that do not need the model move below it, and unused results are removed ([[PushBelowEvalModel]]);
+ *  1. operators that run their input twice get it from a shuffle ([[EvaluateOnceUnderSort]]).
  */
 object ExtractModelCalls extends Rule[LogicalPlan] with PredicateHelper {
 
   override def apply(plan: LogicalPlan): LogicalPlan = plan match {
-    // It becomes a join later and comes by again as part of its outer query.
+    // It becomes a join later and is processed then, as part of its outer query.
     case s: Subquery if s.correlated => plan
     case _ if !holdsCalls(plan) => plan
     case _ =>
@@ -40,7 +40,7 @@ object ExtractModelCalls extends Rule[LogicalPlan] with PredicateHelper {
   }
 
   private def extract(node: LogicalPlan): LogicalPlan = node match {
-    // What needs no model decides first, below: then it guards the calls as a filter of its own.
+    // Conditions without a model go into a filter below, which then guards the calls.
     case Filter(condition, child) if plainConditions(condition).nonEmpty && ModelCall.in(condition) =>
       val plain = plainConditions(condition)
       val calling = splitConjunctivePredicates(condition).filterNot(plain.contains)
@@ -56,13 +56,13 @@ object ExtractModelCalls extends Rule[LogicalPlan] with PredicateHelper {
     if (placed.isEmpty) splitJoin(node)
     else {
       val rewritten = node.withNewChildren(children).mapExpressions(replaced(_, placed))
-      // Calls of which these were inputs, or whose guards asked for these, come next. Each round removes at least one call.
+      // Next come the calls that use these as inputs or in guards. Each round removes at least one call.
       val done = extract(rewritten)
       if (done.output == node.output) done else Project(node.output, done)
     }
   }
 
-  /** The calls that can be evaluated as they are: none among their inputs. The same call may stand in several places. */
+  /** The calls that can be evaluated now: they have no calls among their inputs. The same call may be in several places. */
   private def innermostCalls(node: LogicalPlan): Seq[GuardedCall] =
     CallGuards.callsOf(node).filterNot(_.call.inputs.exists(ModelCall.in))
 
@@ -79,8 +79,8 @@ object ExtractModelCalls extends Rule[LogicalPlan] with PredicateHelper {
     }
 
   /**
-   * The calls whose guards need no other call's result, with the guards of all the places where they stand. Where each waits
-   * for another (`CASE WHEN a AND f(x) THEN g(x) WHEN g(x) THEN f(x) END`) the first one gets the part of its guard that can be had.
+   * The calls whose guards need no other call's result, with the guards of all the places where they are. If each waits for
+   * another (`CASE WHEN a AND f(x) THEN g(x) WHEN g(x) THEN f(x) END`) the first one gets the usable part of its guard.
    */
   private def ready(calls: Seq[GuardedCall], columns: AttributeSet): Seq[(ModelCall, Seq[Seq[Expression]])] = {
     def guards(same: Seq[GuardedCall])(usable: Expression => Boolean): Seq[Seq[Expression]] =
@@ -88,7 +88,7 @@ object ExtractModelCalls extends Rule[LogicalPlan] with PredicateHelper {
     val distinct = calls.groupBy(_.call.canonicalized).values.toSeq.sortBy(same => calls.indexOf(same.head))
     val free = distinct.flatMap { same =>
       val call = same.head.call
-      // That it came to the same call before says nothing about whether it comes to this one.
+      // Whether Spark evaluated the same call before does not tell whether it evaluates this one.
       val wanted = guards(same)(!_.exists(_.canonicalized == call.canonicalized))
       if (wanted.exists(_.isEmpty)) Some(call -> Seq(Nil))
       else if (wanted.exists(_.exists(ModelCall.in))) None
@@ -97,7 +97,7 @@ object ExtractModelCalls extends Rule[LogicalPlan] with PredicateHelper {
     if (free.nonEmpty) free else distinct.headOption.map(same => same.head.call -> guards(same)(!ModelCall.in(_))).toSeq
   }
 
-  /** An inner join's conditions that call a model over both sides hold just as well in a filter above the join. */
+  /** An inner join's conditions that call a model over both sides can also be in a filter above the join. */
   private def splitJoin(node: LogicalPlan): LogicalPlan = node match {
     case join @ Join(_, _, _: InnerLike, Some(condition), _) =>
       val (calling, rest) = splitConjunctivePredicates(condition).partition { conjunct =>

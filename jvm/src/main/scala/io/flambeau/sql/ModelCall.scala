@@ -7,11 +7,11 @@ import org.apache.spark.sql.types.DataType
 import io.flambeau.models.ModelRef
 
 /**
- * The one expression in which every surface ends: SQL, Scala, PySpark, Connect, ML stages.
+ * The one expression for every API: SQL, Scala, PySpark, Connect, ML stages.
  *
  * It cannot be evaluated by itself. [[ExtractModelCalls]] moves it into an [[EvalModel]] node and leaves an attribute in its
- * place. It counts as deterministic (equal calls give equal results), which is what lets Spark move unrelated filters past
- * the projection that holds it.
+ * place. It counts as deterministic (equal calls give equal results), so Spark can move unrelated filters past the projection
+ * that holds it.
  *
  * @param inputs
  *   one expression per input of the model, in the model's own order, types as [[ModelInputs]] accepts them
@@ -34,7 +34,7 @@ final case class ModelCall(inputs: Seq[Expression], model: ModelRef, task: Model
 
   override def dataType: DataType = task.dataType(model.spec)
 
-  /** A strict call fails on a bad row: Spark then never merges it with, nor moves it below, what removes such rows. */
+  /** A strict call fails on a bad row. Spark never moves it below an operator that removes such rows, and never merges it with one. */
   override lazy val throwable: Boolean = !tolerant || inputs.exists(_.throwable)
 
   override def checkInputDataTypes(): TypeCheckResult = ModelInputs.check(inputs, model.spec)

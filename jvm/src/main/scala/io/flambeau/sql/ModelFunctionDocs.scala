@@ -2,7 +2,7 @@ package io.flambeau.sql
 
 import org.apache.spark.sql.catalyst.expressions.ExpressionInfo
 
-/** What `DESCRIBE FUNCTION EXTENDED` says of each function. */
+/** The text of `DESCRIBE FUNCTION EXTENDED` for each function. */
 private[sql] object ModelFunctionDocs {
 
   private val Model =

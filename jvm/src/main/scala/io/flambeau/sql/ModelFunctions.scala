@@ -23,7 +23,7 @@ import io.flambeau.models.{ModelRef, ModelSpec, ModelStore, OutputRole}
  */
 object ModelFunctions {
 
-  /** What Spark's function registries take. */
+  /** The type that Spark's function registries take. */
   type Builder = Seq[Expression] => Expression
 
   /** A function as it is registered; the same instance each time, so that Spark sees no replacement. */
@@ -43,8 +43,8 @@ object ModelFunctions {
   private val builtin = TrieMap.empty[String, Definition]
 
   /**
-   * Makes functions built-in for this JVM. A function that only a session has counts as temporary, and persistent views may
-   * not use temporary functions.
+   * Makes functions built-in for this JVM. A function of one session counts as temporary, and persistent views may not use
+   * temporary functions.
    *
    * @throws FlambeauAnalysisException
    *   FLAMBEAU_BAD_SETTING, for the name of one of Spark's own functions
@@ -63,12 +63,12 @@ object ModelFunctions {
   private val namedModels = TrieMap.empty[(String, String), Definition]
 
   /**
-   * A function of this name that is one model: `features` first in the package makes it `featurize`, `scores` first
-   * `classify`, anything else `infer`. The model is looked up when the function is first used.
+   * A function of this name for one model. It is `featurize` if the package's first output is `features`, `classify` if it is
+   * `scores`, and `infer` otherwise. The model is looked up when the function is first used.
    */
   def named(name: String, model: String): Definition = namedModels.getOrElseUpdate((name, model), define(name, model))
 
-  /** What a function that is one model computes: its first output says. */
+  /** The task of a function for one model: its first output decides. */
   def taskOf(spec: ModelSpec): ModelTask = spec.outputs.headOption.map(_.role) match {
     case Some(OutputRole.Features) => ModelTask.Featurize
     case Some(OutputRole.Scores) => ModelTask.Classify(ModelTask.DefaultK)
@@ -89,8 +89,8 @@ object ModelFunctions {
   }
 
   /**
-   * The settings of the session that asks. While a view is analyzed, `SQLConf.get` holds only what Spark captured when the
-   * view was made, and that leaves out settings that are not Spark's own.
+   * The settings of the session that runs the query. While a view is analyzed, `SQLConf.get` holds only what Spark captured when
+   * the view was made, without settings of other libraries.
    */
   private def sessionConf: SQLConf = SparkSession.getActiveSession match {
     case Some(session: classic.SparkSession) => session.sessionState.conf
@@ -120,7 +120,7 @@ object ModelFunctions {
     val ref = resolve(function, model)
     val inputs = ref.spec.inputs.map(_.name)
     if (inputs.exists(_.equalsIgnoreCase("model"))) {
-      // An input of that name cannot be told from the parameter by name, only by position.
+      // An input of that name can only be given by position: the name is also a parameter's.
       call(function, arguments.tail.map(Arguments.unnamed), ref, ModelRequest(ModelTask.Infer, tolerant))
     } else {
       val bound = Arguments.bind(function, arguments, "model" +: inputs, Nil)

@@ -19,12 +19,12 @@ import io.flambeau.models.{InputKind, ModelSpec, TensorSpec}
  *   - tensor: by its shape's rank, a number or boolean (`[]`), an array of them, an array of arrays and so on; a rank of one
  *     also takes Spark ML's vectors
  *
- * Numbers of any width cross the boundary as they are and become the model's element type there; only decimals, which SQL
- * literals like `1.5` are, turn into doubles here.
+ * Numbers of any width cross the boundary as they are and become the model's element type there; only decimals (SQL literals such
+ * as `1.5`) become doubles here.
  */
 object ModelInputs {
 
-  /** Digits of a decimal that a LONG holds whatever they are. */
+  /** Every decimal of this many digits fits a LONG. */
   private val MaxLongDigits = 18
 
   private val ImageFields: Seq[(String, DataType)] =
@@ -77,7 +77,7 @@ object ModelInputs {
     case _ => isTensor(actual, input.shape.length)
   }
 
-  /** Whether this argument can make the result NULL: it can be NULL itself, or be Spark's mark of an undecodable image. */
+  /** Whether this argument can make the result NULL: it can be NULL itself, or Spark's struct of an undecodable image. */
   def mayBeNull(argument: Expression): Boolean = argument.nullable || isImageStruct(argument.dataType)
 
   private def isImageStruct(actual: DataType): Boolean = actual match {
@@ -101,7 +101,7 @@ object ModelInputs {
       s"\"$numbers\" (shape [${input.shape.mkString(", ")}], ${input.dtype}${if (rank == 1) ", or an ML vector" else ""})"
   }
 
-  /** What to do with a column of paths, where the model wants what is in the files. */
+  /** Advice for a column of paths, if the model needs the content of the files. */
   private[flambeau] def pathHint(input: TensorSpec, actual: DataType): String =
     if (actual.isInstanceOf[StringType] && (input.kind == InputKind.Image || input.kind == InputKind.Audio)) {
       " (if these are paths: read the files with spark.read.format('binaryFile'), and give its column content)"

@@ -5,10 +5,10 @@ import org.apache.spark.sql.types._
 import io.flambeau.bridge.spec.{OutputRequest, Task}
 import io.flambeau.models.{ModelSpec, OutputSpec}
 
-/** What a call wants of a model. One evaluation of a model over its inputs can serve several. */
+/** The kind of result that a call needs. One evaluation of a model over its inputs can serve several tasks. */
 sealed trait ModelTask extends Serializable {
 
-  /** What the native side calls it. */
+  /** Its name on the native side. */
   def task: Task
 
   /** As in SQL. */
@@ -60,13 +60,13 @@ object ModelTask {
     }
   }
 
-  /** Why a row is bad, as text; NULL for a good row and for one with a NULL input. What ML stages put into `errorCol`. */
+  /** Why a row is bad, as text; NULL for a good row and for one with a NULL input. ML stages put it into `errorCol`. */
   case object Error extends ModelTask {
     override def task: Task = Task.Error
     override def dataType(spec: ModelSpec): DataType = StringType
   }
 
-  /** Labels that `classify` gives when the call does not say. */
+  /** The default number of labels of `classify`. */
   val DefaultK = 5
 }
 

@@ -7,8 +7,8 @@ import org.apache.spark.sql.catalyst.expressions.ExpressionInfo
 import io.flambeau.models.{InputKind, ModelRef, OutputSpec, TensorSpec}
 
 /**
- * What `DESCRIBE FUNCTION [EXTENDED]` says of a function that is one model. The model is looked up when somebody asks, in the
- * session that asks, so that the answer is what a query would use now. Driver only.
+ * The text of `DESCRIBE FUNCTION [EXTENDED]` for a function of one model. The model is looked up by the statement, in its
+ * session, so that the text describes the model that a query would use now. Driver only.
  *
  * @param resolve
  *   the model, as a query would find it

@@ -8,7 +8,7 @@ import org.apache.spark.sql.catalyst.plans.logical.{Aggregate, Filter, LogicalPl
 import org.apache.spark.sql.catalyst.rules.Rule
 
 /**
- * Calls over what an aggregate computes (`featurize(first(v))`, or `featurize(v)` where `v` is a grouping key) can only be
+ * Calls over the results of an aggregate (`featurize(first(v))`, or `featurize(v)` where `v` is a grouping key) can only be
  * evaluated after it: they move into a projection above. Calls inside aggregate functions and in grouping keys stay.
  *
  * A filter below the aggregate that calls a model over grouping keys alone (Spark pushes `HAVING` there) moves above it: it

@@ -6,15 +6,15 @@ import org.apache.spark.sql.catalyst.plans.logical._
 import org.apache.spark.sql.catalyst.rules.Rule
 
 /**
- * Gives the model as little to do as the query allows: filters and limits that do not need a result go below the
- * [[EvalModel]], results and columns that nobody needs go away.
+ * Reduces the work of the model: filters and limits that do not need a result go below the [[EvalModel]], and unused results and
+ * columns are removed.
  *
- * Spark's own rules know a closed list of operators, ours not among them, so the steps that concern it are here; the steps
- * in between are Spark's. All together until nothing changes.
+ * Spark's own rules know only Spark's operators, so the steps that concern this one are here; the steps in between are Spark's.
+ * All run together until nothing changes.
  */
 private[sql] object PushBelowEvalModel extends Rule[LogicalPlan] with PredicateHelper {
 
-  /** Each round moves something at least one operator down; plans this deep do not occur. */
+  /** Each round moves something at least one operator down; plans are never this deep. */
   private val RoundsLimit = 50
 
   override def apply(plan: LogicalPlan): LogicalPlan =
@@ -44,7 +44,7 @@ private[sql] object PushBelowEvalModel extends Rule[LogicalPlan] with PredicateH
       limit.copy(child = limited(node, n))
     case limit @ LocalLimit(IntegerLiteral(n), project @ Project(_, node: EvalModel)) if !bounded(node.child, n) =>
       limit.copy(child = project.copy(child = limited(node, n)))
-    // The first n of an order that needs no result: order and cut first, then evaluate those n.
+    // The first n rows of an order that needs no result: sort and limit first, then evaluate those n.
     case top @ GlobalLimit(_, local @ LocalLimit(_, sort @ Sort(order, true, node: EvalModel, _)))
         if order.forall(_.references.subsetOf(node.child.outputSet)) =>
       node.copy(child = top.copy(child = local.copy(child = sort.copy(child = node.child))))
@@ -64,7 +64,7 @@ private[sql] object PushBelowEvalModel extends Rule[LogicalPlan] with PredicateH
 
   private def limited(node: EvalModel, n: Int): EvalModel = node.copy(child = LocalLimit(Literal(n), node.child))
 
-  /** Keeps what a projection above needs, and below what the node itself needs. */
+  /** Keeps the columns that a projection above needs, and below them those that the node itself needs. */
   private def prune(plan: LogicalPlan): LogicalPlan = plan.transformDown {
     case project @ Project(list, OverEvalModel(node, used, rebuild)) =>
       val needed = AttributeSet(list.flatMap(_.references)) ++ used
@@ -74,7 +74,7 @@ private[sql] object PushBelowEvalModel extends Rule[LogicalPlan] with PredicateH
       node.copy(child = Project(node.child.output.filter(node.references.contains), node.child))
   }
 
-  /** An [[EvalModel]], perhaps under filters, sorts and local limits; the attributes these use; how to put another in its place. */
+  /** An [[EvalModel]], perhaps under filters, sorts and local limits; the attributes that these use; and a function that replaces it. */
   private object OverEvalModel {
     def unapply(plan: LogicalPlan): Option[(EvalModel, AttributeSet, LogicalPlan => LogicalPlan)] = plan match {
       case node: EvalModel => Some((node, AttributeSet.empty, identity))

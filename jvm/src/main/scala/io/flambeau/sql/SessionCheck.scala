@@ -6,7 +6,7 @@ import io.flambeau.FlambeauAnalysisException
 
 /**
  * Whether a session has Flambeau's extension. Functions are known to every session of the process once one session has them;
- * without the extension nothing plans them, so this is asked wherever somebody uses one. A Connect client cannot know.
+ * without the extension nothing plans them. So this is checked wherever a function is used. A Connect client cannot check it.
  */
 private[flambeau] object SessionCheck {
 
@@ -23,7 +23,7 @@ private[flambeau] object SessionCheck {
     case _ => ()
   }
 
-  /** As [[require]], of the session that this thread works with, if there is one. */
+  /** As [[require]], for the active session of this thread, if there is one. */
   def requireActive(who: String): Unit =
     SparkSession.getActiveSession.orElse(SparkSession.getDefaultSession).foreach(require(_, who))
 }

@@ -8,8 +8,8 @@ import org.apache.spark.sql.catalyst.plans.logical._
 import io.flambeau.models.ModelRef
 
 /**
- * Finds a place for a call: an [[EvalModel]] further down that evaluates the same model over the same inputs already (its
- * results then travel up to here), else a new one right here.
+ * Finds the node for a call: an [[EvalModel]] further down that already evaluates the same model over the same inputs (its
+ * results are then passed up to here), otherwise a new one here.
  *
  * Spark itself copies calls downwards (a filter on a result goes below the projection that computes it), so without this
  * the model would run twice over the same rows. Sharing never makes a strict call see a row that it would not see alone.
@@ -20,7 +20,7 @@ private[sql] object SharedEvaluation extends AliasHelper {
    * `plan` with the call's result among its output, and its attribute.
    *
    * @param guards
-   *   what keeps rows of `plan` from the call, one for each place where it stands
+   *   the guards of the call over rows of `plan`, one for each place where the call is
    */
   def apply(plan: LogicalPlan, call: ModelCall, guards: Seq[Seq[Expression]]): (LogicalPlan, Attribute) = {
     val guard = if (guards.length == 1) guards.head else Seq(CallGuards.any(guards.map(CallGuards.all))).filter(_ != TrueLiteral)
@@ -29,7 +29,7 @@ private[sql] object SharedEvaluation extends AliasHelper {
     }
   }
 
-  /** What removes rows between the call and the operator that is looked at, the lowest first, in terms of its output. */
+  /** The conditions that remove rows between the call and the current operator, the lowest first, in terms of its output. */
   private sealed trait Removed {
     def by(condition: Expression): Removed = this match {
       case Removed.ByFilters(conditions) => Removed.ByFilters(condition +: conditions)
@@ -53,7 +53,7 @@ private[sql] object SharedEvaluation extends AliasHelper {
      * @param inputs
      *   the call's inputs in terms of `plan`'s output
      * @param guard
-     *   what keeps rows from the call, likewise
+     *   the guards of the call, likewise
      */
     def below(plan: LogicalPlan, inputs: Seq[Expression], guard: Seq[Expression], removed: Removed): Found = plan match {
       case node: EvalModel if node.evaluates(inputs, model) => shared(node, guard, removed)
@@ -99,13 +99,14 @@ private[sql] object SharedEvaluation extends AliasHelper {
     }
 
     /**
-     * The call as a request of this node, if the node then fails on no row on which the call alone would not: a strict call
-     * above `WHERE try_featurize(x) IS NOT NULL` must not be evaluated below it, for the very rows that the filter removes.
+     * The call as a request of this node, if the node then fails only for rows for which the call alone would fail. A strict call
+     * above `WHERE try_featurize(x) IS NOT NULL` must not be evaluated below it: it would fail for the rows that the filter
+     * removes.
      */
     private def shared(node: EvalModel, guard: Seq[Expression], removed: Removed): Found = {
       val columns = node.child.outputSet
       val known = guard.forall(e => CallGuards.isPortable(e, columns) && !ModelCall.in(e))
-      // Rows that are evaluated already, and may fail already if this call is strict.
+      // Rows that are already evaluated and, if this call is strict, may already fail.
       val served = (if (wanted.tolerant) node.guards else node.guardsOf(tolerant = false)).find(CallGuards.implies(guard, _))
       val nothingRemoved = removed == Removed.Nothing
       def widened = surviving(node, guard, removed).filter(_ => wanted.tolerant || node.isStrict)
@@ -115,8 +116,8 @@ private[sql] object SharedEvaluation extends AliasHelper {
     }
 
     /**
-     * The rows that filters above this node let through though it does not evaluate them. A filter asks no result of a row
-     * that is not evaluated, so what it thinks of such rows is told by its condition with NULL for the results.
+     * The rows that this node does not evaluate and that filters above it keep. The results of such a row are NULL, so the
+     * filter's condition with NULL for the results shows whether it keeps the row.
      */
     private def surviving(node: EvalModel, guard: Seq[Expression], removed: Removed): Option[Expression] = removed match {
       case Removed.ByFilters(conditions) =>

@@ -5,8 +5,8 @@ import org.apache.spark.sql.catalyst.rules.Rule
 import org.apache.spark.sql.execution.{ColumnarRule, ProjectExec, SparkPlan}
 
 /**
- * A projection that only drops or reorders a columnar child's columns makes rows of them. A model needs neither: it picks its
- * columns itself, and reads them as they come.
+ * Removes a projection that only drops or reorders a columnar child's columns, which would convert them to rows. A model does not
+ * need it: it picks its columns itself and reads them directly.
  */
 private[flambeau] object TakeColumns extends ColumnarRule {
   override def preColumnarTransitions: Rule[SparkPlan] = Skip

@@ -19,17 +19,17 @@ import io.flambeau.models.{ModelRef, ModelStore}
 import io.flambeau.spark.{ArrowAccess, BatchReservation, SparkAccess}
 
 /**
- * One task's evaluation of one model: gathers rows into a batch, has it evaluated, hands the results out.
+ * One task's evaluation of one model: gathers rows into a batch, evaluates it and returns the results.
  *
  * It owns, in this order: a memory reservation, a child allocator of Spark's Arrow root, the inputs of a batch, a native session,
- * and, while a batch is read, the result vectors. Each is registered for release when it is acquired, and all are released,
- * the newest first, when the rows are exhausted or the task ends in whatever way; only once. All on the task's thread.
+ * and, while a batch is read, the result vectors. Each is registered for release when it is acquired, and all are released once,
+ * the newest first, when the rows are exhausted or the task ends for any reason. Everything runs on the task's thread.
  *
- * Strict and `try_` calls may share an evaluation and want different rows of it (`requiredByRow`). No row then fails on the
- * native side, which tells the reasons instead, and whether one of them ends the task is decided here.
+ * Strict and `try_` calls may share an evaluation and need different rows of it (`requiredByRow`). The native side then does not
+ * fail; it returns the reason for each bad row, and this class decides whether one of them ends the task.
  *
  * A batch: `beginBatch`, then `offer` or `offerColumns` until it is full or rows run out, `evaluateBatch`, read the results,
- * `finishBatch`. The results must be read before `finishBatch`, since the native side may have lent them the input's own buffers.
+ * `finishBatch`. The results must be read before `finishBatch`, since they may share the input's buffers.
  */
 private[sql] final class TaskEvaluation(
     task: TaskContext,
@@ -44,7 +44,7 @@ private[sql] final class TaskEvaluation(
     extends Logging {
 
   private val required = ArrayBuffer.empty[Boolean]
-  // What memory allows, and of that what the model's pace makes of this batch.
+  // Rows of a batch: limited by memory and by the model's pace.
   private var grantedRows = limits.rows
   private var rowsLimit = limits.rows
   private val pace = BatchPace.of(model, settings.precision)
@@ -54,7 +54,7 @@ private[sql] final class TaskEvaluation(
   private var rowsBefore = 0L
   private var result: Option[ColumnarBatch] = None
 
-  // State before resources: should an acquire below fail, close() finds everything in place.
+  // State before resources: if acquiring one fails below, close() finds everything initialized.
   private val releases = new Closer
   task.addTaskCompletionListener[Unit](_ => close())
 
@@ -81,16 +81,16 @@ private[sql] final class TaskEvaluation(
   }
 
   /**
-   * Takes a row into the batch, which must be open; copies it.
+   * Copies a row into the batch, which must be open.
    *
    * @param row
    *   holds the inputs, at `ordinals`
    * @param passedBytes
    *   of the row that waits for the results
    * @param isRequired
-   *   whether the row fails the query if it is bad and somebody is strict
+   *   whether a bad row fails the query (if a call is strict)
    * @return
-   *   false if the row does not fit: it is for the next batch. The first row of a batch always fits
+   *   false if the row does not fit and must go into the next batch. The first row of a batch always fits
    */
   def offer(row: UnsafeRow, ordinals: Array[Int], passedBytes: Int, isRequired: Boolean): Boolean = {
     val bytes = inputs.bytesOf(row, ordinals)
@@ -103,12 +103,12 @@ private[sql] final class TaskEvaluation(
   }
 
   /**
-   * Takes rows of a columnar batch, and copies them; those that are not wanted become NULLs.
+   * Copies rows of a columnar batch into the batch; those that are not wanted become NULLs.
    *
    * @param passedBytes
    *   of the row that waits for the results, by its place in the columns; none if no row waits
    * @return
-   *   how many, from `from` on: at least one into an empty batch
+   *   the number of rows taken, from `from` on: at least one into an empty batch
    */
   def offerColumns(columns: Array[ColumnVector], from: Int, count: Int, wanted: WantedRows, passedBytes: Option[Int => Int]): Int = {
     val some = math.min(count, rowsLimit - rows)
@@ -128,7 +128,7 @@ private[sql] final class TaskEvaluation(
     taken
   }
 
-  /** Takes rows one by one, as long as they fit. */
+  /** Takes rows one by one while they fit. */
   private def fitting(columns: Array[ColumnVector], from: Int, count: Int, passedBytes: Int => Int): Int = {
     var taken = 0
     while (taken < count && inputBytes < limits.bytes &&
@@ -136,7 +136,7 @@ private[sql] final class TaskEvaluation(
     taken
   }
 
-  /** Whether a row of so many bytes fits; then they count. */
+  /** Whether a row of this size fits; if so, its bytes are counted. */
   private def admits(bytes: Long, passedBytes: Int, before: Int = rows): Boolean = {
     val reserved = inputBytes + bytes <= limits.bytes && reserve(inputBytes + bytes, waitingBytes + passedBytes)
     val fits = reserved || before == 0
@@ -156,7 +156,7 @@ private[sql] final class TaskEvaluation(
       try session.evaluate(vectors)
       catch {
         case cause: NativeException =>
-          // Canceled between two passes: Spark's own exception says why.
+          // Canceled between two passes: throws Spark's own exception with the reason.
           SparkAccess.stopIfKilled(task)
           throw translated(cause)
       } finally metrics.publish(session.counters, session.engine)
@@ -168,7 +168,7 @@ private[sql] final class TaskEvaluation(
     evaluated
   }
 
-  /** Frees the results of the batch that was read, and empties the inputs. Nothing happens if there is none. */
+  /** Frees the results of the last batch and empties the inputs. Does nothing if there is none. */
   def finishBatch(): Unit = result.foreach { evaluated =>
     result = None
     evaluated.close()
@@ -182,7 +182,7 @@ private[sql] final class TaskEvaluation(
   /** Closer everything, the newest first. */
   def close(): Unit = releases.close()
 
-  /** What the native side is asked for. */
+  /** The requests for the native side. */
   private def asked: Seq[ModelRequest] =
     if (requiredByRow) requests.map(_.copy(tolerant = true)) :+ ModelRequest(ModelTask.Error, tolerant = true) else requests
 
@@ -196,7 +196,7 @@ private[sql] final class TaskEvaluation(
   private def translated(cause: NativeException): FlambeauException =
     EvaluationFailure(cause, model.name, requests.map(_.function), task.partitionId(), rowsBefore)
 
-  /** Room for the forward pass; where Spark refuses, for one of half the rows, down to a single row. */
+  /** Reserves memory for the forward pass; if Spark refuses, for half the rows, and so on down to a single row. */
   private def reserveNative(): Unit = {
     nativeBytes = session.estimateBytes(rowsLimit)
     while (!reservation.ensure(nativeBytes)) {
@@ -229,7 +229,7 @@ private[sql] final class TaskEvaluation(
     }
   }
 
-  /** What came back must be what was asked for: reading a vector of another layout would give wrong rows silently. */
+  /** The results must have the requested types: reading a vector with another layout would give wrong values silently. */
   private def checkLayout(evaluated: ColumnarBatch): Unit = {
     val actual = (0 until evaluated.numCols).map(evaluated.column(_).dataType)
     val same = actual.length == askedTypes.length && actual.zip(askedTypes).forall { case (g, w) => DataType.equalsIgnoreNullability(g, w) }

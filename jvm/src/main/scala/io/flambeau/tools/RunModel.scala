@@ -27,8 +27,8 @@ import io.flambeau.spark.ArrowAccess
 import io.flambeau.sql.EvaluationFailure
 
 /**
- * Runs a model over files without Spark: the way of one batch (Arrow, boundary, engine) as a task goes it, on this thread,
- * without a session around it. `python -m flambeau.models run` starts it.
+ * Runs a model over files without Spark: one batch goes through Arrow, boundary and engine as in a task, on this thread, without
+ * a session. `python -m flambeau.models run` starts it.
  *
  * {{{java -cp <Spark's jars and Flambeau's> io.flambeau.tools.RunModel [--path FOLDERS] [--k K] MODEL FILE...}}}
  *
@@ -70,7 +70,7 @@ object RunModel {
             val row = rowOf(Paths.get(file), ref)
             evaluate(ref, row, tasks.map(OutputRequest(_, options.k, tolerant = true)), InferenceSettings.of(conf), allocator)
           } catch {
-            // What a file's content is to blame for is in the column `error`; this is the model's or the process's.
+            // Errors in a file's content are in the column `error`; this is an error of the model or of the process.
             case cause: NativeException => throw EvaluationFailure(cause, ref.name, tasks.map(_.name), partition = 0, firstRow = 0)
             case cause: FlambeauException => throw cause
             case NonFatal(cause) => ListMap("error" -> FlambeauException.describe(cause))
