@@ -53,7 +53,7 @@ fn build() -> Result<()> {
     Ok(())
 }
 
-/// Where the first library of the list is.
+/// The folder of the first library of the list.
 fn folder(libraries: &[(&str, &str)]) -> Result<PathBuf> {
     let first = libraries.first().map(|(_, name)| *name).context("the list names no library")?;
     let mut candidates: Vec<PathBuf> = env::var_os("FLAMBEAU_CODECS").map(PathBuf::from).into_iter().collect();

@@ -1,4 +1,4 @@
-//! Lets this crate's tests and benches find the codecs where they were linked; the library that ships finds them by other means.
+//! Lets this crate's tests and benches find the codecs that they were linked with; the published library finds them in another way.
 
 fn main() {
     if let Ok(folder) = std::env::var("DEP_FLAMBEAU_CODECS_FOLDER") {

@@ -1,10 +1,10 @@
 //! C Data structs: taken from the JVM, given to it. The only place where an address becomes a pointer.
 //!
-//! *Take* moves the content out and leaves the struct released, so that the JVM's own release finds nothing to do. *Give*
-//! writes array and schema once both are made, and cannot fail in between.
+//! *Take* moves the content out and marks the struct as released, so that the JVM's own release does nothing. *Give* writes array
+//! and schema after both are made, and cannot fail in between.
 //!
 //! Strings come in as bytes: Spark's `STRING` may hold any bytes (`CAST(x AS STRING)` checks nothing), and an Arrow string
-//! array with bytes that are no UTF-8 is undefined behavior for every reader of it. The layout of both is the same.
+//! array with bytes that are not UTF-8 is undefined behavior for every reader. The layout of both is the same.
 
 use arrow_array::{Array, StructArray};
 use arrow_data::ffi::FFI_ArrowArray;
@@ -56,8 +56,8 @@ pub(crate) fn take_batch(address: i64, fields: Fields) -> Result<StructArray, Fa
     if array.is_released() || array.num_children() != fields.len() {
         return Err(ArrowError::CDataInterface(format!("expected {} columns, got {}", fields.len(), array.num_children())).into());
     }
-    // SAFETY: the exporter that filled the array also made the schema that `fields` came from, so buffers are as they say, but
-    // for what strings hold; `fields` has bytes in their place, which have the same buffers and may hold anything.
+    // SAFETY: the exporter that filled the array also made the schema of `fields`, so the buffers match it. Only strings may hold
+    // invalid UTF-8; `fields` declares them as bytes, which have the same buffers and may hold anything.
     let data = unsafe { arrow_array::ffi::from_ffi_and_data_type(array, DataType::Struct(fields)) }?;
     data.validate()?;
     Ok(StructArray::from(data))

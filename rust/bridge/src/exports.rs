@@ -64,15 +64,15 @@ const REGISTER: NativeMethod = native_method! {
     error_policy = ThrowNative,
 };
 
-/// What an export gives.
+/// The result of an export.
 pub(crate) type Answer<T> = Result<T, Failure>;
 
-/// An argument that comes as JSON.
+/// An argument in JSON.
 pub(crate) fn parsed<T: DeserializeOwned>(env: &mut Env<'_>, text: &JString<'_>) -> Answer<T> {
     Ok(serde_json::from_str(&text.try_to_string(env)?)?)
 }
 
-/// An answer as JSON.
+/// An answer in JSON.
 pub(crate) fn json<'local>(env: &mut Env<'local>, value: &impl Serialize) -> Answer<JString<'local>> {
     Ok(env.new_string(serde_json::to_string(value)?)?)
 }
@@ -185,7 +185,7 @@ fn evaluate<'local>(
     arrow::give_batch(&result?, output, schema)
 }
 
-/// Whether Spark killed the task of this thread. A failure of the question itself is no reason to stop.
+/// Whether Spark killed the task of this thread. If the check itself fails, the task continues.
 fn task_is_killed(env: &mut Env<'_>, class: &JClass<'_>) -> bool {
     let answer = env.call_static_method(class, jni::jni_str!("taskIsKilled"), jni::jni_sig!("()Z"), &[]);
     answer.and_then(|value| value.z()).unwrap_or(false)

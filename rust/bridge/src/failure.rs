@@ -1,6 +1,6 @@
 //! Every failure as one Java exception, `io.flambeau.bridge.NativeException(kind, message, row)`.
 //!
-//! Panics are caught at the export, carry their message, and their place from a hook that notes it per thread. An
+//! Panics are caught at the export. They carry their message and their location, which a panic hook records per thread. An
 //! exception that is already pending in the JVM is left as it is. Nothing here throws `java.lang.OutOfMemoryError`.
 
 use std::any::Any;
@@ -17,16 +17,16 @@ use jni::refs::Global;
 use jni::{Env, jni_sig};
 use once_cell::sync::OnceCell;
 
-/// What an export can fail with.
+/// The failures of an export.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// The engine's own errors.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// libtorch, outside of any model.
+    /// libtorch fails outside of any model.
     #[error("libtorch: {0}")]
     Torch(#[from] TorchError),
-    /// Arrow data that does not hold together.
+    /// Arrow data that is not consistent.
     #[error("Arrow: {0}")]
     Arrow(#[from] ArrowError),
     /// JSON from the JVM side that does not parse.
@@ -65,11 +65,11 @@ impl Failure {
 static EXCEPTION_CLASS: OnceCell<Global<JClass<'static>>> = OnceCell::new();
 
 thread_local! {
-    // Per thread, so that two panicking tasks cannot swap their places.
+    // Per thread, so that two panicking tasks cannot exchange their locations.
     static PANIC_PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Resolves the exception class while the loader of our own classes is at hand, and starts noting where panics happen.
+/// Resolves the exception class while the loader of Flambeau's classes is available, and starts recording where panics happen.
 pub(crate) fn prepare(env: &mut Env<'_>) -> Result<(), JniError> {
     if EXCEPTION_CLASS.get().is_none() {
         let class = env.find_class(jni::jni_str!("io/flambeau/bridge/NativeException"))?;
@@ -88,7 +88,7 @@ pub(crate) fn prepare(env: &mut Env<'_>) -> Result<(), JniError> {
     Ok(())
 }
 
-/// The policy of every export: throw, and return the neutral value.
+/// What every export does with a failure: throw, and return the neutral value.
 pub(crate) struct ThrowNative;
 
 impl<T: Default> ErrorPolicy<T, Failure> for ThrowNative {

@@ -1,4 +1,4 @@
-//! What the JVM holds as a number. A number is never used twice, so a stale one is an error of its call and nothing more.
+//! Objects that the JVM refers to by a number. A number is never reused, so a closed one is only an error of its call.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
@@ -37,7 +37,7 @@ struct Table {
     held: HashMap<i64, Held>,
 }
 
-// Process-wide, since handles are numbers that any thread of the JVM may bring back; bounded by what the JVM keeps open.
+// Process-wide, since any thread of the JVM may use a handle; its size is the number of handles that the JVM has open.
 static TABLE: Lazy<Mutex<Table>> = Lazy::new(Mutex::default);
 
 fn table() -> MutexGuard<'static, Table> {
@@ -91,7 +91,7 @@ pub(crate) fn add_trainers(stack: Stack, canceled: Arc<AtomicBool>) -> i64 {
     add(Held::Trainers(Arc::new(HeldTrainers { stack: Mutex::new(stack), canceled })))
 }
 
-/// Forgets a handle; its object goes when the last call that uses it returns. Unknown handles are left alone.
+/// Removes a handle; its object is dropped when the last call that uses it returns. Unknown handles are ignored.
 pub(crate) fn close(handle: i64) {
     // Dropped after the lock is released: freeing a model takes a while.
     let _held = table().held.remove(&handle);

@@ -1,5 +1,5 @@
-//! Rust's `log` into the JVM's: messages of threads that belong to the JVM go to `io.flambeau.bridge.NativeLog`, which adds
-//! stage and partition; those of other threads go to stderr, since attaching them is not worth it.
+//! Sends Rust's `log` to the JVM's: messages of the JVM's threads go to `io.flambeau.bridge.NativeLog`, which adds stage and
+//! partition. Those of other threads go to stderr: attaching them to the JVM costs too much.
 
 use std::cell::Cell;
 
@@ -13,13 +13,13 @@ static SINK: OnceCell<Global<JClass<'static>>> = OnceCell::new();
 static LOGGER: Bridge = Bridge;
 
 thread_local! {
-    // jni itself logs in places: a message while one is under way goes to stderr.
+    // jni itself logs: a message that is logged while another is being sent goes to stderr.
     static BUSY: Cell<bool> = const { Cell::new(false) };
 }
 
 struct Bridge;
 
-/// Resolves the sink while the loader of our own classes is at hand; the first call wins.
+/// Resolves the sink while the loader of Flambeau's classes is available; the first call wins.
 pub(crate) fn prepare(env: &mut Env<'_>) -> jni::errors::Result<()> {
     if SINK.get().is_none() {
         let class = env.find_class(jni_str!("io/flambeau/bridge/NativeLog"))?;
@@ -30,7 +30,7 @@ pub(crate) fn prepare(env: &mut Env<'_>) -> jni::errors::Result<()> {
     Ok(())
 }
 
-/// Sets the level by its name; an unknown name leaves it.
+/// Sets the level by its name; an unknown name changes nothing.
 pub(crate) fn set_level(name: &str) {
     if let Ok(level) = name.parse() {
         log::set_max_level(level);

@@ -1,5 +1,5 @@
-//! The bodies of the native methods that train. A trainer is used by one thread at a time, which its lock sees to; `cancel` takes
-//! no lock.
+//! The bodies of the native methods that train. A trainer's lock makes sure that one thread uses it at a time; `cancel` takes no
+//! lock.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::{arrow, handles};
 
 pub(crate) fn open_feed<'local>(env: &mut Env<'local>, _class: JClass<'local>, spec: JString<'local>, schema: jlong) -> Answer<jlong> {
-    // Taken first, so that it is released whatever the specification says.
+    // Taken first, so that it is released even if the specification is wrong.
     let fields = arrow::take_schema(schema)?;
     let spec: FeedSpec = parsed(env, &spec)?;
     Ok(handles::add_feed(Feed::create(spec, fields)?))
@@ -51,13 +51,13 @@ pub(crate) fn open_group<'local>(
     Ok(handles::add_group(ranks))
 }
 
-/// An `io.flambeau.bridge.Board`. An exception of it stays pending, and is what the JVM sees.
+/// An `io.flambeau.bridge.Board`. Its exceptions stay pending, so the JVM sees them.
 struct JavaBoard<'a, 'local> {
     env: &'a mut Env<'local>,
     board: JObject<'local>,
 }
 
-/// References that one question needs.
+/// References that one call needs.
 const BOARD_REFERENCES: usize = 4;
 
 fn board_failed(error: jni::errors::Error) -> EngineError {
@@ -104,7 +104,7 @@ pub(crate) fn open_trainers<'local>(
     Ok(handles::add_trainers(stack, canceled))
 }
 
-/// Whether a program can be trained as asked, before there are any rows.
+/// Checks that a program can be trained as specified, before there are any rows.
 pub(crate) fn check_program<'local>(env: &mut Env<'local>, _class: JClass<'local>, spec: JString<'local>) -> Answer<()> {
     let spec: ProgramSpec = parsed(env, &spec)?;
     Ok(flambeau_train::check_program(&spec)?)
@@ -182,7 +182,7 @@ pub(crate) fn cancel_trainers<'local>(_env: &mut Env<'local>, _class: JClass<'lo
     }
     match handles::trainers(trainers) {
         Ok(stack) => stack.canceled.store(true, Ordering::Relaxed),
-        // It may have closed a moment ago: there is nothing left to stop.
+        // It may just have closed: then there is nothing to stop.
         Err(Failure::StaleHandle(..)) => {}
         Err(other) => return Err(other),
     }

@@ -1,7 +1,7 @@
 //! JPEG by libjpeg-turbo: baseline, progressive, arithmetic and lossless files of 8 bits a sample.
 //!
 //! [`Jpeg`] is a file whose header was read; [`Rows`] gives its pixels from the top, all of them or a part, shrunk while they are
-//! decoded or not. A part has the pixels that it has in the whole picture, to the last bit.
+//! decoded or not. A part has exactly the pixels that it has in the whole picture.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::marker::PhantomData;
@@ -29,9 +29,9 @@ pub struct Header {
     pub width: u32,
     /// Rows.
     pub height: u32,
-    /// 1 = gray, 3 = color, 4 = inks; or what else the file says.
+    /// 1 = gray, 3 = color, 4 = inks; other numbers as in the file.
     pub components: u32,
-    /// Whether the picture can be shrunk while it is decoded; not so those without a DCT.
+    /// Whether the picture can be shrunk while it is decoded; pictures without a DCT cannot.
     pub shrinks: bool,
 }
 
@@ -100,7 +100,7 @@ impl<'a> Jpeg<'a> {
 
 impl Drop for Jpeg<'_> {
     fn drop(&mut self) {
-        // SAFETY: the handle is open and used no more.
+        // SAFETY: the handle is open and not used afterwards.
         unsafe { flambeau_jpeg_close(self.handle.as_ptr()) };
     }
 }
@@ -135,8 +135,8 @@ impl Rows<'_> {
         self.columns.len() * self.pixel_bytes
     }
 
-    /// Decodes no columns but `columns` and those that come with them; [`Self::columns`] then says which rows have. Before the first
-    /// row only.
+    /// Decodes only `columns` and those in the same blocks; [`Self::columns`] then returns the columns of a row. Only before the
+    /// first row.
     ///
     /// # Errors
     /// [`CodecError::Broken`].
@@ -149,7 +149,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Leaves out the next `rows`; `room` is for one row, whose contents mean nothing afterwards. Damage in them is found all the same.
+    /// Skips the next `rows`; `room` is a buffer for one row, with unspecified content afterwards. Damage in them is still found.
     ///
     /// # Errors
     /// [`CodecError::Cut`] and [`CodecError::Broken`], also if no row would be left.
@@ -169,8 +169,8 @@ impl Rows<'_> {
     /// Decodes the next rows, as many as `pixels` has room for.
     ///
     /// # Errors
-    /// [`CodecError::Cut`] and [`CodecError::Broken`]; then `pixels` may hold a part. A buffer that is not some of the rows left is
-    /// `Broken`.
+    /// [`CodecError::Cut`] and [`CodecError::Broken`]; then `pixels` may hold a part. A buffer of another size than some of the
+    /// remaining rows is `Broken`.
     pub fn read(&mut self, pixels: &mut [u8]) -> Result<(), CodecError> {
         let row_bytes = self.row_bytes();
         let rows = pixels.len() / row_bytes;
@@ -183,7 +183,7 @@ impl Rows<'_> {
         self.jpeg.check(code)
     }
 
-    /// Reads what is left for damage, without decoding it; `room` is for one row.
+    /// Checks the rest for damage, without decoding it; `room` is a buffer for one row.
     ///
     /// # Errors
     /// [`CodecError::Cut`] and [`CodecError::Broken`].

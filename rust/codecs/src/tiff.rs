@@ -1,4 +1,4 @@
-//! TIFF by libtiff: what the first image of a file is, and its decompressed strips or tiles. What samples mean is the caller's.
+//! TIFF by libtiff: the description of a file's first image, and its decompressed strips or tiles. The caller interprets the samples.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::marker::PhantomData;
@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 
 use crate::{CodecError, text};
 
-/// Extra samples whose meaning is kept; files with more are not read by anyone.
+/// Extra samples whose meaning is kept; no decoder reads files with more.
 const MOST_EXTRA: usize = 8;
 
 /// The same as `flambeau_tiff_description` in c/tiff.c.
@@ -177,7 +177,7 @@ impl<'a> Tiff<'a> {
         (tags, blocks)
     }
 
-    /// Where block `number` begins in the file, in bytes; `None` where the file does not say.
+    /// Where block `number` begins in the file, in bytes; `None` if the file does not tell.
     pub fn offset(&mut self, number: u32) -> Option<u64> {
         // SAFETY: the handle is open; libtiff checks the number.
         let offset = unsafe { flambeau_tiff_offset(self.handle.as_ptr(), number) };
@@ -223,7 +223,7 @@ impl<'a> Tiff<'a> {
 
 impl Drop for Tiff<'_> {
     fn drop(&mut self) {
-        // SAFETY: the handle is used no more.
+        // SAFETY: the handle is not used afterwards.
         unsafe { flambeau_tiff_close(self.handle.as_ptr()) };
     }
 }

@@ -1,5 +1,5 @@
-//! WebP by libwebp: a still picture straight into the caller's buffer; of an animation, the first frame on its canvas, as Pillow gives
-//! it, by libwebp's animation decoder, which keeps canvases of its own.
+//! WebP by libwebp: a still picture is decoded into the caller's buffer. For an animation, it returns the first frame on its
+//! canvas, as Pillow does, with libwebp's animation decoder, which has its own canvases.
 
 use std::ffi::{c_int, c_void};
 use std::marker::PhantomData;
@@ -74,7 +74,7 @@ struct Decoder<'a>(NonNull<c_void>, PhantomData<&'a [u8]>);
 
 impl Drop for Decoder<'_> {
     fn drop(&mut self) {
-        // SAFETY: the decoder is open and used no more.
+        // SAFETY: the decoder is open and not used afterwards.
         unsafe { WebPAnimDecoderDelete(self.0.as_ptr()) };
     }
 }
@@ -86,7 +86,7 @@ impl<'a> WebP<'a> {
     /// [`CodecError::Broken`], [`CodecError::Cut`].
     pub fn open(bytes: &'a [u8]) -> Result<Self, CodecError> {
         let mut features = Features::default();
-        // SAFETY: the bytes are as long as said, the features are ours.
+        // SAFETY: the length is that of the bytes, the features are ours.
         let status = unsafe { WebPGetFeaturesInternal(bytes.as_ptr(), bytes.len(), &mut features, DECODER_ABI_VERSION) };
         match status {
             0 => {}
@@ -118,7 +118,7 @@ impl<'a> WebP<'a> {
         if self.moves {
             return self.first_frame(pixels);
         }
-        // SAFETY: the bytes are as long as said; libwebp writes rows of this length to the buffer and checks that they fit.
+        // SAFETY: the length is that of the bytes; libwebp writes rows of this length to the buffer and checks that they fit.
         let decoded = unsafe { WebPDecodeRGBAInto(self.bytes.as_ptr(), self.bytes.len(), pixels.as_mut_ptr(), room, row_bytes) };
         if decoded.is_null() { Err(broken("it is damaged or cut off")) } else { Ok(()) }
     }

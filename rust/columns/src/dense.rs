@@ -1,8 +1,8 @@
 //! Nested lists of equal lengths into one dense buffer, the data of a tensor.
 //!
-//! A list column keeps its values in one child array, rows one after another, so a run of whole rows is one slice: equal
-//! lengths are checked on the offsets, and the values are copied at once where types agree. A row that does not fit is a
-//! fault of that row, never of the batch.
+//! A list column keeps its values in one child array, rows one after another. So a run of whole rows is one slice: equal
+//! lengths are checked on the offsets, and the values are copied at once if types agree. A row that does not fit is an error of
+//! that row only, not of the batch.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type};
@@ -14,7 +14,7 @@ use crate::{ColumnError, DenseFault, Element};
 /// Checks that a column of this type can make tensors of `rank` dimensions a row (0 = scalars).
 ///
 /// # Errors
-/// Another nesting, or values that are not numbers or booleans.
+/// The nesting is different, or values are not numbers or booleans.
 pub fn check_type(data_type: &DataType, rank: usize) -> Result<(), ColumnError> {
     let expected = || format!("{}a number or boolean{}", "array<".repeat(rank), ">".repeat(rank));
     let mut inner = data_type;
@@ -28,7 +28,7 @@ pub fn check_type(data_type: &DataType, rank: usize) -> Result<(), ColumnError> 
 }
 
 /// Copies rows `rows` of `column` (none of them NULL) into `out`, one after another; `out` holds `rows.len()` times the
-/// product of `shape`. Returns the positions in `rows` that do not fit, with why; their part of `out` is unspecified.
+/// product of `shape`. Returns the positions in `rows` that do not fit, with the reason; their part of `out` is unspecified.
 #[must_use]
 pub fn gather<T: Element>(column: &ArrayRef, shape: &[usize], rows: &[usize], out: &mut [T]) -> Vec<(usize, DenseFault)> {
     let size: usize = shape.iter().product();
@@ -48,7 +48,7 @@ pub fn gather<T: Element>(column: &ArrayRef, shape: &[usize], rows: &[usize], ou
     faults
 }
 
-/// Stretches of consecutive rows: (position of the first, how many).
+/// Ranges of consecutive rows: (position of the first, number of rows).
 fn runs(rows: &[usize]) -> impl Iterator<Item = (usize, usize)> + '_ {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -99,7 +99,7 @@ fn has_null(array: &dyn Array, start: usize, count: usize) -> bool {
     array.null_count() > 0 && (start..start + count).any(|i| array.is_null(i))
 }
 
-/// The child values and where those of row `start` begin, if all `count` rows have `expected` values; else a wrong length.
+/// The child values and the offset of those of row `start`, if all `count` rows have `expected` values; otherwise a wrong length.
 fn list_range<O: OffsetSizeTrait>(array: &dyn Array, start: usize, count: usize, expected: usize) -> Result<(&ArrayRef, usize), usize> {
     let list = array.as_list::<O>();
     let offsets = &list.value_offsets()[start..=start + count];

@@ -1,4 +1,4 @@
-//! The numbers that tensors hold, and how each is made from what a column holds.
+//! The number types of tensors, and how each is converted from a column's values.
 
 pub use half::{bf16, f16};
 
@@ -8,13 +8,13 @@ use arrow_array::types::{ArrowPrimitiveType, Float16Type, Float32Type, Float64Ty
 
 /// A tensor element. Conversions lose precision silently (f64 to f32), but never wrap, truncate or saturate.
 pub trait Element: Copy + Default + Send + Sync + 'static {
-    /// As messages and model.toml call it.
+    /// Its name in messages and model.toml.
     const NAME: &'static str;
     /// None where the value has no place in this type.
     fn from_f64(value: f64) -> Option<Self>;
     /// None where the value has no place in this type.
     fn from_i64(value: i64) -> Option<Self>;
-    /// The array's values, where they are of this very type.
+    /// The array's values, if they are of exactly this type.
     fn same(array: &dyn Array) -> Option<&[Self]>;
 }
 
@@ -57,7 +57,7 @@ macro_rules! integer {
             const NAME: &'static str = $name;
             #[expect(clippy::cast_possible_truncation, reason = "guarded: the value is whole and in i64's range")]
             fn from_f64(value: f64) -> Option<Self> {
-                // 2^53 itself may be what was left of 2^53 + 1.
+                // 2^53 itself may have been rounded from 2^53 + 1.
                 const LIMIT: f64 = 9_007_199_254_740_992.0;
                 (value.fract() == 0.0 && value.abs() < LIMIT).then(|| value as i64).and_then(Self::from_i64)
             }

@@ -1,16 +1,16 @@
-//! What can be wrong with a column (its type) and with a row (its content).
+//! Errors of a column (its type) and of a row (its content).
 
 use arrow_schema::DataType;
 
-/// A column whose type does not fit; found before any row is looked at.
+/// A column whose type does not fit; found before any row is read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ColumnError {
     /// The type is not one of those that this input takes.
     #[error("the column has type {actual}; expected {expected}")]
     Type {
-        /// What would have been right, in words.
+        /// The expected types, in words.
         expected: String,
-        /// The Arrow type that came.
+        /// The Arrow type of the column.
         actual: String,
     },
 }
@@ -24,12 +24,12 @@ impl ColumnError {
 /// One row's content that does not make a tensor of the declared shape and dtype.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum DenseFault {
-    /// A list has another length than the shape asks for at this dimension.
+    /// A list's length differs from the shape at this dimension.
     #[error("dimension {dimension} has {actual} values; the model takes {expected} (shape {shape:?})")]
     Length {
         /// Dimension within the row, from 0.
         dimension: usize,
-        /// Values that the shape asks for.
+        /// Number of values in the shape.
         expected: usize,
         /// Values that the row has.
         actual: usize,

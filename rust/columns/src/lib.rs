@@ -1,4 +1,4 @@
-//! Arrow columns in, Arrow columns out. No JVM, no libtorch: this crate turns what Spark sends into plain views and dense
+//! Arrow columns in, Arrow columns out. No JVM, no libtorch: this crate turns columns from Spark into plain views and dense
 //! buffers, and results into arrays that the JVM can read.
 //!
 //! - [`columns`](crate::views): typed views of one input column ([`BytesColumn`], [`TextColumn`], [`ImageColumn`]);

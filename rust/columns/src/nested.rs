@@ -6,8 +6,8 @@ use arrow_array::{Array, ArrayRef, ListArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::Field;
 
-/// Wraps `values` (rows × product of `shape` of them, rows one after another) into lists, `present[i]` saying whether row i
-/// has a value: rows without one hold nothing in `values`. The name of list elements is `element`, as Spark has it.
+/// Wraps `values` (rows × product of `shape` of them, rows one after another) into lists, where `present[i]` tells whether row i
+/// has a value: rows without one have nothing in `values`. List elements are named `element`, as in Spark.
 ///
 /// `None` if the numbers do not add up or exceed 32-bit offsets.
 #[must_use]
@@ -37,7 +37,7 @@ pub fn ragged(values: ArrayRef, shape: &[usize], lengths: &[usize], present: &[b
     list(OffsetBuffer::from_lengths(of_rows), inner, nulls(present))
 }
 
-/// A validity buffer, or none where all rows are present.
+/// A validity buffer, or none if all rows are present.
 #[must_use]
 pub fn nulls(present: &[bool]) -> Option<NullBuffer> {
     present.iter().any(|p| !p).then(|| NullBuffer::from(present))

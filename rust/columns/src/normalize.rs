@@ -1,5 +1,5 @@
 //! Arrays as the JVM's importer needs them: Arrow Java ignores `ArrowArray.offset`, at every level of nesting, and would
-//! read the wrong rows without an error. So what crosses has offset 0 everywhere, copied where it must be.
+//! read the wrong rows without an error. So arrays that cross the boundary have offset 0 everywhere; they are copied if necessary.
 
 use arrow_data::ArrayData;
 use arrow_data::transform::MutableArrayData;

@@ -37,7 +37,7 @@ impl BytesColumn {
     }
 }
 
-/// A column of strings, as bytes: Spark's strings may hold any bytes, so nobody may take them for UTF-8 unchecked.
+/// A column of strings, as bytes: Spark's strings may hold any bytes, so they must be checked before use as UTF-8.
 #[derive(Debug, Clone)]
 pub struct TextColumn(BytesColumn);
 
@@ -116,7 +116,7 @@ impl ImageColumn {
         })))
     }
 
-    /// Whether row `row` is Spark's mark of an undecodable image (height -1), which counts as NULL.
+    /// Whether row `row` is Spark's struct for an undecodable image (height -1), which counts as NULL.
     #[must_use]
     pub fn is_invalid_mark(&self, row: usize) -> bool {
         matches!(self, Self::Pixels(p) if p.height.value(row) < 0)

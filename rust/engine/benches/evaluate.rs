@@ -1,5 +1,6 @@
-//! What a session costs around a model that does nothing: `cargo bench -p flambeau-engine`, after `./gradlew testModels`. Staging, one or
-//! more forward passes of an empty program, and the column that the JVM gets. CONTRIBUTING.md says how to compare two states of the code.
+//! The overhead of a session, measured with a model that does nothing: `cargo bench -p flambeau-engine`, after `./gradlew
+//! testModels`. Staging, one or more forward passes of an empty program, and the column that the JVM gets. CONTRIBUTING.md says
+//! how to compare two states of the code.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a program for people who measure")]
 

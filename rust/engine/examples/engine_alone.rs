@@ -1,7 +1,7 @@
-//! The engine without Spark: `engine_alone PACKAGE INPUT [THREADS [BATCH_ROWS [PASSES [PRECISION [ROWS [ENGINE]]]]]]` featurizes every file
-//! of the folder INPUT, or every text of the JSON list INPUT, on THREADS threads (2) in batches of BATCH_ROWS (32) and prints rows
-//! and rows/s of each pass as JSON. ROWS cuts the input (0: all of it). ENGINE is auto
-//! unless given. What Spark's share of the time is measured against.
+//! The engine without Spark: `engine_alone PACKAGE INPUT [THREADS [BATCH_ROWS [PASSES [PRECISION [ROWS [ENGINE]]]]]]` featurizes
+//! every file of the folder INPUT, or every text of the JSON list INPUT. It uses THREADS (2) threads and batches of BATCH_ROWS
+//! (32) rows, and prints rows and rows/s of each pass as JSON. ROWS limits the input (0: all of it). ENGINE is auto unless given.
+//! It is the baseline for measuring Spark's share of the time.
 #![allow(clippy::print_stdout, reason = "a program")]
 
 use std::path::Path;

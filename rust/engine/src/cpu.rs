@@ -1,4 +1,4 @@
-//! What this machine's processor is and can do, by the names that Linux uses (`avx512f`, `amx_bf16`).
+//! This machine's processor and its features, by the names that Linux uses (`avx512f`, `amx_bf16`).
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ pub(crate) fn name() -> String {
     PROCESSOR.name.clone()
 }
 
-/// Its name and all it can do: the same for like machines.
+/// Its name and all of its features: the same for machines of the same kind.
 pub(crate) fn identity() -> String {
     let flags: Vec<&str> = PROCESSOR.flags.iter().map(String::as_str).collect();
     format!("{} {}", PROCESSOR.name, flags.join(" "))

@@ -1,4 +1,4 @@
-//! What can go wrong, as data. Text is made here, at the edge; who must act is told by the variant.
+//! Errors as data. Messages are made here; the variant shows who must act.
 
 use flambeau_columns::{ColumnError, DenseFault};
 use flambeau_media::audio::AudioError;
@@ -21,7 +21,7 @@ pub enum RowFault {
     /// A row that cannot be trained on.
     #[error("{0}")]
     Training(String),
-    /// A decoder or tokenizer that broke on this row: a bug of that library, harmless to other rows.
+    /// A decoder or tokenizer that panicked on this row: a bug of that library, which does not affect other rows.
     #[error("the library that reads it failed on this row: {0}")]
     Panicked(String),
     /// A whole number that the model does not take.
@@ -31,10 +31,10 @@ pub enum RowFault {
         value: i64,
         /// Of the limit.
         side: &'static str,
-        /// What model.toml says, in words.
+        /// The limit of model.toml, in words.
         limit: String,
     },
-    /// A row that the model's program raises for, or gives outputs of another shape for.
+    /// A row that makes the model's program raise, or return outputs of another shape.
     #[error("the model's program fails on this row: {0}")]
     Refused(String),
     /// An array that is not a tensor of the declared shape and dtype.
@@ -43,7 +43,7 @@ pub enum RowFault {
 }
 
 impl RowFault {
-    /// With the input's name in front, if it is one input's fault.
+    /// With the input's name in front, if one input is the cause.
     #[must_use]
     pub fn of_input(&self, input: &str) -> String {
         if input.is_empty() { self.to_string() } else { format!("input '{input}': {self}") }
@@ -53,12 +53,12 @@ impl RowFault {
 /// A failed call.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// A row's content, where the caller asked for an error rather than NULL.
+    /// A row's content, if the caller wants an error instead of NULL.
     #[error("{}", fault.of_input(input))]
     BadInput {
         /// Row within the batch.
         row: usize,
-        /// The model's input; empty where it is not one input's fault.
+        /// The model's input; empty if no single input is the cause.
         input: String,
         /// What is wrong.
         #[source]
@@ -84,7 +84,7 @@ pub enum EngineError {
         #[source]
         error: ColumnError,
     },
-    /// libtorch refused the work.
+    /// libtorch failed.
     #[error("model '{model}': libtorch: {error}")]
     Torch {
         /// The package's name.
@@ -96,7 +96,7 @@ pub enum EngineError {
     /// Another rank of the group failed, is gone, or is too late.
     #[error("rank {rank} of {world}, while {phase}: {cause}")]
     Peer {
-        /// The rank that tells.
+        /// The rank that reports this.
         rank: usize,
         /// How many there are.
         world: usize,
@@ -123,7 +123,7 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    /// The word by which the JVM side tells who must act.
+    /// The name of the error kind on the JVM side, which shows who must act.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -141,7 +141,7 @@ impl EngineError {
         }
     }
 
-    /// The row of the batch to blame, where there is one.
+    /// The row of the batch that caused it, if there is one.
     #[must_use]
     pub fn row(&self) -> Option<usize> {
         match self {
@@ -164,7 +164,7 @@ impl EngineError {
         }
     }
 
-    /// What libtorch refused, and for which model.
+    /// An error of libtorch, with its model.
     pub fn torch(model: &str, error: impl Into<TorchError>) -> Self {
         Self::Torch { model: model.to_owned(), error: error.into() }
     }

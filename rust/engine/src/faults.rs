@@ -1,12 +1,11 @@
-//! Failures on demand, so that tests see what users must never see. Nothing here runs unless a session asks for it by
-//! `spark.flambeau.internal.fault`.
+//! Failures on demand, for tests. Nothing here runs unless `spark.flambeau.internal.fault` is set.
 
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
 
 use crate::EngineError;
 
-/// Where a session is told to fail: in its first forward pass.
+/// Where a session must fail: in its first forward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
@@ -19,7 +18,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Fails in the way asked for.
+    /// Fails in the given way.
     ///
     /// # Errors
     /// Always, unless it panics.

@@ -1,12 +1,12 @@
-//! The engine: a model package in, results out. It knows libtorch and Arrow, but no JVM and no word of Spark.
+//! The engine: a model package in, results out. It knows libtorch and Arrow, but neither the JVM nor Spark.
 //!
-//! The way of one batch: a [`Session`] (one per task, bound to one input schema and a list of requested outputs) stages
-//! every input column ([`prepare`]: images decoded and resized, texts tokenized, tensors gathered, on the decode pool),
-//! plans forward passes, runs the [`Model`] (one per process, shared by all sessions, kept by [`registry`]) and makes one
+//! How a batch is evaluated: a [`Session`] (one per task, bound to one input schema and a list of requested outputs) stages every
+//! input column on the decode pool ([`prepare`]: images are decoded and resized, texts tokenized, tensors gathered). Then it
+//! plans forward passes and runs the [`Model`] (one per process, shared by all sessions, kept by [`registry`]). It makes one
 //! Arrow column per request ([`results`](crate::session)).
 //!
-//! Pure preparation is in `flambeau-media`. Training is in `flambeau-train`, which stands on the lower half of this crate (errors,
-//! packages, preparation, the pool, tensors' memory) and knows neither sessions nor models.
+//! Pure preparation is in `flambeau-media`. Training is in `flambeau-train`. It uses the lower half of this crate (errors,
+//! packages, preparation, the pool, tensors' memory), but neither sessions nor models.
 //!
 //! Who owns what: the registry owns models; a session holds its model by `Arc` and owns nothing else that outlives a call.
 //! Threads: a session belongs to one thread; rows are prepared on the shared pool, and passes run on spare cores too

@@ -5,9 +5,9 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use crate::package::Dtype;
 
-/// An element whose tensor kind is known. Every [`Element`] has one here, so nobody else can give it another.
+/// An element whose tensor kind is known. Every [`Element`] has its kind here, so no other code can define another.
 pub trait TensorElement: Element {
-    /// Of tensors of such elements.
+    /// The kind of tensors with such elements.
     const KIND: Kind;
 }
 
@@ -16,7 +16,7 @@ macro_rules! kinds {
 }
 kinds!(f64 => Double, f32 => Float, f16 => Half, bf16 => BFloat16, i64 => Int64, i32 => Int, i16 => Int16, i8 => Int8, u8 => Uint8, bool => Bool);
 
-/// A new CPU tensor of zeros that `write` fills before anyone else sees it, and what `write` gave.
+/// A new CPU tensor of zeros that `write` fills before other code can use it, and the result of `write`.
 ///
 /// # Errors
 /// libtorch has no memory for it.
@@ -71,7 +71,7 @@ pub fn bytes(tensor: &Tensor) -> Option<&[u8]> {
     Some(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<u8>().cast_const(), len) })
 }
 
-/// What libtorch calls an element type.
+/// libtorch's kind for an element type.
 #[must_use]
 pub fn kind_of(dtype: Dtype) -> Kind {
     match dtype {
@@ -93,7 +93,7 @@ pub fn kind_of(dtype: Dtype) -> Kind {
 pub fn rows_not_finite(tensor: &Tensor, rows: usize) -> Vec<usize> {
     fn bad<T: TensorElement>(tensor: &Tensor, rows: usize, is_finite: impl Fn(&T) -> bool) -> Vec<usize> {
         let values = values::<T>(tensor).unwrap_or(&[]);
-        // Without a branch for each value, so that it is done several values at a time.
+        // Without a branch for each value, so that the loop can be vectorized.
         let any = |row: &[T]| row.iter().fold(false, |bad, value| bad | !is_finite(value));
         let width = (values.len() / rows.max(1)).max(1);
         values.chunks(width).enumerate().filter(|(_, row)| any(row)).map(|(i, _)| i).collect()

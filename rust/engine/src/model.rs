@@ -21,14 +21,14 @@ pub struct Model {
     pub(crate) preparers: Vec<Preparer>,
     /// How long its passes take.
     pub(crate) pace: Pace,
-    /// Whether some pass gave what model.toml declares.
+    /// Whether the outputs of some pass matched model.toml.
     answered: AtomicBool,
     engine: Box<dyn Engine>,
     shapes: PassShapes,
 }
 
 impl Model {
-    /// Loads the program that fits this machine and the options.
+    /// Loads the variant that fits this machine and the options.
     ///
     /// # Errors
     /// A package that changed or is damaged, or a program that libtorch does not load.
@@ -69,18 +69,19 @@ impl Model {
         self.engine.parameter_bytes()
     }
 
-    /// What runs its program.
+    /// The engine that runs its program.
     #[must_use]
     pub fn engine(&self) -> EngineName {
         self.engine.name()
     }
 
-    /// Rows that a pass of `rows` rows is to have: the engine may be faster with a few more, whose results [`Self::forward`] drops.
+    /// The number of rows that a pass of `rows` rows should have: the engine may be faster with a few more. [`Self::forward`]
+    /// drops their results.
     pub(crate) fn padded(&self, rows: usize) -> usize {
         self.shapes.padded(self.name(), self.engine.as_ref(), &self.preparers, rows)
     }
 
-    /// Whether its program has given what model.toml declares, for any row so far.
+    /// Whether its program's outputs have matched model.toml for any row so far.
     pub(crate) fn has_answered(&self) -> bool {
         self.answered.load(Ordering::Relaxed)
     }
@@ -104,7 +105,7 @@ impl Model {
         for (tensor, declared) in tensors.iter().zip(&self.package.descriptor.outputs) {
             of_kind(tensor, declared).map_err(|cause| EngineError::model(self.name(), cause))?;
             let size = tensor.size();
-            // The longest row's items, where rows differ in length.
+            // The longest row's items, if rows differ in length.
             let longest = declared.lengths.as_ref().map(|_| size.get(1).copied().unwrap_or(-1));
             let shape = declared.shape.iter().map(|n| *n as i64);
             let expected: Vec<i64> = std::iter::once(rows as i64).chain(longest).chain(shape).collect();
@@ -116,7 +117,7 @@ impl Model {
         self.check_lengths(tensors)
     }
 
-    /// No row says that it has more items than the pass has, or fewer than none.
+    /// No row may claim more items than the pass has, or a negative number of them.
     fn check_lengths(&self, tensors: &[Tensor]) -> Result<(), EngineError> {
         let outputs = &self.package.descriptor.outputs;
         for (tensor, output) in tensors.iter().zip(outputs) {
@@ -157,7 +158,7 @@ impl Model {
     }
 }
 
-/// Refuses elements that would become other numbers on the way into a column of the declared type.
+/// Rejects element types whose numbers would change in a column of the declared type.
 fn of_kind(tensor: &Tensor, declared: &Output) -> Result<(), String> {
     use Kind::{BFloat16, Bool, Double, Float, Half, Int, Int8, Int16, Int64, Uint8};
     let whole = matches!(declared.dtype, Dtype::I64 | Dtype::I32 | Dtype::I16 | Dtype::I8 | Dtype::U8 | Dtype::Bool);

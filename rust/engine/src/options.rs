@@ -1,11 +1,11 @@
-//! What whoever opens a model may choose.
+//! Options for opening a model.
 
 use serde::Deserialize;
 
 use crate::EngineError;
 use crate::package::Precision;
 
-/// How a model is to be opened; whole, as the JVM sends it.
+/// The options for opening a model; the JVM sends all of them.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelOptions {
@@ -13,14 +13,14 @@ pub struct ModelOptions {
     pub hash: Option<String>,
     /// Least cosine of a variant of reduced precision.
     pub min_cosine: f64,
-    /// The precision asked for; see [`crate::Package::choose_variant`].
+    /// The requested precision; see [`crate::Package::choose_variant`].
     pub precision: Precision,
-    /// The engine asked for.
+    /// The requested engine.
     pub engine: WantedEngine,
 }
 
 impl ModelOptions {
-    /// In f32, by libtorch's interpreter, whatever `model.toml` is: what programs without a JVM begin with.
+    /// In f32, by libtorch's interpreter, with any `model.toml`: the start for programs without a JVM.
     #[must_use]
     pub fn plain() -> Self {
         Self { hash: None, min_cosine: 0.999, precision: Precision::F32, engine: WantedEngine::Torchscript }
@@ -31,7 +31,7 @@ impl ModelOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub enum WantedEngine {
-    /// The fastest whose outputs are right.
+    /// The fastest engine with correct outputs.
     Auto,
     /// See [`crate::EngineName::Torchscript`].
     Torchscript,

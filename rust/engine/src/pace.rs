@@ -1,8 +1,8 @@
-//! How long passes of one model take on this machine, as measured while it runs, so that none lasts so long that a killed
-//! task would be waited for. Belongs to the model: what one task learns holds for the others.
+//! How long passes of one model take on this machine, measured while it runs. Passes are kept short, so that a killed task ends
+//! soon. It belongs to the model: all tasks share the measurements.
 //!
-//! A pass counts by what the thread computed, not by the clock on the wall. Where more tasks run than there are cores, passes wait
-//! for a core, and a model must not look slow for that: passes of other sizes could have other bits.
+//! A pass counts by the thread's CPU time, not by wall-clock time. If more tasks run than there are cores, passes wait for a
+//! core. That must not make a model look slow: passes of other sizes can give other bits.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(crate) const IMAGE_PASS_ROWS: usize = 4;
 /// A pass that would last longer is cut.
 const LONGEST_PASS: Duration = Duration::from_millis(400);
 
-/// A single row that lasts longer is said in the log.
+/// A single row that takes longer is logged.
 const WORTH_SAYING: Duration = Duration::from_secs(1);
 
 /// Rows of a pass of a model that was not measured yet.
@@ -29,7 +29,7 @@ const REMEMBERED: usize = 4;
 /// Passes before the speed counts as known.
 const KNOWN_AFTER: usize = 2;
 
-/// What the calling thread computes from here on.
+/// The calling thread's CPU time from here on.
 pub(crate) struct ThreadTime(Duration);
 
 impl ThreadTime {
@@ -44,7 +44,7 @@ impl ThreadTime {
     }
 }
 
-/// See the module. A row's cost is its length where rows have lengths, else 1.
+/// See the module. A row's cost is its length if rows have lengths, otherwise 1.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
     /// Picoseconds of one unit of cost.
@@ -66,7 +66,7 @@ impl Pace {
         usize::try_from(rows).unwrap_or(usize::MAX).max(1)
     }
 
-    /// Takes note of a pass that `took` so much of a core ([`ThreadTime`]).
+    /// Records a pass that `took` so much CPU time ([`ThreadTime`]).
     pub(crate) fn measured(&self, model: &str, rows: usize, length: usize, took: Duration) {
         let picos = took.as_nanos().saturating_mul(1000) / (rows.max(1) * length.max(1)) as u128;
         let at = self.measured.fetch_add(1, Ordering::Relaxed);

@@ -1,5 +1,5 @@
-//! The decode pool: one per process, shared by all tasks. Work is handed over and waited for by the task that asked
-//! for it (within one call, or, ahead of a training step, by the time its trainer closes), and nothing there touches the JVM.
+//! The decode pool: one per process, shared by all tasks. The task that submits work also waits for it: within one call, or, for
+//! a later training step, before its trainer closes. Nothing on the pool calls the JVM.
 
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
@@ -9,17 +9,17 @@ use rayon::ThreadPool;
 
 static POOL: OnceCell<Option<ThreadPool>> = OnceCell::new();
 
-/// Fixes the number of threads; later calls change nothing. Without a call it is one per core.
+/// Sets the number of threads; later calls change nothing. Without a call it is one per core.
 pub fn configure(threads: usize) {
     POOL.get_or_init(|| build(threads));
 }
 
-/// How many threads it has; 1 where no pool could be made.
+/// How many threads it has; 1 if no pool could be made.
 pub(crate) fn threads() -> usize {
     POOL.get_or_init(|| build(0)).as_ref().map_or(1, ThreadPool::current_num_threads)
 }
 
-/// Runs `work` on the pool and waits; on the calling thread where no pool could be made.
+/// Runs `work` on the pool and waits; on the calling thread if no pool could be made.
 pub fn install<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     match POOL.get_or_init(|| build(0)) {
         Some(pool) => pool.install(work),
@@ -27,11 +27,11 @@ pub fn install<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     }
 }
 
-/// How often a task that waits for the pool looks whether it is still wanted.
+/// How often a task that waits for the pool checks whether it was killed.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
-/// Runs `work` on the pool and waits; meanwhile the calling thread asks `stop`, and calls `stopped` at its first yes, by which
-/// `work` is to end early. `None` where `work` gave nothing.
+/// Runs `work` on the pool and waits; meanwhile the calling thread checks `stop`, and calls `stopped` once when it is true, so
+/// that `work` ends early. `None` if `work` returned nothing.
 pub(crate) fn watched<R: Send>(stop: &mut dyn FnMut() -> bool, stopped: impl Fn(), work: impl FnOnce() -> R + Send) -> Option<R> {
     let Some(pool) = POOL.get_or_init(|| build(0)) else { return Some(work()) };
     let (done, result) = sync_channel(1);
@@ -48,8 +48,7 @@ pub(crate) fn watched<R: Send>(stop: &mut dyn FnMut() -> bool, stopped: impl Fn(
     })
 }
 
-/// Starts `work` on the pool; on the calling thread where no pool could be made. Whoever starts it waits for its end before
-/// its own task ends.
+/// Starts `work` on the pool; on the calling thread if no pool could be made. The task that starts it must wait for its end.
 pub fn spawn(work: impl FnOnce() + Send + 'static) {
     match POOL.get_or_init(|| build(0)) {
         Some(pool) => pool.spawn(work),

@@ -1,10 +1,11 @@
 //! Models in memory: one copy of the weights per process, whatever the number of tasks.
 //!
-//! A model is known by its content (hash of `model.toml`) and the settings that choose its variant. Tasks that ask for the
-//! same model at once wait for one load; different models load side by side. A failed load is not remembered.
+//! A model is known by its content (hash of `model.toml`) and the settings that choose its variant. Tasks that open the same
+//! model at once wait for one load; different models load in parallel. A failed load is not cached.
 //!
 //! Models that no session holds stay for the next task or query, within a bound: when another model is loaded, those that were
-//! not used for ten minutes go, then the least recently used, until the rest has no more bytes than [`configure`] allows.
+//! not used for ten minutes are dropped. After them go the least recently used ones, until the rest has no more bytes than
+//! [`configure`] allows.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -22,10 +23,10 @@ use crate::{EngineError, Model, ModelOptions, Package, WantedEngine};
 
 const IDLE: Duration = Duration::from_secs(600);
 
-/// What a model costs beside its weights: its code and graph, tables, a tokenizer.
+/// Memory of a model besides its weights: its code and graph, tables, a tokenizer.
 const OVERHEAD_BYTES: u64 = 16 << 20;
 
-/// Bytes of models that no session holds, at the most.
+/// Maximum bytes of models that no session holds.
 static IDLE_BYTES: AtomicU64 = AtomicU64::new(512 << 20);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -41,7 +42,7 @@ struct Slot {
     used: Instant,
 }
 
-// A process-wide singleton because "one copy per process" is the promise; it grows by models in use and shrinks when idle.
+// A process-wide singleton, since there is one copy per process; it grows with models in use and shrinks when they are idle.
 static MODELS: Lazy<Mutex<HashMap<Key, Slot>>> = Lazy::new(Mutex::default);
 
 /// Sets how many bytes of models that no session holds stay in memory. A model counts its weights and 16 MiB.
@@ -89,7 +90,7 @@ pub fn weights_bytes() -> u64 {
     models().values().filter_map(|slot| slot.cell.get()).map(|model| model.weights_bytes()).sum()
 }
 
-/// What the process has counted and what is in memory now; the caller knows its handles.
+/// The counters of the process and the models in memory now; the caller adds the number of its handles.
 #[must_use]
 pub fn totals(live_handles: u64) -> Totals {
     Totals {
@@ -130,7 +131,7 @@ fn slot(key: Key) -> Arc<OnceCell<Arc<Model>>> {
     cell
 }
 
-/// Takes out what is idle too long, then the least recently used idle models, until `idle_bytes` hold the rest.
+/// Removes models that have been idle too long, then the least recently used idle ones, until the rest fits `idle_bytes`.
 fn evict(models: &mut HashMap<Key, Slot>, wanted: &Key, now: Instant, idle_bytes: u64) -> Vec<Arc<Model>> {
     let is_idle = |slot: &Slot| Arc::strong_count(&slot.cell) == 1 && slot.cell.get().is_none_or(|model| Arc::strong_count(model) == 1);
     let mut idle: Vec<(Instant, Key, u64)> = models
@@ -152,7 +153,7 @@ fn evict(models: &mut HashMap<Key, Slot>, wanted: &Key, now: Instant, idle_bytes
     dropped
 }
 
-/// A panic while the map was held cannot leave it half changed: every change is one call.
+/// A panic while the map was locked cannot leave it half changed: every change is one call.
 fn models() -> MutexGuard<'static, HashMap<Key, Slot>> {
     MODELS.lock().unwrap_or_else(PoisonError::into_inner)
 }

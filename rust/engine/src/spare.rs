@@ -1,8 +1,8 @@
 //! Cores that no task uses, lent to a task that has forward passes waiting: a partition that is alone, or the last of a stage.
 //!
-//! A task counts as the cores of one pass (`spark.task.cpus`) while it evaluates a batch. A helper takes as many only while that
-//! leaves no more taken than the decode pool has threads, and gives them back after its pass when other tasks came. Helpers have a pool of their own, since those of the decode
-//! pool may be busy with another task's pictures, for which a task should not wait.
+//! A task counts as the cores of one pass (`spark.task.cpus`) while it evaluates a batch. A helper takes as many only if the
+//! total stays within the threads of the decode pool. It gives them back after its pass if other tasks came. Helpers have a pool
+//! of their own: the decode pool's threads may be busy with another task's pictures, and a task should not wait for these.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -27,7 +27,7 @@ impl Cores {
         Self(own)
     }
 
-    /// For a helper, if there are any to spare.
+    /// For a helper, if there are spare cores.
     fn spare() -> Option<Self> {
         let (cores, own) = (pool::threads(), process::intra_op_threads());
         let more = |taken| (taken + own <= cores).then_some(taken + own);

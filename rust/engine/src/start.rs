@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-/// What the JVM says once, before anything else; whole, as JSON.
+/// The settings that the JVM sends once, before anything else, as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StartSpec {
@@ -12,7 +12,7 @@ pub struct StartSpec {
     pub decode_threads: usize,
     /// Of models that no session holds.
     pub idle_model_bytes: u64,
-    /// Where choices of engines are remembered.
+    /// Where choices of engines are saved.
     pub choices_folder: String,
     /// `error`, `warn`, `info`, `debug` or `trace`.
     pub log_level: String,

@@ -1,4 +1,4 @@
-//! Engines: each gives what TorchScript gives, from many threads at once, and `auto` remembers its choice.
+//! Engines: each gives the same results as TorchScript, from many threads at once, and `auto` saves its choice.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod common;

@@ -1,5 +1,5 @@
-//! Ten thousand passes of the engine `fused` over passes of every size leave no memory behind. The only test of its program, for it
-//! reads what the whole process holds.
+//! Ten thousand passes of the engine `fused` over passes of every size leave no memory behind. It is the only test of its binary,
+//! since it reads the memory of the whole process.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod common;

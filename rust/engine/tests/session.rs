@@ -138,7 +138,7 @@ fn a_batch_of_other_columns_is_an_error_not_a_crash() {
     assert_eq!(bound.evaluate(&batch(other), &mut Counters::default()).unwrap_err().kind(), "internal");
 }
 
-/// 100 rows that count up; those at `negative` begin with a negative number, which some programs refuse.
+/// 100 rows that count up; those at `negative` begin with a negative number, which makes some programs fail.
 fn counting(negative: &[i16]) -> ArrayRef {
     floats((0..100_i16).map(|i| Some(vec![if negative.contains(&i) { -1.0 } else { f32::from(i) }, 1.0, 2.0, 3.0])).collect())
 }

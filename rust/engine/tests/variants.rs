@@ -1,4 +1,4 @@
-//! Which variant of a package runs: by what the processor has, the precision asked for, and the recorded cosine.
+//! Which variant of a package runs: by processor features, requested precision and recorded cosine.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::fs;

@@ -1,7 +1,7 @@
-//! What a row costs before a model sees it: `cargo bench -p flambeau-media`. CONTRIBUTING.md says how to compare two states of the code.
+//! The cost of preparing a row for a model: `cargo bench -p flambeau-media`. CONTRIBUTING.md says how to compare two states of the code.
 //!
-//! Rows are made here, so that numbers of two machines are of the same rows. A picture is a noisy gradient of 640 x 480 pixels,
-//! prepared as EfficientNet-Lite0 wants it; `resize` begins with its pixels, so what it takes less than `picture` is decoding.
+//! Rows are generated here, so that two machines measure the same rows. A picture is a noisy gradient of 640 x 480 pixels,
+//! prepared for EfficientNet-Lite0; `resize` begins with its pixels, so the difference from `picture` is the time of decoding.
 
 #![allow(missing_docs, clippy::expect_used, reason = "a program for people who measure")]
 

@@ -1,8 +1,9 @@
-//! Milliseconds of processor that preparing a picture takes on one thread, by folder of pictures.
+//! CPU milliseconds for preparing a picture on one thread, by folder of pictures.
 //!
-//! `cargo run --release -p flambeau-media --example pictures -- FOLDER…` prepares every picture of each folder as EfficientNet-Lite0 wants it,
-//! again and again, and prints a line a folder: the best round of the whole way, of resizing alone (from raw pixels), and their
-//! difference, which is what decoding costs. `bench/images/pictures.py` makes folders, runs this and puts Pillow's times beside it.
+//! `cargo run --release -p flambeau-media --example pictures -- FOLDER…` prepares every picture of each folder for
+//! EfficientNet-Lite0 in several rounds. It prints a line per folder: the best round of the whole preparation, of resizing alone
+//! (from raw pixels), and their difference, the time of decoding. `bench/images/pictures.py` makes folders, runs this and adds
+//! Pillow's times.
 
 #![allow(clippy::expect_used, clippy::print_stdout, missing_docs, reason = "a program for people who measure")]
 
@@ -44,7 +45,7 @@ fn measure(folder: &Path, spec: &ImageSpec) {
     println!("{name:<24} {:>6} {whole:>9.3} {resize:>9.3} {:>9.3}", files.len(), whole - resize);
 }
 
-/// The shortest of the rounds, in milliseconds a picture.
+/// The shortest of the rounds, in milliseconds per picture.
 fn best(pictures: usize, mut round: impl FnMut()) -> f64 {
     // The kernel counts in steps of some milliseconds.
     let again = 100_usize.div_ceil(pictures);
@@ -56,7 +57,7 @@ fn best(pictures: usize, mut round: impl FnMut()) -> f64 {
     times.fold(f64::INFINITY, f64::min)
 }
 
-/// What this thread has computed so far, in nanoseconds of its processor: what others do on the machine is not counted.
+/// CPU time of this thread so far, in nanoseconds. Other work on the machine is not counted.
 fn processor_ns() -> u64 {
     let counts = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
     counts.split(' ').next().and_then(|first| first.parse().ok()).expect("a number")

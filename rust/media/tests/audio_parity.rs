@@ -30,12 +30,12 @@ struct Failure {
     error: String,
 }
 
-/// A damaged file, and what libsndfile answered, if it did.
+/// A damaged file, and libsndfile's result, if there is one.
 #[derive(Deserialize)]
 struct Damaged {
     name: String,
     bytes: usize,
-    /// None where nothing in a file tells that it is damaged, and every decoder makes something else of it.
+    /// None if a file does not show that it is damaged, and every decoder gives another result.
     tolerance: Option<f32>,
     sample_rate: Option<u32>,
     samples: Option<usize>,
@@ -202,7 +202,7 @@ fn damaged_files_never_panic() {
     assert!(sound > 0 && errors > 0);
 }
 
-/// A file with a few wrong bytes is refused, or answered as libsndfile answers it (which reads much that is refused here).
+/// A file with a few wrong bytes is an error, or gives libsndfile's result (which reads many files that are errors here).
 #[test]
 fn what_damaged_files_answer_is_what_libsndfile_answers() {
     let folder = std::env::var_os("FLAMBEAU_DAMAGED_SOUNDS").map_or_else(reference, PathBuf::from);

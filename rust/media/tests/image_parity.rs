@@ -79,7 +79,7 @@ fn difference(case: &Case) -> Result<f32, String> {
 fn every_picture_is_prepared_as_pillow_prepares_it() {
     let cases = cases().case;
     assert!(cases.len() > 100, "only {} cases", cases.len());
-    // What f32 rounding of mean and std may add, in gray levels.
+    // Tolerance for f32 rounding of mean and std, in gray levels.
     let rounding = 0.001;
     let wrong: Vec<String> = cases
         .iter()
@@ -104,7 +104,7 @@ fn every_broken_file_names_its_cause() {
     }
 }
 
-/// Whether the pixels are Pillow's; where Pillow gives none, whether the file is refused. A panic fails the test.
+/// Whether the pixels are Pillow's, or, if Pillow rejects the file, whether it is rejected here. A panic fails the test.
 fn verdict(picture: &Archived) -> Result<bool, String> {
     let (width, height) = picture.expected.as_ref().map_or((8, 8), |(width, height, _)| (*width, *height));
     let spec: ImageSpec = toml::from_str(&format!("crop = [{height}, {width}]\nscale = 1.0")).expect("a spec");
@@ -133,8 +133,8 @@ fn every_sound_picture_of_the_archive_has_pillows_pixels() {
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), pictures.len(), wrong.join("\n"));
 }
 
-/// No damaged file has other pixels than Pillow's. JPEGs, which libjpeg often reads on, are read and refused as Pillow does; for other
-/// formats a file that one side reads may be refused by the other.
+/// No damaged file has other pixels than Pillow's. JPEGs are read or rejected exactly as by Pillow. In other formats a file that
+/// one side reads may be rejected by the other.
 #[test]
 fn no_damaged_picture_of_the_archive_has_other_pixels_than_pillows() {
     let pictures = archives::read("damaged.pictures");

@@ -1,7 +1,7 @@
 //! A part of a JPEG has the pixels of the whole: every JPEG of the parity archives, cut in many ways, at full size and shrunk.
 //!
-//! What libjpeg computes of a part depends on where its blocks, its groups of rows and the neighbors that its chroma is smoothed over
-//! lie; so files of every subsampling are cut near all of these borders. A damaged file is refused in part as it is as a whole.
+//! The pixels of a part depend on the borders of libjpeg's blocks, of its groups of rows and of its chroma smoothing. So files of
+//! every subsampling are cut near all of these borders. A damaged file gives the same error in part as as a whole.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
@@ -96,7 +96,7 @@ fn a_part_has_the_pixels_of_the_whole() {
     assert!(narrowed > 1000, "only {narrowed} parts left out columns");
 }
 
-/// Turned pictures are not turned: their axes are. The values are those of the picture that lies upright.
+/// Pictures are not rotated; their axes are exchanged or reversed. The values are those of the upright picture.
 #[test]
 fn every_orientation_gives_the_values_of_the_upright_picture() {
     let limits = ImageLimits { decode: Decode::Exact, ..ImageLimits::default() };

@@ -1,6 +1,6 @@
-//! Token ids against Hugging Face's `tokenizers`, on 10,000 WordNet glosses and strings that tokenizers stumble over, and how
-//! full the batches of those glosses are. The reference is made by `tests/parity/make_text_reference.py`; its folder is
-//! `build/text-reference` of the checkout, or `FLAMBEAU_TEXT_REFERENCE`.
+//! Token ids against Hugging Face's `tokenizers`, on 10,000 WordNet glosses and difficult strings, and the padding of batches of
+//! those glosses. The reference is made by `tests/parity/make_text_reference.py`; its folder is `build/text-reference` of the
+//! checkout, or `FLAMBEAU_TEXT_REFERENCE`.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -59,7 +59,7 @@ fn a_length_of_the_package_is_the_libraries_truncation() {
     assert!(compare("short.jsonl", Some(16)).iter().all(|&length| length <= 16));
 }
 
-/// At least 0.9 of the padded tokens are real, whether a task hands over a few hundred rows or many.
+/// At least 0.9 of the padded tokens are real, for a few hundred rows and for many.
 #[test]
 fn batches_of_glosses_are_full() {
     let lengths: Vec<usize> = lines("glosses.jsonl").iter().map(|line| line.ids.len()).collect();
@@ -80,7 +80,7 @@ fn batches_of_glosses_are_full() {
     }
 }
 
-/// Prefixes of a long text are enough, and give what the whole text gives.
+/// Prefixes of a long text are enough, and give the same result as the whole text.
 #[test]
 fn ten_megabytes_of_glosses() {
     let preparer = TextPreparer::open(&reference(), &TextSpec::default()).unwrap();

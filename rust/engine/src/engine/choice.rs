@@ -1,5 +1,5 @@
-//! Which engine a model runs on, where the user leaves it open: the fastest of those that give TorchScript's outputs, found by
-//! running them on made-up rows of the shape that passes have. It takes a fraction of a second for a usual model and is done once
+//! Which engine a model runs on, if the user does not choose: the fastest of the engines whose outputs match TorchScript's. It
+//! runs them on generated rows of the shape that passes have. It takes a fraction of a second for a usual model and is done once
 //! for a package, precision and kind of machine ([`kept`]).
 
 use std::time::{Duration, Instant};
@@ -18,16 +18,16 @@ use crate::prepare::Preparer;
 /// Least cosine of an engine's outputs with TorchScript's, at f32 and at a reduced precision.
 const LEAST_COSINE: (f64, f64) = (0.99999, 0.999);
 
-/// An engine must save this share of the time to be worth another engine's bits.
+/// An engine is only used instead of TorchScript if it saves this share of the time: its results differ in some bits.
 const WORTH_IT: f64 = 0.03;
 
-/// One engine is timed for so long at the most, but for a single pass.
+/// Longest time that an engine is timed for, unless a single pass takes longer.
 const TIMED: Duration = Duration::from_millis(250);
 
 /// Rows of a pass that takes longer than this are too many to try engines with.
 const LONG_PASS: Duration = Duration::from_millis(250);
 
-/// The fused engine; TorchScript where it cannot run the program, which the log then says.
+/// The fused engine, or TorchScript if it cannot run the program; then that is logged.
 pub(super) fn fused_or(script: ScriptModule, model: &str) -> Box<dyn Engine> {
     match FusedEngine::new(&script) {
         Ok(fused) => Box::new(fused),
@@ -58,7 +58,7 @@ pub(super) fn fastest(package: &Package, variant: &Variant, script: ScriptModule
     chosen
 }
 
-/// The fused engine if it is right and faster, else why not.
+/// The fused engine if its outputs match and it is faster, otherwise the reason.
 fn compared(plain: &TorchscriptEngine, preparers: &[Preparer], least: f64) -> Result<(FusedEngine, String), String> {
     let fused = FusedEngine::new(plain.module()).map_err(|cause| format!("fused cannot run it ({cause})"))?;
     let mut inputs = shapes::sample(preparers, 1)?;
@@ -96,7 +96,7 @@ fn run(engine: &dyn Engine, inputs: &[Tensor]) -> Result<(Outputs, Duration), To
     Ok((outputs, started.elapsed()))
 }
 
-/// The shortest of a few passes; the engine ran before.
+/// The shortest time of a few passes; the engine has run before.
 fn timed(engine: &dyn Engine, inputs: &[Tensor]) -> Result<Duration, TorchError> {
     let begun = Instant::now();
     let mut best = Duration::MAX;
@@ -109,7 +109,7 @@ fn timed(engine: &dyn Engine, inputs: &[Tensor]) -> Result<Duration, TorchError>
     Ok(best)
 }
 
-/// The least cosine of two engines' outputs, output by output; `None` where shapes differ, or whole numbers.
+/// The least cosine of two engines' outputs, output by output; `None` if shapes differ, or whole numbers do.
 fn least_cosine(expected: &Outputs, given: &Outputs) -> Option<f64> {
     let mut least = 1.0_f64;
     if expected.tensors.len() != given.tensors.len() || expected.names != given.names {
@@ -137,6 +137,6 @@ fn cosine(a: &Tensor, b: &Tensor) -> Option<f64> {
     let dot = |x: &Tensor, y: &Tensor| x.f_dot(y).and_then(|product| product.f_double_value(&[])).ok();
     let (both, of_a, of_b) = (dot(&a, &b)?, dot(&a, &a)?, dot(&b, &b)?);
     let norms = (of_a * of_b).sqrt();
-    // Outputs of zeros alone have no direction: they are the same or they are not.
+    // Outputs of zeros have no direction: they are equal or not.
     if norms > 0.0 { Some(both / norms) } else { (of_a == of_b).then_some(1.0) }
 }

@@ -1,8 +1,8 @@
 //! A TorchScript program with the kernels of oneDNN: see [`FusedModule`].
 //!
-//! What a plan costs in memory: a copy of the weights of its convolutions as oneDNN lays them out, and its kernels; for
-//! EfficientNet-Lite0 (18 MB of weights) about 40 MB. There are at most [`super::shapes`]' plans of a model. Packed products have no
-//! plans, and their packed weights take the place of the plain ones.
+//! A plan takes memory for its kernels and for a copy of the weights of its convolutions in oneDNN's layout: for
+//! EfficientNet-Lite0 (18 MB of weights) about 40 MB. There are at most [`super::shapes`]' plans of a model. Packed products have
+//! no plans, and their packed weights replace the plain ones.
 
 use flambeau_torch_ext::{FusedModule, Outputs, ScriptModule, TorchError};
 use tch::Tensor;

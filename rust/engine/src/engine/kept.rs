@@ -1,5 +1,5 @@
-//! The machine's memory of which engine is the fastest: a small file for each package, precision, processor and libtorch, in the
-//! folder that the JVM names. A file that cannot be read or written costs the comparison once more and nothing else.
+//! Saves which engine is the fastest on this machine: a small file for each package, precision, processor and libtorch, in the
+//! folder that the JVM names. If a file cannot be read or written, the engines are compared again.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::{Package, cpu};
 
 static FOLDER: OnceCell<PathBuf> = OnceCell::new();
 
-/// Names the folder, once for the process. Without it nothing is kept.
+/// Sets the folder, once for the process. Without it nothing is saved.
 pub fn keep_choices(folder: PathBuf) {
     FOLDER.get_or_init(|| folder);
 }
@@ -23,13 +23,13 @@ pub fn keep_choices(folder: PathBuf) {
 #[derive(Serialize, Deserialize)]
 struct Choice {
     engine: EngineName,
-    /// For who reads the file.
+    /// For people who read the file.
     why: String,
     processor: String,
     libtorch: String,
 }
 
-/// Where one choice is kept; nowhere where the JVM names no folder.
+/// Where one choice is saved; `None` if the JVM names no folder.
 pub(super) struct Place(Option<PathBuf>);
 
 impl Place {
@@ -47,7 +47,7 @@ impl Place {
         serde_json::from_str::<Choice>(&text).map(|choice| choice.engine).ok()
     }
 
-    /// Other processes see the whole file or none.
+    /// Other processes see the whole file or no file.
     pub(super) fn write(&self, engine: EngineName, why: &str) {
         let Some(path) = &self.0 else { return };
         let choice = Choice { engine, why: why.to_owned(), processor: cpu::name(), libtorch: process::libtorch_version() };

@@ -1,8 +1,8 @@
-//! What runs a program. A session knows an [`Engine`] and not which one.
+//! The engines that run programs. A session uses an [`Engine`] and does not know which one.
 //!
 //! `torchscript` runs a TorchScript program as libtorch's interpreter does. `fused` runs the same program with the kernels of
 //! oneDNN: products with packed weights, and for images plans of fixed shapes ([`shapes`]). `choice` finds the fastest engine
-//! whose outputs are right, and `kept` remembers it for the machine.
+//! with correct outputs, and `kept` saves it for the machine.
 //!
 //! An engine is made once per process and model, by the thread that loads the model, and shared by all tasks.
 
@@ -42,7 +42,7 @@ pub(crate) trait Engine: Debug + Send + Sync {
     /// Whatever the program raises.
     fn forward(&self, inputs: &[Tensor]) -> Result<Outputs, TorchError>;
 
-    /// Whether passes of few fixed shapes are faster than others.
+    /// Whether passes are faster if they have few, fixed shapes.
     fn has_plans(&self) -> bool {
         false
     }
@@ -56,7 +56,7 @@ pub(crate) trait Engine: Debug + Send + Sync {
     }
 }
 
-/// The engines by the names that `spark.flambeau.engine` has for them.
+/// The engines, by their names in `spark.flambeau.engine`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EngineName {
@@ -80,8 +80,7 @@ impl fmt::Display for EngineName {
     }
 }
 
-/// Loads the variant's program into the engine that the options ask for. `preparers` make the inputs that engines are compared
-/// with.
+/// Loads the variant's program into the engine of the options. `preparers` make the inputs for comparing engines.
 ///
 /// # Errors
 /// A program that does not load, or an engine that does not exist.

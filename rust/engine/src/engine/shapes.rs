@@ -1,9 +1,9 @@
 //! The few shapes that passes of images have, so that an engine's plans fit them.
 //!
-//! A pass of `n` rows is padded to the next power of two, by its last row once more; the results of the padding are dropped. With
-//! the four images of a full pass there are three shapes at most, and only the last pass of a batch is ever padded: a batch of 32
-//! is filled wholly, one of 30 by 30 of 30, one of 31 by 31 of 32. A shape's plan is made before its first pass, by one task while
-//! others wait; that of a full pass when the model is loaded.
+//! A pass of `n` rows is padded to the next power of two with copies of its last row; the results of the padding are dropped. With
+//! the four images of a full pass there are three shapes at most, and only the last pass of a batch is ever padded: a batch of 30
+//! or 32 rows needs no padding, one of 31 gets one row. A shape's plan is made before its first pass, by one task while others
+//! wait; the plan of a full pass is made when the model is loaded.
 
 use std::sync::{Mutex, PoisonError, RwLock};
 
@@ -21,7 +21,7 @@ pub(crate) struct PassShapes {
 }
 
 impl PassShapes {
-    /// Rows that a pass of `rows` rows is to have, with a plan for them.
+    /// The number of rows that a pass of `rows` rows is padded to, with a plan for it.
     pub(crate) fn padded(&self, model: &str, engine: &dyn Engine, preparers: &[Preparer], rows: usize) -> usize {
         if rows > IMAGE_PASS_ROWS || !are_planned(engine, preparers) {
             return rows;
@@ -47,7 +47,7 @@ pub(super) fn are_planned(engine: &dyn Engine, preparers: &[Preparer]) -> bool {
     engine.has_plans() && preparers.iter().all(Preparer::is_image)
 }
 
-/// A program that fails for the sample is not at fault: its passes run without a plan, and say what is wrong.
+/// It is not an error if a program fails for the sample: its passes run without a plan and report what is wrong.
 fn plan(model: &str, engine: &dyn Engine, preparers: &[Preparer], rows: usize) {
     let made = sample(preparers, rows).and_then(|inputs| engine.plan(&inputs).map_err(|error| error.to_string()));
     if let Err(cause) = made {
@@ -55,7 +55,7 @@ fn plan(model: &str, engine: &dyn Engine, preparers: &[Preparer], rows: usize) {
     }
 }
 
-/// Inputs for a pass of `rows` rows as the preparers would make them, of made-up content.
+/// Inputs for a pass of `rows` rows as the preparers would make them, with generated content.
 pub(super) fn sample(preparers: &[Preparer], rows: usize) -> Result<Vec<Tensor>, String> {
     let mut inputs = Vec::new();
     for preparer in preparers {

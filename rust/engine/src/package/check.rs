@@ -1,4 +1,4 @@
-//! What a package must fulfill beside its grammar.
+//! The rules that a package must fulfill besides its grammar.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -78,7 +78,7 @@ fn of_input(input: &Input) -> Result<(), String> {
     Ok(())
 }
 
-/// A row's values must be few enough to be counted, and to be asked for.
+/// The number of a row's values must not overflow, and its memory must be possible to allocate.
 fn of_shape(shape: &[usize]) -> Result<(), String> {
     let values = shape.iter().try_fold(1_usize, |all, n| all.checked_mul(*n)).filter(|n| i32::try_from(*n).is_ok());
     values.map(drop).ok_or_else(|| format!("the shape is {shape:?}, but a row has less than 2^31 values"))
@@ -140,13 +140,13 @@ pub(super) fn labels(descriptor: &Descriptor, output: &Output, directory: &Path)
     Ok(labels)
 }
 
-/// Checks that a file of the package has the content that its SHA-256 says.
+/// Checks a file of the package against its SHA-256.
 pub(super) fn file(model: &str, directory: &Path, name: &str, sha256: &str) -> Result<(), EngineError> {
     let actual = hash(&directory.join(name)).map_err(|error| EngineError::model(model, format!("{name} cannot be read: {error}")))?;
     same(model, name, &actual, sha256)
 }
 
-/// A program of the package, opened; what is open has the content that its SHA-256 says.
+/// Opens a program of the package and checks the open file against its SHA-256.
 pub(super) fn program(model: &str, directory: &Path, name: &str, sha256: &str) -> Result<Archive, EngineError> {
     let unreadable = |error: std::io::Error| EngineError::model(model, format!("{name} cannot be read: {error}"));
     let archive = Archive::open(&directory.join(name)).map_err(unreadable)?;

@@ -1,10 +1,10 @@
-//! A package's description for the JVM: what a query's plan needs to know, and nothing of how it runs.
+//! A package's description for the JVM: everything that query planning needs.
 
 use serde::Serialize;
 
 use super::{Dtype, InputKind, Package, Role};
 
-/// What a package says of itself.
+/// The description of a package.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Description {
@@ -13,7 +13,7 @@ pub struct Description {
     pub hash: String,
     pub description: String,
     pub license: String,
-    /// Rows of a batch, where the query does not say.
+    /// Default rows of a batch.
     pub batch_rows: usize,
     pub trainable: bool,
     pub inputs: Vec<InputDescription>,
@@ -37,7 +37,7 @@ pub struct OutputDescription {
     pub name: String,
     pub role: Role,
     pub dtype: Dtype,
-    /// Of one row; begins with -1 where rows differ in length.
+    /// Of one row; begins with -1 if rows differ in length.
     pub shape: Vec<i64>,
     /// How many labels it has.
     pub labels: usize,

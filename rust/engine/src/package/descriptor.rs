@@ -1,4 +1,4 @@
-//! `model.toml`, format 1. Unknown keys are errors: a misspelt setting must not be a silent default.
+//! `model.toml`, format 1. Unknown keys are errors: a misspelled setting must not silently become the default.
 
 use std::collections::BTreeMap;
 
@@ -13,17 +13,17 @@ use serde::{Deserialize, Serialize};
 pub struct Descriptor {
     /// 1.
     pub format: u32,
-    /// What the model is called in messages.
+    /// The model's name in messages.
     pub name: String,
     /// SPDX expression of the weights.
     pub license: String,
-    /// One line for people.
+    /// One line that people read.
     #[serde(default)]
     pub description: String,
     /// Whether its f32 TorchScript variant is unfrozen, so that training can start from it.
     #[serde(default)]
     pub trainable: bool,
-    /// Rows handed over in one batch; see [`Descriptor::batch_rows`].
+    /// Rows of one batch; see [`Descriptor::batch_rows`].
     pub batch_rows: Option<usize>,
     /// What the program takes, in order.
     #[serde(rename = "input")]
@@ -31,7 +31,7 @@ pub struct Descriptor {
     /// What the program returns, in order.
     #[serde(rename = "output")]
     pub outputs: Vec<Output>,
-    /// The program, best first.
+    /// The variants of the program, best first.
     #[serde(rename = "variant")]
     pub variants: Vec<Variant>,
     /// Every other file with its SHA-256.
@@ -40,7 +40,7 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// Rows handed over in one batch: the package's own number, else by the kind of its inputs. Texts and clips come in more
+    /// Rows of one batch: the package's own number, otherwise one by the kind of its inputs. Texts and clips come in more
     /// rows than one forward pass takes, so that passes can be cut by length.
     #[must_use]
     pub fn batch_rows(&self) -> usize {
@@ -115,7 +115,7 @@ pub struct Input {
     pub shape: Vec<usize>,
     /// The least value of a tensor of whole numbers; none unless given.
     pub min: Option<i64>,
-    /// The largest; none unless given. An embedding of n rows takes n - 1 at the most.
+    /// The largest; none unless given. An embedding of n rows takes at most n - 1.
     pub max: Option<i64>,
     /// Of an image.
     pub image: Option<ImageSpec>,
@@ -125,7 +125,7 @@ pub struct Input {
     pub audio: Option<AudioSpec>,
 }
 
-/// What an output means.
+/// The role of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -137,11 +137,11 @@ pub enum Role {
     Other,
 }
 
-/// What turns scores into probabilities.
+/// The function from scores to probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
-    /// Over all classes: exactly one is true.
+    /// Over all classes: exactly one is correct.
     #[default]
     Softmax,
     /// Each class by itself.
@@ -154,7 +154,7 @@ pub enum Activation {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Output {
-    /// Unique among the outputs; the key where the program returns a dict.
+    /// Unique among the outputs; the key if the program returns a dict.
     pub name: String,
     /// What it means.
     pub role: Role,
@@ -174,7 +174,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// Elements of one row; of one item where rows differ in length.
+    /// Elements of one row; of one item if rows differ in length.
     #[must_use]
     pub fn row_len(&self) -> usize {
         self.shape.iter().product()
@@ -203,12 +203,12 @@ pub struct Variant {
     pub precision: String,
     /// Of the file, in hexadecimal.
     pub sha256: String,
-    /// Processor features it needs, by Linux' names.
+    /// Processor features that it needs, by Linux's names.
     #[serde(default)]
     pub requires: Vec<String>,
     /// Least cosine against the f32 variant, measured when it was made.
     pub cosine: Option<f64>,
-    /// A program behind this one: what a fit put behind its featurizer.
+    /// A program that runs after this one: the one that a fit trained on its features.
     pub head: Option<HeadProgram>,
 }
 
@@ -219,7 +219,7 @@ impl Variant {
     }
 }
 
-/// A TorchScript program that takes one output of the program before it, flattened to rows, and gives the package's outputs.
+/// A second TorchScript program. It takes one output of the first (flattened to [rows, features]) and computes the package's outputs.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeadProgram {

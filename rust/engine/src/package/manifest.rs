@@ -1,8 +1,8 @@
-//! What a manifest tells by itself, without the files beside it: for those who bring a package here file by file.
+//! Reads a manifest by itself, without the files next to it, so that the JVM can fetch a package file by file.
 //!
-//! The JVM reads `model.toml` from wherever it lies, asks [`list`] which files belong to it and brings them. A bare program
-//! (`net.pt`) has no `model.toml`: [`wrap`] makes one from the description beside it (`net.toml`, the same grammar, in
-//! which all that can be told from the program itself may be left out).
+//! The JVM reads `model.toml` from its place, asks [`list`] which files belong to it, and fetches them. A bare program
+//! (`net.pt`) has no `model.toml`: [`wrap`] makes one from the description beside it (`net.toml`, with the same grammar; entries
+//! that follow from the program itself may be omitted).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::{Descriptor, check};
 use crate::EngineError;
 
-/// What a manifest lists.
+/// The files that a manifest lists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Listing {
@@ -35,19 +35,19 @@ pub struct PackageFile {
     pub program: bool,
 }
 
-/// The manifest of a bare program, or what it takes to make it.
+/// The manifest of a bare program, or the files that are needed to make it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Wrapped {
-    /// None as long as hashes lack.
+    /// None while hashes are missing.
     pub manifest: Option<String>,
-    /// Files whose hashes lack.
+    /// Files whose hashes are missing.
     pub needs: Vec<String>,
 }
 
 /// The package's name, its hash and every file that belongs to it beside `model.toml`.
 ///
 /// # Errors
-/// A manifest that does not parse or contradicts itself. `place` is what the message calls it.
+/// A manifest that does not parse or contradicts itself. `place` is its name in messages.
 pub fn list(place: &str, manifest: &str) -> Result<Listing, EngineError> {
     let descriptor = parse(place, manifest)?;
     check::structure(&descriptor).map_err(|cause| EngineError::model(&descriptor.name, format!("model.toml: {cause}")))?;
@@ -62,7 +62,8 @@ pub fn list(place: &str, manifest: &str) -> Result<Listing, EngineError> {
     })
 }
 
-/// The manifest of a bare TorchScript file, or the files that it needs as long as `hashes` (file name to SHA-256) lacks some. May be left out of `description`: `format`, `name` (the file's), `license`, `[[variant]]`, `[files]`.
+/// The manifest of a bare TorchScript file, or the files that it needs while `hashes` (file name to SHA-256) is incomplete.
+/// `description` may omit `format`, `name` (the file's), `license`, `[[variant]]`, `[files]`.
 ///
 /// # Errors
 /// A description that does not parse, or that describes another file.
@@ -89,7 +90,7 @@ fn parse(place: &str, manifest: &str) -> Result<Descriptor, EngineError> {
     toml::from_str(manifest).map_err(|error| EngineError::model(place, format!("model.toml: {error}")))
 }
 
-/// The description with what it leaves out: plain keys in front of it, tables behind.
+/// The description with the omitted entries: plain keys before it, tables after it.
 fn compose(table: &toml::Table, description: &str, program: &str, hashes: &BTreeMap<String, String>) -> String {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let stem = Path::new(program).file_stem().map_or(program.into(), |stem| stem.to_string_lossy());

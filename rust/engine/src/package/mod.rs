@@ -31,7 +31,7 @@ pub struct Package {
     pub hash: String,
     /// What `model.toml` says.
     pub descriptor: Descriptor,
-    /// Labels of each output, in order; empty where it has none.
+    /// Labels of each output, in order; empty if it has none.
     pub labels: Vec<Vec<String>>,
 }
 
@@ -54,17 +54,17 @@ impl Package {
         Ok(Self { directory: directory.to_owned(), hash, descriptor, labels })
     }
 
-    /// The f32 TorchScript program, which other programs can be built from.
+    /// The f32 TorchScript program; other programs can be built from it.
     #[must_use]
     pub fn plain_variant(&self) -> Option<&Variant> {
         self.descriptor.variants.iter().find(|v| v.engine == EngineKind::Torchscript && v.precision == "f32" && v.head.is_none())
     }
 
-    /// The first variant that this machine can run in the precision asked for: `f32`; `bf16` or `f16`, where one of that
-    /// precision has a recorded cosine of at least `min_cosine`, else f32; `fastest`, whichever comes first in the package.
+    /// The first variant that this machine can run in the requested precision. `f32`: that one. `bf16` or `f16`: one of that
+    /// precision with a recorded cosine of at least `min_cosine`, otherwise f32. `fastest`: the first in the package.
     ///
     /// # Errors
-    /// If there is none; the message says why for each.
+    /// If there is none; the message has the reason for each.
     pub fn choose_variant(&self, precision: Precision, min_cosine: f64) -> Result<&Variant, EngineError> {
         let asked = |variant: &&Variant| precision == Precision::Fastest || variant.precision == precision.name();
         let fallback = |variant: &&Variant| !asked(variant) && variant.precision == "f32";
@@ -90,7 +90,7 @@ impl Package {
         Err(EngineError::model(&self.descriptor.name, format!("no variant can run here ({})", refused.join("; "))))
     }
 
-    /// `model.toml` as it is written.
+    /// The text of `model.toml`.
     ///
     /// # Errors
     /// It cannot be read any more.

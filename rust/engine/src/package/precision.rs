@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::EngineError;
 
-/// What `spark.flambeau.precision` can be; see [`super::Package::choose_variant`].
+/// The values of `spark.flambeau.precision`; see [`super::Package::choose_variant`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 #[expect(missing_docs, reason = "the names say it")]
@@ -19,7 +19,7 @@ pub enum Precision {
 impl Precision {
     const ALL: [Self; 4] = [Self::F32, Self::Bf16, Self::F16, Self::Fastest];
 
-    /// As the setting has it; as variants have it, but for [`Self::Fastest`].
+    /// The name in the setting, and in variants except for [`Self::Fastest`].
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -28,7 +28,7 @@ impl AudioInputPreparer {
         self.audio.spec().inputs.len()
     }
 
-    /// Half a minute of samples, twice; the true number is known only after decoding.
+    /// Half a minute of samples, twice; the real number is known only after decoding.
     pub(super) fn row_bytes(&self) -> u64 {
         u64::from(self.audio.spec().sample_rate) * 30 * 8
     }

@@ -1,8 +1,7 @@
-//! What stands around the preparation of every row, whatever its kind: a panic of a decoder or a tokenizer is the error of
-//! its row, and rows that wait are skipped once the task is told to stop.
+//! Wraps the preparation of every row, of any kind: a panic of a decoder or tokenizer becomes the error of its row, and waiting
+//! rows are skipped once the task must stop.
 //!
-//! Runs on the threads of the decode pool, beside other rows. Nothing a row has begun outlives its panic: what it was
-//! writing into is not read afterwards.
+//! Runs on the threads of the decode pool, next to other rows. After a panic, the memory that the row was writing is not read.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::RowFault;
 
-/// Whether rows that have not begun are still wanted. Clones share one state.
+/// Whether rows that have not begun are still needed. Clones share one state.
 #[derive(Debug, Clone, Default)]
 pub struct StopFlag(Arc<AtomicBool>);
 
@@ -27,7 +26,7 @@ impl StopFlag {
     }
 }
 
-/// Prepares one row. A panic is that row's fault; once `stop` is set, so is every row (the caller then gives up the batch).
+/// Prepares one row. A panic becomes that row's error. Once `stop` is set, every row is an error (the caller then drops the batch).
 pub(crate) fn row<T, E: Into<RowFault>>(stop: &StopFlag, prepare: impl FnOnce() -> Result<T, E>) -> Result<T, RowFault> {
     if stop.is_set() {
         return Err(RowFault::Panicked("the task was stopped".to_owned()));

@@ -1,5 +1,5 @@
-//! Image columns into one tensor, channels last from the start: rows are written side by side by the decode pool, each into
-//! its own [h, w, c] block, and the program sees [rows, c, h, w] through strides alone.
+//! Image columns into one tensor with channels last. The threads of the decode pool write rows in parallel, each into its own [h,
+//! w, c] block. The program gets a strided view [rows, c, h, w].
 
 use arrow_array::ArrayRef;
 use flambeau_columns::ImageColumn;
@@ -27,13 +27,13 @@ impl ImagePreparer {
         Self { spec }
     }
 
-    /// What a picture's bytes become, channel by channel.
+    /// How a picture's bytes are converted, for each channel.
     #[must_use]
     pub fn tables(&self) -> Vec<[f32; 256]> {
         self.spec.tables()
     }
 
-    /// What is made of a picture, as text.
+    /// The steps of a picture's preparation, as text.
     #[must_use]
     pub fn made(&self) -> String {
         format!("{:?}", self.spec)

@@ -1,9 +1,9 @@
 //! From columns to the program's tensors.
 //!
-//! Preparation has two steps. *Staging* looks at every present row of a column, on the decode pool: images are decoded into
-//! one big tensor, texts tokenized, clips decoded, numbers gathered; rows that cannot be staged are faults of those rows.
-//! *Assembling* then makes the tensors of one forward pass out of any selection of staged rows. Between the two the session
-//! plans passes, by length where rows have lengths.
+//! Preparation has two steps. *Staging* prepares every row of a column that is not NULL, on the decode pool: images are decoded into
+//! one big tensor, texts tokenized, clips decoded, numbers gathered. Rows that cannot be staged are faults.
+//! *Assembling* then makes the tensors of one forward pass from a selection of staged rows. Between the two the session plans
+//! passes, by length if rows have lengths.
 //!
 //! The pure functions (no libtorch, no Arrow) are in `flambeau-media`; the files here connect them to columns and tensors.
 
@@ -27,12 +27,12 @@ pub use tensor_input::TensorPreparer;
 use crate::package::{Dtype, Input, InputKind};
 use crate::{EngineError, Package};
 
-/// Limits that a session sets on what a row may cost.
+/// Limits that a session sets for a row.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Of one image.
     pub images: ImageLimits,
-    /// Set when rows are not wanted any more.
+    /// Set when rows are not needed any more.
     pub stop: StopFlag,
 }
 
@@ -81,7 +81,7 @@ impl Preparer {
         matches!(self, Self::Image(_))
     }
 
-    /// What [`Self::assemble`] gives for `rows` rows of made-up content, laid out in the same way. Texts and sounds have one length.
+    /// The result of [`Self::assemble`] for `rows` rows of generated content, with the same layout. Texts and sounds have one length.
     ///
     /// # Errors
     /// Why there is no such content.
@@ -134,7 +134,7 @@ impl Preparer {
     /// Stages `rows` of `column`, none of them NULL.
     ///
     /// # Errors
-    /// A column that cannot be read, or no memory; what is wrong with single rows is in the result.
+    /// A column that cannot be read, or no memory; errors of single rows are in the result.
     pub fn stage(&self, model: &str, column: &ArrayRef, rows: &[usize], limits: &Limits) -> Result<Staged, EngineError> {
         match self {
             Self::Image(image) => image.stage(model, column, rows, limits),
@@ -158,7 +158,7 @@ impl Preparer {
         tensors.map_err(|error| EngineError::torch(model, error))
     }
 
-    /// Native bytes that staging and assembling one row costs at the most, as far as it can be known beforehand.
+    /// Maximum native bytes for staging and assembling one row, as far as they are known in advance.
     #[must_use]
     pub fn row_bytes(&self) -> u64 {
         match self {

@@ -1,4 +1,4 @@
-//! Rows that were made ready, waiting for their forward pass.
+//! Prepared rows that wait for their forward pass.
 
 use std::ops::Range;
 
@@ -8,16 +8,16 @@ use tch::{TchError, Tensor};
 
 use crate::RowFault;
 
-/// What staging a column gave.
+/// The result of staging a column.
 #[derive(Debug)]
 pub struct Staged {
     /// All of them.
     pub rows: StagedRows,
-    /// Positions (in the list of staged rows) that failed, with why.
+    /// Positions (in the list of staged rows) that failed, with the reason.
     pub faults: Vec<(usize, RowFault)>,
 }
 
-/// A unit is what one row of the program's batch dimension holds: a row of the column, or a window of a clip.
+/// A unit is one row of the program's batch dimension: a row of the column, or a window of a clip.
 #[derive(Debug)]
 pub enum StagedRows {
     /// One tensor, a unit per row; faulty rows hold zeros.
@@ -36,7 +36,7 @@ pub enum StagedRows {
 }
 
 impl StagedRows {
-    /// Lengths of all units, where they have any.
+    /// Lengths of all units, if they have any.
     #[must_use]
     pub fn lengths(&self) -> Option<Vec<usize>> {
         match self {
@@ -47,7 +47,7 @@ impl StagedRows {
     }
 }
 
-/// Rows `units` of `tensor`: a view where they are consecutive, else a copy in the same layout.
+/// Rows `units` of `tensor`: a view if they are consecutive, otherwise a copy in the same layout.
 pub(super) fn select(tensor: &Tensor, units: &[usize]) -> Result<Tensor, TchError> {
     let Some(&first) = units.first() else { return tensor.f_narrow(0, 0, 0) };
     let consecutive = units.iter().enumerate().all(|(i, unit)| *unit == first + i);
@@ -56,14 +56,14 @@ pub(super) fn select(tensor: &Tensor, units: &[usize]) -> Result<Tensor, TchErro
     }
     let index: Vec<i64> = units.iter().map(|unit| *unit as i64).collect();
     let index = Tensor::f_from_slice(&index)?;
-    // Images lie with their channels last, which a plain selection would not keep.
+    // Images have their channels last, which a plain selection would not keep.
     if tensor.dim() == 4 && !tensor.is_contiguous() {
         return tensor.f_permute([0, 2, 3, 1])?.f_index_select(0, &index)?.f_permute([0, 3, 1, 2]);
     }
     tensor.f_index_select(0, &index)
 }
 
-/// Numbers between -1 and 1 that look like none in particular; the same each time.
+/// Pseudo-random numbers between -1 and 1, the same each time.
 pub(super) fn made_up(out: &mut [f32]) {
     let mut state = 1_u32;
     for value in out {

@@ -19,7 +19,7 @@ use crate::{EngineError, RowFault};
 pub struct TensorPreparer {
     dtype: Dtype,
     shape: Vec<usize>,
-    /// Of whole numbers: what the model takes, where model.toml says it.
+    /// The range of whole numbers that the model takes, if model.toml declares one.
     range: Option<RangeInclusive<i64>>,
 }
 
@@ -34,7 +34,7 @@ impl TensorPreparer {
         Self { range: is_bounded.then(|| min.unwrap_or(i64::MIN)..=max.unwrap_or(i64::MAX)), ..self }
     }
 
-    /// What a row becomes: element type and shape.
+    /// The tensor of a row: element type and shape.
     #[must_use]
     pub fn row(&self) -> (Dtype, &[usize]) {
         (self.dtype, &self.shape)
@@ -108,7 +108,7 @@ impl TensorPreparer {
         Ok((tensor, faults))
     }
 
-    /// All rows at once, which costs nothing a row; one by one only where that panicked, to know which row it was.
+    /// All rows at once, without a cost per row. Only after a panic one by one, to find the row that caused it.
     fn gather_guarded<T: TensorElement>(&self, column: &ArrayRef, rows: &[usize], out: &mut [T]) -> Vec<(usize, RowFault)> {
         let stop = StopFlag::default();
         let faults = |found: Vec<(usize, DenseFault)>| found.into_iter().map(|(i, fault)| (i, RowFault::Dense(fault))).collect();

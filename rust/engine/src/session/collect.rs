@@ -48,14 +48,14 @@ impl Collector {
         Ok(())
     }
 
-    /// One tensor per output with a row per sound row; none at all where there was no pass.
+    /// One tensor per output with a row per sound row; none if there was no pass.
     pub(super) fn finish(self, pooling: Option<&Pooling>) -> Result<Vec<Tensor>, TchError> {
         let Some(pooling) = pooling else { return Ok(self.outputs) };
         self.outputs.iter().map(|output| pooled(output, pooling)).collect()
     }
 }
 
-/// Makes room for the items of `output` in dimension 1, which differs between passes where rows differ in length.
+/// Makes room for the items of `output` in dimension 1, which differs between passes if rows differ in length.
 fn widen(all: &mut Tensor, output: &Tensor) -> Result<(), TchError> {
     let (Some(&have), Some(&need)) = (all.size().get(1), output.size().get(1)) else { return Ok(()) };
     if need > have {
@@ -84,7 +84,7 @@ fn pooled(output: &Tensor, pooling: &Pooling) -> Result<Tensor, TchError> {
 mod tests {
     use super::*;
 
-    /// What rows of these places become.
+    /// The rows of the result at these places.
     fn joined(windows: &[f32], width: i64, places: &[std::ops::Range<usize>], pool: Pool) -> Vec<f32> {
         let output = Tensor::f_from_slice(windows).unwrap().f_view([-1, width]).unwrap();
         let rows = pooled(&output, &Pooling { places: places.to_vec(), pool }).unwrap();

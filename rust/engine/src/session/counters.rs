@@ -1,4 +1,4 @@
-//! What a call cost.
+//! The cost of a call.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ pub struct Counters {
     pub forwards: u64,
     /// Rows whose content could not be evaluated.
     pub bad_rows: u64,
-    /// Staging and assembling: decoding, resizing, tokenizing, copying into tensors; helpers' time too.
+    /// Staging and assembling: decoding, resizing, tokenizing, copying into tensors; includes helpers' time.
     pub prepare_ns: u64,
     /// Forward passes; the sum of all threads that ran them.
     pub forward_ns: u64,
@@ -23,12 +23,12 @@ pub struct Counters {
     pub real_tokens: u64,
     /// The same with padding.
     pub padded_tokens: u64,
-    /// Passes that repeated a part of one that the program refused, to find the rows at fault.
+    /// Passes that repeated a part of a failed pass, to find the bad rows.
     pub passes_again: u64,
 }
 
 impl Counters {
-    /// Adds what one pass cost.
+    /// Adds the cost of one pass.
     pub(super) fn add_pass(&mut self, pass: &Self) {
         self.forwards += pass.forwards;
         self.prepare_ns += pass.prepare_ns;

@@ -1,11 +1,11 @@
 //! A session: one task's evaluation of one model over one input schema, for a list of requested outputs.
 //!
-//! The way of one batch: rows with a NULL in any input are set aside; the others are staged column by column; rows that
-//! cannot be staged are errors, or set aside too where every request tolerates them; forward passes are planned, run and
-//! collected in row order, and rows that the program refuses are found ([`runner`]) and treated likewise; each request becomes one column with NULL for the rows set aside.
+//! How a batch is evaluated: rows with a NULL in any input are set aside; the others are staged column by column. Rows that
+//! cannot be staged are errors, or set aside too if every request tolerates them. Forward passes are planned, run and collected
+//! in row order. Rows that make the program fail are found ([`runner`]) and treated likewise. Each request becomes one column
+//! with NULL for the rows set aside.
 //!
-//! A session belongs to one thread, which other threads help with forward passes while cores are free. It keeps no data between
-//! calls.
+//! A session belongs to one thread; other threads help with forward passes while cores are free. It keeps no data between calls.
 
 mod collect;
 mod counters;
@@ -41,11 +41,11 @@ pub struct Session {
     columns: Fields,
     request: Request,
     limits: Limits,
-    /// Rows that the program refused while it has answered none.
+    /// Rows that made the program fail, while it has not succeeded for any.
     unanswered: AtomicUsize,
 }
 
-/// The rows of a batch that reach the model, and why others do not.
+/// The rows of a batch that reach the model, and the reasons why others do not.
 struct Admitted {
     /// Rows of the batch with all inputs present.
     present: Vec<usize>,
@@ -56,7 +56,7 @@ struct Admitted {
     staged: Vec<Staged>,
 }
 
-/// The rows with all inputs present. Most batches have no NULL: then nothing is asked row by row.
+/// The rows with all inputs present. Most batches have no NULL: then no row is checked.
 fn present(batch: &StructArray, preparers: &[Preparer]) -> Vec<usize> {
     let inputs = || batch.columns().iter().zip(preparers);
     if batch.null_count() == 0 && inputs().all(|(column, preparer)| column.null_count() == 0 && !preparer.has_null_marks(column)) {
@@ -68,7 +68,7 @@ fn present(batch: &StructArray, preparers: &[Preparer]) -> Vec<usize> {
 }
 
 impl Session {
-    /// Binds `model` to columns of these types (one for each input, in order; names are free) and to the outputs wanted.
+    /// Binds `model` to columns of these types (one for each input, in order, with any names) and to the requested outputs.
     ///
     /// # Errors
     /// Columns or requests that do not fit the model.
@@ -100,8 +100,8 @@ impl Session {
         &self.columns
     }
 
-    /// Native bytes that a batch of `rows` rows needs at the most beside the input itself, without the program's own
-    /// activations: staged rows and results.
+    /// Maximum native bytes of a batch of `rows` rows besides the input, without the program's activations: staged rows and
+    /// results.
     #[must_use]
     pub fn estimate_bytes(&self, rows: u64) -> u64 {
         let inputs: u64 = self.model.preparers.iter().map(crate::prepare::Preparer::row_bytes).sum();
@@ -117,10 +117,10 @@ impl Session {
         self.evaluate_until(batch, counters, &mut || false)
     }
 
-    /// As [`Session::evaluate`]; asks `stop` before every forward pass.
+    /// As [`Session::evaluate`]; checks `stop` before every forward pass.
     ///
     /// # Errors
-    /// [`EngineError::Canceled`] too, once `stop` says so.
+    /// Also [`EngineError::Canceled`], once `stop` is true.
     pub fn evaluate_until(
         &self,
         batch: &StructArray,
@@ -160,7 +160,7 @@ impl Session {
         Ok(())
     }
 
-    /// Sets NULL rows aside and stages the others, until `stop` says that nobody waits for them.
+    /// Sets NULL rows aside and stages the others, until `stop` is true.
     fn admit(&self, batch: &StructArray, stop: &mut dyn FnMut() -> bool) -> Result<Admitted, EngineError> {
         let preparers = &self.model.preparers;
         let present = present(batch, preparers);
@@ -178,7 +178,7 @@ impl Session {
         Ok(Admitted { present, sound, faults, staged })
     }
 
-    /// Numbers are copied at once; what must be decoded or tokenized may take long, so there the task stays stoppable.
+    /// Copying numbers is fast. Decoding and tokenizing may take long, so the task can be stopped meanwhile.
     fn stage(&self, preparer: &Preparer, column: &ArrayRef, rows: &[usize], stop: &mut dyn FnMut() -> bool) -> Result<Staged, EngineError> {
         if matches!(preparer, Preparer::Tensor(_)) {
             return preparer.stage(self.model(), column, rows, &self.limits);
@@ -199,7 +199,7 @@ impl Session {
         admitted.faults.first().map(|(position, input, fault)| (*position, input.clone(), fault.clone()))
     }
 
-    /// The model's outputs for the sound rows, in their order. Rows that the program refuses are sound no longer.
+    /// The model's outputs for the sound rows, in their order. Rows that make the program fail are removed from them.
     fn run(&self, admitted: &mut Admitted, counters: &mut Counters, stop: &mut dyn FnMut() -> bool) -> Result<Vec<Tensor>, EngineError> {
         if let Some(fault) = self.request.fault {
             fault.strike(self.model())?;

@@ -1,6 +1,6 @@
 //! Which units go through the program together.
 //!
-//! Where staged rows have lengths (texts, clips), passes are planned by length so that little is padding; else they are
+//! If staged rows have lengths (texts, clips), passes are planned by length so that there is little padding; otherwise they are
 //! consecutive. A unit's *place* is where its result goes: sound rows in their order, or windows of sound clips in theirs.
 
 use std::ops::Range;
@@ -10,8 +10,9 @@ use flambeau_media::text::plan_batches;
 
 use crate::prepare::StagedRows;
 
-/// Padded tokens of one pass at the most, per row of [`LENGTH_PASS_ROWS`]: 2,048 tokens in all. More do not make a pass better (its
-/// matrices fill a core at 1,000), only longer, and a kill waits for the pass: 8,192 tokens of MiniLM take over a second.
+/// Maximum padded tokens of one pass, per row of [`LENGTH_PASS_ROWS`]: 2,048 tokens in total. More tokens do not make a pass more
+/// efficient (its matrices keep a core busy from 1,000), only longer, and a killed task waits for its pass: 8,192 tokens of
+/// MiniLM take over a second.
 const TOKENS_A_ROW: usize = 32;
 
 /// Rows of one pass planned by length.
@@ -24,14 +25,14 @@ pub(super) struct Pass {
     pub(super) units: Vec<usize>,
     /// Where the result of each goes.
     pub(super) places: Vec<usize>,
-    /// What to pad to; 0 where rows have no length.
+    /// The length to pad to; 0 if rows have no length.
     pub(super) length: usize,
     /// Whether it repeats a part of a pass that failed.
     pub(super) again: bool,
 }
 
 impl Pass {
-    /// Its first `rows` rows, and the others; both padded no further than their own rows need.
+    /// Its first `rows` rows, and the others; each is padded only to its own longest row.
     pub(super) fn split(mut self, rows: usize, lengths: Option<&[usize]>) -> (Self, Self) {
         let (units, places) = (self.units.split_off(rows), self.places.split_off(rows));
         let mut rest = Self { units, places, length: self.length, again: self.again };
@@ -61,7 +62,7 @@ pub(super) struct Plan {
     /// Places in all.
     pub(super) units: usize,
     pub(super) pooling: Option<Pooling>,
-    /// Of every staged unit, where units have lengths.
+    /// Of every staged unit, if units have lengths.
     pub(super) lengths: Option<Vec<usize>>,
     /// Tokens or samples of the units.
     pub(super) real: u64,
@@ -84,7 +85,7 @@ impl Plan {
     }
 }
 
-/// Plans passes of at most `max_rows` units over the sound rows. Inputs beside one with windows must be windowed alike.
+/// Plans passes of at most `max_rows` units over the sound rows. If one input has windows, the others must have the same windows.
 pub(super) fn plan<'a>(inputs: impl Iterator<Item = &'a StagedRows>, sound: &[usize], max_rows: usize) -> Plan {
     let inputs: Vec<_> = inputs.collect();
     let windows = inputs.iter().find_map(|rows| match rows {
@@ -127,7 +128,7 @@ fn consecutive(units: &[usize], max_rows: usize) -> Vec<Pass> {
 fn by_length(units: &[usize], lengths: &[usize], max_rows: usize, is_audio: bool) -> (Vec<Pass>, u64, u64) {
     let of_units: Vec<usize> = units.iter().map(|&unit| lengths[unit]).collect();
     let rows = max_rows.min(LENGTH_PASS_ROWS);
-    // A pass of clips may be as large as its rows at the longest clip's length would be; of texts, as rows of usual length are.
+    // The limit for clips is the size of full passes with clips of the longest length; for texts, with rows of the usual length.
     let usual = if is_audio { of_units.iter().copied().max().unwrap_or(1) } else { TOKENS_A_ROW };
     let buckets = plan_batches(&of_units, rows, rows * usual);
     let real = of_units.iter().map(|n| *n as u64).sum();

@@ -1,8 +1,7 @@
 //! The passes of one batch that wait, taken by the task's thread and by helpers on spare cores ([`crate::spare`]) alike.
 //!
-//! Helpers run passes and leave their outcomes here; what follows from an outcome is the task's business ([`super::runner`]), as
-//! is asking whether the task is still wanted. What a helper does not finish in time is at most one pass, which [`crate::pace`]
-//! keeps short.
+//! Helpers run passes and put their outcomes here. The task handles the outcomes ([`super::runner`]) and checks whether it was
+//! killed. A helper can be late by at most one pass, which [`crate::pace`] keeps short.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,7 +27,7 @@ pub(super) struct Outcome {
 pub(super) struct PassQueue<'a> {
     model: &'a Model,
     plan: &'a Plan,
-    /// Tensors may be read by one thread at a time, says tch.
+    /// tch's tensors are not Sync: one thread at a time may read them.
     staged: Mutex<&'a mut [Staged]>,
     /// The next is the last.
     waiting: Mutex<Vec<Pass>>,
@@ -59,7 +58,7 @@ impl<'a> PassQueue<'a> {
         locked(&self.waiting).extend(passes);
     }
 
-    /// The next pass; its beginning where all of it would take too long.
+    /// The next pass; only its first part if the whole would take too long.
     pub(super) fn next(&self) -> Option<Pass> {
         let mut waiting = locked(&self.waiting);
         let pass = waiting.pop()?;
@@ -73,7 +72,7 @@ impl<'a> PassQueue<'a> {
         Some(first)
     }
 
-    /// What helpers ran since the last call.
+    /// The outcomes of helpers since the last call.
     pub(super) fn done(&self) -> Vec<Outcome> {
         std::mem::take(&mut *locked(&self.done))
     }
@@ -83,7 +82,7 @@ impl<'a> PassQueue<'a> {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    /// A helper's work: passes, until there are none, nobody wants them, or its cores are wanted.
+    /// A helper's work: runs passes until there are none left, they are not needed any more, or another task needs its cores.
     pub(super) fn help(&self, cores: &Cores) {
         while !self.stopped.load(Ordering::Relaxed) && !cores.is_wanted() {
             let Some(pass) = self.next() else { return };
@@ -115,7 +114,7 @@ impl<'a> PassQueue<'a> {
         outputs
     }
 
-    /// The program's inputs for `given` rows: the pass's, and its last one again until there are as many.
+    /// The program's inputs for `given` rows: those of the pass, and copies of its last one.
     fn assemble(&self, pass: &Pass, given: usize) -> Result<Vec<Tensor>, EngineError> {
         let padded = (given > pass.units.len()).then(|| {
             let last = pass.units.last().copied().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! What a session is asked for; the JVM sends it as JSON.
+//! The outputs requested from a session; the JVM sends them as JSON.
 
 use flambeau_media::image::ImageLimits;
 use serde::Deserialize;
@@ -7,15 +7,15 @@ use crate::faults::Fault;
 use crate::package::{Output, Role};
 use crate::{EngineError, Package};
 
-/// Outputs and settings of one session; whole, as the JVM sends it.
+/// Outputs and settings of one session; the JVM sends all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// One result column each, in order.
     pub outputs: Vec<OutputRequest>,
-    /// What a picture may cost.
+    /// Limits for a picture.
     pub images: ImageLimits,
-    /// Rows of one forward pass at the most. None: as the package says.
+    /// Maximum rows of one forward pass. None: the package's number.
     pub pass_rows: Option<usize>,
     /// For tests.
     pub fault: Option<Fault>,
@@ -27,13 +27,13 @@ pub struct Request {
 pub struct OutputRequest {
     /// What it holds.
     pub task: Task,
-    /// Labels of `classify` at the most.
+    /// Maximum number of labels of `classify`.
     pub k: usize,
     /// NULL for a bad row instead of an error.
     pub tolerant: bool,
 }
 
-/// What a result column holds.
+/// The content of a result column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Task {

@@ -16,10 +16,10 @@ use super::request::find;
 use crate::package::{Activation, Dtype, Role};
 use crate::{EngineError, Package, RowFault, memory};
 
-/// What all result columns of a batch share.
+/// The data that all result columns of a batch share.
 pub(super) struct Context<'a> {
     pub(super) package: &'a Package,
-    /// Of the sound rows; empty where there are none.
+    /// Of the sound rows; empty if there are none.
     pub(super) outputs: &'a [Tensor],
     /// Which rows of the batch are sound.
     pub(super) present: &'a [bool],
@@ -30,7 +30,7 @@ impl Context<'_> {
         self.present.iter().filter(|p| **p).count()
     }
 
-    /// Items of each sound row in output `index`, where rows differ in length.
+    /// Items of each sound row in output `index`, if rows differ in length.
     fn lengths(&self, index: usize) -> Result<Option<Vec<usize>>, EngineError> {
         let outputs = &self.package.descriptor.outputs;
         let output = &outputs[index];
@@ -50,7 +50,7 @@ impl Context<'_> {
         self.items(index, None, kind)
     }
 
-    /// As [`Context::values`]; where rows differ in length, of as many items of each row as `lengths` says.
+    /// As [`Context::values`]; if rows differ in length, only the first items of each row, as many as in `lengths`.
     fn items<T: memory::TensorElement>(&self, index: usize, lengths: Option<&[usize]>, kind: Kind) -> Result<Vec<T>, EngineError> {
         let Some(tensor) = self.outputs.get(index) else { return Ok(Vec::new()) };
         let torch = |error| EngineError::torch(&self.package.descriptor.name, error);
@@ -171,7 +171,7 @@ pub(super) fn everything(context: &Context) -> Result<ArrayRef, EngineError> {
     all.map(|a| Arc::new(a) as ArrayRef).map_err(|error| EngineError::Internal(error.to_string()))
 }
 
-/// The values of one output in the nearest type that Spark has: f16 and bf16 become f32, u8 a 16-bit integer.
+/// The values of one output in the closest type that Spark has: f16 and bf16 become f32, u8 a 16-bit integer.
 fn leaf(context: &Context, index: usize, lengths: Option<&[usize]>, dtype: Dtype) -> Result<ArrayRef, EngineError> {
     macro_rules! primitive {
         ($arrow:ty, $kind:ident) => {

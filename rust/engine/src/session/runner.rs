@@ -1,13 +1,13 @@
 //! Runs the passes of one batch, with the help of spare cores ([`super::queue`]).
 //!
-//! Passes are cut so that none lasts long ([`crate::pace`]). A pass that the program refuses is halved until the rows at fault
-//! are known: those are set aside with the program's message, the others keep their results. One bad row costs about
-//! `2 log2(rows)` more passes, a whole batch of them at most twice its rows; a strict request stops at the first. Running out of
-//! memory is never a row's fault, nor is being told to stop.
+//! Passes are cut so that none lasts long ([`crate::pace`]). A pass that fails is halved until the bad rows are found: those are
+//! set aside with the program's message, the others keep their results. One bad row costs about `2 log2(rows)` more passes, a
+//! whole batch of them at most twice its rows; a strict request stops at the first. Running out of memory is never a row's fault,
+//! and neither is cancellation.
 //!
-//! A program that has answered no row at all may itself be what is wrong. Then the first, the middle and the last row are asked
-//! alone: where their outputs have the wrong shape, the package is bad. Where it raises for each of [`ENOUGH`] rows and more,
-//! whole batches of them, the package is bad too; before that they count as bad rows.
+//! If a program has not succeeded for any row, it may itself be wrong. Then the first, the middle and the last row are run alone.
+//! If their outputs have the wrong shape, the package is bad. If the program raises for each of [`ENOUGH`] rows or more (whole
+//! batches), the package is bad too; before that they count as bad rows.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,14 +19,14 @@ use crate::prepare::Staged;
 use crate::{EngineError, Model, RowFault, spare};
 use tch::Tensor;
 
-/// Rows that a program must have refused, and none answered, before it is to blame rather than they.
+/// If a program has failed for this many rows and succeeded for none, the program is wrong and not the rows.
 const ENOUGH: usize = 32;
 
-/// What a batch gave.
+/// The results of a batch.
 pub(super) struct Ran {
-    /// One tensor per output, a row per sound row; rows that were refused hold anything.
+    /// One tensor per output, a row per sound row; values of failed rows are arbitrary.
     pub(super) outputs: Vec<Tensor>,
-    /// Positions in the list of sound rows that the program refused, in order, with why.
+    /// Positions in the list of sound rows that made the program fail, in order, with the reason.
     pub(super) refused: Vec<(usize, RowFault)>,
 }
 
@@ -34,15 +34,15 @@ pub(super) struct Ran {
 pub(super) struct Runner<'a> {
     pub(super) model: &'a Model,
     pub(super) plan: &'a Plan,
-    /// Whether refused rows are set aside; else the first ends the batch.
+    /// Whether failed rows are set aside; otherwise the first ends the batch.
     pub(super) tolerant: bool,
-    /// Rows that this session's program refused while it has answered none.
+    /// Rows that made this session's program fail, while it has not succeeded for any.
     pub(super) unanswered: &'a AtomicUsize,
     pub(super) counters: &'a mut Counters,
     pub(super) stop: &'a mut dyn FnMut() -> bool,
 }
 
-/// What the passes so far gave.
+/// The results of the passes so far.
 struct SoFar {
     collector: Collector,
     refused: Vec<(usize, RowFault)>,
@@ -50,7 +50,7 @@ struct SoFar {
 
 impl Runner<'_> {
     /// # Errors
-    /// [`EngineError::BadInput`] for a refused row where the request is strict, its `row` a position in the list of sound rows.
+    /// [`EngineError::BadInput`] for a failed row if the request is strict; its `row` is a position in the list of sound rows.
     pub(super) fn run(mut self, staged: &mut [Staged]) -> Result<Ran, EngineError> {
         let queue = PassQueue::new(self.model, self.plan, staged);
         let mut so_far = SoFar { collector: Collector::new(self.plan.units), refused: Vec::new() };
@@ -76,7 +76,7 @@ impl Runner<'_> {
         Ok(Ran { outputs, refused })
     }
 
-    /// Runs passes until none waits, and settles what helpers ran meanwhile.
+    /// Runs passes until none is waiting, and handles the outcomes of helpers meanwhile.
     fn work(&mut self, queue: &PassQueue<'_>, so_far: &mut SoFar) -> Result<(), EngineError> {
         loop {
             self.settle_all(queue, so_far)?;
@@ -94,7 +94,7 @@ impl Runner<'_> {
         queue.done().into_iter().try_for_each(|outcome| self.settle(queue, so_far, outcome))
     }
 
-    /// Collects the results of a pass, or finds out which of its rows is at fault.
+    /// Collects the results of a pass, or finds its bad rows.
     fn settle(&mut self, queue: &PassQueue<'_>, so_far: &mut SoFar, outcome: Outcome) -> Result<(), EngineError> {
         self.counters.add_pass(&outcome.cost);
         let Outcome { pass, outputs, .. } = outcome;
@@ -124,7 +124,7 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Fails with `error` where a program that has answered nothing so far gives other rows the wrong shape too.
+    /// Fails with `error` if a program that has not succeeded so far gives the wrong shape for other rows too.
     fn blame_program(&mut self, queue: &PassQueue<'_>, pass: &Pass, error: &EngineError) -> Result<(), EngineError> {
         let is_shape = matches!(error, EngineError::BadModel { .. });
         if !is_shape || self.model.has_answered() {
@@ -157,7 +157,7 @@ impl Runner<'_> {
     }
 }
 
-/// Whether the program, or what it gave, may be a row's fault.
+/// Whether this error may be a row's fault: the program raised, or its outputs are wrong.
 fn is_refusal(error: &EngineError) -> bool {
     matches!(error.kind(), "torch" | "bad_model")
 }

@@ -1,4 +1,4 @@
-//! What the engine's tests share: packages made by `./gradlew testModels models`, and batches.
+//! Shared by the engine's tests: packages made by `./gradlew testModels models`, and batches.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::path::PathBuf;

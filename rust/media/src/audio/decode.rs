@@ -1,15 +1,16 @@
 //! Encoded bytes to mono samples.
 //!
 //! Symphonia (pure Rust) decodes: WAV (integers of up to 32 bits, floats of 32 and 64, extensible, A-law, µ-law, ADPCM, RF64), FLAC,
-//! MP3 and Ogg with Vorbis or FLAC. Which container it is, the first bytes tell; nothing is searched for a stream. `tags`, `wav`,
-//! `flac`, `mp3` and `ogg` know what files of each kind look like outside the books and hand over what the decoders understand.
+//! MP3 and Ogg with Vorbis or FLAC. The first bytes show the container; files are not searched for a stream. `tags`, `wav`,
+//! `flac`, `mp3` and `ogg` know how real files of each kind differ from the standard, and pass on data that the decoders
+//! understand.
 //!
-//! The policy here is to give all of a clip or an error, never a part of it: a packet that does not decode, a file that ends before
-//! its header says so, a rate that changes on the way and a sample that is not finite are errors of the row. A length that
-//! nobody wrote down is no promise: a piped WAV, an MP3 without a count of its frames end where they end. Channels
-//! are averaged, as the Python pipelines do.
+//! The result is the whole clip or an error, never a part of it: a packet that does not decode, a file that ends before
+//! its header says so, a rate that changes on the way and a sample that is not finite are errors of the row. Files without a
+//! length (a piped WAV, an MP3 without a frame count) end where their data ends. Channels are averaged, as the Python pipelines
+//! do.
 //!
-//! Bounds: nothing is decoded past `max_seconds`, whatever the header promises. A panic in a decoder is caught and becomes
+//! Bounds: nothing is decoded past `max_seconds`, whatever length the header has. A panic in a decoder is caught and becomes
 //! the error of its row; the decoder's state is dropped with it.
 
 use std::io::{Cursor, ErrorKind, Read};
@@ -70,7 +71,7 @@ fn decode_tracks(bytes: &[u8], max_seconds: f64) -> Result<Waveform, AudioError>
     let sound = tags::without(bytes);
     let mut mono = Mono::new(max_seconds);
     let options = FormatOptions::default;
-    // Only Ogg's reader is let look ahead; without that, MP3's does not guess a length from the size of the file.
+    // Only Ogg's reader may look ahead; without that, MP3's does not guess a length from the size of the file.
     if wav::is_wav(sound) {
         match wav::open(sound)? {
             Wav::Plain { header, samples } => {
@@ -125,14 +126,14 @@ fn read(reader: &mut dyn FormatReader, mono: &mut Mono) -> Result<(), AudioError
 /// The next packet of any track.
 fn next_packet(reader: &mut dyn FormatReader, mono: &Mono) -> Result<Option<Packet>, AudioError> {
     match reader.next_packet() {
-        // Some readers know the end of a stream only by running into it; the caller compares with the promised length.
+        // Some readers return an error at the end of a stream; the caller compares with the length in the header.
         Err(DecoderError::IoError(error)) if error.kind() == ErrorKind::UnexpectedEof => Ok(None),
         Err(DecoderError::ResetRequired) => Err(AudioError::Unsupported("several streams one after the other".to_owned())),
         packet => packet.map_err(|error| mono.failed(error)),
     }
 }
 
-/// What turns packets into samples.
+/// The decoder of packets.
 enum Decoder {
     Symphonia { decoder: Box<dyn AudioDecoder>, flac: Option<Box<[u8]>> },
     Vorbis(Box<vorbis::Decoder>),
@@ -169,7 +170,7 @@ impl Decoder {
     }
 }
 
-/// What to say of a file whose header was not understood.
+/// The error for a file whose header was not understood.
 fn unreadable(error: DecoderError) -> AudioError {
     match error {
         DecoderError::Unsupported(feature) => AudioError::Unsupported(feature.to_owned()),

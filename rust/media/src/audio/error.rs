@@ -1,6 +1,6 @@
 //! Why a clip could not be prepared. Plain values: the engine decides whether a row's error fails the query or becomes NULL.
 
-/// An error of audio preparation: of one clip, but for [`AudioError::BadSpec`].
+/// An error of audio preparation: of one clip, except for [`AudioError::BadSpec`].
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum AudioError {
     /// No bytes, or a well-formed file without a single sample.

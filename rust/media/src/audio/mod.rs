@@ -1,8 +1,8 @@
 //! Audio preparation: encoded bytes in, mono samples at the package's rate out.
 //!
 //! A package of kind `audio` declares in `[input.audio]` ([`AudioSpec`]) the sample rate its program was trained on, how
-//! long a clip may be, and whether long clips are cut into windows. Loudness, spectrograms and the like are part of the
-//! program itself (TorchScript has the transforms), so that nothing about them can differ between surfaces.
+//! long a clip may be, and whether long clips are cut into windows. Loudness, spectrograms and the like are part of the program
+//! itself (TorchScript has the transforms), so they are the same for every API.
 //!
 //! The steps, each a function of plain values that any decode thread may call:
 //!
@@ -12,8 +12,8 @@
 //! 4. The engine groups rows with `prepare::text::plan_batches` (samples instead of tokens) and [`fill`]s
 //!    `samples` f32 `[rows, longest]`, zero padded, beside `lengths` i64 `[rows]`.
 //!
-//! [`AudioPreparer`] is steps 1 to 3 in one call. Ownership: waveforms belong to the batch that is being prepared. Hostile
-//! bytes give an [`AudioError`], never a panic and never more memory than `max_seconds` allows.
+//! [`AudioPreparer`] does steps 1 to 3 in one call. Ownership: waveforms belong to the batch that is being prepared. Hostile
+//! bytes give an [`AudioError`], never a panic, and never need more memory than `max_seconds` allows.
 
 mod decode;
 mod error;

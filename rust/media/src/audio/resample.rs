@@ -10,7 +10,7 @@ use rubato::{Fft, FixedSync, Resampler};
 
 use super::AudioError;
 
-/// Fewest input frames per block: long enough for a steep filter, short enough that a short clip costs little.
+/// Minimum input frames per block: long enough for a steep filter, short enough for short clips.
 const BLOCK_FRAMES: usize = 1024;
 
 /// Mono samples at rate `from` as they would be at rate `to` (both in Hz). Equal rates copy.

@@ -27,7 +27,7 @@ pub enum Pool {
     First,
 }
 
-/// How a package wants its audio prepared. Unknown keys are errors.
+/// How a package's audio is prepared. Unknown keys are errors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AudioSpec {
@@ -64,7 +64,7 @@ impl AudioSpec {
     /// Lowest and highest sample rate, of a program and of a file.
     pub const RATES: std::ops::RangeInclusive<u32> = 1_000..=384_000;
 
-    /// Checks what the types cannot say.
+    /// Checks that the values are consistent.
     ///
     /// # Errors
     /// [`AudioError::BadSpec`] with the reason.

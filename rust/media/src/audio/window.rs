@@ -5,9 +5,9 @@ use std::ops::Range;
 use super::{AudioSpec, Pool};
 
 impl AudioSpec {
-    /// The rows of the program that a clip of `samples` becomes: the whole clip when it is no longer than the window (or no
-    /// window is declared), else windows that start every hop and together cover the clip. The last one is shortened
-    /// to the end of the clip, never empty, and left out when the one before already reaches the end.
+    /// The rows of the program for a clip of `samples`: the whole clip if it is no longer than the window (or no window is
+    /// declared), otherwise windows that start every hop and together cover the clip. The last one is shortened to the end of the
+    /// clip, never empty, and omitted if the previous one already reaches the end.
     #[must_use]
     pub fn windows(&self, samples: usize) -> Vec<Range<usize>> {
         let Some(window) = self.window_samples.filter(|&window| samples > window) else {
@@ -23,7 +23,7 @@ impl AudioSpec {
 }
 
 #[cfg(test)]
-// One window is a list of one range here, not a slip for the list of its numbers.
+// A list of one range is meant here, not the list of its numbers.
 #[allow(clippy::single_range_in_vec_init)]
 mod tests {
     use super::*;

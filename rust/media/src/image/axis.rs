@@ -1,7 +1,7 @@
 //! One axis of a resize: which input pixels make an output pixel, and how much of each, in Pillow's 22-bit fixed point.
 //!
-//! Positions count as the picture is stored. Where the EXIF orientation mirrors an axis, its filter is reckoned from the other end and
-//! then reversed: the sums are those of a picture that was turned first, to the last bit, and nobody has to turn it.
+//! Positions refer to the stored picture. If the EXIF orientation mirrors an axis, its filter is computed from the other end and
+//! then reversed. The sums are exactly those of a picture that was rotated first, but the picture need not be rotated.
 
 use std::ops::Range;
 
@@ -10,29 +10,29 @@ use super::spec::Interpolation;
 /// Fractional bits of a weight: 32 less 8 of the value and 2 for the overshoot of cubic filters.
 pub(super) const PRECISION_BITS: u32 = 32 - 8 - 2;
 
-/// The pixels that there are along an axis.
+/// The input pixels along an axis.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Side {
     /// Pixels in the memory.
     pub pixels: usize,
-    /// Their length, of which the last may be a part: what a picture shrunk while decoding has.
+    /// Their length; the last may be a part of a pixel, in a picture that was shrunk while it was decoded.
     pub length: f64,
     /// Whether the first is the last of the upright picture.
     pub mirrored: bool,
 }
 
-/// What becomes of them.
+/// The output pixels along an axis.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Aim {
     /// Pixels of the whole resized picture.
     pub whole: usize,
-    /// The first that is wanted, counted in the upright picture.
+    /// The first that is needed, counted in the upright picture.
     pub start: usize,
     /// How many are.
     pub count: usize,
 }
 
-/// The input pixels and the weights of every output pixel wanted, in stored order.
+/// The input pixels and the weights of every output pixel that is needed, in stored order.
 pub(super) struct Taps {
     /// First input pixel (of those within reach) and number of weights, by output pixel.
     spans: Vec<(usize, usize)>,
@@ -54,7 +54,7 @@ impl Taps {
     }
 }
 
-/// An axis with what is to be done along it.
+/// An axis with its resize.
 pub(super) struct Axis {
     /// The input pixels that are needed.
     pub reach: Range<usize>,
@@ -100,7 +100,7 @@ fn filtered(filter: Interpolation, side: Side, aim: &Aim) -> Taps {
     let filter_scale = scale.max(1.0);
     let support = support(filter) * filter_scale;
     let stride = support.ceil() as usize * 2 + 1;
-    // Seen from the far end, a last pixel that is only a part comes first and begins before the picture does.
+    // From the other end, a partial last pixel comes first and begins before the picture does.
     let lead = if side.mirrored { side.pixels as f64 - side.length } else { 0.0 };
     let mut spans = Vec::with_capacity(aim.count);
     let mut weights = vec![0; aim.count * stride];

@@ -1,7 +1,7 @@
 //! Windows and OS/2 bitmaps: headers of 12 (OS/2 1), 40, 52, 56, 64 (OS/2 2), 108 and 124 bytes; 1, 4, 8, 16, 24 and 32 bits; plain,
 //! bit fields, RLE4 and RLE8; rows from the bottom or the top.
 //!
-//! Written here, since the decoders to be had differ from Pillow in what files in the wild do: a data offset that forgets the palette,
+//! Written here, since the available decoders differ from Pillow for some real files: a data offset that forgets the palette,
 //! five bits stretched to eight, OS/2 headers, the fourth byte of a 32-bit pixel (alpha only where the bit fields say so).
 
 mod header;

@@ -17,7 +17,7 @@ fn divide_by_255(value: u32) -> u8 {
     (((rounded >> 8) + rounded) >> 8) as u8
 }
 
-/// Ink to light: each of red, green, blue is what its ink and black leave.
+/// Ink to light: red, green and blue, each reduced by its ink and by black.
 pub(super) fn cmyk_to_rgb([cyan, magenta, yellow, black]: [u8; 4]) -> [u8; 3] {
     let light = u8::MAX - black;
     [cyan, magenta, yellow].map(|ink| light - multiply(ink, light))
@@ -99,7 +99,7 @@ pub(super) fn prepare_pixels(view: &PixelView<'_>, spec: &ImageSpec, limits: &Im
     Ok(())
 }
 
-/// Lays alpha on the background (or drops it), then puts the channels where the model wants them: the first [`ImageSpec::channels`]
+/// Blends alpha with the background (or drops it), then puts the channels into the model's order: the first [`ImageSpec::channels`]
 /// bytes of every pixel.
 pub(super) struct Flatten {
     background: Option<[u8; 3]>,
@@ -107,7 +107,7 @@ pub(super) struct Flatten {
 }
 
 impl Flatten {
-    /// For pictures that have alpha, or have not.
+    /// For pictures with or without alpha.
     pub(super) fn new(spec: &ImageSpec, has_alpha: bool) -> Self {
         Self { background: spec.background.filter(|_| has_alpha), channels: spec.channels }
     }

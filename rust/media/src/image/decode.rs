@@ -1,4 +1,4 @@
-//! From encoded bytes to prepared values: runs the decoder of the format, under checks that all decoders share.
+//! From encoded bytes to prepared values: runs the decoder of the format, with checks that are common to all decoders.
 //!
 //! JPEG and PNG give their rows one by one; of the other formats the whole picture is decoded first.
 
@@ -14,7 +14,8 @@ pub(super) const PIXEL_BYTES: usize = 4;
 /// What a decoder may allocate beyond the picture itself (metadata, tables, one row), in bytes.
 const DECODER_OVERHEAD_BYTES: u64 = 64 << 20;
 
-/// Longest side read, in pixels: far above any photo, yet a strip of one pixel by a hundred million cannot stall a resize.
+/// Maximum side, in pixels: far larger than any photo, but a strip of one by a hundred million pixels is rejected, which would
+/// stall a resize.
 const MAX_SIDE: u64 = 1 << 18;
 
 /// A decoded picture: RGBA8, rows from the top as stored, no padding.
@@ -26,7 +27,7 @@ pub(super) struct Picture {
     pub pixels: Vec<u8>,
     /// False when every alpha is known to be 255.
     pub has_alpha: bool,
-    /// As the decoder says it; for a TIFF, whose own tag is always followed, as Pillow does.
+    /// The decoder's orientation, for a TIFF: its own tag is always followed, as in Pillow.
     pub orientation: Orientation,
 }
 
@@ -51,7 +52,7 @@ pub(super) fn prepare(format: Format, bytes: &[u8], spec: &ImageSpec, limits: &I
     Ok(())
 }
 
-/// The declared size as `usize`s, once it is found to be neither empty nor over the limit.
+/// The declared size as `usize`s, checked to be neither empty nor over the limit.
 pub(super) fn checked_size(format: &'static str, width: u64, height: u64, limits: &ImageLimits) -> Result<(usize, usize), ImageError> {
     if width == 0 || height == 0 {
         return Err(ImageError::corrupt(format, format!("its header says {width} x {height} pixels")));
@@ -71,7 +72,7 @@ pub(super) fn memory_limit_bytes(width: usize, height: usize, bytes_per_pixel: u
     (width as u64).saturating_mul(height as u64).saturating_mul(bytes_per_pixel).saturating_add(DECODER_OVERHEAD_BYTES)
 }
 
-/// An error of the C decoders in the words of a row.
+/// The row's error for an error of the C decoders.
 pub(super) fn of_codec(format: &'static str) -> impl Fn(CodecError) -> ImageError {
     move |error| match error {
         CodecError::OutOfMemory => ImageError::unsupported(format, "this size (out of memory)"),
@@ -79,7 +80,7 @@ pub(super) fn of_codec(format: &'static str) -> impl Fn(CodecError) -> ImageErro
     }
 }
 
-/// A zeroed buffer of `len` bytes, or an error where the machine has no such memory.
+/// A zeroed buffer of `len` bytes, or an error if there is not enough memory.
 pub(super) fn buffer(format: &'static str, len: usize) -> Result<Vec<u8>, ImageError> {
     let mut buffer = spare::take();
     buffer.clear();

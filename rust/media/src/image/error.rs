@@ -1,14 +1,14 @@
-//! Why a picture could not be prepared: plain values, one a row, short enough to stand in a Spark error message.
+//! Why a picture could not be prepared: plain values, one per row, short enough for a Spark error message.
 
 use thiserror::Error;
 
-/// Why one image gave no tensor. Never a fault of the model or of the machine.
+/// Why one image cannot become a tensor. Never an error of the model or of the machine.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ImageError {
     /// Zero bytes.
     #[error("the image is empty (0 bytes)")]
     Empty,
-    /// The content is none of the formats known here.
+    /// The content is not in a known format.
     #[error("not an image: begins with {begins_with} (JPEG, PNG, WebP, GIF, BMP and TIFF are read)")]
     NotAnImage {
         /// The first bytes, printable.
@@ -20,7 +20,7 @@ pub enum ImageError {
         /// Name of the format.
         format: &'static str,
     },
-    /// A known format in a flavor that is not read.
+    /// A variant of a known format that is not read.
     #[error("{format} with {what} is not supported")]
     Unsupported {
         /// Name of the format.
@@ -33,7 +33,7 @@ pub enum ImageError {
     Corrupt {
         /// Name of the format.
         format: &'static str,
-        /// What the decoder stumbled over.
+        /// The decoder's error.
         cause: String,
     },
     /// More pixels than allowed.
@@ -55,12 +55,12 @@ pub enum ImageError {
 }
 
 impl ImageError {
-    /// A corrupt file of `format`, as its decoder words it.
+    /// A corrupt file of `format`, with its decoder's message.
     pub(super) fn corrupt(format: &'static str, cause: impl ToString) -> Self {
         Self::Corrupt { format, cause: cause.to_string() }
     }
 
-    /// A flavor of `format` that is not read.
+    /// A variant of `format` that is not read.
     pub(super) fn unsupported(format: &'static str, what: impl ToString) -> Self {
         Self::Unsupported { format, what: what.to_string() }
     }

@@ -1,7 +1,7 @@
 //! GIF: the first frame, on its canvas.
 //!
-//! The canvas is the logical screen, grown to the first frame where that reaches beyond it. What the first frame leaves uncovered
-//! takes the transparent index if there is one, else index 0, as in Pillow. Without a palette (or with one that is a plain gray ramp)
+//! The canvas is the logical screen, enlarged if the first frame reaches beyond it. Pixels outside the first frame get the
+//! transparent index if there is one, otherwise index 0, as in Pillow. Without a palette (or with one that is a plain gray ramp)
 //! an index is its own gray; past the end of a palette it is black.
 
 use std::borrow::Cow;
@@ -64,7 +64,7 @@ pub(super) fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, Imag
     Ok(Picture { width, height, pixels, has_alpha, orientation: Orientation::UPRIGHT })
 }
 
-/// The file, with a ramp of grays as its palette where it has none: the decoder wants one.
+/// The file, with a ramp of grays as its palette if it has none: the decoder needs one.
 fn with_palette(bytes: &[u8]) -> Cow<'_, [u8]> {
     match bytes.get(FLAGS_AT) {
         Some(flags) if flags & HAS_PALETTE == 0 && bytes.len() > SCREEN_BYTES => {

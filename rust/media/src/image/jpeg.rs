@@ -1,12 +1,12 @@
-//! JPEG by libjpeg-turbo: the accurate integer DCT and the smooth chroma upsampling that Pillow uses, so that pixels are equal to the
-//! last bit, those of damaged files included. Rows and columns that the crop leaves out are not computed, and there is never a whole
-//! picture in memory.
+//! JPEG by libjpeg-turbo: the accurate integer DCT and the smooth chroma upsampling that Pillow uses, so that pixels are exactly
+//! equal, for damaged files too. Rows and columns outside the crop are not computed, and there is never a whole picture in
+//! memory.
 //!
-//! **Large photos.** The DCT can give a half, a quarter or an eighth of each side for less. Where pixels need not be exact, that is done
-//! if what is left is still twice what the resize asks for.
+//! **Large photos.** The DCT can compute a half, a quarter or an eighth of each side in less time. If pixels need not be exact,
+//! this is done as long as the sides are still twice as long as the resize needs.
 //!
-//! **Damaged files.** libjpeg reads on where it can and only warns, and so does Pillow: such a file has pixels. What Pillow refuses is
-//! refused: segments that do not follow one another (`markers`), and files that end before their last row.
+//! **Damaged files.** libjpeg continues after many errors with a warning, and so does Pillow: such a file has pixels. Files that
+//! Pillow rejects are rejected: segments that do not follow one another (`markers`), and files that end before their last row.
 
 mod markers;
 
@@ -82,7 +82,7 @@ fn broken(error: CodecError) -> ImageError {
     }
 }
 
-/// A file whose header was read and found to be within bounds.
+/// A file whose header was read and is within the limits.
 fn open<'a>(bytes: &'a [u8], limits: &ImageLimits) -> Result<Jpeg<'a>, ImageError> {
     let scans = memchr::memmem::find_iter(bytes, &[0xFF, 0xDA]).count();
     if scans > MAX_SCANS {

@@ -1,16 +1,17 @@
 //! Images into tensors: encoded bytes or raw pixels in, one normalized HWC block of `f32` out.
 //!
-//! **What lives here.** [`ImageSpec`] (the `[input.image]` table of a package) says what a model wants; [`prepare_encoded`] and
-//! [`prepare_pixels`] make it. The way of one picture: sniff the format by content → decode to RGBA8 → turn upright if asked →
-//! flatten alpha → reorder or reduce channels → resize and center-crop in one pass → scale, mean and std while writing out.
+//! **What lives here.** [`ImageSpec`] (the `[input.image]` table of a package) describes a model's input; [`prepare_encoded`] and
+//! [`prepare_pixels`] make it. The steps for one picture: detect the format by content → decode to RGBA8 → turn upright if asked
+//! → flatten alpha → reorder or reduce channels → resize and center-crop in one pass → scale, mean and std while writing out.
 //!
-//! **What it promises.** The numbers are those of `PIL.Image.open(f).convert("RGB")` followed by torchvision's `Resize`,
-//! `CenterCrop` and `Normalize` on PIL images. JPEG, TIFF and WebP go through the very C libraries that Pillow
-//! uses (`flambeau-codecs`): other decoders differ by several gray levels, which costs a small network up to 0.001 of feature cosine;
+//! **Guarantees.** The numbers are those of `PIL.Image.open(f).convert("RGB")` followed by torchvision's `Resize`,
+//! `CenterCrop` and `Normalize` on PIL images. JPEG, TIFF and WebP are decoded by the same C libraries that Pillow uses
+//! (`flambeau-codecs`): other decoders differ by several gray levels, which costs a small network up to 0.001 of feature cosine;
 //! the resize follows Pillow's fixed-point arithmetic bit by bit.
 //!
-//! **Who owns what.** Nothing outlives a call: decoders borrow the caller's bytes, the picture is one owned buffer, the result goes
-//! to the caller's slice. No globals, no threads: any thread may call. On an error `out` may hold a partial picture.
+//! **Who owns what.** Nothing outlives a call: decoders borrow the caller's bytes, the picture is one owned buffer, the result
+//! goes to the caller's slice. There are no globals and no threads, so any thread may call this. On an error `out` may hold a
+//! partial picture.
 //!
 //! **Hostile input** is ordinary input. Sizes are checked from the header before any pixel buffer is made, decoders run under
 //! memory limits, and every failure is an [`ImageError`] that names the cause.
@@ -42,18 +43,18 @@ use serde::Deserialize;
 pub use error::ImageError;
 pub use spec::{Channels, ImageSpec, Interpolation, Resize, Size};
 
-/// How faithfully large pictures are decoded.
+/// How exactly large pictures are decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decode {
-    /// Every pixel that the model sees is decoded.
+    /// Every pixel that the model uses is decoded.
     #[default]
     Exact,
-    /// Photos of far more pixels than the model looks at are shrunk while they are decoded: values are off by a gray level in places.
+    /// Photos with far more pixels than the model uses are shrunk while they are decoded: some values differ by a gray level.
     Auto,
 }
 
-/// Bounds on what one picture may cost.
+/// Limits for one picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageLimits {
@@ -64,7 +65,7 @@ pub struct ImageLimits {
 }
 
 impl Default for ImageLimits {
-    /// Pillow's own threshold of suspicion doubled: 178 956 970 pixels; exact.
+    /// Twice the threshold for Pillow's warning about decompression bombs: 178 956 970 pixels; exact.
     fn default() -> Self {
         Self { max_pixels: 178_956_970, decode: Decode::Exact }
     }
@@ -88,7 +89,7 @@ pub struct PixelView<'a> {
 /// `out` is `height * width * channels` values in that order (HWC) for [`ImageSpec::output_size`] and [`ImageSpec::channels`].
 ///
 /// # Errors
-/// Anything that keeps the bytes from being a whole picture within `limits`; see [`ImageError`].
+/// The bytes are not a whole picture within `limits`; see [`ImageError`].
 pub fn prepare_encoded(bytes: &[u8], spec: &ImageSpec, limits: &ImageLimits, out: &mut [f32]) -> Result<(), ImageError> {
     check_output(spec, out)?;
     let format = sniff::sniff(bytes)?;

@@ -1,7 +1,7 @@
 //! The horizontal pass: one row of pixels to fewer (or more) of them.
 //!
-//! Three ways that give the same bytes, as all of it is whole numbers modulo 2^32: sixteen pixels at a time (`vnni`), four at a time
-//! (`avx2`), or one by one on any machine. The first that the CPU has is taken, and that rows are long enough for.
+//! Three implementations give the same bytes, since all use whole numbers modulo 2^32: sixteen pixels at a time (`vnni`), four at
+//! a time (`avx2`), or one by one on any machine. The first one is used that the CPU supports and whose minimum row length fits.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -11,7 +11,7 @@ mod vnni;
 use super::axis::{PRECISION_BITS, Taps};
 use super::decode::PIXEL_BYTES;
 
-/// What every sum begins with, so that cutting the fraction off rounds to nearest. Sums cannot overflow (weights add up to one, with
+/// The initial value of every sum, so that cutting the fraction off rounds to nearest. Sums cannot overflow (weights add up to one, with
 /// lobes to less than four); they are wrapping so that overflow checks do not keep the loops from being vectorized.
 pub(super) const HALF: i32 = 1 << (PRECISION_BITS - 1);
 

@@ -1,7 +1,7 @@
-//! PNG: every color type and depth, interlaced or not; of an animation, the default image.
+//! PNG: every color type and depth, interlaced or not. For an animation, the default image.
 //!
 //! Depths as Pillow's `convert("RGB")` treats them: 16-bit color (and gray with alpha) keeps its high byte, but plain 16-bit gray is **clipped** at 255
-//! (Pillow's mode `I;16`), so a model sees what its authors' Python saw.
+//! (Pillow's mode `I;16`), so a model gets the same values as in its authors' Python.
 
 use std::io::Cursor;
 

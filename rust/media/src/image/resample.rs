@@ -1,8 +1,8 @@
 //! Resizing with Pillow's arithmetic: separable filters, each pass rounded to bytes, fed with rows from the top.
 //!
-//! Only what the crop shows is computed; as every output pixel depends on nothing but its own taps, the result is that of resizing the
-//! whole picture and cropping it afterwards. The memory does not depend on the height of the picture: the vertical pass keeps the
-//! sums of the few output rows that are open.
+//! Only pixels inside the crop are computed. Every output pixel depends only on its own taps, so the result is that of resizing
+//! the whole picture and cropping it afterwards. The memory does not depend on the height of the picture: the vertical pass keeps
+//! the sums of the few output rows that are open.
 
 use std::collections::VecDeque;
 
@@ -18,12 +18,12 @@ pub(super) struct Resampler {
     down_first: bool,
     /// A row after the horizontal pass.
     line: Vec<u8>,
-    /// The row that comes next.
+    /// The next row.
     next: usize,
 }
 
 impl Resampler {
-    /// `down_first` tells which pass comes first; the order shows, as each rounds to bytes.
+    /// `down_first`: whether the vertical pass comes first. The order matters, since each pass rounds to bytes.
     pub(super) fn new(across: Axis, down: Axis, down_first: bool) -> Self {
         let line = vec![0; across.count * PIXEL_BYTES];
         let row_bytes = if down_first { across.reach.len() } else { across.count } * PIXEL_BYTES;
@@ -33,7 +33,7 @@ impl Resampler {
         Self { across: columns, down, down_first, line, next: 0 }
     }
 
-    /// Takes the next row within reach (RGBA, its pixels within reach) and gives those that are then complete to
+    /// Takes the next row within reach (RGBA, its pixels within reach) and passes the rows that are then complete to
     /// `emit(output row, RGBA bytes)`.
     pub(super) fn push(&mut self, row: &[u8], mut emit: impl FnMut(usize, &[u8])) {
         let Self { across, down, down_first, line, next } = self;

@@ -1,8 +1,8 @@
-//! The last leg of a picture, row by row from the top as it is stored: alpha and channels, resize and center crop, orientation,
-//! normalization, in one pass over the rows that the model sees.
+//! The last steps for a picture, row by row from the top as it is stored: alpha and channels, resize and center crop, orientation,
+//! normalization, in one pass over the rows that the model uses.
 //!
-//! Decoders ask which rows and columns are needed and give those. Nothing is turned: orientation is a matter of the axes' taps and of
-//! where an output pixel is written.
+//! Decoders ask which rows and columns are needed and decode those. Pictures are not rotated: the orientation decides about the
+//! axes' taps and where an output pixel is written.
 
 use std::ops::Range;
 
@@ -12,10 +12,10 @@ use super::decode::PIXEL_BYTES;
 use super::resample::Resampler;
 use super::spec::{ImageSpec, Interpolation};
 
-/// How many times what the resize asks for a picture must keep when it is shrunk while it is decoded.
+/// How many times larger than the resized picture a picture must be after it was shrunk while decoding.
 const KEPT_WHEN_SHRUNK: f64 = 2.0;
 
-/// How a stored picture lies: EXIF's 1 to 8. Others count as 1, upright.
+/// The orientation of a stored picture: EXIF's 1 to 8. Others count as 1, upright.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Orientation(pub u32);
 
@@ -50,7 +50,7 @@ pub(super) struct Stored {
     pub width: usize,
     /// Rows, before any shrinking.
     pub height: usize,
-    /// What both sides were divided by while the picture was decoded.
+    /// The divisor of both sides while the picture was decoded.
     pub shrink: usize,
     /// How it lies.
     pub orientation: Orientation,
@@ -65,7 +65,7 @@ impl Stored {
         self.orientation.swap(spec.resized(width, height))
     }
 
-    /// The most that both sides can be divided by (1, 2, 4 or 8) so that the resize still has enough to choose from.
+    /// The largest divisor of both sides (1, 2, 4 or 8) that leaves enough pixels for the resize.
     pub(super) fn most_shrink(&self, spec: &ImageSpec) -> u32 {
         let (width, height) = self.resized(spec);
         let keeps = |from: usize, to: usize, shrink: u32| from as f64 / f64::from(shrink) >= to as f64 * KEPT_WHEN_SHRUNK;
@@ -96,7 +96,7 @@ struct Place {
 }
 
 impl<'a> Sink<'a> {
-    /// For `stored`, as `spec` wants it, into `out` (HWC).
+    /// For `stored`, prepared as in `spec`, into `out` (HWC).
     pub(super) fn new(stored: &Stored, spec: &ImageSpec, out: &'a mut [f32]) -> Self {
         let orientation = stored.orientation;
         let (crop_height, crop_width) = spec.output_size();
@@ -144,7 +144,7 @@ impl<'a> Sink<'a> {
         resampler.push(row, |y, row| place.write(y, row, tables, out));
     }
 
-    /// Takes all that is needed of a whole picture.
+    /// Takes the rows that are needed from a whole picture.
     pub(super) fn push_all(&mut self, pixels: &mut [u8], width: usize) {
         for y in self.rows() {
             self.push(&mut pixels[y * width * PIXEL_BYTES..(y + 1) * width * PIXEL_BYTES], 0);
@@ -153,7 +153,7 @@ impl<'a> Sink<'a> {
 }
 
 impl Place {
-    /// The place for a picture whose stored pixels begin at the other ends.
+    /// The target for a picture whose stored pixels begin at the other ends.
     fn mirrored(mut self, columns: usize, rows: usize, orientation: Orientation) -> Self {
         for (mirrored, step, count) in
             [(orientation.mirrors_columns(), &mut self.across, columns), (orientation.mirrors_rows(), &mut self.down, rows)]
@@ -201,7 +201,7 @@ struct Center {
     start: usize,
     /// Pixels taken.
     len: usize,
-    /// Border before them, where the picture is smaller than the crop.
+    /// Border before them, if the picture is smaller than the crop.
     border: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Tells the format of encoded bytes from the bytes alone; names and content types lie.
+//! Finds the format of encoded bytes from the bytes alone; file names and content types can be wrong.
 
 use super::ImageError;
 
@@ -15,7 +15,7 @@ pub(super) enum Format {
 
 /// How many leading bytes an error shows.
 const SHOWN_BYTES: usize = 16;
-/// Where the `<svg` of an SVG file stands, after comments and declarations.
+/// How far the `<svg` of an SVG file may be from its start, after comments and declarations.
 const SVG_SHOWS_WITHIN_BYTES: usize = 1024;
 
 /// The format of `bytes`, or [`ImageError::Empty`] / [`ImageError::NotRead`] / [`ImageError::NotAnImage`].
@@ -35,7 +35,7 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, ImageError> {
     }
 }
 
-/// Names formats of pictures that people have and that are not read here, so that the error says what the file is.
+/// Names common formats that are not read here, so that the error can name the file's format.
 fn other_format(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => iso_media(bytes),
@@ -54,7 +54,7 @@ fn other_format(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// AVIF and HEIC are both in ISO media files; the brands at the start tell them apart, `mif1` being any of them.
+/// AVIF and HEIC are both in ISO media files; the brands at the start distinguish them; `mif1` can be either.
 fn iso_media(bytes: &[u8]) -> Option<&'static str> {
     let length = u32::from_be_bytes(bytes.get(..4)?.try_into().ok()?) as usize;
     let brands = bytes.get(8..length.clamp(12, 256).min(bytes.len()))?;
@@ -76,7 +76,7 @@ fn is_bmp(bytes: &[u8]) -> bool {
     bytes.starts_with(b"BM") && matches!(bytes.get(14..18), Some([12 | 16 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0]))
 }
 
-/// The first bytes in a form fit for a message: quoted text when they are text, else hexadecimal.
+/// The first bytes for a message: quoted text if they are text, otherwise hexadecimal.
 fn begins_with(bytes: &[u8]) -> String {
     let shown = &bytes[..bytes.len().min(SHOWN_BYTES)];
     if shown.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t')) {

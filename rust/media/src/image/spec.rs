@@ -1,4 +1,4 @@
-//! What a model wants of its images: the `[input.image]` table of `model.toml`.
+//! How a model's images are prepared: the `[input.image]` table of `model.toml`.
 
 use serde::Deserialize;
 
@@ -21,13 +21,13 @@ pub struct ImageSpec {
     /// Order and number of the channels; default RGB.
     #[serde(default)]
     pub channels: Channels,
-    /// Multiplied onto the values 0..=255 first; default 1/255.
+    /// The values 0..=255 are multiplied by it first; default 1/255.
     #[serde(default = "default_scale")]
     pub scale: f64,
-    /// Subtracted after scaling, one value a channel; default 0.
+    /// Subtracted after scaling, one value per channel; default 0.
     #[serde(default)]
     pub mean: Option<Vec<f64>>,
-    /// Divided by last, one value a channel; default 1.
+    /// Divisor, applied last, one value per channel; default 1.
     #[serde(default)]
     pub std: Option<Vec<f64>>,
     /// Whether pictures are first turned as their EXIF orientation says; default false. (TIFF's own tag is always followed.)
@@ -65,7 +65,7 @@ impl Size {
 pub enum Resize {
     /// The shorter side becomes this long, the other follows in proportion (rounded down).
     Shorter(u32),
-    /// `[height, width]` exactly, proportions or not.
+    /// `[height, width]` exactly, whatever the proportions.
     Exact([u32; 2]),
 }
 
@@ -149,7 +149,7 @@ impl ImageSpec {
         Ok(())
     }
 
-    /// Height and width of the prepared image in pixels; zeros when the settings do not say (see [`ImageSpec::validate`]).
+    /// Height and width of the prepared image in pixels; zeros if the settings do not define it (see [`ImageSpec::validate`]).
     #[must_use]
     pub fn output_size(&self) -> (usize, usize) {
         let (height, width) = match (self.crop, self.resize) {
@@ -180,7 +180,7 @@ impl ImageSpec {
         }
     }
 
-    /// The prepared value of every byte, a table for each channel.
+    /// The prepared value of every byte, one table per channel.
     #[must_use]
     pub fn tables(&self) -> Vec<[f32; 256]> {
         let of = |values: &Option<Vec<f64>>, channel: usize, default: f64| {

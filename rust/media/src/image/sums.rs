@@ -1,7 +1,7 @@
 //! The vertical pass's inner loops: a row, weighted, onto the sums of an output row; and sums into bytes.
 //!
-//! Plain loops, compiled anew for CPUs with wider registers: without a multiplication of 32 bits (before SSE4.1) they cost several
-//! times as much.
+//! Plain loops, also compiled for CPUs with wider registers: without a 32-bit multiplication (before SSE4.1) they take several
+//! times as long.
 
 use super::narrow::to_byte;
 
@@ -9,12 +9,12 @@ use super::narrow::to_byte;
 pub(super) fn add(sums: &mut [i32], row: &[u8], weight: i32) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx512f") {
-        // SAFETY: the CPU has AVX-512F, the only thing the function asks beyond being called.
+        // SAFETY: the CPU has AVX-512F, which is all that the function requires.
         return unsafe { add_avx512(sums, row, weight) };
     }
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the CPU has AVX2, the only thing the function asks beyond being called.
+        // SAFETY: the CPU has AVX2, which is all that the function requires.
         return unsafe { add_avx2(sums, row, weight) };
     }
     add_anywhere(sums, row, weight);
@@ -24,7 +24,7 @@ pub(super) fn add(sums: &mut [i32], row: &[u8], weight: i32) {
 pub(super) fn finish(sums: &[i32], row: &mut [u8]) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the CPU has AVX2, the only thing the function asks beyond being called.
+        // SAFETY: the CPU has AVX2, which is all that the function requires.
         return unsafe { finish_avx2(sums, row) };
     }
     finish_anywhere(sums, row);

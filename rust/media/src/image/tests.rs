@@ -1,4 +1,4 @@
-//! The whole way on tiny pictures made here. Numbers against Pillow are in `tests/image_parity.rs`.
+//! All steps on tiny pictures made here. `tests/image_parity.rs` compares the numbers with Pillow's.
 
 use std::io::Cursor;
 
@@ -259,7 +259,8 @@ fn decoded(bytes: &[u8], spec: &ImageSpec, decode: Decode) -> Vec<f32> {
 #[test]
 fn large_photos_are_shrunk_while_they_are_decoded_unless_pixels_are_to_be_exact() {
     let bicubic = spec("resize = 64\ncrop = 56\nscale = 1.0\ninterpolation = 'bicubic'");
-    // Of 64: a quarter of 515 and a half of 300 are more than twice as much, 250 has nothing to spare; odd sizes leave parts of pixels.
+    // The crop is 64 pixels. A quarter of 515 and half of 300 are more than twice that; half of 250 is not. Odd sizes leave parts
+    // of pixels.
     for (width, height, shrinks) in [(771, 515, true), (300, 441, true), (378, 250, false)] {
         let bytes = encoded(&photo(width, height), ImageFormat::Jpeg);
         let (auto, exact) = (decoded(&bytes, &bicubic, Decode::Auto), decoded(&bytes, &bicubic, Decode::Exact));
@@ -267,7 +268,7 @@ fn large_photos_are_shrunk_while_they_are_decoded_unless_pixels_are_to_be_exact(
         assert_eq!(auto != exact, shrinks, "{width} x {height}");
         assert!(apart < 1.0, "{width} x {height}: {apart} gray levels apart on average");
     }
-    // Pixels that are picked one by one are those of the file, and so are all of other formats.
+    // Pixels picked one by one are those of the file, and so are all pixels of other formats.
     let bytes = encoded(&photo(771, 515), ImageFormat::Jpeg);
     let nearest = spec("resize = 64\ncrop = 56\ninterpolation = 'nearest'");
     assert_eq!(decoded(&bytes, &nearest, Decode::Auto), decoded(&bytes, &nearest, Decode::Exact));

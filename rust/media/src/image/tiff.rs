@@ -1,8 +1,9 @@
 //! TIFF by libtiff: the first image of the file, with Pillow's meaning of its samples.
 //!
-//! libtiff decompresses strips and tiles; [`kind`] says what their samples are, and refuses by name what nobody can read right;
-//! [`samples`] brings them to bytes. Blocks without compression are taken from the file as they lie, since their lengths are often
-//! missing or wrong where the pixels are not. YCbCr with subsampled chroma is left to libtiff's own conversion, as Pillow does.
+//! libtiff decompresses strips and tiles; [`kind`] finds the meaning of their samples, and rejects kinds that cannot be read
+//! correctly, by name; [`samples`] brings them to bytes. Uncompressed blocks are taken directly from the file, since their
+//! lengths are often missing or wrong although the pixels are fine. YCbCr with subsampled chroma is left to libtiff's own
+//! conversion, as Pillow does.
 
 mod directory;
 mod kind;
@@ -18,9 +19,9 @@ use kind::{Alpha, Color, Kind};
 
 const FORMAT: &str = "TIFF";
 
-/// What libtiff may allocate for a directory, beside a few times the file.
+/// Bytes that libtiff may allocate for a directory, in addition to a few times the file.
 const DIRECTORY_BYTES: u64 = 64 << 20;
-/// What libtiff may allocate a pixel: a strip of the whole picture, decompressed, of four samples of 32 bits.
+/// Bytes that libtiff may allocate per pixel: a strip of the whole picture, decompressed, of four samples of 32 bits.
 const DECODER_BYTES_PER_PIXEL: u64 = 16;
 
 /// Decodes the first image of a TIFF.
@@ -28,7 +29,7 @@ pub(super) fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, Imag
     let directory_bytes = DIRECTORY_BYTES + 4 * bytes.len() as u64;
     let (tags, _) = Tiff::open(bytes, directory_bytes).map_err(of_codec(FORMAT))?.describe();
     let (width, height) = checked_size(FORMAT, u64::from(tags.width), u64::from(tags.height), limits)?;
-    // Opened anew, now that the picture says what it may cost.
+    // Opened again with a memory limit for the size of the picture.
     let most_bytes = directory_bytes + memory_limit_bytes(width, height, DECODER_BYTES_PER_PIXEL);
     let mut file = Tiff::open(bytes, most_bytes).map_err(of_codec(FORMAT))?;
     let (tags, blocks) = file.describe();
@@ -76,7 +77,7 @@ fn convert(file: &mut Tiff<'_>, tags: &Tags, pixels: &mut [u8]) -> Result<(), Im
     Ok(())
 }
 
-/// The color of a pixel by its samples, of which there are `kind.used`.
+/// The color of a pixel from its `kind.used` samples.
 fn color(samples: &[u8], kind: &Kind, palette: &[Vec<u16>; 3]) -> [u8; PIXEL_BYTES] {
     let alpha = match kind.alpha {
         Alpha::None => u8::MAX,

@@ -1,4 +1,4 @@
-//! WebP, lossy and lossless, by libwebp; of an animation, the first frame on its canvas, which is transparent black around it.
+//! WebP, lossy and lossless, by libwebp. For an animation, the first frame on its canvas, which is transparent black around it.
 
 use flambeau_codecs::webp::WebP;
 

@@ -1,14 +1,14 @@
 //! Which rows go through the program together.
 //!
-//! A batch is a rectangle: every row is padded to the longest one, and padding costs as much as real tokens. Rows are
-//! therefore sorted by length and the sorted sequence is cut where that is cheapest: the cost of a batch is its padded
-//! tokens plus a fixed charge for one more forward pass, and the cheapest set of cuts is found exactly (dynamic programming
-//! over the sorted rows, `rows × max_rows` steps at most). Results are put back into row order by [`Bucket::rows`].
+//! A batch is a rectangle: every row is padded to the longest one, and padding costs as much as real tokens. So rows are sorted
+//! by length, and the sorted sequence is cut where that is cheapest. The cost of a batch is its padded tokens plus a fixed charge
+//! for one more forward pass. The cheapest set of cuts is found exactly (dynamic programming over the sorted rows, `rows ×
+//! max_rows` steps at most). Results are put back into row order by [`Bucket::rows`].
 
 /// Rows that share one forward pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bucket {
-    /// Indices of the rows as they were given, shortest first, equal lengths in their given order.
+    /// Indices of the rows, shortest first; equal lengths in their original order.
     pub rows: Vec<usize>,
     /// Length to pad every row to: that of the longest row, at least 1.
     pub length: usize,

@@ -1,8 +1,8 @@
-//! What is refused when a tokenizer file is read, because every row would suffer from it.
+//! Rejects tokenizer files that would cause errors in every row, when they are read.
 //!
-//! The library looks at the shape of the file only. A post-processor may name a token that it does not define (a panic at the first
-//! row), repeat the text a thousand times, or a model may take time that grows with the cube of a word's length. All of it
-//! can be seen beforehand, or by trying two short texts.
+//! The library only checks the structure of the file. A post-processor may name a token that it does not define (a panic at the first
+//! row), repeat the text a thousand times, or a model may take time that grows with the cube of a word's length. All of this can
+//! be found in advance, or by trying two short texts.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,20 +16,20 @@ use super::stages::watch;
 /// WordPiece tries every end of a word from every start.
 const WORD_CHARS: usize = 1_000;
 
-/// Unigram tries, from every character of the text, as many as the longest piece has.
+/// From every character of the text, Unigram tries as many as the longest piece has.
 const PIECE_BYTES: usize = 1_024;
 
-/// Most post-processors of a file, and how often they may repeat the text, all together.
+/// Maximum number of post-processors of a file, and how often they may repeat the text in total.
 const MOST_PROCESSORS: usize = 256;
 const MOST_REPEATS: usize = 16;
 
-/// Most tokens of an empty text.
+/// Maximum number of tokens of an empty text.
 const MOST_SPECIAL_TOKENS: usize = 1 << 16;
 
-/// Refuses a tokenizer that no row could use.
+/// Rejects a tokenizer that no row could use.
 ///
 /// # Errors
-/// What is wrong with it, in words.
+/// The reason, in words.
 pub(super) fn check(tokenizer: &Tokenizer) -> Result<(), String> {
     check_model(tokenizer.get_model())?;
     if let Some(processor) = tokenizer.get_post_processor() {
@@ -43,7 +43,7 @@ pub(super) fn check(tokenizer: &Tokenizer) -> Result<(), String> {
             Ok(tokens) if tokens.get_ids().len() > MOST_SPECIAL_TOKENS => {
                 return Err(format!("it makes {} tokens of the text {text:?}", tokens.get_ids().len()));
             }
-            // An error is the error of that text: the vocabulary may lack a token for it.
+            // An error here is an error of that text only: the vocabulary may lack a token for it.
             _ => {}
         }
     }
@@ -89,7 +89,7 @@ fn count_processors(value: &Value, count: &mut usize, repeats: &mut usize) {
     }
 }
 
-/// What a panic says.
+/// The message of a panic.
 pub(super) fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")

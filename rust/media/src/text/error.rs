@@ -1,15 +1,15 @@
 //! Why a tokenizer could not be used or a row could not be tokenized. Plain values: the engine decides whether a row's
 //! error fails the query or becomes NULL.
 
-/// An error of text preparation: of one row, but for [`TextError::BadTokenizer`] and [`TextError::BadSpec`].
+/// An error of text preparation: of one row, except for [`TextError::BadTokenizer`] and [`TextError::BadSpec`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// The tokenizer file is missing, unreadable or not a `tokenizer.json`.
     #[error("cannot use the tokenizer {path}: {cause}")]
     BadTokenizer {
-        /// The file as it was looked for.
+        /// The path of the file.
         path: String,
-        /// What was wrong with it.
+        /// The error.
         cause: String,
     },
     /// The `[input.text]` table contradicts itself or the tokenizer.
@@ -18,10 +18,10 @@ pub enum TextError {
     /// The bytes of the row are not UTF-8.
     #[error("text is not UTF-8: invalid byte at offset {offset}")]
     NotUtf8 {
-        /// Offset of the first byte that is part of no character.
+        /// Offset of the first byte that is not part of a character.
         offset: usize,
     },
-    /// More text than is tokenized at once, and its beginning does not hold enough tokens to decide the row.
+    /// The text is too long to be tokenized as a whole, and its beginning does not hold enough tokens to fill the row.
     #[error("text of {bytes} bytes is too long to tokenize as a whole; the limit is {limit} bytes")]
     TooLong {
         /// Size of the text.
@@ -29,7 +29,7 @@ pub enum TextError {
         /// Largest size.
         limit: usize,
     },
-    /// The tokenizer's rules make too much of the text.
+    /// The tokenizer's rules make the text too long.
     #[error("text of {bytes} bytes grows beyond {limit} bytes by the rules of the tokenizer")]
     Grows {
         /// Size of the text.

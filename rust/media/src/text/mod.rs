@@ -1,15 +1,15 @@
 //! Text preparation: strings in, token ids and length-sorted batches out.
 //!
-//! A package of kind `text` carries a Hugging Face `tokenizer.json`, which says everything about how a string becomes
-//! tokens: normalizing, lower case, the vocabulary, special tokens. Only two things are left to the package's
-//! `[input.text]` table ([`TextSpec`]): how long a row may be and which tensors the program takes.
+//! A package of kind `text` contains a Hugging Face `tokenizer.json`, which defines how a string becomes tokens: normalizing,
+//! lower case, the vocabulary, special tokens. The package's `[input.text]` table ([`TextSpec`]) only defines how long a row may
+//! be and which tensors the program takes.
 //!
-//! The work is split in three steps that share nothing but plain values:
+//! There are three steps, which only share plain values:
 //!
 //! 1. [`TextPreparer::encode`] turns one string into a [`TokenRow`]. It takes `&self` and keeps no state, so the
-//!    engine's decode threads call it side by side on rows of one batch.
-//! 2. [`plan_batches`] groups rows of near equal length under a budget of rows and padded tokens. It looks at lengths
-//!    only, so audio uses it too, with samples in place of tokens.
+//!    engine's decode threads call it in parallel on rows of one batch.
+//! 2. [`plan_batches`] groups rows of near equal length under a budget of rows and padded tokens. It only uses lengths, so audio
+//!    uses it too, with samples instead of tokens.
 //! 3. [`TextPreparer::fill`] writes one program tensor of a [`Bucket`], padding as the tokenizer declares.
 //!
 //! Ownership: a [`TextPreparer`] belongs to the loaded model (one per process); rows belong to the batch that is being
@@ -27,7 +27,7 @@ pub use error::TextError;
 pub use preparer::{TextPreparer, TokenRow};
 pub use spec::{TextInput, TextSpec};
 
-/// A tokenizer file's contents; its rules run within bounds.
+/// A tokenizer file's contents; its rules run within limits.
 type Tokenizer = tokenizers::TokenizerImpl<
     tokenizers::ModelWrapper,
     stages::Normalizers,

@@ -1,8 +1,8 @@
-//! The tokenizer of one package and what it makes of a string.
+//! The tokenizer of one package and its results.
 //!
 //! A [`TextPreparer`] is made once per loaded model and shared by all threads; `encode` only reads it. Rows are tokenized
-//! one by one: the engine's decode pool is the only parallelism (the tokenizer's own pool is never entered), and padding is
-//! left to the batch, which alone knows how long its longest row is.
+//! one by one: the engine's decode pool is the only parallelism (the tokenizer's own pool is never used). Padding is done per
+//! batch, which knows its longest row.
 
 use std::panic::catch_unwind;
 use std::path::Path;
@@ -15,7 +15,7 @@ use super::{Bucket, TextError, TextInput, TextSpec, Tokenizer, checks};
 /// Longest text that is tokenized as a whole; the tokenizer takes about 110 bytes of memory for each byte of it.
 const WHOLE_TEXT_BYTES: usize = 16 << 20;
 
-/// Prefixes of a longer text that are tried before the whole, where a prefix that fills the row cannot change the result.
+/// Lengths of prefixes of a longer text that are tried before the whole, if a prefix that fills the row cannot change the result.
 const PREFIX_BYTES: [usize; 4] = [16 << 10, 128 << 10, 1 << 20, WHOLE_TEXT_BYTES];
 
 /// One tokenized string: special tokens included, cut to the package's length, not padded.
@@ -74,7 +74,7 @@ impl TextPreparer {
             (None, None) => None,
         };
         if let Some(params) = &truncation {
-            // Checked here because the library subtracts the two without looking.
+            // Checked here because the library subtracts the two without a check.
             let special = tokenizer.get_post_processor().map_or(0, |post| post.added_tokens(false));
             if params.max_length <= special || params.stride >= params.max_length - special {
                 return Err(TextError::BadSpec(format!(
@@ -83,7 +83,8 @@ impl TextPreparer {
                 )));
             }
         }
-        // What is cut off is not looked at, so it need not be made: a stride repeats it in as many pieces as it has tokens.
+        // The rest of a cut text is not used, so it need not be made: with a stride, the library repeats it in as many pieces as
+        // it has tokens.
         let truncation = truncation.map(|params| TruncationParams { stride: 0, ..params });
         let prefix_suffices = prefix_suffices(&tokenizer, truncation.as_ref());
         let max_length = truncation.as_ref().map(|params| params.max_length);
@@ -111,7 +112,7 @@ impl TextPreparer {
         &self.inputs
     }
 
-    /// Most tokens a row can have, special tokens included; `None` when text is never cut.
+    /// Maximum number of tokens of a row, special tokens included; `None` if text is never cut.
     #[must_use]
     pub fn max_length(&self) -> Option<usize> {
         self.max_length
@@ -120,8 +121,8 @@ impl TextPreparer {
     /// Tokens of `text`, special tokens included.
     ///
     /// # Errors
-    /// [`TextError::Tokenizer`] when the tokenizer refuses the text, [`TextError::Grows`] when its rules make too much of it,
-    /// [`TextError::TooLong`] when it has more than 16 MiB and its beginning does not decide.
+    /// [`TextError::Tokenizer`] if the tokenizer fails for the text, [`TextError::Grows`] if its rules make it too long,
+    /// [`TextError::TooLong`] if it has more than 16 MiB and its beginning does not fill the row.
     pub fn encode(&self, text: &str) -> Result<TokenRow, TextError> {
         if self.prefix_suffices {
             for piece in PREFIX_BYTES.into_iter().filter(|&piece| piece < text.len()) {
@@ -140,7 +141,7 @@ impl TextPreparer {
         self.encode_whole(text).map(|(row, _)| row)
     }
 
-    /// [`TextPreparer::encode`] of bytes that ought to be UTF-8.
+    /// [`TextPreparer::encode`] of bytes that should be UTF-8.
     ///
     /// # Errors
     /// [`TextError::NotUtf8`] with the place, or those of [`TextPreparer::encode`].
@@ -152,7 +153,7 @@ impl TextPreparer {
     }
 
     /// The values of one program tensor for a batch, row after row, `bucket.rows.len() × bucket.length` of them.
-    /// `rows` is what the bucket's indices refer to.
+    /// The bucket's indices refer to `rows`.
     #[must_use]
     pub fn fill(&self, rows: &[TokenRow], bucket: &Bucket, input: TextInput) -> Vec<i64> {
         let padding = match input {
@@ -189,7 +190,7 @@ impl TextPreparer {
 /// The tokenizer in a file; its added tokens are normalized as it is read.
 fn read(json: &[u8]) -> Result<Tokenizer, String> {
     let read = || stages::watch(0, || serde_json::from_slice::<Tokenizer>(json).map_err(Into::into));
-    // Rules that contradict each other are met by the library with a panic.
+    // The library panics for rules that contradict each other.
     let read = catch_unwind(read).map_err(|panic| format!("its parts do not fit together: {}", checks::message(panic.as_ref())))?;
     read.map_err(|error| match error {
         TextError::Grows { limit, .. } => format!("an added token grows beyond {limit} bytes when it is normalized"),
@@ -198,14 +199,14 @@ fn read(json: &[u8]) -> Result<Tokenizer, String> {
     })
 }
 
-/// Whether no token reaches across `character`: white space that the normalizers keep as white space.
+/// Whether `character` always separates tokens: white space that the normalizers keep as white space.
 fn separates(character: char) -> bool {
     matches!(character, ' ' | '\t' | '\n' | '\r') || (character.is_whitespace() && !character.is_control())
 }
 
-/// Whether the first tokens of a long text are those of any prefix that ends at white space and fills the row: true when
-/// the end is what truncation drops, white space always separates tokens, and neither the normalizer nor an added
-/// token looks across it. Other tokenizers see the whole text.
+/// Whether the first tokens of a long text are those of any prefix that ends at white space and fills the row. True if truncation
+/// drops the end, white space always separates tokens, and neither the normalizer nor an added token depends on text across it.
+/// Other tokenizers get the whole text.
 fn prefix_suffices(tokenizer: &Tokenizer, truncation: Option<&TruncationParams>) -> bool {
     truncation.is_some_and(|params| params.direction == TruncationDirection::Right)
         && tokenizer.get_normalizer().is_none_or(Normalizers::keep_words_apart)

@@ -19,7 +19,7 @@ pub enum TextInput {
 }
 
 impl TextInput {
-    /// The name as the package writes it.
+    /// The name in the package.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -30,14 +30,14 @@ impl TextInput {
     }
 }
 
-/// How a package wants its text prepared. Unknown keys are errors.
+/// How a package's text is prepared. Unknown keys are errors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextSpec {
     /// The Hugging Face tokenizer file, relative to the package folder. Default `tokenizer.json`.
     #[serde(default = "default_tokenizer")]
     pub tokenizer: String,
-    /// Most tokens of a row, special tokens included; longer text is cut as `tokenizer.json` says (by default at its end).
+    /// Maximum number of tokens of a row, special tokens included; longer text is cut as `tokenizer.json` says (by default at its end).
     /// Default: the truncation that `tokenizer.json` declares; with neither, text is never cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_length: Option<usize>,
@@ -61,8 +61,7 @@ impl Default for TextSpec {
 }
 
 impl TextSpec {
-    /// Checks what the types cannot say: a file name that stays in the package, a usable length, `input_ids` present and
-    /// no input twice.
+    /// Checks the values: a file name inside the package, a usable length, `input_ids` present and no input twice.
     ///
     /// # Errors
     /// [`TextError::BadSpec`] with the reason.

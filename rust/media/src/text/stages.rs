@@ -1,15 +1,15 @@
-//! The normalizers and pre-tokenizers of a `tokenizer.json`, with bounds.
+//! The normalizers and pre-tokenizers of a `tokenizer.json`, with limits.
 //!
-//! A tokenizer file is data that people download, and its rules can make much out of little: eight rules that replace one character by
-//! sixteen make four billion out of one. So every rule is run on its own here, after a look at how long the text will be afterwards. What
-//! would grow beyond [`STAGE_BYTES`] is an error of its row before the memory is asked for.
+//! A tokenizer file is data that people download, and its rules can make a short text very long: eight rules that replace one
+//! character by sixteen make four billion out of one. So every rule is run separately here, after the length of its result is
+//! computed. A text that would grow beyond [`STAGE_BYTES`] is an error of its row, before memory is allocated.
 //!
-//! The library forgets two kinds of errors: those of normalizers, and those of patterns that give up (a regular expression that
-//! backtracks too often ends the search as if nothing more matched, and the tokens are silently others). Patterns are therefore matched
-//! here, and a stage that fails leaves its error in [`watch`]'s hands and an empty text to the rest.
+//! The library ignores two kinds of errors: those of normalizers, and those of patterns that give up (a regular expression that
+//! backtracks too often ends the search as if nothing more matched, and the tokens are wrong without an error). Patterns are
+//! therefore matched here, and a stage that fails passes its error to [`watch`] and an empty text to the next stages.
 //!
-//! Which rules there are is decided when the file is read; the stages are then shared by all threads. The error of the row that a
-//! thread is at lies in a variable of that thread, set and taken within one call.
+//! The rules are built when the file is read; then all threads share the stages. The error of a thread's current row is in a
+//! thread-local variable, set and taken within one call.
 
 use std::cell::{Cell, RefCell};
 
@@ -23,16 +23,16 @@ use tokenizers::{
 
 use super::TextError;
 
-/// Most bytes of a text between two stages. A text may be 16 MiB; what a language's normalization adds to it stays below.
+/// Maximum bytes of a text between two stages. A text may have 16 MiB; normalization for a language stays below this.
 pub(super) const STAGE_BYTES: usize = 24 << 20;
 
-/// Most stages of a kind.
+/// Maximum number of stages of a kind.
 const MOST_STAGES: usize = 256;
 
-/// Most bytes by which one character may be replaced, where the replacement is found by a table.
+/// Maximum bytes of the replacement of one character, if a table defines it.
 const REPLACEMENT_BYTES: usize = 1 << 10;
 
-/// A piece of text that is normalized to see how much longer it becomes.
+/// Length of the pieces of text that are normalized to measure how much longer they become.
 const SAMPLE_BYTES: usize = 64 << 10;
 
 thread_local! {
@@ -40,7 +40,7 @@ thread_local! {
     static TEXT_BYTES: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Runs `tokenize` on a text of `text_bytes` and gives what it gives, or the error that a stage left behind.
+/// Runs `tokenize` on a text of `text_bytes` and returns its result, or the error of a stage.
 pub(super) fn watch<T>(text_bytes: usize, tokenize: impl FnOnce() -> Result<T>) -> std::result::Result<T, TextError> {
     TEXT_BYTES.set(text_bytes);
     FAULT.take();
@@ -55,7 +55,7 @@ fn grows() -> TextError {
     TextError::Grows { bytes: TEXT_BYTES.get(), limit: STAGE_BYTES }
 }
 
-/// The pattern of a rule, as the file writes it.
+/// The pattern of a rule, as in the file.
 #[derive(Deserialize)]
 enum Rule {
     String(String),
@@ -71,7 +71,7 @@ impl Rule {
     }
 }
 
-/// Finds matches as the library does, but does not hide that a search was given up.
+/// Finds matches as the library does, but reports a search that was given up.
 struct Matches<'a>(&'a Regex);
 
 impl Pattern for Matches<'_> {
@@ -104,7 +104,7 @@ enum NormalizerStage {
     },
     Library {
         normalizer: NormalizerWrapper,
-        /// At the most so many bytes become of one.
+        /// Maximum bytes that one byte becomes.
         factor: usize,
     },
 }
@@ -143,13 +143,13 @@ fn flatten_normalizer(normalizer: NormalizerWrapper, stages: &mut Vec<Normalizer
     Ok(())
 }
 
-/// The pattern that `rule` was made of; the library keeps it to itself.
+/// The pattern that `rule` was made of; the library does not make it public.
 fn rule(rule: &impl serde::Serialize) -> std::result::Result<Rule, String> {
     let value = serde_json::to_value(rule).map_err(|error| error.to_string())?;
     serde_json::from_value(value["pattern"].clone()).map_err(|error| error.to_string())
 }
 
-/// Bytes of the longest text by which a table of SentencePiece replaces a character: its replacements follow its tree, each ended by a zero.
+/// Bytes of the longest replacement in a table of SentencePiece: the replacements follow the tree, each ended by a zero.
 fn longest_replacement(table: &impl serde::Serialize) -> std::result::Result<usize, String> {
     let value = serde_json::to_value(table).map_err(|error| error.to_string())?;
     let map = value["precompiled_charsmap"].as_str().and_then(|text| base64::decode(text).ok()).unwrap_or_default();
@@ -166,7 +166,7 @@ fn check_count(what: &str, count: usize) -> std::result::Result<(), String> {
 }
 
 impl Normalizers {
-    /// Whether white space stays white space and nothing looks across it.
+    /// Whether white space stays white space and no rule depends on text across it.
     pub(super) fn keep_words_apart(&self) -> bool {
         self.0.iter().all(|stage| {
             matches!(
@@ -181,7 +181,7 @@ impl Normalizer for Normalizers {
     fn normalize(&self, normalized: &mut NormalizedString) -> Result<()> {
         for stage in &self.0 {
             if let Err(fault) = stage.run(normalized) {
-                // The library does not ask how a normalizer fared.
+                // The library does not check for errors of a normalizer.
                 FAULT.replace(Some(fault.clone()));
                 *normalized = NormalizedString::from("");
                 return Err(fault.into());
@@ -209,7 +209,7 @@ impl NormalizerStage {
     }
 }
 
-/// Refuses a replacement whose result would be too long.
+/// Rejects a replacement whose result would be too long.
 fn check_replacement(text: &str, pattern: &Regex, content_bytes: usize) -> std::result::Result<(), TextError> {
     let at_most = (text.len() + 1).saturating_mul(content_bytes).saturating_add(text.len());
     if at_most <= STAGE_BYTES {
@@ -226,7 +226,7 @@ fn check_replacement(text: &str, pattern: &Regex, content_bytes: usize) -> std::
     if bytes > STAGE_BYTES { Err(grows()) } else { Ok(()) }
 }
 
-/// Normalizes piece by piece and keeps nothing but the lengths.
+/// Normalizes piece by piece and only keeps the lengths.
 fn check_sample_by_sample(text: &str, normalizer: &NormalizerWrapper) -> std::result::Result<(), TextError> {
     let (mut rest, mut bytes) = (text, 0);
     while !rest.is_empty() {

@@ -1,4 +1,4 @@
-//! The archives of pictures that `tests/parity/picture_archives.py` makes, beside the other references.
+//! The archives of pictures that `tests/parity/picture_archives.py` makes, next to the other references.
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 

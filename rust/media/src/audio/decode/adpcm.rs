@@ -1,7 +1,7 @@
-//! ADPCM in WAV: Microsoft's and IMA's four bits a sample, in blocks that each begin with whole samples.
+//! ADPCM in WAV: Microsoft's and IMA's four bits a sample, in blocks that each begin with complete samples.
 //!
-//! The arithmetic is that of libsndfile, in whole numbers: a rounding of another kind adds up within a block, to a hundredth of full scale
-//! with Symphonia 0.6.1. Both formats are from the nineties and done; a block is a few hundred bytes, and nothing else is kept.
+//! The arithmetic is libsndfile's, in whole numbers. Other rounding adds up within a block, to a hundredth of full scale with
+//! Symphonia 0.6.1. A block is a few hundred bytes; no other state is kept.
 
 use super::Mono;
 use crate::audio::AudioError;
@@ -35,7 +35,7 @@ pub(super) struct Adpcm<'a> {
 }
 
 impl<'a> Adpcm<'a> {
-    /// From the `fmt` chunk of a format that is tagged so.
+    /// From the `fmt` chunk of such a format.
     pub(super) fn new(chunk: &[u8], samples: &'a [u8]) -> Result<Self, AudioError> {
         let number = |at: usize| chunk.get(at..at + 2).map(|two| usize::from(u16::from_le_bytes([two[0], two[1]])));
         let bad = || AudioError::Corrupt("the format of an ADPCM file contradicts itself".to_owned());
@@ -45,7 +45,7 @@ impl<'a> Adpcm<'a> {
         if !(1..=2).contains(&channels) {
             return Err(AudioError::Unsupported(format!("ADPCM of {channels} channels")));
         }
-        // What comes before the first nibble: bytes, and samples.
+        // The block's header before the first nibble: bytes, and samples.
         let (kind, head_bytes, head_frames) = if tag == Some(2) { (Kind::Ms, 7, 2) } else { (Kind::Ima, 4, 1) };
         let body_bytes = block_bytes.checked_sub(head_bytes * channels).ok_or_else(bad)?;
         let block_frames = body_bytes * 2 / channels + head_frames;
@@ -123,7 +123,7 @@ fn ms_block(block: &[u8], channels: usize, decoded: &mut [i32]) -> Option<()> {
         let predicted = (decoded[at - channels] * one + decoded[at - 2 * channels] * two) >> 8;
         let signed = i32::from(nibble) - if nibble & 8 != 0 { 16 } else { 0 };
         decoded[at] = clamp(signed * deltas[channel] + predicted);
-        // Sixteen bits, as everywhere where the format was born; only a damaged file needs more.
+        // Sixteen bits, as in the original decoder; only a damaged file needs more.
         deltas[channel] = i32::from(((MS_ADAPTATIONS[usize::from(nibble)] * deltas[channel]) >> 8) as i16).max(16);
     }
     Some(())

@@ -1,9 +1,9 @@
 //! FLAC, frame by frame.
 //!
-//! A reader that looks for the next frame by its sync word loses the last one when a tag follows it, and passes over frames of another
-//! rate, another number of channels or a wrong checksum as if they were not there. Here a frame begins where the one
-//! before ends, and it ends where its checksum says so: whatever lies between two frames, or is missing, is an error. Of the
-//! metadata only the first block counts; what lies behind the samples that it promises is no sound.
+//! A reader that looks for the next frame by its sync word loses the last one if a tag follows it. It also skips frames of
+//! another rate, another number of channels or a wrong checksum. Here a frame begins where the previous one ends, and it ends
+//! where its checksum fits. Bytes between two frames and missing frames are errors. Only the first block of the metadata is used;
+//! data after the number of samples in it is ignored.
 
 use symphonia::core::checksum::{Crc8Ccitt, Crc16Ansi};
 use symphonia::core::codecs::audio::well_known::CODEC_ID_FLAC;
@@ -19,10 +19,10 @@ use crate::audio::AudioError;
 /// Bytes of the block that describes the stream.
 const STREAM_INFO_BYTES: usize = 34;
 
-/// Ends that are tried for a frame which nothing known follows.
+/// Number of ends that are tried for a frame if no known data follows it.
 const MOST_ENDS: usize = 64;
 
-/// What all frames of a stream share.
+/// The properties that all frames of a stream share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Format {
     rate: u32,
@@ -52,7 +52,7 @@ pub(super) fn decode(bytes: &[u8], mono: &mut Mono) -> Result<(), AudioError> {
     Ok(())
 }
 
-/// Refuses a frame that another stream packed (Ogg) when it differs from the first one, whose format is in `first`.
+/// Rejects a frame inside of another stream (Ogg) if it differs from the first one, whose format is in `first`.
 pub(super) fn check_packet(packet: &[u8], first: &[u8]) -> Result<(), String> {
     match first.len() {
         STREAM_INFO_BYTES => {
@@ -81,7 +81,7 @@ fn metadata(bytes: &[u8]) -> Result<(&[u8], usize), AudioError> {
     }
 }
 
-/// A decoder that takes frames of any length: what the file says of them is a promise that nobody needs.
+/// A decoder that takes frames of any length: the limits in the file are not needed.
 fn decoder(info: &[u8]) -> Result<FlacDecoder, AudioError> {
     let mut info = info.to_vec();
     info[..10].copy_from_slice(&[0, 16, 0xff, 0xff, 0, 0, 0, 0, 0, 0]);
@@ -109,7 +109,8 @@ fn decode_frame(bytes: &[u8], frame: &Frame, format: Format, decoder: &mut FlacD
     result.unwrap_or_else(|| Err(mono.failed("a frame is damaged or not finished")))
 }
 
-/// Where the frame may end: where its checksum fits and the file ends or the next frame begins; otherwise wherever its checksum fits.
+/// Where the frame may end: where its checksum fits and the file ends or the next frame begins; otherwise at any place where its
+/// checksum fits.
 fn ends(bytes: &[u8], frame: &Frame, format: Format) -> Vec<usize> {
     let (mut crc, mut found) = (Crc16Ansi::new(0), Vec::new());
     crc.process_buf_bytes(&bytes[..frame.header_bytes]);
@@ -145,13 +146,13 @@ struct Frame {
 }
 
 impl Frame {
-    /// The header that `bytes` begin with, if they do; what it leaves open is taken from `stream`.
+    /// The header at the start of `bytes`, if there is one; missing values are taken from `stream`.
     fn read(bytes: &[u8], stream: Format) -> Option<Self> {
         let head = bytes.get(..5)?;
         if head[0] != 0xff || head[1] & 0xfe != 0xf8 || head[3] & 1 != 0 {
             return None;
         }
-        // The number of the frame is written like a character of UTF-8, up to seven bytes long.
+        // The number of the frame is encoded like a UTF-8 character, in up to seven bytes.
         let number_bytes = match head[4].leading_ones() {
             0 => 1,
             ones @ 2..=7 => ones as usize,
@@ -193,7 +194,7 @@ impl Frame {
         (bytes.get(end) == Some(&crc.crc())).then_some(Self { format, header_bytes: end + 1, difference: head[3] >> 4 >= 8 })
     }
 
-    /// Refuses what changes on the way, and what the decoder has no room for.
+    /// Rejects frames with a changed format, and frames that are too large for the decoder.
     fn check(&self, stream: Format) -> Result<(), String> {
         let changes = |what: &str, from: u32, to: u32| Err(format!("the {what} changes from {from} to {to}"));
         if self.format.rate != stream.rate {

@@ -1,8 +1,8 @@
-//! Sounds of other kinds, told by their first bytes so that the error can name them.
+//! Recognizes other kinds of sounds by their first bytes, so that the error can name them.
 
 use crate::audio::AudioError;
 
-/// Where the mark lies, the mark, and whose it is.
+/// Offset of the signature, the signature, and its format.
 const KINDS: [(usize, &[u8], &str); 12] = [
     (4, b"ftyp", "MP4 / M4A"),
     (0, b"\x1a\x45\xdf\xa3", "Matroska / WebM"),
@@ -18,7 +18,7 @@ const KINDS: [(usize, &[u8], &str); 12] = [
     (0, b"riff\x2e\x91\xcf\x11", "Wave64"),
 ];
 
-/// What to say of bytes in which no reader was found.
+/// The error for bytes that no reader understands.
 pub(super) fn refuse(bytes: &[u8]) -> AudioError {
     let starts = |offset: usize, magic: &[u8]| bytes.get(offset..).is_some_and(|rest| rest.starts_with(magic));
     if let Some((_, _, name)) = KINDS.iter().find(|(offset, magic, _)| starts(*offset, magic)) {
@@ -36,7 +36,7 @@ pub(super) fn refuse(bytes: &[u8]) -> AudioError {
     AudioError::NotAudio { bytes: bytes.len() }
 }
 
-/// AAC in a stream begins like MP3, but for the two bits of the layer.
+/// AAC in a stream begins like MP3, except for the two bits of the layer.
 fn is_adts(bytes: &[u8]) -> bool {
     matches!(bytes, [0xff, second, ..] if second & 0xf6 == 0xf0)
 }

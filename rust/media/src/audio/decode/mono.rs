@@ -1,4 +1,4 @@
-//! The clip so far: samples averaged over the channels, bounded by the longest clip that the package allows.
+//! The clip so far: samples averaged over the channels, limited to the longest clip that the package allows.
 
 use symphonia::core::audio::GenericAudioBufferRef;
 
@@ -28,7 +28,7 @@ impl Mono {
         (self.samples, self.rate)
     }
 
-    /// What the file's header says: its rate in Hz and, where known, its length in samples of one channel.
+    /// The file's header: its rate in Hz and, if known, its length in samples of one channel.
     pub(super) fn begin(&mut self, rate: u32, frames: Option<u64>) -> Result<(), AudioError> {
         self.set_rate(rate)?;
         match frames {
@@ -37,7 +37,7 @@ impl Mono {
         }
     }
 
-    /// Whether the file kept its promise of `frames` samples of one channel.
+    /// Checks that the file has `frames` samples of one channel, as in its header.
     pub(super) fn check_length(&self, frames: Option<u64>) -> Result<(), AudioError> {
         match frames {
             Some(frames) if self.len() < frames => {
@@ -47,17 +47,17 @@ impl Mono {
         }
     }
 
-    /// Drops what the last packet has beyond `frames` samples.
+    /// Drops the samples of the last packet after `frames` samples.
     pub(super) fn truncate(&mut self, frames: u64) {
         self.samples.truncate(usize::try_from(frames).unwrap_or(usize::MAX));
     }
 
-    /// An error of the decoder, with the place.
+    /// An error of the decoder, with its position.
     pub(super) fn failed(&self, cause: impl std::fmt::Display) -> AudioError {
         AudioError::Corrupt(format!("after {} samples: {cause}", self.len()))
     }
 
-    /// Adds what one packet gave.
+    /// Adds the samples of one packet.
     pub(super) fn push(&mut self, buffer: &GenericAudioBufferRef<'_>) -> Result<(), AudioError> {
         let (rate, channels, frames) = (buffer.spec().rate(), buffer.num_planes(), buffer.frames());
         if self.admit(rate, channels, frames)? {
@@ -76,7 +76,7 @@ impl Mono {
         Ok(())
     }
 
-    /// Whether there is anything to add; an error where it may not be added.
+    /// Whether there is anything to add; an error if it may not be added.
     fn admit(&mut self, rate: u32, channels: usize, frames: usize) -> Result<bool, AudioError> {
         if frames == 0 || channels == 0 {
             return Ok(false);
@@ -106,7 +106,7 @@ impl Mono {
     }
 }
 
-/// The mean of every channel, whatever a speaker layout says of it: that of `librosa.to_mono` and of
+/// The mean of all channels, whatever their speaker layout: that of `librosa.to_mono` and of
 /// `soundfile.read(...).mean(axis=1)`.
 fn average(interleaved: &[f32], channels: usize, samples: &mut Vec<f32>) {
     match channels {

@@ -1,9 +1,9 @@
-//! MP3's frames, looked at before they are decoded.
+//! Checks MP3's frames before they are decoded.
 //!
-//! The reader searches the next frame wherever it loses one, as a player would; a row is all of a clip or an error, so every frame must
-//! follow the one before it. The first frame of many files is silent and counts the others. Its extension says how much the encoder put
-//! in front and behind; the reader takes it from some encoders only, and with the right checksum. libmpg123, and so libsndfile,
-//! believes it from all; here it is made such that the reader does too.
+//! After a lost frame the reader searches for the next one, as a player would. But a row is the whole clip or an error, so every
+//! frame must follow the one before it. The first frame of many files is silent and holds the number of the others. Its extension
+//! has the padding that the encoder added at both ends. The reader uses it for some encoders only, and only with a correct
+//! checksum. libmpg123, and so libsndfile, uses it for all. So this module rewrites it such that the reader uses it too.
 
 use std::io::{Cursor, Read};
 
@@ -17,10 +17,10 @@ const BIT_RATES: [[usize; 14]; 2] =
 /// The encoder whose numbers the reader takes.
 const ENCODER: &[u8; 4] = b"LAME";
 
-/// The frames that `bytes` begin with, without what follows the last one.
+/// The frames at the start of `bytes`, without data after the last one.
 ///
 /// # Errors
-/// [`AudioError::Corrupt`] where frames go on behind something else, [`AudioError::Unsupported`] for layers I and II.
+/// [`AudioError::Corrupt`] if frames follow after other data, [`AudioError::Unsupported`] for layers I and II.
 pub(super) fn frames(bytes: &[u8]) -> Result<impl Read + Send + Sync + '_, AudioError> {
     let first = Frame::read(bytes).ok_or_else(|| match bytes.get(1).map(|second| second >> 1 & 3) {
         Some(2) => AudioError::Unsupported("MPEG audio of layer II; convert to WAV, FLAC, MP3 or Ogg Vorbis".to_owned()),
@@ -32,7 +32,7 @@ pub(super) fn frames(bytes: &[u8]) -> Result<impl Read + Send + Sync + '_, Audio
     while at < bytes.len() {
         match next(at) {
             Some(frame) => at += frame.bytes,
-            // Files that were put together have tags in the middle.
+            // Concatenated files have tags in the middle.
             None => match tags::id3v2(&bytes[at..]) {
                 Some(tag) => at += tag,
                 None => break,
@@ -40,7 +40,7 @@ pub(super) fn frames(bytes: &[u8]) -> Result<impl Read + Send + Sync + '_, Audio
         }
     }
     let at = at.min(bytes.len());
-    // Two frames in a row are no accident.
+    // Two frames in a row cannot be a coincidence.
     let any = |from: usize| bytes.get(from..).and_then(Frame::read);
     let two = |from: usize| any(from).filter(|one| any(from + one.bytes).is_some_and(|two| two.kind == one.kind));
     match (at..bytes.len()).find_map(two) {
@@ -66,14 +66,14 @@ fn believed(frame: &[u8], header: &Frame) -> Vec<u8> {
         return frame;
     }
     frame[extension..extension + 4].copy_from_slice(ENCODER);
-    // A checksum of zero is none.
+    // A checksum of zero means that there is none.
     frame[extension + 34..extension + 36].fill(0);
     frame
 }
 
 /// The header of a frame of layer III.
 struct Frame {
-    /// What all frames of a stream share: version, layer and rate.
+    /// The properties that all frames of a stream share: version, layer and rate.
     kind: [u8; 2],
     side_bytes: usize,
     bytes: usize,

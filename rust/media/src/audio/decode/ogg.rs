@@ -1,8 +1,8 @@
-//! Ogg's pages, looked at before their packets are decoded.
+//! Checks Ogg's pages before their packets are decoded.
 //!
-//! The reader of packets passes over pages that are damaged or missing, as a player would. A table's row is all of a clip or an error,
-//! so every page must follow the one before it, with the right checksum. Streams one after the other (a radio's recording) have
-//! no common rate or number of channels and are refused.
+//! The reader of packets skips pages that are damaged or missing, as a player would. But a row is the whole clip or an error, so
+//! every page must follow the one before it, with a correct checksum. Consecutive streams (as in a recorded radio station) have
+//! no common rate or number of channels and are rejected.
 
 use symphonia::core::checksum::Crc32;
 use symphonia::core::io::Monitor;
@@ -11,15 +11,15 @@ use crate::audio::AudioError;
 
 const PAGE_HEADER_BYTES: usize = 27;
 
-/// Most streams that run side by side.
+/// Maximum number of parallel streams.
 const MOST_STREAMS: usize = 64;
 
-/// The pages of `bytes`, without what follows the last one.
+/// The pages of `bytes`, without data after the last one.
 ///
 /// # Errors
-/// [`AudioError::Corrupt`] for a page that is damaged or missing, [`AudioError::Unsupported`] for a second stream behind the first.
+/// [`AudioError::Corrupt`] for a page that is damaged or missing, [`AudioError::Unsupported`] for a second stream after the first.
 pub(super) fn pages(bytes: &[u8]) -> Result<&[u8], AudioError> {
-    // Serial number and number of the last page of every stream that runs side by side.
+    // Serial number and number of the last page of every parallel stream.
     let mut streams: Vec<(u32, u32)> = Vec::new();
     let (mut at, mut begun) = (0, false);
     while let Some(page) = Page::read(&bytes[at..]) {
@@ -42,7 +42,7 @@ pub(super) fn pages(bytes: &[u8]) -> Result<&[u8], AudioError> {
         begun |= !page.is_first;
         at = end;
     }
-    // Whatever follows is no sound, unless pages follow it.
+    // Data after the last page is ignored, unless pages follow it.
     if bytes[at..].windows(5).any(|five| five == b"OggS\0") {
         return Err(AudioError::Corrupt(format!("the Ogg page at byte {at} is damaged")));
     }
@@ -58,7 +58,7 @@ struct Page {
 }
 
 impl Page {
-    /// The header of the page that `bytes` begin with.
+    /// The header of the page at the start of `bytes`.
     fn read(bytes: &[u8]) -> Option<Self> {
         let head = bytes.get(..PAGE_HEADER_BYTES).filter(|head| head.starts_with(b"OggS\0"))?;
         let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
@@ -75,7 +75,7 @@ impl Page {
     }
 }
 
-/// Of a page, with zeros in the place of its checksum.
+/// The checksum of a page, computed with zeros in its place.
 fn checksum(page: &[u8]) -> u32 {
     let mut crc = Crc32::new(0);
     crc.process_buf_bytes(&page[..22]);

@@ -1,5 +1,5 @@
-//! Tags that players put around a sound: ID3v2 in front; ID3v1, Lyrics3 and APEv2 behind. They belong to no container, hide the
-//! last packet of a stream from its reader, and are no part of the sound.
+//! Tags that programs put around a sound: ID3v2 before it; ID3v1, Lyrics3 and APEv2 after it. They are not part of a container,
+//! and hide the last packet of a stream from its reader.
 
 /// The bytes between the tags.
 pub(super) fn without(mut bytes: &[u8]) -> &[u8] {

@@ -1,8 +1,8 @@
 //! Vorbis of more than two channels.
 //!
-//! Symphonia 0.6.1 takes the wrong channels out of a pair that does not begin with the first channel, which only streams of three or more
-//! channels have. Those are decoded by lewton, whose samples are libvorbis's; the packets, and what is cut off at the ends
-//! of the stream, remain Symphonia's.
+//! Symphonia 0.6.1 takes the wrong channels out of a pair that does not begin with the first channel. Only streams of three or
+//! more channels have such pairs. lewton decodes those; its samples are libvorbis's. Symphonia still reads the packets and trims
+//! the ends of the stream.
 
 use lewton::audio::{PreviousWindowRight, read_audio_packet_generic};
 use lewton::header::{IdentHeader, SetupHeader, read_header_ident, read_header_setup};
@@ -12,7 +12,7 @@ use symphonia::core::packet::Packet;
 use super::Mono;
 use crate::audio::AudioError;
 
-/// Bytes of the first header, which the second follows.
+/// Bytes of the first header; the second follows it.
 const IDENTIFICATION_BYTES: usize = 30;
 
 pub(super) struct Decoder {

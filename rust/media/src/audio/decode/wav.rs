@@ -1,4 +1,4 @@
-//! WAV files as they are found, brought to the form that every reader knows.
+//! Real WAV files, converted to the form that every reader knows.
 //!
 //! Writers leave lengths of RIFF and `data` unknown (a pipe), zero or short, forget to pad a chunk, write G.711 with a `fmt` chunk of
 //! 16 bytes or as an extensible format, or use the 64-bit twins RF64 and BW64. None of it touches the samples. So the chunks
@@ -12,11 +12,11 @@ use crate::audio::AudioError;
 /// Lengths from here on mean "unknown" when the file is shorter: 2^32 - 1, or just under 2^31.
 const UNKNOWN_LENGTH: u64 = 0x7fff_0000;
 
-/// The end of the GUID of every sub-format that stands for a format tag; that of ambisonics differs, the samples do not.
+/// The end of the GUID of every sub-format for a format tag; that of ambisonics differs, but the samples do not.
 const TAG_GUIDS: [[u8; 12]; 2] =
     [[0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71], [0x21, 0x07, 0xd3, 0x11, 0x86, 0x44, 0xc8, 0xc1, 0xca, 0, 0, 0]];
 
-/// Most channels of a file.
+/// Maximum number of channels of a file.
 const MAX_CHANNELS: u16 = 26;
 
 /// Whether this is a WAV file or one of its 64-bit twins.
@@ -25,11 +25,11 @@ pub(super) fn is_wav(bytes: &[u8]) -> bool {
     matches!(magic, b"RIFF" | b"RF64" | b"BW64") && bytes.get(8..12) == Some(b"WAVE")
 }
 
-/// What a WAV file holds.
+/// The content of a WAV file.
 pub(super) enum Wav<'a> {
     /// Samples, and a header that every reader knows.
     Plain { header: Vec<u8>, samples: &'a [u8] },
-    /// What is decoded here.
+    /// A sound that is decoded here.
     Adpcm(Adpcm<'a>),
 }
 
@@ -62,7 +62,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Wav<'_>, AudioError> {
     }
 }
 
-/// The samples in `rest`, which begins with them.
+/// The samples at the start of `rest`.
 fn samples(rest: &[u8], length: u32, long_length: Option<u64>) -> Result<&[u8], AudioError> {
     let length = match long_length {
         Some(long) if length == u32::MAX && long > 0 => long,
@@ -77,14 +77,14 @@ fn samples(rest: &[u8], length: u32, long_length: Option<u64>) -> Result<&[u8], 
     }
 }
 
-/// Where the chunk behind one of `length` bytes at `start` begins. Chunks are padded to even lengths, which some writers forget.
+/// Where the chunk after one of `length` bytes at `start` begins. Chunks are padded to even lengths, but some writers omit the padding.
 fn next_chunk(bytes: &[u8], start: usize, length: usize) -> usize {
     let end = start.saturating_add(length);
     let known = |at: usize| matches!(bytes.get(at..at.saturating_add(4)), Some(b"data" | b"fmt " | b"LIST" | b"fact" | b"ds64"));
     if length % 2 == 1 && (known(end.saturating_add(1)) || !known(end)) { end.saturating_add(1) } else { end }
 }
 
-/// A `fmt` chunk without an extension that nobody needs, and the bytes of a block of samples.
+/// A `fmt` chunk without its unneeded extension, and the bytes of a block of samples.
 fn plain_format(chunk: &[u8]) -> Result<(Vec<u8>, usize), AudioError> {
     if chunk.len() < 16 {
         return Err(AudioError::Corrupt(format!("a WAV format of {} bytes", chunk.len())));
@@ -119,7 +119,7 @@ fn plain_format(chunk: &[u8]) -> Result<(Vec<u8>, usize), AudioError> {
     Ok((plain, usize::from(block)))
 }
 
-/// What comes before `length` bytes of samples.
+/// The header for `length` bytes of samples.
 fn header(format: &[u8], length: usize) -> Vec<u8> {
     let length = u32::try_from(length).unwrap_or(u32::MAX);
     let mut header = b"RIFF".to_vec();

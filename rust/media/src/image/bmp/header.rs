@@ -1,4 +1,4 @@
-//! What stands before the pixels of a BMP: sizes, the meaning of a pixel's bits, the palette, and where the pixels begin.
+//! The headers of a BMP: sizes, the meaning of a pixel's bits, the palette, and where the pixels begin.
 
 use super::{FORMAT, ImageError, PIXEL_BYTES, cut};
 
@@ -6,14 +6,14 @@ use super::{FORMAT, ImageError, PIXEL_BYTES, cut};
 const FILE_HEADER_BYTES: usize = 14;
 /// The information header of OS/2 1, with 16-bit sizes.
 const OS2_BYTES: usize = 12;
-/// That of OS/2 2 cut short, which nobody writes.
+/// The short form of OS/2 2's, which no program writes.
 const SHORT_OS2_BYTES: usize = 16;
 /// From this length on the bit fields are in the header itself.
 const HAS_FIELDS_BYTES: usize = 52;
 /// From this length on there is one for alpha.
 const HAS_ALPHA_FIELD_BYTES: usize = 56;
 
-/// What the bits of a pixel are.
+/// The meaning of a pixel's bits.
 #[derive(Clone, Copy)]
 pub(super) enum Layout {
     /// An index of 1, 4 or 8 bits.
@@ -31,7 +31,7 @@ pub(super) enum Coding {
     Runs { four_bits: bool },
 }
 
-/// All that is known before the first pixel.
+/// The contents of the headers.
 pub(super) struct Header {
     /// In pixels.
     pub width: u32,
@@ -79,7 +79,7 @@ impl Header {
         } else {
             (header.double(4)?, header.double(8)?, header.word(14)?)
         };
-        // A height below zero says that rows come from the top.
+        // A negative height means that rows come from the top.
         let from_top = !old && height >= 0xFF00_0000;
         let compression = if old { 0 } else { header.double(16)? };
         let named_colors = if old { 0 } else { header.double(32)? };
@@ -118,7 +118,7 @@ impl Header {
     }
 }
 
-/// As Pillow has it: a palette that is the beginning of a ramp of grays goes on as one.
+/// As in Pillow: a palette that begins like a ramp of grays is continued as one.
 fn complete(palette: &mut [[u8; PIXEL_BYTES]; 256], bits: u32, colors: usize) {
     let gray = |index: usize, value: u8| palette[index] == [value, value, value, u8::MAX];
     match (bits, colors) {
@@ -132,7 +132,7 @@ fn complete(palette: &mut [[u8; PIXEL_BYTES]; 256], bits: u32, colors: usize) {
     }
 }
 
-/// What a pixel's bits mean, by their number, the compression and the bit fields.
+/// The meaning of a pixel's bits, from their number, the compression and the bit fields.
 fn layout(bits: u32, compression: u32, header_bytes: usize, file: &Fields<'_>) -> Result<Layout, ImageError> {
     let unsupported = |what: String| Err(ImageError::unsupported(FORMAT, what));
     let bgr = Layout::Bytes { red: 2, green: 1, blue: 0, alpha: None };

@@ -1,13 +1,13 @@
-//! Run-length coding of bitmaps: pairs of a count and an index, with escapes for the end of a row, jumps and plain stretches.
+//! Run-length coding of bitmaps: pairs of a count and an index, with escapes for the end of a row, jumps and uncompressed runs.
 
 use super::{FORMAT, ImageError, buffer, cut};
 
-/// One index a pixel, in the order of the file. What the file jumps over is index 0; an end before the last row is an error.
+/// One index per pixel, in the order of the file. Skipped pixels have index 0; an end before the last row is an error.
 pub(super) fn expand(data: &[u8], data_offset: usize, width: usize, height: usize, four_bits: bool) -> Result<Vec<u8>, ImageError> {
     let mut indices = buffer(FORMAT, width * height)?;
     let mut rest = data.iter().copied();
     let mut next = || rest.next();
-    // Bytes taken so far, to find even places in the file; pixels written so far; where in the row.
+    // Bytes read so far, to find even offsets in the file; pixels written so far; position in the row.
     let (mut taken, mut at, mut x) = (0, 0, 0);
     while at < indices.len() {
         let (Some(count), Some(value)) = (next(), next()) else { break };

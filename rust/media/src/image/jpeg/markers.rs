@@ -1,8 +1,8 @@
-//! The segments before the first scan, walked as Pillow walks them: what it refuses there, libjpeg would skip with a warning.
+//! The segments before the first scan, read as Pillow reads them: it rejects errors here that libjpeg would skip with a warning.
 
 use super::{FORMAT, ImageError};
 
-/// What the last frame header before the first scan says.
+/// The last frame header before the first scan.
 pub(super) struct Frame {
     pub width: u32,
     pub height: u32,
@@ -42,7 +42,7 @@ pub(super) fn frame(bytes: &[u8]) -> Result<Frame, ImageError> {
     }
 }
 
-/// The bytes of the segment whose length stands at `at`.
+/// The bytes of the segment whose length is at `at`.
 fn segment(bytes: &[u8], at: usize) -> Result<&[u8], ImageError> {
     let pair: [u8; 2] = bytes.get(at..at + 2).and_then(|pair| pair.try_into().ok()).ok_or_else(cut)?;
     let length = usize::from(u16::from_be_bytes(pair)).saturating_sub(2);

@@ -32,7 +32,7 @@ pub(super) struct Fours {
 }
 
 impl Fours {
-    /// `None` where the CPU has no AVX2, or a row is shorter than what is read of it.
+    /// `None` if the CPU has no AVX2, or a row is shorter than one read.
     pub(super) fn new(taps: &Taps, reach: usize, count: usize) -> Option<Self> {
         let most = (0..count).filter_map(|at| taps.span(at)).map(|span| span.1).max()?;
         let groups = most.div_ceil(GROUP);
@@ -60,7 +60,7 @@ impl Fours {
 
     pub(super) fn run(&self, source: &[u8], line: &mut [u8]) {
         assert_eq!(source.len(), self.row_bytes, "a row of pixels within reach");
-        // SAFETY: there are fours only where there is AVX2, and the row has the length that they were made for.
+        // SAFETY: `Fours` exist only on CPUs with AVX2, and the row has the length that they were made for.
         unsafe { self.run_avx2(source, line) }
     }
 

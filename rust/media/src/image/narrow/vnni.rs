@@ -11,8 +11,8 @@ use super::{HALF, PIXEL_BYTES, PRECISION_BITS, Taps};
 const GROUP: usize = 16;
 const GROUP_BYTES: usize = GROUP * PIXEL_BYTES;
 
-/// Digits of the weights of a group, lowest first; 64 bytes, of which the last sixteen are of no meaning, so that one lies in one line of
-/// the cache.
+/// Digits of the weights of a group, lowest first; 64 bytes, of which the last sixteen are unused, so that a group fills one
+/// cache line.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Weights {
@@ -39,7 +39,7 @@ fn digits(weight: i32) -> Option<[i8; 3]> {
 }
 
 impl Sixteens {
-    /// `None` where the CPU has no such instructions, or a row is shorter than what is read of it.
+    /// `None` if the CPU has no such instructions, or a row is shorter than one read.
     pub(super) fn new(taps: &Taps, reach: usize, count: usize) -> Option<Self> {
         use std::arch::is_x86_feature_detected as has;
         if !(has!("avx512f") && has!("avx512bw") && has!("avx512vnni")) {
@@ -69,7 +69,7 @@ impl Sixteens {
 
     pub(super) fn run(&self, source: &[u8], line: &mut [u8]) {
         assert_eq!(source.len(), self.row_bytes, "a row of pixels within reach");
-        // SAFETY: there are sixteens only where the CPU can, and the row has the length that they were made for.
+        // SAFETY: `Sixteens` exist only on CPUs with these instructions, and the row has the length that they were made for.
         unsafe { self.run_vnni(source, line) }
     }
 
@@ -77,9 +77,9 @@ impl Sixteens {
     /// `source` has `row_bytes`.
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx2")]
     unsafe fn run_vnni(&self, source: &[u8], line: &mut [u8]) {
-        // In each quarter, which holds four pixels: their reds side by side, their greens, blues and alphas.
+        // In each quarter, which holds four pixels: their reds next to each other, then their greens, blues and alphas.
         let by_channel = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
-        // Of sixteen digits each quarter takes its four, once for each channel.
+        // Each quarter takes its four of the sixteen digits, once for each channel.
         let fours = _mm512_set_epi32(
             0x0F0E_0D0C,
             0x0F0E_0D0C,

@@ -1,16 +1,16 @@
-//! What to ask of the first directory that libtiff does not tell: whether a tag is really there, and how many values it has.
+//! Reads the facts of the first directory that libtiff does not return: whether a tag is really there, and how many values it has.
 
 /// `StripOffsets` and `TileOffsets`.
 const OFFSETS: [u64; 2] = [273, 324];
-/// `ExtraSamples`. libtiff fills it in where a file has more samples than colors; Pillow takes the fourth of RGB for alpha then.
+/// `ExtraSamples`. libtiff fills it in if a file has more samples than colors; Pillow then takes the fourth of RGB for alpha.
 const EXTRA_SAMPLES: u64 = 338;
 
-/// Whether the first directory has the tag `ExtraSamples`; `false` for what is no TIFF.
+/// Whether the first directory has the tag `ExtraSamples`; `false` if the file is not a TIFF.
 pub(super) fn has_extra_samples(bytes: &[u8]) -> bool {
     tags(bytes).is_some_and(|mut tags| tags.any(|(tag, _)| tag == EXTRA_SAMPLES))
 }
 
-/// How many strips or tiles the first directory lists; 0 for what is no TIFF.
+/// How many strips or tiles the first directory lists; 0 if the file is not a TIFF.
 pub(super) fn listed_blocks(bytes: &[u8]) -> u64 {
     let counts = tags(bytes).into_iter().flatten().filter(|(tag, _)| OFFSETS.contains(tag)).map(|(_, count)| count);
     counts.max().unwrap_or(0)

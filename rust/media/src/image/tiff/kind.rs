@@ -1,5 +1,5 @@
-//! What the samples of a TIFF mean, by its tags: the combinations that Pillow reads, with its meaning, and by name those that are not
-//! read.
+//! The meaning of a TIFF's samples, from its tags: the combinations that Pillow reads, with its meaning, and names for those that
+//! are not read.
 
 use flambeau_codecs::tiff::{Blocks, Tags};
 
@@ -15,10 +15,10 @@ const PLANES: u16 = 2;
 const MULTIPLIED: u16 = 1;
 /// `ExtraSamples` of alpha; the second is Corel Draw's.
 const ALPHA: [u16; 2] = [2, 999];
-/// Samples beyond the colors that Pillow accepts.
+/// Maximum number of samples in addition to the colors that Pillow accepts.
 const MOST_EXTRA: usize = 3;
 
-/// What the first samples of a pixel are.
+/// The kind of a pixel's first samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Color {
     Gray,
@@ -27,11 +27,11 @@ pub(super) enum Color {
     Cmyk,
     /// Of full chroma.
     YCbCr,
-    /// Whatever libtiff's own conversion gives.
+    /// The result of libtiff's own conversion.
     ByLibtiff,
 }
 
-/// What the sample after them is.
+/// The kind of the sample after them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Alpha {
     None,
@@ -58,14 +58,14 @@ pub(super) struct Kind {
     pub inverted: bool,
 }
 
-/// What the samples are. `extra_is_given` tells whether the file has the tag `ExtraSamples`, rather than libtiff's guess.
+/// The kind of the samples. `extra_is_given`: whether the file has the tag `ExtraSamples`, so that it is not libtiff's guess.
 pub(super) fn of(tags: &Tags, blocks: &Blocks, extra_is_given: bool) -> Result<Kind, ImageError> {
     check_compression(tags.compression)?;
     let mut extra = if extra_is_given { tags.extra.as_slice() } else { &[] };
     let mut samples = usize::from(tags.samples);
     let planes = tags.planar == PLANES && samples > 1;
     if planes && extra.iter().all(|&meaning| meaning == 0) {
-        // Planes of no meaning are not looked at.
+        // Planes without a meaning are not read.
         samples = samples.saturating_sub(extra.len());
         extra = &[];
     }
@@ -87,7 +87,7 @@ pub(super) fn of(tags: &Tags, blocks: &Blocks, extra_is_given: bool) -> Result<K
     };
     let alpha = match (color, samples - colors, extra) {
         (_, 0, []) => Alpha::None,
-        // Without a word on it, the fourth sample of RGB is taken for alpha.
+        // If the file does not define it, the fourth sample of RGB is alpha.
         (Color::Rgb, 1, []) => Alpha::Plain,
         (_, beyond, [first, others @ ..])
             if beyond == extra.len() && beyond <= MOST_EXTRA && others.iter().all(|&meaning| meaning == 0) =>
@@ -105,12 +105,12 @@ pub(super) fn of(tags: &Tags, blocks: &Blocks, extra_is_given: bool) -> Result<K
         return Err(ImageError::corrupt(FORMAT, "its palette is missing"));
     }
     let used = colors + usize::from(alpha != Alpha::None);
-    // As Pillow has it: grays of 16 bits and more are taken as they are.
+    // As in Pillow: grays of 16 bits and more are taken as they are.
     let inverted = tags.photometric == 0 && bits <= 8;
     Ok(Kind { color, alpha, bits, format, stored: usize::from(tags.samples), used, planes, inverted })
 }
 
-/// JPEG's YCbCr comes as RGB. Uncompressed, Pillow takes samples as they lie, if there are as many as full chroma needs.
+/// JPEG's YCbCr comes as RGB. If it is uncompressed, Pillow takes the samples as they are, if there are enough for full chroma.
 fn ycbcr(tags: &Tags, blocks: &Blocks) -> Color {
     let whole = u64::from(blocks.width) * u64::from(blocks.height) * 3;
     match tags.compression {

@@ -1,4 +1,4 @@
-//! Strips and tiles into one byte a sample, pixel by pixel.
+//! Strips and tiles into one byte per sample, pixel by pixel.
 //!
 //! Depths as Pillow's `convert("RGB")` treats them: colors of 16 bits keep their high byte; grays of more than 8 bits (integers and
 //! floats) are clipped to 0..=255; grays of fewer are stretched to it.
@@ -51,7 +51,7 @@ pub(super) fn read(bytes: &[u8], file: &mut Tiff<'_>, tags: &Tags, blocks: &Bloc
     Ok(samples)
 }
 
-/// The bytes of one block at a time: from the file as they lie, or decompressed.
+/// The bytes of one block at a time: directly from the file, or decompressed.
 struct Packed<'a> {
     bytes: &'a [u8],
     uncompressed: bool,
@@ -62,7 +62,7 @@ struct Packed<'a> {
     block: Blocks,
     /// Where the block begins in `bytes`.
     start: usize,
-    /// The decompressed block; one row of it where bits had to be turned.
+    /// The decompressed block; one row of it if the order of bits had to be reversed.
     buffer: Vec<u8>,
 }
 

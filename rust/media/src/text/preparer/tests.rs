@@ -1,5 +1,4 @@
-//! A nine-word vocabulary is enough to check everything but the vocabulary; real tokenizers are compared with Hugging
-//! Face's own in `tests/text_parity.rs`.
+//! A vocabulary of nine words is enough for these tests; `tests/text_parity.rs` compares real tokenizers with Hugging Face's.
 
 use super::*;
 
@@ -65,7 +64,7 @@ fn ten_megabytes_give_what_the_whole_text_gives() {
     let row = preparer.encode(&words).unwrap();
     assert_eq!(row.len(), 128);
     assert_eq!(row, preparer.encode_whole(&words[..20_000 - 20_000 % 22]).unwrap().0);
-    // Few tokens, late: nothing but blanks for longer than the first pieces.
+    // Few tokens at the end: only blanks for longer than the first pieces.
     let late = format!("{}{}", " ".repeat(3_000_000), "torch ".repeat(200));
     assert_eq!(preparer.encode(&late).unwrap(), preparer.encode_whole(&late).unwrap().0);
     // Separators other than blanks, and characters of several bytes at the cut.
@@ -73,7 +72,7 @@ fn ten_megabytes_give_what_the_whole_text_gives() {
     assert_eq!(preparer.encode(&wide).unwrap(), preparer.encode_whole(&wide).unwrap().0);
     // One word of 10 MB is one unknown token.
     assert_eq!(preparer.encode(&"x".repeat(10_000_000)).unwrap().ids, [2, 1, 3]);
-    // Past the limit the beginning decides, or nothing does.
+    // Past the limit only the beginning is used, or the text is an error.
     assert_eq!(preparer.encode(&"torch ".repeat(9_000_000)).unwrap(), preparer.encode(&"torch ".repeat(9_000)).unwrap());
     let error = preparer.encode(&"x".repeat(50_000_000)).unwrap_err();
     assert!(matches!(error, TextError::TooLong { bytes: 50_000_000, .. }));

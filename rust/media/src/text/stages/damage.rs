@@ -1,4 +1,4 @@
-//! Tokenizer files with a few wrong values: each is refused, or tokenizes; neither takes the process down or the machine's memory.
+//! Tokenizer files with a few wrong values: each is rejected, or tokenizes; neither crashes the process or uses up the memory.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::TextError;
 use super::tests::{open, replace, sequence, split, tokenizer};
 
-/// Numbers by a seed.
+/// Random numbers from a seed.
 struct Random(u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! Rules that make much out of little, and rules of every kind against the library without bounds.
+//! Rules that make a text very long, and rules of every kind compared with the library without limits.
 
 use std::path::Path;
 
