@@ -12,7 +12,7 @@ fn main() {
     cc::Build::new()
         .cpp(true)
         .std("c++20")
-        // Calls into libtorch and little else: what the optimizer could add is not worth minutes of every build.
+        // It mostly calls libtorch: optimizing it more is not worth minutes of every build.
         .opt_level(1)
         .debug(false)
         .flag_if_supported("-fvisibility=hidden")
@@ -34,6 +34,6 @@ fn main() {
                 .map(|name| format!("cpp/{name}.cpp")),
         )
         .compile("flambeau_torch_ext");
-    // Test binaries of this crate find libtorch where it was linked.
+    // Test binaries of this crate find the libtorch that they were linked with.
     println!("cargo:rustc-link-arg=-Wl,-rpath,{root}/lib");
 }

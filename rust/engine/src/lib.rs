@@ -1,9 +1,9 @@
 //! The engine: a model package in, results out. It knows libtorch and Arrow, but neither the JVM nor Spark.
 //!
 //! How a batch is evaluated: a [`Session`] (one per task, bound to one input schema and a list of requested outputs) stages every
-//! input column on the decode pool ([`prepare`]: images are decoded and resized, texts tokenized, tensors gathered). Then it
-//! plans forward passes and runs the [`Model`] (one per process, shared by all sessions, kept by [`registry`]). It makes one
-//! Arrow column per request ([`results`](crate::session)).
+//! input column on the decode pool (see [`prepare`]). Images are decoded and resized, texts tokenized, and tensors gathered. Then
+//! it plans forward passes and runs the [`Model`], which all sessions of the process share ([`registry`]). It makes one Arrow
+//! column per request ([`results`](crate::session)).
 //!
 //! Pure preparation is in `flambeau-media`. Training is in `flambeau-train`. It uses the lower half of this crate (errors,
 //! packages, preparation, the pool, tensors' memory), but neither sessions nor models.

@@ -1,7 +1,7 @@
 //! A part of a JPEG has the pixels of the whole: every JPEG of the parity archives, cut in many ways, at full size and shrunk.
 //!
 //! The pixels of a part depend on the borders of libjpeg's blocks, of its groups of rows and of its chroma smoothing. So files of
-//! every subsampling are cut near all of these borders. A damaged file gives the same error in part as as a whole.
+//! every subsampling are cut near all of these borders. A part of a damaged file gives the same error as the whole.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 

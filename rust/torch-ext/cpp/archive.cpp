@@ -12,7 +12,7 @@
 
 namespace {
 
-// Reads at any place, from any thread; does not own the descriptor.
+// Reads at any position, from any thread; does not own the descriptor.
 class FileReader : public caffe2::serialize::ReadAdapterInterface {
  public:
   explicit FileReader(int fd) : fd_(fd) {

@@ -1,4 +1,4 @@
-// A TorchScript file behind a descriptor that its owner keeps open: hash, look-over and loading read the same open file.
+// A TorchScript file behind a descriptor that its owner keeps open: hashing, checking and loading read the same open file.
 #pragma once
 
 #include <caffe2/serialize/inline_container.h>

@@ -1,4 +1,4 @@
-// See attention.h. The products of attention are small, and libtorch's kernels for them in bf16 or f16 prepare each one anew.
+// See attention.h. The products of attention are small, and libtorch's bf16 and f16 kernels prepare each one again.
 #include "attention.h"
 
 #include <ATen/ATen.h>

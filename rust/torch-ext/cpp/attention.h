@@ -1,4 +1,4 @@
-// Attention of reduced precision, made in f32.
+// Attention of reduced precision, computed in f32.
 #pragma once
 
 #include <torch/csrc/jit/ir/ir.h>
@@ -7,8 +7,8 @@
 
 namespace flambeau {
 
-// Has every `aten::scaled_dot_product_attention` whose query is bf16 or f16 computed in f32, its result in the query's type. What is
-// f32 or f64 stays as it is. Returns how many there are.
+// Makes every `aten::scaled_dot_product_attention` with a bf16 or f16 query compute in f32 and return the query's type. Others
+// are not changed. Returns the number of changed nodes.
 int32_t widen_attention(const std::shared_ptr<torch::jit::Graph>& graph);
 
 }  // namespace flambeau

@@ -1,9 +1,9 @@
-// TorchScript with the kernels of oneDNN: products with packed weights (pack.h) for any shape, and beside that plans for a few
-// fixed shapes, in which oneDNN's Graph compiler fuses convolutions with what stands around them.
+// TorchScript with the kernels of oneDNN: products with packed weights (pack.h) for any shape, and plans for a few fixed shapes.
+// In plans, oneDNN's Graph compiler fuses convolutions with the operators around them.
 //
 // A plan is a graph executor of its own over a copy of the graph; constants are shared. It is run three times when it is made
-// (libtorch profiles the first run, compiles in the second), by one thread, so that no task meets a plan that is half made. What
-// has another shape takes the plan for any shape. Plans are added under a lock and read by every task.
+// (libtorch profiles the first run, compiles in the second), by one thread, so that no task sees an unfinished plan. Inputs of
+// other shapes use the plan for any shape. Plans are added under a lock and read by every task.
 #include "attention.h"
 #include "error.h"
 #include "module.h"
@@ -30,7 +30,7 @@ namespace {
 using Shape = std::vector<int64_t>;
 using Executor = std::shared_ptr<torch::jit::GraphExecutor>;
 
-// libtorch's passes are the process's: ours looks whether the thread that optimizes a graph does so for a plan.
+// libtorch's passes are global: ours checks whether the thread is optimizing a graph for a plan.
 thread_local bool making_plan = false;
 
 void fuse(std::shared_ptr<torch::jit::Graph>& graph) {
@@ -47,7 +47,7 @@ struct MakingPlan {
 };
 
 struct Fused {
-  c10::IValue self;  // the program's first argument, where it is still asked for anything
+  c10::IValue self;  // the program's first argument, if it is still used
   bool takes_self = false;
   std::shared_ptr<torch::jit::Graph> graph;
   Executor any;
@@ -67,7 +67,7 @@ bool has_convolution(torch::jit::Block* block) {
   return false;
 }
 
-// Sizes and strides of all: a plan is for both.
+// Sizes and strides of all inputs: a plan is for both.
 Shape shape_of(const at::Tensor* const* inputs, int32_t count) {
   Shape shape;
   for (int32_t i = 0; i < count; i++) {
@@ -95,8 +95,8 @@ Executor executor_of(Fused& fused, const Shape& shape) {
 
 extern "C" {
 
-// From a module that is loaded and stays the caller's. Constants are shared with it, but for the weights that are packed: those
-// of the module can be freed.
+// From a loaded module, which the caller still owns. Constants are shared with it, except for packed weights: those of the module
+// can be freed.
 void* flb_fused_new(const void* module, FlbError* error) {
   return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
     c10::InferenceMode guard;
@@ -121,7 +121,7 @@ void* flb_fused_new(const void* module, FlbError* error) {
 
 void flb_fused_free(void* fused) { delete static_cast<Fused*>(fused); }
 
-// Whether there is anything that a plan for a fixed shape makes faster.
+// Whether a plan for a fixed shape makes the program faster.
 bool flb_fused_convolves(const void* fused) { return static_cast<const Fused*>(fused)->convolves; }
 
 int32_t flb_fused_packed(const void* fused) { return static_cast<const Fused*>(fused)->packed; }

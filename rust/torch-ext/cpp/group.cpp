@@ -1,5 +1,5 @@
-// Ranks that add up tensors: c10d's Gloo back end. The ranks find one another by a board that the caller keeps (nothing here
-// listens but Gloo's own pairs, on one address). Every wait has a deadline. Of Gloo's own types only pointers are passed on (see
+// Ranks that add up tensors: c10d's Gloo back end. The ranks find one another by a board that the caller provides (only Gloo's
+// own pairs listen, on one address). Every wait has a deadline. Of Gloo's own types only pointers are passed on (see
 // opaque/gloo).
 #include "error.h"
 
@@ -13,12 +13,12 @@
 #include <utility>
 #include <vector>
 
-// Where ranks find one another's addresses. Both functions are called on the thread that opens the group, until it is open.
+// Holds the addresses of all ranks. Both functions are called on the thread that opens the group, until it is open.
 struct FlbBoard {
   void* context;
   // Whether the bytes were put.
   bool (*put)(void* context, const char* key, const uint8_t* bytes, int64_t length);
-  // Waits for the bytes of a key; they stay where they are until the next call. Null: there are none, and the caller knows why.
+  // Waits for the bytes of a key; they are valid until the next call. Null: there are none, and the caller knows the reason.
   const uint8_t* (*get)(void* context, const char* key, int64_t* length);
 };
 
@@ -26,12 +26,12 @@ namespace {
 
 using Millis = std::chrono::milliseconds;
 
-// The board as the store that Gloo takes. Gloo puts its own address, and waits for and reads those of the others.
+// The board as a store for Gloo. Gloo puts its own address, and waits for and reads those of the others.
 class BoardStore final : public c10d::Store {
  public:
   explicit BoardStore(FlbBoard board) : board_(board), owner_(std::this_thread::get_id()) {}
 
-  // After this nothing is asked of the board any more, which may go.
+  // After this the board is not used any more and may be freed.
   void close() { open_ = false; }
 
   c10::intrusive_ptr<c10d::Store> clone() override { C10_THROW_ERROR(Error, "the group's board is one"); }
@@ -53,7 +53,7 @@ class BoardStore final : public c10d::Store {
     for (const auto& key : keys) get(key);
   }
 
-  void wait(const std::vector<std::string>& keys, const Millis& /*the caller's deadline holds*/) override { wait(keys); }
+  void wait(const std::vector<std::string>& keys, const Millis& /*the caller's deadline applies*/) override { wait(keys); }
 
   int64_t add(const std::string& /*key*/, int64_t /*value*/) override { return unused(); }
   bool deleteKey(const std::string& /*key*/) override { return unused() != 0; }
@@ -82,8 +82,8 @@ struct Pending {
 
 extern "C" {
 
-// Joins the group, waiting for all others until the deadline. `own_host` is the address that peers reach this rank by, and the
-// only one that it listens on.
+// Joins the group and waits for all others until the deadline. `own_host` is the address of this rank for its peers, and the only
+// one that it listens on.
 void* flb_group_open(
     const FlbBoard* board, int32_t rank, int32_t world, const char* own_host, int64_t timeout_ms, FlbError* error) {
   return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
@@ -114,11 +114,11 @@ void* flb_group_all_reduce(void* group, const at::Tensor* tensor, FlbError* erro
   });
 }
 
-// Whether it is done, waiting up to `millis` for that. Fills `error` where it failed.
+// Whether it is done, after waiting for up to `millis`. Fills `error` if it failed.
 bool flb_pending_wait(void* pending, int64_t millis, FlbError* error) {
   return flambeau::guarded<bool>(error, false, [&] {
     auto& work = static_cast<Pending*>(pending)->work;
-    // Throws where time is up and where the sum failed alike. Done by now, it tells how at the second call.
+    // Throws both if the time is up and if the sum failed. If it is done now, the second call shows which.
     try {
       work->wait(Millis(millis));
     } catch (...) {

@@ -30,16 +30,16 @@ int64_t bytes_of(const torch::jit::Module& module) {
   return total;
 }
 
-// Convolution weights in the layout that channels-last inputs want. Measured on EfficientNet-Lite0, one thread, images/s:
-// frozen 42, with channels-last input 59; `optimize_for_inference` gives 44 and 45, since its oneDNN blocks fit neither.
+// Puts convolution weights into the layout for channels-last inputs. Measured on EfficientNet-Lite0, one thread, images/s:
+// frozen 42, with channels-last input 59; `optimize_for_inference` gives 44 and 45, since its oneDNN layout fits neither.
 void to_channels_last(torch::jit::Module& module) {
   for (at::Tensor parameter : module.parameters()) {
     if (parameter.dim() == 4) parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
   }
 }
 
-// `head` behind `front`: the front's output `index` (`key`, where it returns a dict), flattened to rows, becomes the head's
-// only input.
+// `head` after `front`: the front's output `index` (`key`, if it returns a dict), flattened to rows, becomes the head's only
+// input.
 torch::jit::Module joined(const torch::jit::Module& front, const torch::jit::Module& head, int32_t index, const std::string& key) {
   const auto& schema = front.get_method("forward").function().getSchema();
   torch::jit::Module whole("__torch__.flambeau.FeaturizerAndHead");
@@ -69,7 +69,7 @@ extern "C" {
 
 void flb_free_message(char* message) { free(message); }
 
-// The program of `archive`; with the one of `head` behind it, unless that is null. device_index < 0: CPU.
+// The program of `archive`, followed by that of `head` unless that is null. device_index < 0: CPU.
 void* flb_module_load(
     const void* archive, const void* head, int32_t index, const char* key, int32_t device_index, FlbError* error) {
   return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
@@ -122,7 +122,7 @@ void* flb_module_forward(void* module, const at::Tensor* const* inputs, int32_t 
 
 int32_t flb_outputs_len(const void* outputs) { return static_cast<int32_t>(static_cast<const Outputs*>(outputs)->items.size()); }
 
-// The name of output i, or null where the program returned no dict. Valid while `outputs` lives.
+// The name of output i, or null if the program did not return a dict. Valid while `outputs` lives.
 const char* flb_outputs_name(const void* outputs, int32_t i) {
   const auto& name = static_cast<const Outputs*>(outputs)->items[static_cast<size_t>(i)].name;
   return name ? name->c_str() : nullptr;

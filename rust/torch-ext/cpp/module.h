@@ -1,4 +1,4 @@
-// A TorchScript program that is loaded, frozen and optimized: the common ground of the engines.
+// A TorchScript program that is loaded, frozen and optimized. All engines start from it.
 #pragma once
 
 #include <torch/csrc/jit/api/module.h>

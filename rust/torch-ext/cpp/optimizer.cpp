@@ -1,6 +1,6 @@
-// torch::optim over one flat parameter: every optimizer here is element by element, so one long vector takes the same
-// numbers as many tensors do, in a handful of operators instead of a handful for each tensor. Adam and AdamW keep their
-// state in torch::optim's and make their step with PyTorch's fused kernel: 5 us for 5,000 values where the operators take 25.
+// torch::optim over one flat parameter: every optimizer here works element by element, so one long vector gives the same numbers
+// as many tensors, with a few operators instead of a few per tensor. Adam and AdamW keep their state in torch::optim's classes
+// and step with PyTorch's fused kernel: 5 us for 5,000 values where the operators take 25.
 #include "error.h"
 #include "process.h"
 
@@ -56,7 +56,7 @@ void fused(Optimizer& optimizer, double lr) {
 
 extern "C" {
 
-// What all optimisers are told; each reads what it knows.
+// The settings of all optimizers; each reads those that it has.
 struct FlbOptimizerOptions {
   int32_t kind;  // 0 SGD, 1 Adam, 2 AdamW, 3 RMSprop
   double lr;
@@ -141,7 +141,7 @@ uint8_t* flb_optimizer_save(const void* optimizer, int64_t* length, FlbError* er
 
 void flb_free_bytes(uint8_t* bytes) { free(bytes); }
 
-// The reverse, into an optimizer of the same kind over as many values.
+// The reverse, into an optimizer of the same kind with the same number of values.
 void flb_optimizer_load(void* optimizer, const uint8_t* bytes, int64_t length, FlbError* error) {
   flambeau::guarded<int>(error, 0, [&] {
     torch::serialize::InputArchive archive;

@@ -1,4 +1,4 @@
-// What a forward pass returned, whatever its form.
+// The outputs of a forward pass, in any form.
 #pragma once
 
 #include <ATen/core/ivalue.h>
@@ -19,7 +19,7 @@ struct Outputs {
   std::vector<Output> items;
 };
 
-// A tensor, a tuple or list of tensors, or a dict from name to tensor: anything else is the program's fault.
+// A tensor, a tuple or list of tensors, or a dict from name to tensor: anything else is an error of the program.
 inline void flatten(const c10::IValue& value, Outputs& out) {
   auto push = [&](std::optional<std::string> name, const c10::IValue& v) {
     TORCH_CHECK(v.isTensor(), "the program returned ", v.tagKind(), " where a tensor is expected");

@@ -1,5 +1,5 @@
-// See pads.h. Measured on EfficientNet-Lite0 f32, 4 images a pass, one thread: 6.3 ms an image before, 5.1 ms after; a fifth of a
-// pass was copies.
+// See pads.h. Measured on EfficientNet-Lite0 f32, 4 images per pass, one thread: 6.3 ms per image before, 5.1 ms after; copies
+// took a fifth of a pass.
 #include "pads.h"
 
 #include <ATen/ATen.h>
@@ -18,7 +18,7 @@ using torch::jit::Node;
 
 constexpr size_t kWeight = 1, kPadding = 4;
 
-// A convolution that is not transposed, over two dimensions, without dilation, with constants for what the folding reads.
+// A convolution that is not transposed, over two dimensions, without dilation, with constants for the values that the folding needs.
 struct Convolution {
   at::Tensor weight;
   std::vector<int64_t> padding;
@@ -44,7 +44,7 @@ std::optional<Convolution> convolution_of(const Node* node) {
   return Convolution{weight->toTensor(), *padding};
 }
 
-// Columns before and after, rows before and after; nothing where the node does not add zeros around pictures.
+// Columns before and after, rows before and after; nothing if the node does not add zeros around pictures.
 std::optional<std::vector<int64_t>> zeros_of(const Node* node) {
   const std::string kind = node->kind().toQualString();
   const bool pad = kind == "aten::pad";
@@ -61,7 +61,7 @@ std::optional<std::vector<int64_t>> zeros_of(const Node* node) {
   return zeros;
 }
 
-// With `before` and `after` zeros, a padding of the greater number at both ends; the kernel grows at the end that has too many.
+// For `before` and `after` zeros, pads both ends by the larger number and enlarges the kernel at the end that has too many.
 struct Side {
   int64_t padding, zeros_before, zeros_after;
   Side(int64_t before, int64_t after)
@@ -69,7 +69,7 @@ struct Side {
   bool grows() const { return zeros_before + zeros_after > 0; }
 };
 
-// A grown kernel multiplies by zeros: less than a copy costs where each output reads one channel, more elsewhere.
+// An enlarged kernel multiplies by zeros: this is cheaper than a copy if each output reads one channel, otherwise not.
 bool may_grow(const at::Tensor& weight, const Side& rows, const Side& columns) {
   const int64_t taps = weight.size(2) * weight.size(3);
   const int64_t grown =

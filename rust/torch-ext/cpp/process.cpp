@@ -28,7 +28,7 @@ void apply_threads() {
   applied = wanted;
 }
 
-// What OpenBLAS maps for the first product of a thread (measured: 128 MiB), a stack, and room for the heap to grow by 64 MiB.
+// The memory that OpenBLAS maps for the first product of a thread (measured: 128 MiB), a stack, and 64 MiB of growth of the heap.
 constexpr size_t address_space_reserve = 256 << 20;
 
 void require_address_space() {
@@ -70,7 +70,7 @@ uint64_t number_in(const std::string& path, const std::string& key, uint64_t oth
   return otherwise;
 }
 
-// The control group that this process is in, as version 2 shows it; empty where there is none.
+// The control group of this process in version 2; empty if there is none.
 std::string control_group() {
   std::ifstream file("/proc/self/cgroup");
   std::string line;
@@ -80,7 +80,7 @@ std::string control_group() {
   return {};
 }
 
-// Bytes that the machine, and the container around this process, can still give.
+// Bytes that are still available on the machine and in this process's container.
 uint64_t available_bytes() {
   constexpr uint64_t unknown = std::numeric_limits<uint64_t>::max();
   const uint64_t machine_kib = number_in("/proc/meminfo", "MemAvailable:", unknown / 1024);
@@ -98,8 +98,8 @@ uint64_t available_bytes() {
   return available;
 }
 
-// libtorch's allocator, which refuses what the machine has not got: Linux promises more than it has, and ends the process that
-// takes the promise at its word.
+// libtorch's allocator, which rejects more memory than is available: Linux overcommits memory, and kills a process that uses too
+// much.
 class BoundedAllocator final : public c10::Allocator {
  public:
   explicit BoundedAllocator(c10::Allocator* base) : base_(base) {}
@@ -118,7 +118,7 @@ class BoundedAllocator final : public c10::Allocator {
   void copy_data(void* to, const void* from, std::size_t bytes) const override { base_->copy_data(to, from, bytes); }
 
  private:
-  static constexpr size_t asked_from = 256 << 20;  // smaller ones are not worth the look
+  static constexpr size_t asked_from = 256 << 20;  // smaller ones are not worth the check
   c10::Allocator* base_;
 };
 
@@ -148,7 +148,7 @@ void flb_require_address_space(FlbError* error) {
 // For a thread that is about to call operators by itself.
 void flb_apply_threads() { flambeau::apply_threads(); }
 
-// Big tensors are mmapped and unmapped per operator by default, so their pages fault anew each time. Raising the
+// Big tensors are mmapped and unmapped per operator by default, so their pages fault again each time. Raising the
 // thresholds keeps them in the heap: measured at up to 1.9x on convolutional nets.
 void flb_tune_malloc() {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
@@ -156,16 +156,16 @@ void flb_tune_malloc() {
   mallopt(M_TOP_PAD, 64 << 20);
 }
 
-// Large tensors are refused before they are promised. Once per process.
+// Rejects tensors that are too large before they are allocated. Once per process.
 void flb_bound_allocations() {
   static BoundedAllocator bounded(c10::GetCPUAllocator());
   c10::SetCPUAllocator(&bounded, /*priority=*/1);
 }
 
-// Bytes that the machine, and the container around this process, can still give; the largest number where neither says.
+// Bytes that are still available on the machine and in this process's container; the largest number if neither is known.
 uint64_t flb_available_bytes() { return available_bytes(); }
 
-// Gives pages that nobody uses back to the machine.
+// Returns unused pages to the system.
 void flb_trim_memory() { malloc_trim(0); }
 
 // The version that this shim was compiled against; libraries of another one do not load.

@@ -74,7 +74,7 @@ class Autocast {
   at::ScalarType dtype_ = at::kBFloat16;
 };
 
-// A copy with parameters of their own storage, in eval mode: what is written to files. What this training froze is not
+// A copy with parameters in their own storage, in eval mode, for writing to files. Parameters that this training froze are not
 // frozen for the next one.
 torch::jit::Module standalone(const Trainable& module) {
   torch::NoGradGuard no_grad;
@@ -128,7 +128,7 @@ int32_t flb_trainable_inputs(const void* module) {
   return static_cast<int32_t>(script.get_method("forward").function().getSchema().arguments().size()) - 1;
 }
 
-// The module's own methods, a line each: how many values it takes beside itself, and its name. `length` bytes, malloc'ed
+// The module's own methods, one per line: the number of arguments besides self, and the name. `length` bytes, malloc'ed
 // (flb_free_bytes).
 uint8_t* flb_trainable_methods(const void* module, int64_t* length, FlbError* error) {
   return flambeau::guarded<uint8_t*>(error, nullptr, [&]() -> uint8_t* {
@@ -163,8 +163,8 @@ void* flb_trainable_tensor(const void* module, bool buffers, int32_t i, FlbError
   });
 }
 
-// Train or eval mode. Normalization layers whose own parameters are all frozen stay in eval mode: their statistics are
-// part of what is frozen.
+// Train or eval mode. Normalization layers whose own parameters are all frozen stay in eval mode: their statistics are frozen
+// too.
 void flb_trainable_set_training(void* module, bool on, FlbError* error) {
   flambeau::guarded<int>(error, 0, [&] {
     auto& script = static_cast<Trainable*>(module)->script;
@@ -180,8 +180,8 @@ void flb_trainable_set_training(void* module, bool on, FlbError* error) {
   });
 }
 
-// Puts the tensors into two flat vectors: `values` holds them one after another and they become views of it, their
-// gradients are views of `gradients`. Either may be longer. Dense strides (channels last) are kept.
+// Puts the tensors into two flat vectors: `values` holds them one after another, and they become views of it; their gradients
+// become views of `gradients`. Either may be longer. Dense strides (channels last) are kept.
 void flb_flatten(const at::Tensor* const* tensors, int32_t count, const at::Tensor* values, const at::Tensor* gradients, FlbError* error) {
   flambeau::guarded<int>(error, 0, [&] {
     torch::NoGradGuard no_grad;
@@ -201,7 +201,7 @@ void flb_flatten(const at::Tensor* const* tensors, int32_t count, const at::Tens
   });
 }
 
-// Convolution weights in the layout that channels-last inputs want.
+// Puts convolution weights into the layout for channels-last inputs.
 void flb_trainable_channels_last(void* module, FlbError* error) {
   flambeau::guarded<int>(error, 0, [&] {
     torch::NoGradGuard no_grad;
@@ -220,7 +220,7 @@ void* flb_trainable_run(
     const auto traps = flambeau::traps_so_far();
     at::AutoGradMode grad(autograd);
     Autocast autocast(bf16);
-    // Eager operators one by one: the graph executor would specialize for each batch shape anew.
+    // Eager operators one by one: the graph executor would specialize again for each batch shape.
     torch::jit::GraphOptimizerEnabledGuard no_optimizer(false);
     std::vector<c10::IValue> stack;
     stack.reserve(static_cast<size_t>(count));
@@ -239,7 +239,7 @@ void* flb_outputs_attached(const void* outputs, int32_t i, FlbError* error) {
   });
 }
 
-// A generator of PyTorch's own numbers, seeded; no other thread's draws come in between.
+// A seeded generator of PyTorch's random numbers; other threads do not draw from it.
 void* flb_generator_new(uint64_t seed, FlbError* error) {
   return flambeau::guarded<void*>(error, nullptr, [&]() -> void* { return new at::Generator(at::detail::createCPUGenerator(seed)); });
 }

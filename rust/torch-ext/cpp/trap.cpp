@@ -1,10 +1,10 @@
-// A handler of SIGFPE for divisions inside libtorch, in front of whoever handled the signal before (the JVM, which needs it for
-// Java's own divisions).
+// A handler of SIGFPE for divisions inside libtorch. It comes before the previous handler (the JVM's, which needs it for Java's
+// own divisions).
 //
-// x86 raises SIGFPE for one thing here: a `div` or `idiv` whose quotient does not exist. If the instruction lies in one of the
-// libraries that compute for us, the handler leaves the dividend as quotient and 0 as remainder (the result that wraps around), notes
-// that this happened, and goes on behind it; the call that caused it then fails with a message. All other signals go to the
-// handler before. Nothing is unwound, so no lock or memory is lost.
+// x86 raises SIGFPE here only for a `div` or `idiv` whose quotient does not exist. If the instruction lies in one of the
+// libraries that compute for us, the handler leaves the dividend as quotient and 0 as remainder (the result that wraps around),
+// records that this happened, and continues after it. The call that caused it then fails with a message. All other signals go to
+// the previous handler. Nothing is unwound, so no lock or memory is lost.
 #include "trap.h"
 
 #include "error.h"

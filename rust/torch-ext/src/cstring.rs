@@ -1,4 +1,4 @@
-//! Texts as C wants them.
+//! Texts as C strings.
 
 use std::ffi::CString;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What libtorch refused, as data.
+//! Errors of libtorch, as data.
 
 use std::ffi::CStr;
 
@@ -13,14 +13,14 @@ pub enum TorchError {
     /// A tensor could not be allocated.
     #[error("{0}")]
     OutOfMemory(String),
-    /// A path that cannot be handed to C (it holds a NUL byte or is not UTF-8).
+    /// A path that cannot be passed to C (it holds a NUL byte or is not UTF-8).
     #[error("{0} is not a usable path")]
     BadPath(String),
 }
 
 impl TorchError {
-    /// Classifies a message of libtorch: its CPU allocator reports a refused allocation as an ordinary error, so here, and
-    /// nowhere else, text decides.
+    /// Classifies a message of libtorch: its CPU allocator reports a failed allocation as an ordinary error, so only here the
+    /// text decides.
     #[must_use]
     pub fn from_message(message: String) -> Self {
         let message = without_backtrace(message);
@@ -38,7 +38,7 @@ impl From<tch::TchError> for TorchError {
     }
 }
 
-/// Cuts what follows the message proper: a C++ backtrace with the builder's own paths.
+/// Cuts the text after the message: a C++ backtrace with paths of libtorch's build machine.
 fn without_backtrace(mut message: String) -> String {
     for mark in ["Exception raised from", "C++ CapturedTraceback"] {
         if let Some(at) = message.find(mark) {
@@ -49,7 +49,7 @@ fn without_backtrace(mut message: String) -> String {
     message
 }
 
-/// Takes what a C call left behind: `Ok` where it left nothing.
+/// Takes the error of a C call: `Ok` if there is none.
 pub(crate) fn take(error: ffi::FlbError) -> Result<(), TorchError> {
     if error.kind == 0 {
         return Ok(());
@@ -57,7 +57,7 @@ pub(crate) fn take(error: ffi::FlbError) -> Result<(), TorchError> {
     let message = if error.message.is_null() {
         String::new()
     } else {
-        // SAFETY: a non-null message is a NUL-terminated string from strdup that nobody else holds.
+        // SAFETY: a non-null message is a NUL-terminated string from strdup that has no other owner.
         let text = unsafe { CStr::from_ptr(error.message) }.to_string_lossy().into_owned();
         // SAFETY: the same string, freed once, not used after.
         unsafe { ffi::flb_free_message(error.message) };

@@ -21,7 +21,7 @@ unsafe impl Send for FusedModule {}
 unsafe impl Sync for FusedModule {}
 
 impl FusedModule {
-    /// From a program that is loaded onto the CPU. `module` may be dropped afterwards, which frees the weights that were packed.
+    /// From a program that is loaded onto the CPU. `module` may be dropped afterwards, which frees its copy of the packed weights.
     ///
     /// # Errors
     /// This processor cannot run oneDNN's kernels for the program's element type.
@@ -33,7 +33,7 @@ impl FusedModule {
         NonNull::new(raw).map(|raw| Self { raw }).ok_or_else(|| TorchError::Failed("no program was made".into()))
     }
 
-    /// Whether the program has convolutions, which a plan for a fixed shape makes faster.
+    /// Whether the program has convolutions: a plan for a fixed shape makes them faster.
     #[must_use]
     pub fn convolves(&self) -> bool {
         // SAFETY: `raw` is live.
@@ -48,8 +48,8 @@ impl FusedModule {
         usize::try_from(packed).unwrap_or(0)
     }
 
-    /// Makes the plan for inputs of these sizes and strides, whose values do not matter. It runs the program three times, keeps a
-    /// packed copy of the weights of its convolutions, and stays.
+    /// Makes the plan for inputs of these sizes and strides, whose values do not matter. It runs the program three times and
+    /// keeps a packed copy of the weights of its convolutions. Plans are never dropped.
     ///
     /// # Errors
     /// Whatever the program raises.

@@ -1,4 +1,4 @@
-//! PyTorch's random numbers from a generator of one's own: the process's default one is shared by all threads.
+//! PyTorch's random numbers from a separate generator: all threads share the default one.
 
 use std::ffi::c_void;
 use std::ptr::NonNull;
@@ -7,7 +7,7 @@ use tch::Tensor;
 
 use crate::{TorchError, error, ffi};
 
-/// Gives what `torch.manual_seed(seed)` and the same draws would give.
+/// Gives the same numbers as `torch.manual_seed(seed)` and the same draws.
 #[derive(Debug)]
 pub struct Generator {
     raw: NonNull<c_void>,
@@ -26,7 +26,7 @@ impl Generator {
         NonNull::new(raw).map(|raw| Self { raw }).ok_or_else(|| TorchError::Failed("no generator was made".into()))
     }
 
-    /// Fills `tensor` with numbers drawn evenly between `-bound` and `bound`.
+    /// Fills `tensor` with uniform numbers between `-bound` and `bound`.
     ///
     /// # Errors
     /// A tensor that is not of floats.

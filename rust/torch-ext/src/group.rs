@@ -1,7 +1,7 @@
-//! Ranks that add up tensors: c10d's Gloo back end, over a [`Board`] of addresses that the caller keeps.
+//! Ranks that add up tensors: c10d's Gloo back end, over a [`Board`] of addresses that the caller provides.
 //!
-//! Every wait has a deadline. A group closes its sockets when it is dropped; that waits for sums still under way, so whoever gives
-//! up on one drops the group on a thread of its own. Gloo listens on the one address that a rank is told, and nothing else listens.
+//! Every wait has a deadline. A group closes its sockets when it is dropped. That waits for running sums, so to give up on a sum,
+//! drop the group on another thread. Only Gloo listens, on one address per rank.
 
 use std::any::Any;
 use std::ffi::{CStr, CString, c_char, c_void};
@@ -13,9 +13,9 @@ use tch::Tensor;
 
 use crate::{TorchError, error, ffi};
 
-/// Where the ranks of a group find one another's addresses: keys and bytes that all of them see. Asked by the thread that joins.
+/// Holds the addresses of a group's ranks: keys and bytes that all of them see. Called by the thread that joins.
 pub trait Board {
-    /// What it fails with.
+    /// Its error.
     type Error;
 
     /// Puts a value under a key.
@@ -27,7 +27,7 @@ pub trait Board {
     /// The value under a key; waits for it.
     ///
     /// # Errors
-    /// The board is gone, or nothing came in time.
+    /// The board is gone, or there was no value in time.
     fn get(&mut self, key: &str) -> Result<Vec<u8>, Self::Error>;
 }
 
@@ -40,17 +40,17 @@ pub enum JoinError<E> {
     Torch(TorchError),
 }
 
-/// A board while C++ asks it.
+/// A board while C++ calls it.
 struct Asked<'a, B: Board> {
     board: &'a mut B,
-    /// What the last `get` gave, for as long as C++ reads it.
+    /// The result of the last `get`, while C++ reads it.
     value: Vec<u8>,
     failure: Option<B::Error>,
     panic: Option<Box<dyn Any + Send>>,
 }
 
 impl<B: Board> Asked<'_, B> {
-    /// Notes a failure, or a panic, which must not go through C++.
+    /// Records a failure or a panic, which must not unwind through C++.
     fn outcome<T>(&mut self, ask: impl FnOnce(&mut B) -> Result<T, B::Error>) -> Option<T> {
         match catch_unwind(AssertUnwindSafe(|| ask(self.board))) {
             Ok(Ok(answer)) => Some(answer),
@@ -100,16 +100,16 @@ pub struct Group {
 
 // SAFETY: ProcessGroupGloo locks its queue of work.
 unsafe impl Send for Group {}
-// SAFETY: as above; that all ranks start sums in the same order is the caller's business, and breaking it is an error of
-// sizes or a timeout, not memory.
+// SAFETY: as above; the caller must make sure that all ranks start sums in the same order. Otherwise there is an error of sizes
+// or a timeout, but no wrong memory access.
 unsafe impl Sync for Group {}
 
 impl Group {
-    /// Joins as `rank` of `world`, and waits until all have joined. `own_host`: the address by which peers reach this rank, and the
-    /// only one that it listens on. The deadline holds for every later wait too.
+    /// Joins as `rank` of `world`, and waits until all have joined. `own_host`: the address of this rank for its peers, and the
+    /// only one that it listens on. The deadline applies to every later wait too.
     ///
     /// # Errors
-    /// What the board fails with; a rank that does not come before the deadline.
+    /// The board's error; a rank that does not join before the deadline.
     pub fn join<B: Board>(
         board: &mut B,
         rank: usize,
@@ -122,7 +122,8 @@ impl Group {
         let lent = ffi::FlbBoard { context: (&raw mut asked).cast(), put: put::<B>, get: get::<B> };
         let mut failure = ffi::FlbError::none();
         let (rank, world, millis) = (number(rank), number(world), millis(deadline));
-        // SAFETY: the board and `asked` outlive the call, after which C++ asks no more; `host` is NUL-terminated, `failure` writable.
+        // SAFETY: the board and `asked` outlive the call, and C++ does not use them afterwards; `host` is NUL-terminated,
+        // `failure` writable.
         let raw = unsafe { ffi::flb_group_open(&raw const lent, rank, world, host.as_ptr(), millis, &raw mut failure) };
         if let Some(panic) = asked.panic {
             resume_unwind(panic);
@@ -136,7 +137,7 @@ impl Group {
         NonNull::new(raw).map(|raw| Self { raw }).ok_or_else(nothing)
     }
 
-    /// Starts adding up a dense contiguous tensor over all ranks, in place; it must be left alone until that is done.
+    /// Starts adding up a dense contiguous tensor over all ranks, in place; it must not be used until that is done.
     ///
     /// # Errors
     /// A tensor that Gloo does not take, or a broken group.
@@ -156,7 +157,7 @@ impl Drop for Group {
     }
 }
 
-/// A sum under way.
+/// A running sum.
 #[derive(Debug)]
 pub struct Pending {
     raw: NonNull<c_void>,

@@ -26,14 +26,14 @@ unsafe impl Sync for ScriptModule {}
 pub struct Behind<'a> {
     /// A TorchScript file.
     pub head: &'a Archive,
-    /// The output's place, where the program before it returns several.
+    /// The output's index, if the program before it returns several.
     pub index: usize,
-    /// The output's name, where it returns a dict.
+    /// The output's name, if it returns a dict.
     pub key: &'a str,
 }
 
 impl ScriptModule {
-    /// Loads a program, and what goes behind it, as one program onto the CPU, or onto a CUDA device.
+    /// Loads a program, and the one that runs after it, as one program onto the CPU or a CUDA device.
     ///
     /// # Errors
     /// A file is not TorchScript, the programs do not fit, or libtorch cannot run them on this machine.
@@ -92,7 +92,7 @@ impl ScriptModule {
 /// A C function that runs a program of its own kind.
 pub(crate) type Forward = unsafe extern "C" fn(*mut c_void, *const *const torch_sys::C_tensor, i32, *mut ffi::FlbError) -> *mut c_void;
 
-/// One forward pass of `program`, which `run` is for.
+/// One forward pass of `program`, by `run`, the C function of its kind.
 pub(crate) fn forward(program: NonNull<c_void>, inputs: &[Tensor], run: Forward) -> Result<Outputs, TorchError> {
     let pointers: Vec<_> = inputs.iter().map(Tensor::as_ptr).collect();
     let count = i32::try_from(pointers.len()).unwrap_or(i32::MAX);
@@ -113,7 +113,7 @@ impl Drop for ScriptModule {
     }
 }
 
-/// What a forward pass returned: contiguous CPU tensors, with names where the program returned a dict.
+/// The results of a forward pass: contiguous CPU tensors, with names if the program returned a dict.
 #[derive(Debug)]
 pub struct Outputs {
     /// In the program's order.
@@ -127,7 +127,7 @@ impl Outputs {
         Self::take_by(guard, ffi::flb_outputs_tensor)
     }
 
-    /// The tensors themselves, with what autograd knows of them.
+    /// The tensors themselves, with their autograd history.
     pub(crate) fn take_attached(raw: NonNull<c_void>) -> Result<Self, TorchError> {
         Self::take_by(&OutputsGuard(raw), ffi::flb_outputs_attached)
     }
@@ -157,7 +157,7 @@ impl Outputs {
     }
 }
 
-/// Gives output `i` as a new tensor of ours.
+/// Returns output `i` as a new tensor of ours.
 type GetOutput = unsafe extern "C" fn(*const c_void, i32, *mut ffi::FlbError) -> *mut torch_sys::C_tensor;
 
 /// Frees the C++ side of the outputs once the tensors are taken.

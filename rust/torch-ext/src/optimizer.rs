@@ -21,7 +21,7 @@ pub enum OptimizerKind {
     RmsProp = 3,
 }
 
-/// Settings, as `cpp/optimizer.cpp` has them; each optimizer reads what it knows. The names are PyTorch's.
+/// Settings, as in `cpp/optimizer.cpp`; each optimizer reads those that it has. The names are PyTorch's.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 #[expect(missing_docs, reason = "the names are PyTorch's")]
@@ -37,7 +37,7 @@ pub struct OptimizerOptions {
     pub weight_decay: f64,
 }
 
-/// An optimizer and its state. It changes `values` in place, by what `gradients` holds at the time of a step.
+/// An optimizer and its state. It changes `values` in place, by the contents of `gradients` at the time of a step.
 #[derive(Debug)]
 pub struct Optimizer {
     raw: NonNull<c_void>,
@@ -50,7 +50,7 @@ impl Optimizer {
     /// For `values` and `gradients`: two 1-d f32 tensors of equal length, which are shared, not copied.
     ///
     /// # Errors
-    /// Settings that PyTorch refuses, such as Nesterov without momentum.
+    /// Settings that PyTorch rejects, such as Nesterov without momentum.
     pub fn new(options: &OptimizerOptions, values: &Tensor, gradients: &Tensor) -> Result<Self, TorchError> {
         let mut failure = ffi::FlbError::none();
         // SAFETY: the options, both tensors and `failure` live through the call; the C++ side keeps references of its own.
@@ -90,10 +90,10 @@ impl Optimizer {
         Ok(copy)
     }
 
-    /// Takes a state that [`Optimizer::save`] gave, of an optimizer of this kind over as many values.
+    /// Loads a state that [`Optimizer::save`] returned, of an optimizer of this kind with the same number of values.
     ///
     /// # Errors
-    /// Bytes that are no such state.
+    /// The bytes are not such a state.
     pub fn load(&mut self, bytes: &[u8]) -> Result<(), TorchError> {
         let mut failure = ffi::FlbError::none();
         let length = i64::try_from(bytes.len()).unwrap_or(i64::MAX);

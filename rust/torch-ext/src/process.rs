@@ -1,4 +1,4 @@
-//! Settings of the whole process. Each is made once, before libtorch is first used; the caller sees to that.
+//! Settings of the whole process. The caller must set each once, before libtorch is first used.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -25,7 +25,7 @@ pub fn set_intra_op_threads(threads: usize) -> Result<(), TorchError> {
     error::take(failure)
 }
 
-/// Makes the calling thread keep to that number; cheap after a thread's first call. Modules do it by themselves.
+/// Sets that number for the calling thread; cheap after a thread's first call. Modules call it themselves.
 pub fn keep_to_threads() {
     // SAFETY: the call has no preconditions.
     unsafe { ffi::flb_apply_threads() };
@@ -37,17 +37,17 @@ pub fn tune_malloc() {
     unsafe { ffi::flb_tune_malloc() };
 }
 
-/// Refuses tensors of 256 MiB and more that the machine, or the container around this process, has no memory for.
+/// Rejects tensors of 256 MiB and more if the machine or this process's container has not enough memory.
 pub fn bound_allocations() {
     // SAFETY: the call has no preconditions.
     unsafe { ffi::flb_bound_allocations() };
 }
 
-/// Makes integer divisions without a result (the smallest integer by -1, any by zero) errors of the program that asks for
-/// them; libtorch would end the process. Signals of others go where they went before.
+/// Makes integer divisions without a result (the smallest integer by -1, any by zero) errors of their program; libtorch would end
+/// the process. Other signals go to the previous handler.
 ///
 /// # Errors
-/// If the system refuses.
+/// If the system does not allow it.
 pub fn handle_traps() -> Result<(), TorchError> {
     let mut failure = ffi::FlbError::none();
     // SAFETY: `failure` is a live, writable struct for the length of the call.
@@ -59,10 +59,10 @@ pub fn handle_traps() -> Result<(), TorchError> {
 /// that the JVM gives a task's thread, 20,000 fit here.
 const STACK_BYTES: usize = 64 << 20;
 
-/// Runs `work` on the calling thread with a stack large enough for any program that was let in. It must not call the JVM.
+/// Runs `work` on the calling thread with a stack large enough for any program that passed the checks. It must not call the JVM.
 ///
 /// # Errors
-/// Where the process's address space is limited and nearly used up: libtorch would end the process in `work`.
+/// If the process's address space is limited and nearly used up: libtorch would end the process in `work`.
 pub(crate) fn on_deep_stack<R>(work: impl FnOnce() -> R) -> Result<R, TorchError> {
     let mut failure = ffi::FlbError::none();
     // SAFETY: `failure` is a live, writable struct for the length of the call.
@@ -71,14 +71,14 @@ pub(crate) fn on_deep_stack<R>(work: impl FnOnce() -> R) -> Result<R, TorchError
     Ok(stacker::grow(STACK_BYTES, work))
 }
 
-/// Bytes that the machine, and the container around this process, can still give; `u64::MAX` where neither says.
+/// Bytes that are still available on the machine and in this process's container; `u64::MAX` if neither is known.
 #[must_use]
 pub fn available_bytes() -> u64 {
     // SAFETY: the call has no preconditions.
     unsafe { ffi::flb_available_bytes() }
 }
 
-/// Gives memory that nobody uses back to the machine.
+/// Returns unused memory to the system.
 pub fn trim_memory() {
     // SAFETY: malloc_trim has no preconditions.
     unsafe { ffi::flb_trim_memory() };
@@ -89,6 +89,6 @@ pub fn trim_memory() {
 pub fn libtorch_version() -> String {
     // SAFETY: the call returns a string literal of the C++ side.
     let version = unsafe { ffi::flb_libtorch_version() };
-    // SAFETY: literals are NUL-terminated and live for ever.
+    // SAFETY: literals are NUL-terminated and live forever.
     unsafe { std::ffi::CStr::from_ptr(version) }.to_string_lossy().into_owned()
 }

@@ -10,7 +10,7 @@ use crate::archive::Records;
 use crate::cstring::{of_path, of_text};
 use crate::{Archive, Outputs, TorchError, error, ffi, process};
 
-/// A module with its parameters, on the CPU. Tensors handed out are the module's own: changing them changes it.
+/// A module with its parameters, on the CPU. The tensors that it returns are the module's own: changing them changes it.
 #[derive(Debug)]
 pub struct Trainable {
     raw: NonNull<c_void>,
@@ -127,7 +127,7 @@ impl Trainable {
         error::take(failure)
     }
 
-    /// Lays convolution weights out as channels-last inputs want them.
+    /// Puts convolution weights into the layout for channels-last inputs.
     ///
     /// # Errors
     /// See [`TorchError`].
@@ -171,12 +171,12 @@ impl Trainable {
 
 impl Drop for Trainable {
     fn drop(&mut self) {
-        // SAFETY: `raw` came from one of the two makers and is freed once, here.
+        // SAFETY: `raw` came from one of the two constructors and is freed once, here.
         unsafe { ffi::flb_trainable_free(self.raw.as_ptr()) };
     }
 }
 
-/// Parameters laid one after another, and room for their gradients. Both 1-d, f32.
+/// Parameters one after another, and room for their gradients. Both 1-d, f32.
 #[derive(Debug)]
 pub struct Flat {
     /// The parameters are views of this.
@@ -185,7 +185,7 @@ pub struct Flat {
     pub gradients: Tensor,
 }
 
-/// Moves the parameters into one new vector; backward passes then add to one vector of gradients, which `extra` elements follow.
+/// Moves the parameters into one new vector. Backward passes then add to one vector of gradients, followed by `extra` elements.
 ///
 /// # Errors
 /// A parameter that is not f32.
@@ -197,7 +197,7 @@ pub fn flatten(parameters: &[Tensor], extra: usize) -> Result<Flat, TorchError> 
     Ok(flat)
 }
 
-/// The same into vectors that are there, which may be longer.
+/// The same into existing vectors, which may be longer.
 ///
 /// # Errors
 /// A parameter that is not f32, or vectors that are too short.

@@ -5,10 +5,9 @@
 //! `flac`, `mp3` and `ogg` know how real files of each kind differ from the standard, and pass on data that the decoders
 //! understand.
 //!
-//! The result is the whole clip or an error, never a part of it: a packet that does not decode, a file that ends before
-//! its header says so, a rate that changes on the way and a sample that is not finite are errors of the row. Files without a
-//! length (a piped WAV, an MP3 without a frame count) end where their data ends. Channels are averaged, as the Python pipelines
-//! do.
+//! The result is the whole clip or an error, never a part of it. These are errors of the row: a packet that does not decode, a
+//! file that ends too early for its header, a rate that changes, and a sample that is not finite. Files without a length (a piped
+//! WAV, an MP3 without a frame count) end where their data ends. Channels are averaged, as the Python pipelines do.
 //!
 //! Bounds: nothing is decoded past `max_seconds`, whatever length the header has. A panic in a decoder is caught and becomes
 //! the error of its row; the decoder's state is dropped with it.

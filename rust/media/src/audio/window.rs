@@ -6,7 +6,7 @@ use super::{AudioSpec, Pool};
 
 impl AudioSpec {
     /// The rows of the program for a clip of `samples`: the whole clip if it is no longer than the window (or no window is
-    /// declared), otherwise windows that start every hop and together cover the clip. The last one is shortened to the end of the
+    /// declared). Otherwise windows start every hop and together cover the clip. The last one is shortened to the end of the
     /// clip, never empty, and omitted if the previous one already reaches the end.
     #[must_use]
     pub fn windows(&self, samples: usize) -> Vec<Range<usize>> {

@@ -1,8 +1,9 @@
-//! Windows and OS/2 bitmaps: headers of 12 (OS/2 1), 40, 52, 56, 64 (OS/2 2), 108 and 124 bytes; 1, 4, 8, 16, 24 and 32 bits; plain,
-//! bit fields, RLE4 and RLE8; rows from the bottom or the top.
+//! Windows and OS/2 bitmaps: headers of 12, 40, 52, 56, 64, 108 and 124 bytes (12 and 64 are OS/2's). Pixels have 1, 4, 8, 16, 24
+//! or 32 bits, plain or as bit fields, RLE4 or RLE8. Rows start at the bottom or the top.
 //!
-//! Written here, since the available decoders differ from Pillow for some real files: a data offset that forgets the palette,
-//! five bits stretched to eight, OS/2 headers, the fourth byte of a 32-bit pixel (alpha only where the bit fields say so).
+//! Written here, since the available decoders differ from Pillow for some real files. They differ in a data offset that forgets
+//! the palette, five bits stretched to eight, OS/2 headers, and the fourth byte of a 32-bit pixel (alpha only if the bit fields
+//! declare it).
 
 mod header;
 mod runs;

@@ -1,13 +1,14 @@
 //! Images into tensors: encoded bytes or raw pixels in, one normalized HWC block of `f32` out.
 //!
 //! **What lives here.** [`ImageSpec`] (the `[input.image]` table of a package) describes a model's input; [`prepare_encoded`] and
-//! [`prepare_pixels`] make it. The steps for one picture: detect the format by content → decode to RGBA8 → turn upright if asked
-//! → flatten alpha → reorder or reduce channels → resize and center-crop in one pass → scale, mean and std while writing out.
+//! [`prepare_pixels`] make it. The steps for one picture: detect the format by content, decode to RGBA8, turn upright if
+//! requested, flatten alpha. Then reorder or reduce channels, resize and center-crop in one pass, and apply scale, mean and std
+//! to the output.
 //!
 //! **Guarantees.** The numbers are those of `PIL.Image.open(f).convert("RGB")` followed by torchvision's `Resize`,
 //! `CenterCrop` and `Normalize` on PIL images. JPEG, TIFF and WebP are decoded by the same C libraries that Pillow uses
-//! (`flambeau-codecs`): other decoders differ by several gray levels, which costs a small network up to 0.001 of feature cosine;
-//! the resize follows Pillow's fixed-point arithmetic bit by bit.
+//! (`flambeau-codecs`). Other decoders differ by several gray levels, which changes the feature cosine of a small network by up
+//! to 0.001. The resize is equal to Pillow's fixed-point arithmetic in every bit.
 //!
 //! **Who owns what.** Nothing outlives a call: decoders borrow the caller's bytes, the picture is one owned buffer, the result
 //! goes to the caller's slice. There are no globals and no threads, so any thread may call this. On an error `out` may hold a

@@ -1,7 +1,7 @@
 //! PNG: every color type and depth, interlaced or not. For an animation, the default image.
 //!
-//! Depths as Pillow's `convert("RGB")` treats them: 16-bit color (and gray with alpha) keeps its high byte, but plain 16-bit gray is **clipped** at 255
-//! (Pillow's mode `I;16`), so a model gets the same values as in its authors' Python.
+//! Depths as in Pillow's `convert("RGB")`: 16-bit color (and gray with alpha) keeps its high byte. But plain 16-bit gray is
+//! **clipped** at 255 (Pillow's mode `I;16`), so a model gets the same values as in its authors' Python.
 
 use std::io::Cursor;
 

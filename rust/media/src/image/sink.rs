@@ -136,7 +136,7 @@ impl<'a> Sink<'a> {
         self.reach.1.clone()
     }
 
-    /// Takes the next row that is needed (RGBA), of which the first pixel is that of column `left`. The row is changed.
+    /// Takes the next row that is needed (RGBA); its first pixel is that of column `left`. The row is changed.
     pub(super) fn push(&mut self, row: &mut [u8], left: usize) {
         let Self { flatten, reach: (columns, _), resampler, place, tables, out } = self;
         let row = &mut row[(columns.start - left) * PIXEL_BYTES..(columns.end - left) * PIXEL_BYTES];

@@ -169,7 +169,7 @@ impl ImageSpec {
         }
     }
 
-    /// Size (width, height) to which a picture of `width` x `height` is resized, before the crop.
+    /// Size (width, height) of a picture of `width` x `height` after the resize, before the crop.
     pub(super) fn resized(&self, width: usize, height: usize) -> (usize, usize) {
         let long = |side: u32, long: usize, short: usize| (u64::from(side) * long as u64 / short as u64) as usize;
         match self.resize {

@@ -1,8 +1,8 @@
 //! Rejects tokenizer files that would cause errors in every row, when they are read.
 //!
-//! The library only checks the structure of the file. A post-processor may name a token that it does not define (a panic at the first
-//! row), repeat the text a thousand times, or a model may take time that grows with the cube of a word's length. All of this can
-//! be found in advance, or by trying two short texts.
+//! The library only checks the structure of the file. A post-processor may name a token that it does not define (a panic at the
+//! first row), or repeat the text a thousand times. A model may take time that grows with the cube of a word's length. All of
+//! this can be found in advance, or by trying two short texts.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -4,8 +4,8 @@
 //! character by sixteen make four billion out of one. So every rule is run separately here, after the length of its result is
 //! computed. A text that would grow beyond [`STAGE_BYTES`] is an error of its row, before memory is allocated.
 //!
-//! The library ignores two kinds of errors: those of normalizers, and those of patterns that give up (a regular expression that
-//! backtracks too often ends the search as if nothing more matched, and the tokens are wrong without an error). Patterns are
+//! The library ignores two kinds of errors: those of normalizers, and those of patterns that give up. A regular expression that
+//! backtracks too often ends the search as if nothing more matched, and the tokens are wrong without an error. Patterns are
 //! therefore matched here, and a stage that fails passes its error to [`watch`] and an empty text to the next stages.
 //!
 //! The rules are built when the file is read; then all threads share the stages. The error of a thread's current row is in a

@@ -1,13 +1,13 @@
-//! How deep the text of a program nests, told without a parser.
+//! How deep the text of a program nests, found without a parser.
 //!
 //! The scan splits text into tokens exactly as libtorch's lexer does where it matters (strings, comments, brackets, line ends) and
 //! bounds the depth of the syntax tree from above: an expression is at most as deep as it has tokens between two commas,
-//! summed over the brackets that are open. Compilers write a few dozen. Blocks count by their indentation.
+//! summed over the brackets that are open. Compilers write a few dozen. Blocks are counted by their indentation.
 
-/// Tokens that may lie on the way from a statement to the innermost part of its expressions.
+/// Maximum tokens from a statement to the innermost part of its expressions.
 const MAX_TOKENS: usize = 4096;
 
-/// Blocks within blocks. Python itself stops at 100.
+/// Maximum depth of nested blocks. Python itself stops at 100.
 const MAX_BLOCKS: usize = 200;
 
 /// Operators that read or write files of the machine, by the names that programs call.
@@ -16,7 +16,7 @@ const FILE_OPERATORS: [&[u8]; 2] = [b"save", b"from_file"];
 /// How many functions and classes the text defines.
 ///
 /// # Errors
-/// Why the text is refused: it nests too deep, or calls an operator that reads or writes files.
+/// Why the text is rejected: it nests too deep, or calls an operator that reads or writes files.
 pub(super) fn definitions(text: &[u8]) -> Result<usize, String> {
     let mut scan = Scan { text, at: 0, brackets: vec![0], blocks: Vec::new(), line: 1, definitions: 0, names: Names::default() };
     scan.run().map_err(|why| format!("line {}: {why}", scan.line))?;
@@ -28,7 +28,7 @@ struct Scan<'a> {
     at: usize,
     /// Tokens since the last comma, for the statement and each open bracket.
     brackets: Vec<usize>,
-    /// Of each open block: its indentation, and how many `elif` hang below each other there.
+    /// For each open block: its indentation, and the length of its chain of `elif`.
     blocks: Vec<(usize, usize)>,
     line: usize,
     definitions: usize,
@@ -39,13 +39,13 @@ struct Scan<'a> {
 #[derive(Default)]
 struct Names {
     after_dot: bool,
-    /// `getattr(x, "name")` stands in this statement.
+    /// This statement has `getattr(x, "name")`.
     by_text: bool,
     after_text: bool,
 }
 
 impl Names {
-    /// Looks at the next token; why it is refused.
+    /// Checks the next token; the reason if it is rejected.
     fn see(&mut self, token: &[u8]) -> Result<(), String> {
         let is_text = matches!(token, [b'"' | b'\'', _, ..]);
         let name: Option<Vec<u8>> = if is_text && self.by_text {
@@ -133,7 +133,7 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// Steps over a string, a word, a number or a sign.
+    /// Skips a string, a word, a number or a sign.
     fn token(&mut self, byte: u8) -> Result<(), String> {
         let rest = &self.text[self.at..];
         let is_word = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_' || *b >= 0x80;
@@ -175,7 +175,7 @@ impl Scan<'_> {
     }
 }
 
-/// Length of the string literal that `text` begins with; `None` where it does not end.
+/// Length of the string literal at the start of `text`; `None` if it does not end.
 fn string_length(text: &[u8]) -> Option<usize> {
     let quote = *text.first()?;
     let marks = if text.starts_with(&[quote; 3]) { 3 } else { 1 };

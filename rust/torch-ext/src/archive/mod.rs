@@ -1,12 +1,12 @@
-//! A TorchScript file, opened once and looked over before libtorch parses it.
+//! A TorchScript file, opened once and checked before libtorch parses it.
 //!
-//! libtorch's parser, compiler and unpickler recurse as deep as the file nests, and an overflow of the stack ends the process
-//! without a word. So the text (`code`) and the pickles (`pickle`) of an archive are scanned first, in one pass and without
-//! recursion: what nests deeper than any compiler writes is refused, and what is left tells how much stack loading may need.
-//! Loading then runs on a thread with that much stack ([`Archive::load`]).
+//! libtorch's parser, compiler and unpickler recurse as deep as the file nests, and a stack overflow ends the process without a
+//! message. So the text (`code`) and the pickles (`pickle`) of an archive are scanned first, in one pass and without recursion:
+//! files that nest deeper than any compiler writes are rejected, and the scan computes how much stack loading may need. Loading then
+//! runs on a thread with that much stack ([`Archive::load`]).
 //!
-//! Records are listed and read by libtorch's own reader, so that both see the same bytes; the file stays open from the check of
-//! its hash to the end of loading, so that nobody can put another one in its place.
+//! Records are listed and read by libtorch's own reader, so that both see the same bytes. The file stays open from the check of
+//! its hash to the end of loading, so that it cannot be replaced.
 
 mod code;
 mod pickle;
@@ -21,19 +21,19 @@ use std::ptr::NonNull;
 
 use crate::{TorchError, error, ffi};
 
-/// Code or pickles of one archive at the most; weights do not count.
+/// Maximum bytes of code or of pickles of one archive; weights do not count.
 const MAX_TEXT_BYTES: u64 = 256 << 20;
 
-/// Functions and classes of one archive at the most: a chain of calls through all of them still fits the stack.
+/// Maximum number of functions and classes of one archive: a chain of calls through all of them still fits the stack.
 const MAX_DEFINITIONS: usize = 100_000;
 
-/// Measured: a level of expressions costs 3 KiB at the most while it is parsed and compiled, and `code` allows 4,096 of them.
+/// Measured: a level of expressions needs at most 3 KiB while it is parsed and compiled, and `code` allows 4,096 of them.
 const STACK_BYTES: usize = 64 << 20;
 
-/// Measured: a function that calls the one before it costs 6 KiB while it is compiled, a class that holds the one before it 3.
+/// Measured: a function that calls the one before it needs 6 KiB while it is compiled, a class that holds the one before it 3.
 const STACK_BYTES_A_DEFINITION: usize = 32 << 10;
 
-/// An open TorchScript file. Whoever opens it checks its content; nothing is parsed before a program is loaded from it.
+/// An open TorchScript file. The code that opens it checks its content; nothing is parsed before a program is loaded from it.
 #[derive(Debug)]
 pub struct Archive {
     file: File,
@@ -52,7 +52,7 @@ impl Version {
 }
 
 impl Archive {
-    /// Opens `path`, without looking into it.
+    /// Opens `path`, without reading it.
     ///
     /// # Errors
     /// It cannot be opened.
@@ -61,13 +61,13 @@ impl Archive {
         Ok(Self { version: Version::of(&file)?, file })
     }
 
-    /// The very file that a program will be loaded from.
+    /// The open file that a program will be loaded from.
     #[must_use]
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// Looks the archives over, then runs `load` on a thread with stack enough for them, and waits for it.
+    /// Checks the archives, then runs `load` on a thread with enough stack for them, and waits for it.
     pub(crate) fn load<R: Send>(
         archives: &[&Self],
         load: impl FnOnce(&[Records]) -> Result<R, TorchError> + Send,
@@ -102,8 +102,8 @@ pub(crate) struct Records<'a> {
     _file: &'a File,
 }
 
-// SAFETY: shared, the reader gives only its file, which threads may read side by side by position; `look_over` is called by its
-// owner alone.
+// SAFETY: when it is shared, the reader only gives access to its file, which threads may read by position in parallel; only its
+// owner calls `look_over`.
 unsafe impl Sync for Records<'_> {}
 
 impl<'a> Records<'a> {
@@ -120,7 +120,7 @@ impl<'a> Records<'a> {
         self.raw.as_ptr()
     }
 
-    /// Refuses what libtorch would not survive; how many functions and classes the code defines.
+    /// Rejects archives that would crash libtorch; returns how many functions and classes the code defines.
     fn look_over(&self) -> Result<usize, TorchError> {
         // SAFETY: `raw` is a live archive.
         let count = unsafe { ffi::flb_archive_len(self.raw.as_ptr()) };

@@ -1,21 +1,20 @@
-//! How deep the data of a program nests, told without building it.
+//! How deep the data of a program nests, found without building it.
 //!
-//! The scan runs the pickle's instructions on depths instead of values. Only the instructions that TorchScript files hold are
-//! known, and whoever takes part of something else must be complete by then: so a list cannot be made deeper behind our back, nor
-//! hold itself.
+//! The scan runs the pickle's instructions on depths instead of values. Only the instructions of TorchScript files are known. A
+//! value must be complete before it becomes part of another one, so a list can neither become deeper later nor hold itself.
 
-/// Lists, dicts, tuples and objects within one another. A module is two levels.
+/// Maximum depth of nested lists, dicts, tuples and objects. A module is two levels.
 const MAX_DEPTH: u32 = 400;
 
-/// Brackets within brackets in one string: some strings are types, which libtorch parses.
+/// Maximum depth of brackets in one string: some strings are types, which libtorch parses.
 const MAX_TYPE_DEPTH: usize = 1000;
 
 /// # Errors
-/// Why the pickle is refused.
+/// Why the pickle is rejected.
 pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
     let mut scan =
         Scan { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: std::collections::HashMap::new(), values: vec![Value::ATOM] };
-    // An empty record stands for data that is not there.
+    // An empty record means missing data.
     while scan.at < bytes.len() {
         if scan.step().map_err(|why| format!("byte {}: {why}", scan.at))? {
             break;
@@ -27,7 +26,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
 /// Index into the scan's values.
 type Id = usize;
 
-/// Numbers, strings, types: what holds nothing.
+/// Numbers, strings, types: values without parts.
 const ATOM: Id = 0;
 
 #[derive(Clone, Copy)]
@@ -85,7 +84,7 @@ impl Scan<'_> {
                 let parts = self.pop_many(count)?;
                 self.push(parts)?;
             }
-            // TUPLE, LIST, DICT of what lies above the mark
+            // TUPLE, LIST, DICT of the values above the mark
             b't' | b'l' | b'd' => {
                 let parts = self.pop_to_mark()?;
                 self.push(parts)?;

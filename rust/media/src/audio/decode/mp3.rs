@@ -20,7 +20,7 @@ const ENCODER: &[u8; 4] = b"LAME";
 /// The frames at the start of `bytes`, without data after the last one.
 ///
 /// # Errors
-/// [`AudioError::Corrupt`] if frames follow after other data, [`AudioError::Unsupported`] for layers I and II.
+/// [`AudioError::Corrupt`] if frames follow other data, [`AudioError::Unsupported`] for layers I and II.
 pub(super) fn frames(bytes: &[u8]) -> Result<impl Read + Send + Sync + '_, AudioError> {
     let first = Frame::read(bytes).ok_or_else(|| match bytes.get(1).map(|second| second >> 1 & 3) {
         Some(2) => AudioError::Unsupported("MPEG audio of layer II; convert to WAV, FLAC, MP3 or Ogg Vorbis".to_owned()),

@@ -1,10 +1,11 @@
 //! Real WAV files, converted to the form that every reader knows.
 //!
-//! Writers leave lengths of RIFF and `data` unknown (a pipe), zero or short, forget to pad a chunk, write G.711 with a `fmt` chunk of
-//! 16 bytes or as an extensible format, or use the 64-bit twins RF64 and BW64. None of it touches the samples. So the chunks
-//! are walked here, and the reader is given a header of its own in front of the same samples, which are not copied.
+//! Programs write lengths of RIFF and `data` that are unknown (a pipe), zero or too short. They forget to pad a chunk, write
+//! G.711 with a `fmt` chunk of 16 bytes or as an extensible format, or use the 64-bit variants RF64 and BW64. None of this
+//! changes the samples. So the chunks are read here, and the reader gets a new header before the same samples, which are not
+//! copied.
 //!
-//! Numbers of bits that fill no whole byte sit in the upper bits of the bytes, as the format says.
+//! Samples whose bits do not fill their bytes are in the upper bits, as the format requires.
 
 use super::adpcm::Adpcm;
 use crate::audio::AudioError;

@@ -11,8 +11,7 @@ use super::{HALF, PIXEL_BYTES, PRECISION_BITS, Taps};
 const GROUP: usize = 16;
 const GROUP_BYTES: usize = GROUP * PIXEL_BYTES;
 
-/// Digits of the weights of a group, lowest first; 64 bytes, of which the last sixteen are unused, so that a group fills one
-/// cache line.
+/// Digits of the weights of a group, lowest first; 64 bytes (the last sixteen are unused), so that a group fills one cache line.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Weights {

@@ -55,7 +55,7 @@ final class FlambeauException(condition: String, text: String, parameters: Map[S
 
 object FlambeauException {
 
-  /** Conditions for which messages show the position in the query's text. */
+  /** Messages of these conditions show the position in the query's text. */
   private[flambeau] val OfTheCall = Set("FLAMBEAU_BAD_ARGUMENT", "FLAMBEAU_UNKNOWN_MODEL")
 
   /** Only for kinds that are bugs in Flambeau. */
