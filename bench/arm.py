@@ -7,7 +7,7 @@ FAMILY is `images`, `text` or `audio`; INPUT a folder of files or a JSON list of
 - `predict_batch_udf RUNTIME`: the same work in Spark's predict_batch_udf;
 - `daft RUNTIME`, `ray RUNTIME`: the same work in Daft or Ray Data, both local, on the same cores;
 - `langchain4j`, `langchain4j task-thread`: GlossEmbedder.java over texts, on a pool of its own and on the task's thread (BENCH_JARS);
-- `alone RUNTIME`: the same work on a thread for each core with no framework around it (the GIL is left by all that is slow).
+- `alone RUNTIME`: the same work on one thread per core without a framework (all slow parts release the GIL).
 
 All Spark arms read the same cached rows in the same `local[2]` and end in Spark's `noop` sink. The first pass warms up and gives the
 results, which are written to OUT as f32 `[rows, width]`; then come timed passes. Prints one JSON line: rows/s of each timed
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 CORES = 2
 PARTITIONS = {"images": 8, "text": 4, "audio": 8}
 BATCH = {"images": 64, "text": 1024, "audio": 16}
-"""Rows that a Python worker gets at once, for every framework."""
+"""Rows of one batch in a Python worker, for every framework."""
 Items = list[Any]
 
 
@@ -61,7 +61,7 @@ def worker(family: str, network: str, runtime: str) -> Callable[[Sequence[Any]],
 
 
 class Timed:
-    """Passes, and what each took."""
+    """Passes, and their times."""
 
     def __init__(self, rows: int, passes: int) -> None:
         self.rows, self.passes = rows, passes
@@ -76,7 +76,7 @@ class Timed:
             self._add(self.rows, time.perf_counter() - started, machine.cpu_seconds() - used)
 
     def run_beyond(self, once: Callable[[], object], thrice: Callable[[], object]) -> None:
-        """Every timed pass, of a system that loads anew for each: what three times the rows take beyond the rows."""
+        """Timed passes of a system that loads again for each: the time for three times the rows minus the time for the rows."""
         for _ in range(self.passes):
             spent = []
             for query in (once, thrice):
@@ -105,7 +105,7 @@ def session(arm: str, batch: int) -> SparkSession:
     if arm.startswith("flambeau"):
         import flambeau
 
-        # Of our arms alone, to try settings: BENCH_CONF="spark.flambeau.decode.threads=1 …".
+        # Only for our arms, to try settings: BENCH_CONF="spark.flambeau.decode.threads=1 …".
         for setting in os.environ.get("BENCH_CONF", "").split():
             name, _, value = setting.partition("=")
             builder = builder.config(name, value)
@@ -156,7 +156,7 @@ def in_spark(options: argparse.Namespace, items: Items, timed: Timed) -> np.ndar
     """The Spark arms."""
     spark = session(options.arm, BATCH[options.family])
     parts = PARTITIONS[options.family]
-    # Dealt out like cards: no task gets all that is long.
+    # Rows take turns over the tasks, so that no task gets all long rows.
     dealt = [row for part in range(parts) for row in list(enumerate(items))[part::parts]]
     kind = "string" if isinstance(items[0], str) else "binary"
     frame = spark.createDataFrame(spark.sparkContext.parallelize(dealt, parts), f"id int, value {kind}")
@@ -177,7 +177,7 @@ def in_spark(options: argparse.Namespace, items: Items, timed: Timed) -> np.ndar
 
 
 def alone(options: argparse.Namespace, items: Items, timed: Timed) -> np.ndarray:
-    """A thread a core, each with a runtime of its own, as many rows at once as in Spark."""
+    """One thread per core, each with its own runtime, with as many rows at once as in Spark."""
     import concurrent.futures
     import threading
 

@@ -1,7 +1,8 @@
 """The Daft arm: a class whose batch method runs the family's work, two instances, on Daft's native runner.
 
-Rows are in memory before the clock starts. Daft makes the instances anew for every query, so passes over the rows and over
-three times the rows are timed, and the difference counts: loading is left out, as it is for Spark's workers, which stay.
+Rows are in memory before the clock starts. Daft makes new instances for every query. So passes over the rows and over
+three times the rows are timed, and the difference counts. This excludes loading, as for Spark's workers, which are
+reused.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The Ray Data arm: `map_batches` with a class that runs the family's work, two actors, on a local Ray of two cores.
 
-Rows are in the object store before the clock starts. Ray makes the actors anew for every run, so passes over the rows and over
-three times the rows are timed, and the difference counts: loading is left out, as it is for Spark's workers, which stay.
+Rows are in the object store before the clock starts. Ray makes new actors for every run. So passes over the rows and
+over three times the rows are timed, and the difference counts. This excludes loading, as for Spark's workers, which
+are reused.
 """
 
 from __future__ import annotations

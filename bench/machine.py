@@ -1,8 +1,8 @@
-"""What every benchmark shares: an arm in a process of its own, the machine it ran on, results kept by version.
+"""Shared by all benchmarks: an arm in its own process, the machine that it ran on, results saved by version.
 
 `run_arm` starts a program and reads the last line that it prints as JSON; `in_turns` does so for several arms, round after
 round, so that a busy minute hits all of them. `TUNED` is glibc's malloc as Flambeau sets it for itself; Python arms run with
-and without. `cosines` compares results before anybody looks at speed.
+and without. `cosines` compares results before speed is measured.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ def describe() -> dict[str, object]:
 
 
 def surroundings() -> dict[str, str]:
-    """This shell's environment for an arm. OpenBLAS chooses its kernels by itself, as it does for a user: a setting of this shell could
-    slow an arm down."""
+    """This shell's environment for an arm. OpenBLAS chooses its kernels itself, as it does for users: a setting of
+    this shell could slow an arm down."""
     return {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
 
 
 def run_arm(command: Sequence[object], limit_s: float | None = None, **environment: str) -> dict[str, Any]:
     """Runs `command` to its end and returns the last line of its output, which is JSON; ends the program if it fails.
 
-    After `limit_s` seconds it is ended with all that it started, and TimeoutError raised.
+    After `limit_s` seconds it is killed with all processes that it started, and TimeoutError is raised.
     """
     env = {**surroundings(), "PYTHONPATH": str(ROOT / "python"), "PYSPARK_PYTHON": sys.executable, **environment}
     words = [str(part) for part in command]
@@ -87,8 +87,8 @@ def rounds(description: str | None) -> int:
 
 
 def in_turns(arms: Mapping[str, Callable[[], dict[str, Any]]], times: int, unit: str) -> list[dict[str, Any]]:
-    """Runs every arm once in each round and joins what it printed: its rates (`<unit>_per_s`, and `<unit>_per_cpu_s`, rows a second of
-    processor time) of all rounds, and the best of each. `arms`: name -> what runs it, in a fresh process each time.
+    """Runs every arm once in each round and joins its output: its rates (`<unit>_per_s`, and `<unit>_per_cpu_s`, rows a second of
+    processor time) of all rounds, and the best of each. `arms`: name -> a function that runs it, in a new process each time.
     """
     joined: dict[str, dict[str, Any]] = {}
     for number in range(1, times + 1):
@@ -128,20 +128,20 @@ def print_arms(arms: list[dict[str, Any]], ours: str, unit: str) -> None:
 
 
 def print_floors(reached: Mapping[str, Mapping[str, float]], floors: Mapping[str, float]) -> None:
-    """What was wanted and what came of it; the clock counts, processor time is shown beside it."""
+    """The wanted ratios and the measured ones. Wall-clock time counts; CPU time is shown next to it."""
     for name, floor in floors.items():
         wall, cpu = reached[name]["wall"], reached[name]["cpu"]
         print(f"{name}: {wall}x (CPU {cpu}x), at least {floor}x wanted{'' if wall >= floor else ': MISSED'}")
 
 
 def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Of every row of `a` with the same row of `b`."""
+    """The cosine of every row of `a` with the same row of `b`."""
     lengths = (a * a).sum(1) ** 0.5 * (b * b).sum(1) ** 0.5
     return (a * b).sum(1) / lengths
 
 
 def stats() -> dict[int, list[str]]:
-    """Of every process, the fields of its `stat` from the third on."""
+    """For every process, the fields of its `stat` from the third on."""
     found = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         # The second field is the program's name in parentheses, and may hold blanks. A process may end meanwhile.
@@ -164,9 +164,9 @@ def family(root: int, parent_of: Mapping[int, int]) -> set[int]:
 
 
 def cpu_seconds() -> float:
-    """Processor time, so far, of this process and of all below it (the JVM, Python workers), ended ones that were waited for included.
+    """CPU time so far of this process and of all below it (the JVM, Python workers), including ended ones that were waited for.
 
-    On a machine that does other things too, rows a processor second say more than rows a second.
+    On a machine with other work, rows per CPU second are more meaningful than rows per second.
     """
     all_processes = stats()
     ours = family(os.getpid(), {process: int(fields[1]) for process, fields in all_processes.items()})

@@ -1,9 +1,10 @@
 """The networks of the benchmarks, each as a module, as a package of ours and as an ONNX file for the peers.
 
-Published weights: `efficientnet_lite0`, `minilm_l6_v2`, `resemblyzer`, `silero_vad` (the recipes in models/). Random weights from a
-fixed seed, since only speed and equality are asked of them: `resnet50`, `vit_b_16`, `mobilenet_v3_large` (torchvision's networks)
-and `bert_base` (12 layers of 768, MiniLM's tokenizer). Packages go to build/bench-models, ONNX files to build/bench-onnx; both
-are made again only when what they are made from has changed. ONNX is written by torch.onnx.export with a free batch (and length).
+Published weights: `efficientnet_lite0`, `minilm_l6_v2`, `resemblyzer`, `silero_vad` (the recipes in models/). Random
+weights from a fixed seed, since only speed and equality are measured: `resnet50`, `vit_b_16`, `mobilenet_v3_large`
+(torchvision's networks) and `bert_base` (12 layers of 768, MiniLM's tokenizer). Packages go to build/bench-models,
+ONNX files to build/bench-onnx; both are made again only when what they are made from has changed. ONNX is written by
+torch.onnx.export with a free batch (and length).
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def module(name: str) -> nn.Module:
 
 
 def settled(network: nn.Module) -> nn.Module:
-    """With the statistics of its normalizations taken from noise, so that random layers neither fade nor blow up."""
+    """The statistics of its normalizations are taken from noise, so that values of random layers neither vanish nor explode."""
     import torch
 
     for part in network.modules():

@@ -1,8 +1,8 @@
-"""The Python that the peers run in: `python bench/peers.py` makes it and prints its path.
+"""The Python environment of the peers: `python bench/peers.py` makes it and prints its path.
 
-A virtual environment of the benchmarks' own, in build/bench-venv, with what requirements.txt pins by hash. It looks into the
-checkout's `.venv` for all else (PyTorch, PySpark, pandas), so that it costs 0.6 GB rather than six, and every arm has the
-same PyTorch and the same PySpark. Nothing is installed into `.venv`.
+A virtual environment of the benchmarks' own, in build/bench-venv, with what requirements.txt pins by hash. It uses the
+checkout's `.venv` for all else (PyTorch, PySpark, pandas). So it takes 0.6 GB and not six, and every arm has the same
+PyTorch and the same PySpark. Nothing is installed into `.venv`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PINS = ROOT / "bench" / "requirements.txt"
 
 
 def python() -> Path:
-    """The interpreter of the peers, made when it is not there or was made from other pins."""
+    """The interpreter of the peers. It is made if it is missing or was made from other pins."""
     program, stamp = HOME / "bin" / "python", HOME / "complete"
     wanted = PINS.read_text(encoding="utf-8")
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
@@ -25,7 +25,7 @@ def python() -> Path:
     print(f"installing the peers of the benchmark into {HOME.relative_to(ROOT)} ...", flush=True)
     subprocess.run([ROOT / ".venv" / "bin" / "python", "-m", "venv", "--clear", HOME], check=True)
     (packages,) = (HOME / "lib").glob("python*/site-packages")
-    # Directories of a .pth file come behind the environment's own, so its versions win.
+    # Directories of a .pth file come after the environment's own, so its versions win.
     (shared,) = (ROOT / ".venv" / "lib").glob("python*/site-packages")
     (packages / "shared.pth").write_text(f"{shared.resolve()}\n", encoding="utf-8")
     pip: list[str | Path] = [program, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]

@@ -1,4 +1,4 @@
-"""`.venv/bin/python bench/picture.py`: what the kept results say, as the README's table and as a picture beside it.
+"""`.venv/bin/python bench/picture.py`: the saved results as the README's table and as a picture.
 
 Reads images.json and text.json of bench/results/<version>, replaces the README's lines between the two `speed` comments, and draws
 side_by_side.png. A case without the arm that others are compared with, ONNX Runtime in an iterator pandas UDF, is left out.
@@ -30,7 +30,7 @@ COLORS = {"flambeau": "#d35400", "flambeau-bf16": "#f39c12"}
 
 
 def cases() -> dict[str, tuple[str, dict[str, float]]]:
-    """Case -> what it is, and rows/s of each arm."""
+    """Case -> its description, and rows/s of each arm."""
     found = {}
     for family in ("images", "text"):
         path = FOLDER / f"{family}.json"

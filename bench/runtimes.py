@@ -1,4 +1,4 @@
-"""What runs a network in a Python worker: `load(runtime, network)` gives a function of arrays, on one thread.
+"""Runs a network in a Python worker: `load(runtime, network)` gives a function of arrays, on one thread.
 
 `torch`: the eager module. `onnxruntime` and `openvino`: the ONNX file, all graph optimizations on. `…-bf16`: the same in that
 precision (PyTorch: the weights converted; OpenVINO: its inference precision; ONNX Runtime has none on CPUs). A worker loads

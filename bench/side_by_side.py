@@ -1,7 +1,7 @@
-"""The command of a family: `main(family)` compares the results of all arms, then their speeds, and keeps both.
+"""The command of a family: `main(family)` compares the results of all arms, then their speeds, and saves both.
 
 Every arm runs in a fresh process (arm.py); all take turns, so that a busy minute hits all of them. A run over all rows writes
-bench/results/<version>/<family>.json, case by case: cases that did not run keep what was found before.
+bench/results/<version>/<family>.json, case by case: cases that did not run keep their earlier results.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ BF16 = ("flambeau-bf16", "engine alone-bf16", "udf openvino-bf16", "alone openvi
 
 @dataclass(frozen=True)
 class Case:
-    """One network over one set of rows. `arms`: what arm.py calls them; `floors`: how many times faster than an arm we have to be."""
+    """One network over one set of rows. `arms`: their names in arm.py; `floors`: how many times faster than an arm Flambeau has to be."""
 
     name: str
     network: str
@@ -54,7 +54,7 @@ class Case:
     floors: Mapping[str, float] = field(default_factory=dict)
     about: str = ""
     environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Arm -> what it finds in its environment."""
+    """Arm -> its environment variables."""
 
 
 def options(description: str | None, cases: Sequence[str]) -> argparse.Namespace:
@@ -73,7 +73,7 @@ def options(description: str | None, cases: Sequence[str]) -> argparse.Namespace
 
 
 def engine_alone(case: Case, chosen: argparse.Namespace, precision: str) -> dict[str, Any]:
-    """Our engine without Spark, on a thread a core: the Rust example `engine_alone` over the same rows."""
+    """Our engine without Spark, on one thread per core: the Rust example `engine_alone` over the same rows."""
     program = ROOT / "target" / "release" / "examples" / "engine_alone"
     build = [
         "cargo",
@@ -172,7 +172,7 @@ def has_bf16(network: str) -> bool:
 
 
 def compared(case: Case, out: Mapping[str, Path]) -> tuple[dict[str, float], list[str]]:
-    """Least cosine of every arm's rows to the first arm's, and the arms of less precision that are too far from it. Ends the program
+    """Least cosine of every arm's rows to the first arm's, and the arms of lower precision that differ too much. Ends the program
     if one in f32 is."""
     found = {arm: np.load(path) for arm, path in out.items()}
     first = next(iter(found.values()))
@@ -192,7 +192,7 @@ def compared(case: Case, out: Mapping[str, Path]) -> tuple[dict[str, float], lis
 
 
 def main(family: str, cases: Sequence[Case], chosen: argparse.Namespace) -> None:
-    """Runs the chosen cases and keeps what was found."""
+    """Runs the chosen cases and saves the results."""
     about = machine.describe()
     print(f"{about['cpu']}, {about['cores']} cores, load {about['load_before']:.1f}", flush=True)
     path = machine.RESULTS / __version__ / f"{family}.json"

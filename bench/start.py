@@ -1,9 +1,9 @@
 """The first result of a new JVM: `.venv/bin/python bench/start.py [--rounds N]`, the demo's query over the demo's photos.
 
-Every round is a fresh process with a warm disk: libtorch and the model lie unpacked. Prints, in seconds and as the median of all
+Every round is a new process with a warm disk: libtorch and the model are unpacked. Prints, in seconds and as the median of all
 rounds: the session's start (Spark's own, before the clock), the analysis of the query (`spark.sql`), its first result
-(`collect`), both together, and the same query once more. Of the first result, what a session without Flambeau takes to read the
-same photos is printed beside it.
+(`collect`), both together, and the same query once more. For the first result, the time of a session without Flambeau
+for reading the same photos is printed too.
 """
 
 from __future__ import annotations

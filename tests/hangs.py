@@ -1,8 +1,8 @@
 """A test that hangs ends, and says where it hung.
 
-A watchdog thread looks after the test that is running. After a deadline that no sound test comes near, it prints the stacks of
-this Python and of every JVM below it, kills what this process started, and ends the process: a session whose tasks never end would
-make every later test hang as well.
+A watchdog thread watches the running test. After a deadline that is far above the time of any good test, it prints the
+stacks of this Python and of every JVM below it. Then it kills the processes that this one started, and ends this
+process: a session whose tasks never end would make every later test hang as well.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """One input of each modality, and how to ask for it: shared by the tests that hold all surfaces to the same numbers.
 
-What lives here: `inputs` (a photo, a text, half a minute of a meeting, four numbers), `CALLS` (what is asked of which
-model), `packages` (model to package), `stage` (the ML stage that asks it), `as_bytes` (a result as its exact bits).
+What lives here: `inputs` (a photo, a text, half a minute of a meeting, four numbers) and `CALLS` (the calls, by
+model). Also `packages` (model to package), `stage` (the ML stage of a call), and `as_bytes` (a result as its exact
+bits).
 """
 
 from __future__ import annotations

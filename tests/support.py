@@ -1,8 +1,8 @@
 """What the end-to-end tests share: where things are, a user's environment, and running a user's commands.
 
-What lives here: paths, `environment` (what a newcomer's shell has: none of our variables), `run` (a command with a
-deadline, its output kept for the failure message), and `spark_home` (Spark as PyPI ships it, with a work folder of its
-own, so that logs of executors end where a test can read them). Everything runs the real thing.
+What lives here: paths, `environment` (a new user's shell, without our variables), and `run` (a command with a
+deadline, whose output is in the failure message). `spark_home` is Spark as on PyPI with its own work folder, so that
+tests can read logs of executors. Everything runs the real thing.
 """
 
 from __future__ import annotations

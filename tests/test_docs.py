@@ -1,8 +1,8 @@
 """Every snippet of README, CONTRIBUTING and docs runs; what the pages name exists.
 
-Commands run as they are written, in a folder as the reader has it (those of CONTRIBUTING in the checkout), with two exceptions
-that cannot call themselves: `./gradlew …` is planned by the real Gradle without being executed (`--dry-run`, all lines in
-one), and `pytest …` collects its tests.
+Commands run as they are written, in a folder like the reader's (those of CONTRIBUTING in the checkout). Two cannot
+call themselves: `./gradlew …` is planned by the real Gradle without being executed (`--dry-run`, all lines in one),
+and `pytest …` only collects its tests.
 """
 
 from __future__ import annotations

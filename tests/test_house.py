@@ -1,5 +1,5 @@
-"""The one boundary, kept by a test: who may name JNI, native methods and Arrow's C Data Interface; that unwinding stays on, no test
-depends on a clock, and the pages in docs name and link files that exist."""
+"""Tests of the house rules: where JNI, native methods and Arrow's C Data Interface may be named. Unwinding stays on,
+no test depends on a clock, and the pages in docs name and link files that exist."""
 
 from __future__ import annotations
 

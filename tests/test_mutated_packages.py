@@ -188,7 +188,7 @@ def plan(spark: SparkSession, query: str, planned: list[DataFrame]) -> None:
 
 
 def test_queries_with_damaged_packages(spark: SparkSession, originals: list[Path], tmp_path: Path) -> None:
-    """The driver refuses with a condition of ours, or the tasks do, or the query runs; the session goes on."""
+    """The driver fails with one of Flambeau's conditions, or the tasks do, or the query runs. The session continues."""
     arguments = {"tiny": "array(1, 2, 3, 4)", "image_tiny": "X'FFD8FF'", "words": "'w1 w2'", "zipped": "'w1 w2'"}
     ended = {"refused": 0, "failed": 0, "ran": 0}
     for place, what in damaged(originals, tmp_path, PLANNED, SEED + 1):

@@ -320,7 +320,7 @@ def test_a_classifier_for_each_group(spark: SparkSession, tmp_path: Path) -> Non
 
 
 def training_folders(folder: Path) -> set[str]:
-    """What workers keep their rows in. Folders that vanish meanwhile are no error to `os.walk`, as they are to `glob`."""
+    """The folders where workers keep their rows. `os.walk` ignores folders that vanish meanwhile; `glob` does not."""
     import os
 
     return {name for _, names, _ in os.walk(folder) for name in names if name.startswith("flambeau-training-")}
@@ -398,7 +398,8 @@ def test_what_a_picture_may_cost_holds_in_training(spark: SparkSession, tmp_path
             net.fit(rows)
     finally:
         spark.conf.unset("spark.flambeau.image.maxPixels")
-    # A JPEG of far more pixels than the net looks at is shrunk while it is decoded, if the session says so: in training and after it.
+    # A JPEG with far more pixels than the net uses is shrunk while it is decoded, if the session has this setting: in
+    # training and after it.
     stripes = io.BytesIO()
     Image.linear_gradient("L").resize((400, 300)).rotate(30).convert("RGB").save(stripes, "jpeg", quality=40)
     large = spark.createDataFrame(

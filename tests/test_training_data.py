@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 FIRST = 1 << 24
-"""The last whole number before those that f32 cannot tell apart."""
+"""f32 holds all whole numbers up to this one."""
 
 
 class Tastes(nn.Module):

@@ -2,11 +2,12 @@
 
 The arm `onnxruntime` is for Resemblyzer: spectra and windows by NumPy, the LSTM by ONNX Runtime on one thread, 64 windows at once.
 
-Models: `resemblyzer` (speaker embedding) and `silero_vad` (probability of speech). Arms: `flambeau`; `flambeau-bf16`: the
-same asked for the package's bf16 variant; `predict_batch_udf`: the recipe's eager network over clips padded to the longest of a batch; `published`: predict_batch_udf over the model's own Python
-package, which takes a clip at a time. The Python arms read clips with soundfile and, at another rate, resample with librosa;
-torch has one thread a worker. All read the same cached rows in the same `local[2]`, in f32 unless told, and end in Spark's `noop` sink.
-Prints one JSON line: clips/s of every timed pass; writes all results to OUT, in the pass that warms up.
+Models: `resemblyzer` (speaker embedding) and `silero_vad` (probability of speech). Arms: `flambeau`; `flambeau-bf16`:
+the same with the package's bf16 variant. `predict_batch_udf`: the recipe's eager network over clips padded to the
+longest of a batch. `published`: predict_batch_udf with the model's own Python package, which takes one clip at a time.
+The Python arms read clips with soundfile and, at another rate, resample with librosa; torch has one thread per worker.
+All read the same cached rows in the same `local[2]`, in f32 by default, and end in Spark's `noop` sink. Prints one
+JSON line: clips/s of every timed pass; writes all results to OUT, in the pass that warms up.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ def read(content: bytes) -> np.ndarray:
 def same_network(name: str) -> Callable[[list[np.ndarray]], np.ndarray]:
     """The recipe's network in eager PyTorch: clips to `[n, features]`.
 
-    `nn.LSTM` gets the windows of the padded batch in one call (256 at the most), as is usual; the recipe's smaller passes are
-    Flambeau's own choice. README.md tells what they would give this arm.
+    `nn.LSTM` gets the windows of the padded batch in one call (at most 256), as is usual. The recipe's smaller passes
+    are Flambeau's own choice; README.md has the speed of this arm with them.
     """
     import torch
 
@@ -89,7 +90,7 @@ def published(name: str) -> Callable[[list[np.ndarray]], np.ndarray]:
 
 
 def with_onnxruntime() -> Callable[[list[np.ndarray]], np.ndarray]:
-    """Resemblyzer as a careful user might write it: what the recipe does, but for the LSTM in NumPy."""
+    """Resemblyzer as a careful user might write it: like the recipe, but in NumPy except for the LSTM."""
     import runtimes
     import sources
 

@@ -1,9 +1,10 @@
 """`./gradlew bench` or `.venv/bin/python bench/audio/run.py`: clips a second side by side, results compared first.
 
-Two models: Resemblyzer's speaker embedding and Silero VAD's probability of speech. Every run is a fresh process; all arms take turns,
-twice (`--rounds`). predict_batch_udf runs the same network on padded batches, as users run it and with malloc tuned as Flambeau does for itself,
-and runs the published Python package a clip at a time. All arms are in f32 (ONNX Runtime for Resemblyzer's LSTM too), but one of ours that asks for Resemblyzer's bf16
-variant. Writes bench/results/<version>/audio.json and prints a table.
+Two models: Resemblyzer's speaker embedding and Silero VAD's probability of speech. Every run is a fresh process; all
+arms take turns, twice (`--rounds`). predict_batch_udf runs the same network on padded batches, with default malloc and
+with Flambeau's malloc settings. It also runs the published Python package, one clip at a time. All arms are in f32
+(also ONNX Runtime for Resemblyzer's LSTM), except for one of ours with Resemblyzer's bf16 variant. Writes
+bench/results/<version>/audio.json and prints a table.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ LARGEST_DIFFERENCE = 1e-3
 
 
 def compared(model: str, out: dict[str, Path]) -> dict[str, float]:
-    """How near every other arm's results are to Flambeau's: least cosine, or largest difference; ends the program if too far."""
+    """How close every other arm's results are to Flambeau's: least cosine, or largest difference. Ends the program if
+    they are too different."""
     ours = np.load(out["flambeau"])
     found: dict[str, float] = {}
     for name, path in out.items():

@@ -1,4 +1,4 @@
-"""The boundary's own cost: rows of array<float> through a model that does nothing, against the same job without it.
+"""The boundary's own cost: rows of array<float> through a model that does nothing, compared with the same job without it.
 
 Rows of 16 and of 1,000 numbers; from a cached table, which gives rows, and from Parquet, which gives columns. `to rows` ends
 in Spark's noop sink, which takes rows; `to columns` has the operator's columnar batches counted, and those of the scan
@@ -28,7 +28,7 @@ REPEATS = int(os.environ.get("REPEATS", "5"))
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of a process's threads; unlike wall time it does not depend on what else the machine does."""
+    """CPU time of a process's threads. Unlike wall time, it does not depend on other work on the machine."""
     tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(task.read_text(encoding="ascii").split()[0]) for task in tasks) / 1e9
 
@@ -59,7 +59,7 @@ def to_columns(frame: DataFrame, operator: str) -> Callable[[], object]:
 
 
 def package(folder: Path, width: int) -> str:
-    """A model of `width` numbers that gives them back."""
+    """A model of `width` numbers that returns them."""
     import make_packages
 
     place = folder / f"noop_{width}"

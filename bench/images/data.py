@@ -2,7 +2,7 @@
 
 - `tiles`: 1,024 overlapping tiles of 500 x 375;
 - `photos`: 800 overlapping cuts of 3 : 2, brought to 1024 x 683;
-- `large`: 48 cuts of 4 : 3, enlarged to 4000 x 3000 (12 MP) by bicubic, so smoother than what a camera of that size makes.
+- `large`: 48 cuts of 4 : 3, enlarged to 4000 x 3000 (12 MP) by bicubic, so smoother than a camera's pictures of that size.
 
 The photos are those of the scikit-image, foolbox and gradio wheels (fetched as for the demo, pinned by SHA-256). This is real
 picture content at usual photo sizes, but not independent pictures: good for throughput, not for accuracy. Cuts are drawn with

@@ -1,11 +1,11 @@
-"""Decoding and resizing by themselves: milliseconds of processor a picture on one thread, Pillow's beside ours.
+"""Decoding and resizing by themselves: CPU milliseconds per picture on one thread, Pillow's and ours.
 
     python bench/images/pictures.py [--folder DIR] [--only NAME ...]
 
-Makes folders of pictures (once), then times Pillow (decode to RGB; bicubic resize of the shorter side to 256 and center crop to
-224) and the engine's own preparation (rust/media/examples/pictures.rs, which must be built) on each. The photos
-are those of the demo. Large ones are mosaics of them (4 x 4 photos, so that there is as much detail a pixel as in a photo of a good
-camera) and are of use for timing only.
+Makes folders of pictures (once). Then it times Pillow on each (decode to RGB; bicubic resize of the shorter side to
+256 and center crop to 224), and the engine's own preparation (rust/media/examples/pictures.rs, which must be built).
+The photos are those of the demo. Large ones are mosaics of 4 x 4 photos, so that they have as much detail per pixel as
+a photo of a good camera. They are only good for timing.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def sets(pictures: list[Image.Image]) -> Iterator[tuple[str, list[Image.Image], 
 
 
 def provide(folder: Path) -> list[Path]:
-    """The folders of pictures, made where they are missing."""
+    """The folders of pictures, made if they are missing."""
     if not (folder / "complete").exists():
         for name, pictures, ending, options in sets(sources()):
             (folder / name).mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,8 @@ ROWS = 16
 def prepare(content: bytes, draft: bool = False) -> np.ndarray:
     """Pillow's decode, shorter side 256 by bicubic, center crop 224, (x - 127) / 128: f32 [3, 224, 224].
 
-    `draft` lets libjpeg decode at a half, a quarter or an eighth while the shorter side stays at twice 256, as a careful user might.
+    `draft` lets libjpeg decode at a half, a quarter or an eighth as long as the shorter side has at least twice 256
+    pixels, as a careful user might.
     """
     from PIL import Image
 

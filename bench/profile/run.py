@@ -1,9 +1,10 @@
 """`.venv/bin/python bench/profile/run.py`: where the time of a batch goes, as a table and as a picture.
 
 Photos of 1024 x 683 (`--set` takes another) through EfficientNet-Lite0 in f32, two tasks on two cores. Reading is timed by a job
-without the model, prepare, forward and convert by the operator's own metrics, the boundary is what is left of the tasks' time. Inside, Linux's `perf` samples the
-engine without Spark (rust/engine/examples/engine_alone.rs): decode, resize and the rest of preparing, and the functions that
-take longest. Needs `perf` with the clock of the CPU (no hardware counters). Writes bench/results/<version>/profile.json and profile.png.
+without the model, prepare, forward and convert by the operator's own metrics, the boundary is the rest of the tasks'
+time. Inside, Linux's `perf` samples the engine without Spark (rust/engine/examples/engine_alone.rs): decode, resize
+and the rest of preparing, and the functions that take longest. Needs `perf` with the clock of the CPU (no hardware
+counters). Writes bench/results/<version>/profile.json and profile.png.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def in_spark(folder: Path, rows: int) -> dict[str, float]:
 
 
 def phase(thread: str, library: str, symbol: str) -> str:
-    """Which phase of the engine a sample belongs to."""
+    """The phase of the engine that a sample belongs to."""
     name = symbol.lower()
     if "jpeg" in library or any(part in name for part in DECODE):
         return "decode"

@@ -1,4 +1,4 @@
-"""`.venv/bin/python bench/scaling/run.py`: does the job grow as its rows and tasks do?
+"""`.venv/bin/python bench/scaling/run.py`: does the job scale with its rows and tasks?
 
 Tiles of 500 x 375 through EfficientNet-Lite0 in f32. Rows x 1, x 10 and x 100 (the same tiles again and again, so that the input does not
 grow) in one `local[2]`: seconds, rows/s, and the most memory that the JVM held. Then 1, 2, 4 and 8 tasks at a time on the same cores, each in a
@@ -24,11 +24,11 @@ from flambeau.version import __version__
 NETWORK, TILES, PARTITIONS = "efficientnet_lite0", 64, 8
 TIMES, TASKS = (1, 10, 100), (1, 2, 4, 8)
 WITHIN = 0.05
-"""How far a row may get dearer from the second size to the last."""
+"""How much more time a row may take at the last size than at the second."""
 
 
 class Memory:
-    """The most resident memory of a process and of all below it, in MiB, while a `with` runs."""
+    """The peak resident memory of a process and of all below it, in MiB, while a `with` runs."""
 
     def __init__(self, process: int) -> None:
         self.process, self.most, self.done = process, 0.0, threading.Event()

@@ -1,8 +1,8 @@
 """The texts of the benchmark, and the jars of the JVM peer.
 
-4,096 glosses of WordNet 3.1 (Maven Central, pinned by SHA-256), every 29th or so of all its synsets in file order, as they
-arrive: nobody sorted them by length. Glosses of more than 128 tokens are left out (there are about ten), since one peer does
-not cut there. langchain4j and what it needs beyond Spark's own jars are pinned too.
+4,096 glosses of WordNet 3.1 (Maven Central, pinned by SHA-256), every 29th or so of all its synsets in file order, not
+sorted by length. Glosses of more than 128 tokens are omitted (there are about ten), since one peer does not cut there.
+langchain4j and what it needs beyond Spark's own jars are pinned too.
 """
 
 from __future__ import annotations

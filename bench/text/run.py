@@ -4,7 +4,7 @@
 
     bench/text/run.py --cases minilm_l6_v2 --arms 'flambeau,udf onnxruntime' --rows 1024 --passes 1
 
-which takes less than a minute. The Python UDFs sort the texts of a batch by length, but those of `+unsorted`. langchain4j runs on
+which takes less than a minute. The Python UDFs sort the texts of a batch by length, except for those with `+unsorted`. langchain4j runs on
 threads of its own and on the task's. Writes bench/results/<version>/text.json and prints a table.
 """
 

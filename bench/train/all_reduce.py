@@ -1,8 +1,9 @@
-"""`.venv/bin/python bench/train/all_reduce.py`: a sum of 100 MB over two ranks, ours beside c10d alone; called by workers.py.
+"""`.venv/bin/python bench/train/all_reduce.py`: a sum of 100 MB over two ranks, ours and c10d alone; called by workers.py.
 
-Two processes on this machine's loopback, sums in place of f32, all ranks meeting before each. Ours is what training calls (rust/train's
-`Ranks::sum`: buckets of 25 MB, waits that look for a cancellation); the other is `torch.distributed.all_reduce` over gloo, of the
-whole tensor. Every size is summed some times in a run, and the arms take turns. A sum of 4 bytes is the latency.
+Two processes on this machine's loopback, sums of f32 in place; all ranks wait for each other before each. Ours is the
+function that training calls (rust/train's `Ranks::sum`: buckets of 25 MB, waits that look for a cancellation); the
+other is `torch.distributed.all_reduce` over gloo, of the whole tensor. Every size is summed several times in a run,
+and the arms take turns. A sum of 4 bytes is the latency.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ SIZES = [4, 100_000_000]
 """Bytes of one sum."""
 WORLD = 2
 LIMIT = 1.3
-"""How many times c10d's time ours may take for the largest size."""
+"""The allowed ratio of our time to c10d's for the largest size."""
 EXAMPLE = ROOT / "target" / "release" / "examples" / "all_reduce"
 
 

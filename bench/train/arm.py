@@ -1,13 +1,15 @@
 """One arm of workers.py in a process of its own: `arm.py ARM KIND WORKERS ROWS EPOCHS FOLDER`; prints one JSON line.
 
-Arms: `torch` and `by_index`, the loops in one Python process; `ddp`, DistributedDataParallel over gloo in processes that this one
-starts; `distributor`, the same function under pyspark's TorchDistributor; `flambeau`, the estimators; `apart`, fits of one worker side by
-side that know nothing of one another, each over its share of the rows and of a batch: what the cores give. The last three run in
-`local[2]`. One thread a worker in all of them. FOLDER holds what workers.py made for Spark: `net` (a package) and the rows as Parquet.
+Arms: `torch` and `by_index` are the loops in one Python process. `ddp` is DistributedDataParallel over gloo in
+processes that this one starts; `distributor` is the same function under pyspark's TorchDistributor; `flambeau` are the
+estimators. `apart` are independent parallel fits of one worker, each over its share of the rows and of a batch, which
+show the speed of the cores. The last three run in `local[2]`. All have one thread per worker. FOLDER holds what
+workers.py made for Spark: `net` (a package) and the rows as Parquet.
 
-`flambeau` tells more: seconds from the call of `fit` to the end of its first step, in the session's first fit, which loads libtorch,
-and in the second. The end of the step is read off its checkpoint's time (`checkpointSteps=1`), so that the writing of one
-checkpoint is part of it; so are the reading of the table, the feed of all rows, the group of workers, and the program's loading.
+`flambeau` also prints the seconds from the call of `fit` to the end of its first step, for the session's first fit,
+which loads libtorch, and for the second. The end of the step is its checkpoint's time (`checkpointSteps=1`), so it
+includes writing one checkpoint. It also includes reading the table, feeding all rows, joining the group of workers,
+and loading the program.
 """
 
 from __future__ import annotations

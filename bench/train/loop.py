@@ -1,8 +1,8 @@
 """The trainings that all arms of workers.py run, and their loop in Python torch: alone, or in several processes.
 
-What is trained, and over which numbers, is that of rust/train/examples/train_alone.py. `alone` is one process. `member` is one
-process of a gloo group with DistributedDataParallel, whoever started it: `arm.py` itself, or TorchDistributor, which pickles the
-function by its name. The rows of a step are the same in all: a process takes its share of the batch.
+What is trained, and over which numbers, is that of rust/train/examples/train_alone.py. `alone` is one process.
+`member` is one process of a gloo group with DistributedDataParallel. `arm.py` itself starts it, or TorchDistributor,
+which pickles the function by its name. The rows of a step are the same in all: a process takes its share of the batch.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def member(kind: str, rows: int, epochs: int) -> dict[str, Any]:
         share = TRAININGS[kind].batch // dist.get_world_size()
         loader = DataLoader(data, batch_size=share, sampler=DistributedSampler(data, shuffle=True))
         own = train_alone.train(model, loader, optimizer_of(kind, model), epochs)
-        # The group's loss is the mean of its members' (their rows are as many), its rate the sum of rates.
+        # The group's loss is the mean of its members' (which have equally many rows), its rate the sum of theirs.
         group = torch.tensor(own, dtype=torch.float64)
         dist.all_reduce(group)
         found = [(loss / dist.get_world_size(), rate) for loss, rate in group.tolist()]
@@ -123,7 +123,7 @@ def spawned(rank: int, world: int, port: int, kind: str, rows: int, epochs: int,
 
 
 def summed_up(epochs: list[tuple[float, float]], seconds: float) -> dict[str, Any]:
-    """What every arm prints: losses and samples a second of the epochs, and seconds of the whole, data included."""
+    """The output of every arm: losses and samples per second of the epochs, and seconds of the whole, data included."""
     return {
         "losses": [round(loss, 5) for loss, _ in epochs],
         "samples_per_s": [round(rate, 1) for _, rate in epochs],

@@ -1,8 +1,9 @@
 """`.venv/bin/python bench/train/maps.py`: eight parameter maps of a head in one `fit`, beside one map.
 
-Photos (the tiles of bench/images) with a pretrained network in front, and rows of 1,280 features without one: `fit(rows, maps)` reads
-and featurizes once, so eight maps must take at most 1.3 times as long as one over photos, 1.4 times over features. The map that is fitted by itself too must end with the
-same loss both times. Each time is the best of `--rounds` warm fits. Writes bench/results/<version>/train_maps.json.
+The rows are photos (the tiles of bench/images) for a pretrained network, and 1,280 features without one. `fit(rows,
+maps)` reads and featurizes once. So eight maps must take at most 1.3 times as long as one over photos, 1.4 times over
+features. The map that is also fitted alone must end with the same loss both times. Each time is the best of `--rounds`
+warm fits. Writes bench/results/<version>/train_maps.json.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def tables(spark: Any) -> dict[str, Any]:
 
 
 def seconds(head: Any, rows: Any, maps: list[Any], rounds: int) -> tuple[float, Any]:
-    """The quickest of `rounds` fits after one that warms up, and what it gave."""
+    """The fastest of `rounds` fits after one that warms up, and its result."""
     head.fit(rows, maps)
     best = float("inf")
     for _ in range(rounds):

@@ -1,8 +1,8 @@
 """`.venv/bin/python bench/train/photo_epochs.py`: how busy fine-tuning on photos keeps its worker.
 
 The last blocks of EfficientNet-Lite0 (examples/fine_tuning.py), with random changes, over the tiles of bench/images: one worker in
-`local[2]`, in steps of 16. Pictures are decoded on the pool beside the steps in the first epoch, and read back from disk in the
-others. An epoch's busy share is the part of its seconds in which steps did not wait for their rows.
+`local[2]`, in steps of 16. In the first epoch, pictures are decoded on the pool during the steps; in the others, they
+are read back from disk. An epoch's busy share is the part of its time in which steps did not wait for their rows.
 Writes bench/results/<version>/train_photos.json.
 """
 

@@ -1,10 +1,10 @@
-"""`.venv/bin/python bench/train/run.py`: samples a second of training, ours beside the same loops in Python torch. One thread each.
+"""`.venv/bin/python bench/train/run.py`: samples per second of training, ours and the same loops in Python torch. One thread each.
 
 Three trainings, the same rows, optimizer and batch: a linear head and an MLP over 20,000 rows of 1,280 features, and a small
 convolutional net over 512 pictures of 64 x 64. Ours is the engine alone (rust/train/examples/train_alone.rs, no JVM); Python's are the
 loop with a DataLoader, as users write it, and the quickest loop over tensors in memory (train_alone.py beside it).
-Losses first: after the last epoch they must be near each other (shuffles and first parameters differ, so they are not equal;
-equality is what rust/train/tests/train/equality.rs holds). Writes bench/results/<version>/train.json.
+Losses first: after the last epoch they must be close to each other (shuffles and first parameters differ, so they are not equal;
+rust/train/tests/train/equality.rs tests equality). Writes bench/results/<version>/train.json.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Epochs = list[tuple[float, float]]
 
 
 def printed(command: Sequence[str | Path]) -> dict[str, Epochs]:
-    """What a program printed: name -> (loss, samples a second) of each epoch; ours has no name."""
+    """The output of a program: name -> (loss, samples per second) of each epoch; ours has no name."""
     env = {**os.environ, "OMP_NUM_THREADS": "1", "LD_LIBRARY_PATH": str(ROOT / ".libtorch" / "lib")}
     if command[0] == sys.executable:
         del env["LD_LIBRARY_PATH"]

@@ -1,4 +1,4 @@
-"""`.venv/bin/python bench/train/scaling.py`: how training would scale to 512 workers, on paper, from what workers.py measured.
+"""`.venv/bin/python bench/train/scaling.py`: how training would scale to 512 workers, computed from the results of workers.py.
 
 Each worker keeps the rows of its own step, so the batch grows with the workers (weak scaling). A step of n workers takes
 
@@ -7,13 +7,14 @@ Each worker keeps the rows of its own step, so the batch grows with the workers 
 the cost of a ring all-reduce (R. Thakur, R. Rabenseifner, W. Gropp: Optimization of Collective Communication Operations in MPICH,
 Int. J. of High Performance Computing Applications 19(1), 2005; that the bandwidth term is the least possible: P. Patarasuk, X. Yuan:
 Bandwidth optimal all-reduce algorithms for clusters of workstations, J. of Parallel and Distributed Computing 69(2), 2009).
-Efficiency is compute / T(n). The formula hides nothing of the sum behind the backward pass, as our steps do not either.
+Efficiency is compute / T(n). In the formula, as in our steps, the sum does not overlap with the backward pass.
 
-Measured: `compute`, a step of our fit with one worker; `latency` and `bandwidth`, sums of 4 bytes and of 100 MB over two ranks on the
-loopback, where the adding of numbers is part of the bandwidth; `overhead`, what a step with two workers took beyond the formula.
-Assumed: a network has the bandwidth of its link, but no more than the loopback, and a latency of 50 microseconds, but no less
-than the loopback. For ResNet-50 the step is timed here in Python torch, 8 rows of 224 x 224, one thread, and scaled to 32 rows;
-its overhead is that of the small net. Stragglers, other traffic and the feed are not in it: read the result as the best case.
+Measured: `compute`, a step of our fit with one worker. `latency` and `bandwidth`: sums of 4 bytes and of 100 MB over
+two ranks on the loopback, including the time for adding the numbers. `overhead`: the time of a step with two workers
+beyond the formula. Assumed: a network has the bandwidth of its link, but no more than the loopback, and a latency of
+50 microseconds, but no less than the loopback. For ResNet-50 the step is timed here in Python torch, 8 rows of 224 x
+224, one thread, and scaled to 32 rows; its overhead is that of the small net. Stragglers, other traffic and the feed
+are not in it: read the result as the best case.
 
 Reads bench/results/<version>/train_workers.json and train_all_reduce.json; writes train_scaling.json and train_scaling.png.
 """

@@ -1,11 +1,13 @@
-"""`.venv/bin/python bench/train/workers.py`: samples a second of fits in Spark, beside Python torch, DDP and TorchDistributor.
+"""`.venv/bin/python bench/train/workers.py`: samples per second of fits in Spark, compared with Python torch, DDP and TorchDistributor.
 
-A convolutional net over 512 pictures, in steps of 32 and of 128 rows, and a linear head over 20,000 rows of features, as in run.py, with
-one worker and with two, one thread each, and beside two fits that know nothing of one another. Every arm (arm.py) is a fresh process and all take turns. Losses first: the net begins with
-the same parameters everywhere, so that its loss over all rows, before any step, must be equal; the last losses must be near each other (orders of rows
-differ, and so do the first parameters of the head). Samples a second are medians of the epochs after the first, of all rounds.
-Then seconds to the first step, and sums over ranks (all_reduce.py). Writes bench/results/<version>/train_workers.json and
-train_all_reduce.json, from which scaling.py goes on. `--tiny` shows in two minutes whether it runs, and keeps nothing.
+It trains a convolutional net over 512 pictures, in steps of 32 and of 128 rows, and a linear head over 20,000 rows of
+features, as in run.py. There are one and two workers, one thread each, and two independent fits for comparison. Every
+arm (arm.py) is a new process, and all take turns. Losses are compared first. The net begins with the same parameters
+in all arms, so its loss over all rows before the first step must be equal. The last losses must be close to each other
+(orders of rows differ, and so do the first parameters of the head). Samples per second are medians of the epochs after
+the first, of all rounds. Then come seconds to the first step, and sums over ranks (all_reduce.py). Writes
+bench/results/<version>/train_workers.json and train_all_reduce.json, which scaling.py reads. `--tiny` shows in two
+minutes whether it runs, and saves nothing.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ LIMIT_SECONDS, TRIES = 100, 3
 """An arm that takes longer hangs."""
 LEAST_OF_DDP, LEAST_OF_ONE, FIRST_STEP_SECONDS = 0.9, 1.8, 2.0
 FREE_CORES, LEAST_OF_APART = 1.9, 0.95
-"""Two loops apart reach this much of one where both cores are free; else two workers are held against what those reach."""
+"""If both cores are free, two independent loops reach this much of one; otherwise two workers are compared with those."""
 
 
 def provide(folder: Path, rows: dict[str, int]) -> None:

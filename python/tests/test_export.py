@@ -320,7 +320,7 @@ def test_a_variant_of_reduced_precision_is_measured(net: nn.Module, tmp_path: Pa
 
 
 class PartlyReduced(nn.Module):
-    """Its first layer is in the precision it is told, its second in f32."""
+    """Its first layer is in the given precision, its second in f32."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()

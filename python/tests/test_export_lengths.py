@@ -170,7 +170,7 @@ def test_counts_are_checked_at_every_length(tmp_path: Path) -> None:
 
 
 class Loudness(nn.Module):
-    """Mean square of a clip, of which the module takes `most` samples, none shorter than `least`; halved above `bend`."""
+    """Mean square of a clip. The module takes clips of `least` to `most` samples; the result is halved above `bend`."""
 
     def __init__(self, least: int = 1, most: int = 1 << 40, bend: int = 1 << 40) -> None:
         super().__init__()

@@ -359,7 +359,7 @@ def test_operators_that_executors_lack_are_named(tmp_path: Path, method: str) ->
     with pytest.raises(export.ExportError, match=message):
         write(torch.jit.script(Foreign()), tmp_path)
     assert list(tmp_path.iterdir()) == []
-    write(nn.Linear(4, 4), tmp_path)  # The process that tried them goes on.
+    write(nn.Linear(4, 4), tmp_path)  # The process that tried them continues.
 
 
 class Trap(nn.Module):

@@ -1,7 +1,7 @@
 """`flambeau.functions` builds the calls that it promises, in classic PySpark and over Connect.
 
 Columns are built and read as text, before any analysis: no model is needed. What the calls do is tested end to end under
-`tests/`; what a session without Flambeau is told, in `tests/test_setup.py`.
+`tests/`; the errors of a session without Flambeau are in `tests/test_setup.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The parameters of `flambeau.ml`'s stages: what is kept, what is refused, and the names by which Spark finds them.
+"""The parameters of `flambeau.ml`'s stages: values that are kept, values that are rejected, and the names that Spark uses to find them.
 
 In Connect mode a stage is parameters and the name of a Java class, so no JVM is needed here. What the stages do is tested
 end to end under `tests/`.

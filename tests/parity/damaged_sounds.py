@@ -25,8 +25,8 @@ MOST_FRAMES = 100_000
 
 
 def kinds(speech: np.ndarray) -> dict[str, tuple[bytes, float | None]]:
-    """A sound file of each kind, and how far two decoders of it may be apart: any distance for MP3, in which nothing tells that a frame is
-    damaged, and whose length libsndfile guesses without a count."""
+    """A sound file of each kind, and how much two decoders of it may differ. MP3 may differ in any way: its frames do
+    not show damage, and libsndfile guesses its length without a count."""
     half = speech[4_000:8_000].astype("float32")
     stereo, many = (odd_sounds.spread(half, channels) for channels in (2, 5))
     flac = odd_sounds.encoded(half, 8_000, format="FLAC", subtype="PCM_16")

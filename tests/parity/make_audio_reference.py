@@ -3,12 +3,13 @@
     python tests/parity/make_audio_reference.py build/audio-reference
 
 In it:
-- `cases.json` and `clips/`: real meeting speech in every format and channel count, written with libsndfile, each beside the mono
-  f32 samples that libsndfile reads from it; the published MP3 and Opus; and what an empty or foreign file's error must say;
+- `cases.json` and `clips/`: real meeting speech in every format and channel count, written with libsndfile, each with
+  the mono f32 samples that libsndfile reads from it. Also the published MP3 and Opus, and the expected error of an
+  empty or foreign file.
 - `damaged.json` and `damaged.bin`: the same kinds of files with a few wrong bytes, and libsndfile's answers;
 - `resampled.json`: clips at one rate and what SoX's resampler (librosa's default) makes of them at another;
-- `models.json` and `meetings/`, `turns/`: meetings, stretches of single speakers, a beep, a tone, noise and silence, with the probability
-  of every window by Silero VAD's published program called window by window, and the embedding by Resemblyzer's own Python.
+- `models.json` and `meetings/`, `turns/`: meetings, parts with single speakers, a beep, a tone, noise and silence.
+  Each has every window's probability by Silero VAD's published program, and the embedding by Resemblyzer's own Python.
 
 Needs tests/parity/requirements.txt. Everything is seeded.
 """

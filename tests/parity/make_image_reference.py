@@ -2,10 +2,11 @@
 
     python tests/parity/make_image_reference.py build/image-reference [--photos DIR ...]
 
-In it: images of every format and mode, written with Pillow (and real photos from the DIRs), and the odd files of `pictures` beside this
-script, and two archives of many small ones (picture_archives.py); for each the values a model gets from
-Pillow plus torchvision's arithmetic (written here with numpy); broken files with what their error must say; and cases.toml, the list
-of all. Needs Pillow and numpy. Everything is seeded: two runs with the same Pillow give the same bytes.
+It has images of every format and mode, written with Pillow (and real photos from the DIRs), and the odd files of
+`pictures` next to this script. There are also two archives of many small ones (picture_archives.py). For each image it
+has the values that a model gets from Pillow plus torchvision's arithmetic (written here with numpy). For broken files
+it has the expected error. cases.toml is the list of all. Needs Pillow and numpy. Everything is seeded: two runs with
+the same Pillow give the same bytes.
 """
 
 import argparse

@@ -2,9 +2,10 @@
 
     python tests/parity/make_text_reference.py build/text-reference
 
-In it: the `tokenizer.json` of all-MiniLM-L6-v2; `glosses.jsonl`, 10,000 WordNet glosses spread over all parts of speech; `odd.jsonl`,
-strings that tokenizers stumble over; each line `{"text", "ids", "type_ids"}` as Hugging Face's `tokenizers` gives them with the
-file's own truncation and no padding; and `short.jsonl`, some of them again with `max_length = 16`. Deterministic.
+In it: the `tokenizer.json` of all-MiniLM-L6-v2; `glosses.jsonl`, 10,000 WordNet glosses spread over all parts of
+speech; and `odd.jsonl`, difficult strings. Each line is `{"text", "ids", "type_ids"}` from Hugging Face's `tokenizers`
+with the file's own truncation and no padding. `short.jsonl` has some of them again with `max_length = 16`.
+Deterministic.
 """
 
 import argparse

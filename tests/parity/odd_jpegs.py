@@ -1,4 +1,4 @@
-"""JPEGs in the flavors that Pillow reads but does not write, and pictures of which the engine decodes a part."""
+"""JPEGs in variants that Pillow reads but does not write, and pictures that the engine decodes in part."""
 
 import io
 import itertools

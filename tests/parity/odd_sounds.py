@@ -181,8 +181,9 @@ def without_count(file: bytes) -> bytes:
 
 
 def mono_without_count(file: bytes) -> tuple[np.ndarray, int]:
-    """What must be read of the MP3 `file` without its count. libsndfile guesses a length then, and stops there; so only the first samples
-    are taken from that, the others from a file that counts its frames but does not say how much to cut off: the decoder's delay is."""
+    """The expected samples of the MP3 `file` without its count. libsndfile then guesses a length and stops there, so
+    only the first samples are taken from that. The others come from a file that counts its frames but has no padding:
+    its decoder's delay is removed."""
     tag = max(file.find(b"Info"), file.find(b"Xing"))
     counted, rate = mono(file[: tag + 120] + b"\0" * 36 + file[tag + 156 :])
     return np.concatenate([mono(without_count(file))[0][:529], counted]), rate

@@ -27,13 +27,13 @@ import odd_jpegs
 import tiff_files
 from odd_files import Picture, WithAlpha
 
-# What both sides are told to refuse.
+# The limit that both sides get.
 MAX_PIXELS = 1 << 20
 DAMAGED_PER_FORMAT = 1300
 
 
 def pillow_pixels(data: bytes) -> NDArray[np.uint8] | None:
-    """The RGB array of Pillow, or None where it refuses the file for whatever reason."""
+    """The RGB array of Pillow, or None if it rejects the file for any reason."""
     try:
         image = Image.open(io.BytesIO(data), formats=["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
         if image.size[0] * image.size[1] > MAX_PIXELS:

@@ -2,8 +2,9 @@
 
     for name, data, twin in tiffs(): ...
 
-`twin` is None, or the bytes of the same picture in the plainest layout: where Pillow is known to read the odd layout wrong (planes of
-16 bits, a single sample "in planes", compressed grays of wide big-endian numbers), the right pixels are those of the twin.
+`twin` is None, or the bytes of the same picture in the simplest layout. Pillow reads some odd layouts wrong (planes of
+16 bits, a single sample "in planes", compressed grays of wide big-endian numbers). Then the correct pixels are those
+of the twin.
 """
 
 import itertools

@@ -82,7 +82,7 @@ def main() -> None:
     shutil.copytree(HERE / "packages" / "tiny", HERE / "mounted" / "tiny")
     relabel(HERE / "mounted" / "tiny", ["in", "va", "der"])
     spark.conf.set("fs.viewfs.mounttable.models.link./all", (HERE / "mounted").as_uri())
-    # Whoever asks first makes the instance that Hadoop keeps: a session, with its own mount table.
+    # Hadoop caches the instance of the first user: here a session, with its own mount table.
     result["what the session mounted"] = spark.read.text("viewfs://models/all/tiny/labels.txt").head(1)[0].value
     result["hadoop"] = best(rows, "viewfs://models/all/tiny")
     relabel(HERE / "packages" / "tiny", ["s", "t", "u"])

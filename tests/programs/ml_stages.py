@@ -1,8 +1,8 @@
 """A user's programs around ML stages, each in a process of its own; prints JSON on the last line.
 
-python ml_stages.py load FOLDER       a saved cross-validated pipeline, applied to the saved table beside it
-python ml_stages.py connect FOLDER    stages over Spark Connect: transform, save, load, fit, cross-validate
-python ml_stages.py bare FOLDER       a session with the jars but without the extension
+    python ml_stages.py load FOLDER       a saved cross-validated pipeline, applied to the saved table beside it
+    python ml_stages.py connect FOLDER    stages over Spark Connect: transform, save, load, fit, cross-validate
+    python ml_stages.py bare FOLDER       a session with the jars but without the extension
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """A user's training on a cluster of two executor processes; prints JSON on the last line.
 
-python training_job.py same FOLDER MASTER     1 and 2 workers: how far their models are apart
-python training_job.py killed FOLDER MASTER   2 workers; when the first checkpoint is there, one executor is killed (SIGKILL)
-python training_job.py starved FOLDER MASTER  more workers than slots
-python training_job.py dynamic FOLDER MASTER  executors that come on demand: one worker, and what is said of two
-python training_job.py authenticated FOLDER MASTER  2 workers where Spark authenticates its own connections, refused and allowed
-python training_job.py large FOLDER MASTER    more bytes of rows than the JVM's heap has
+    python training_job.py same FOLDER MASTER     1 and 2 workers: how far their models are apart
+    python training_job.py killed FOLDER MASTER   2 workers; when the first checkpoint is there, one executor is killed (SIGKILL)
+    python training_job.py starved FOLDER MASTER  more workers than slots
+    python training_job.py dynamic FOLDER MASTER  executors that come on demand: one worker, and what is said of two
+    python training_job.py authenticated FOLDER MASTER  2 workers where Spark authenticates its own connections, refused and allowed
+    python training_job.py large FOLDER MASTER    more bytes of rows than the JVM's heap has
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ROWS = 4000
 
 
 def table(spark: SparkSession) -> DataFrame:
-    """Points whose class hangs on all their features."""
+    """Points whose class depends on all their features."""
     numbers = ", ".join(f"float(sin(id * {7 + at} + {at}))" for at in range(FEATURES))
     rows = spark.range(0, ROWS, 1, 4).selectExpr("id", f"array({numbers}) AS features")
     return rows.selectExpr("*", "double(pmod(int(20 + 3 * aggregate(features, 0D, (a, x) -> a + x)), 3)) AS label")
@@ -98,7 +98,7 @@ def kill_one(checkpoints: Path, over: threading.Event, done: list[Any]) -> None:
 
 
 def disturbed(rows: DataFrame, checkpoints: Path) -> dict[str, Any]:
-    """Two workers of which one is killed. A machine that is through before that is given more to do."""
+    """Two workers; one is killed. If training ends before that, it is repeated with more epochs."""
     killed: list[Any] = []
     epochs = 0
     for epochs in (8, 64, 512):

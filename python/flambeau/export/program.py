@@ -175,7 +175,7 @@ def parity(name: str, frozen: bool, right: Tensor, given: Tensor, label: str = "
     if a.numel() == 0:
         return Parity(name, rows, frozen, 0.0, 0.0, 1.0, label)
     same = (a == b) | ((a != a) & (b != b))
-    # A whole number above 2^53 loses its end as f64: where they differ, they differ by 1 at the least.
+    # A whole number above 2^53 loses its end as f64: where they differ, they differ by at least 1.
     apart = (a.double() - b.double()).abs()
     apart = torch.where(same, 0.0, apart if a.is_floating_point() else apart.clamp(min=1.0))
     difference = float(apart.max())

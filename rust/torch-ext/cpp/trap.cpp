@@ -2,9 +2,9 @@
 // own divisions).
 //
 // x86 raises SIGFPE here only for a `div` or `idiv` whose quotient does not exist. If the instruction lies in one of the
-// libraries that compute for us, the handler leaves the dividend as quotient and 0 as remainder (the result that wraps around),
-// records that this happened, and continues after it. The call that caused it then fails with a message. All other signals go to
-// the previous handler. Nothing is unwound, so no lock or memory is lost.
+// libraries that compute for us, the handler sets the quotient to the dividend and the remainder to 0 (the wrapped result). It
+// records that this happened, and continues after the instruction. The call that caused it then fails with a message. All other
+// signals go to the previous handler. Nothing is unwound, so no lock or memory is lost.
 #include "trap.h"
 
 #include "error.h"

@@ -1,9 +1,9 @@
 //! The few shapes that passes of images have, so that an engine's plans fit them.
 //!
 //! A pass of `n` rows is padded to the next power of two with copies of its last row; the results of the padding are dropped.
-//! With the four images of a full pass there are at most three shapes, and only the last pass of a batch is padded: a batch of 30
-//! or 32 rows needs no padding, one of 31 gets one row. A shape's plan is made before its first pass, by one task while others
-//! wait; the plan of a full pass is made when the model is loaded.
+//! With the four images of a full pass there are at most three shapes. Only the last pass of a batch is padded: a batch of 30 or
+//! 32 rows needs no padding, one of 31 gets one row. A shape's plan is made before its first pass, by one task while others wait;
+//! the plan of a full pass is made when the model is loaded.
 
 use std::sync::{Mutex, PoisonError, RwLock};
 

@@ -1,8 +1,8 @@
 //! How deep the text of a program nests, found without a parser.
 //!
-//! The scan splits text into tokens exactly as libtorch's lexer does where it matters (strings, comments, brackets, line ends) and
-//! bounds the depth of the syntax tree from above: an expression is at most as deep as it has tokens between two commas,
-//! summed over the brackets that are open. Compilers write a few dozen. Blocks are counted by their indentation.
+//! The scan splits text into tokens as libtorch's lexer does, as far as strings, comments, brackets and line ends are concerned.
+//! From them it computes an upper bound of the syntax tree's depth: an expression is at most as deep as it has tokens between two
+//! commas, summed over the open brackets. Compilers write a few dozen. Blocks are counted by their indentation.
 
 /// Maximum tokens from a statement to the innermost part of its expressions.
 const MAX_TOKENS: usize = 4096;

@@ -1,9 +1,9 @@
 //! A TorchScript file, opened once and checked before libtorch parses it.
 //!
 //! libtorch's parser, compiler and unpickler recurse as deep as the file nests, and a stack overflow ends the process without a
-//! message. So the text (`code`) and the pickles (`pickle`) of an archive are scanned first, in one pass and without recursion:
-//! files that nest deeper than any compiler writes are rejected, and the scan computes how much stack loading may need. Loading then
-//! runs on a thread with that much stack ([`Archive::load`]).
+//! message. So the text (`code`) and the pickles (`pickle`) of an archive are scanned first, in one pass and without recursion.
+//! Files that nest deeper than any compiler writes are rejected, and the scan computes how much stack loading may need. Loading
+//! then runs on a thread with that much stack ([`Archive::load`]).
 //!
 //! Records are listed and read by libtorch's own reader, so that both see the same bytes. The file stays open from the check of
 //! its hash to the end of loading, so that it cannot be replaced.

@@ -35,7 +35,7 @@ object functions {
   /** As [[infer]], but NULL for bad input. */
   def try_infer(model: String, inputs: Column*): Column = call("try_infer", lit(model) +: inputs: _*)
 
-  /** Says at once what a session lacks, where the session is this process's own. */
+  /** Reports at once what a session lacks, if the session is in this process. */
   private def call(function: String, arguments: Column*): Column = {
     try SessionCheck.requireActive(function)
     catch { case _: LinkageError => () } // a Connect client has no classic sessions to ask

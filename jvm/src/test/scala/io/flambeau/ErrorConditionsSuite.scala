@@ -5,7 +5,7 @@ import org.apache.spark.sql.AnalysisException
 
 import io.flambeau.spark.ErrorConditions
 
-/** Our conditions are as good as Spark's own, for whoever asks Spark about an exception. */
+/** For code that asks Spark about an exception, Flambeau's conditions work like Spark's own. */
 class ErrorConditionsSuite extends FlambeauSuite {
 
   test("Spark makes messages of our conditions, which PySpark asks for") {

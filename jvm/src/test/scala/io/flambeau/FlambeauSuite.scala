@@ -14,12 +14,12 @@ import io.flambeau.conf.FlambeauConf
 import io.flambeau.spark.ArrowAccess
 
 /**
- * Scaffolding of every suite that runs Spark: one session per JVM, the test packages by name, and a leak check after each
+ * The base of every suite that runs Spark: one session per JVM, the test packages by name, and a leak check after each
  * test. Spark itself fails a task that leaves memory behind (`spark.unsafe.exceptionOnMemoryLeak`).
  */
 abstract class FlambeauSuite extends AnyFunSuite with BeforeAndAfterAll with BeforeAndAfterEach with Eventually {
 
-  /** How long anything is waited for before it is said to hang; no test asserts how long something takes. */
+  /** How long a test waits before it reports a hang. No test asserts how long something takes. */
   override implicit def patienceConfig: PatienceConfig = PatienceConfig(timeout = Span(2, Minutes))
 
   protected def spark: SparkSession = FlambeauSuite.session
@@ -36,7 +36,7 @@ abstract class FlambeauSuite extends AnyFunSuite with BeforeAndAfterAll with Bef
 
   override protected def afterEach(): Unit = {
     super.afterEach()
-    // Tasks that a finished query abandoned (the other partitions of a LIMIT) may be ending still.
+    // Abandoned tasks of a finished query (the other partitions of a LIMIT) may still be ending.
     eventually {
       val root = ArrowAccess.rootAllocator()
       assert(root.getChildAllocators.isEmpty, s"allocators left open: ${root.toVerboseString}")
@@ -56,14 +56,14 @@ abstract class FlambeauSuite extends AnyFunSuite with BeforeAndAfterAll with Bef
       }
   }
 
-  /** Runs `body` while every first forward pass fails so. */
+  /** Runs `body` while every first forward pass fails in this way. */
   protected def withFault[T](fault: String)(body: => T): T = {
     sys.props(FlambeauConf.InternalFault) = fault
     try body
     finally sys.props -= FlambeauConf.InternalFault
   }
 
-  /** What `body` gives, and how many rows went through a forward pass meanwhile. */
+  /** The result of `body`, and how many rows went through a forward pass meanwhile. */
   protected def countingRows[T](body: => T): (T, Long) = {
     val before = NativeStats.rowsForwarded
     val result = body
@@ -81,7 +81,7 @@ abstract class FlambeauSuite extends AnyFunSuite with BeforeAndAfterAll with Bef
 
   private def causes(failure: Throwable): Seq[Throwable] = Iterator.iterate(failure)(_.getCause).takeWhile(_ != null).toSeq
 
-  /** Asserts that `body` fails with this condition and that the messages hold all of `parts`. */
+  /** Asserts that `body` fails with this condition and that the messages contain all of `parts`. */
   protected def assertFails(condition: String, parts: String*)(body: => Any): Throwable = {
     val failure = intercept[Exception](body)
     assert(conditionOf(failure).contains(condition), s"in ${messagesOf(failure)}")

@@ -13,22 +13,22 @@ import org.apache.spark.internal.Logging
  * Whether a folder of [[LocalCache]] still is what was unpacked there. Files in a temporary folder are cut short by a full disk or a
  * crash, and removed by cleaners; libtorch is too large to be hashed whenever a process starts.
  *
- * A list beside the files (`.inventory`) keeps, for each, what the kernel says of it when its hash was right: number, size, and
- * the times of the last change of content and of attributes, the last of which nobody can set back. Where all agree, the content
- * is the same; where not, the file is hashed again.
+ * A list next to the files (`.inventory`) has the kernel's data of each file at the time of its last correct hash. These are
+ * inode, size, and the times of the last change of content and of attributes (the latter cannot be set back). If all are equal,
+ * the content is the same; otherwise the file is hashed again.
  */
 private[files] object Inventory extends Logging {
 
   private val Name = ".inventory"
 
-  /** What the kernel says of a file. */
+  /** The kernel's data of a file. */
   private type Stamp = String
 
-  /** Notes the files, which have just been written and hashed. */
+  /** Records the files, which have just been written and hashed. */
   def write(folder: Path, entries: Seq[LocalCache.Entry]): Unit =
     save(folder, entries.map(entry => entry -> stamp(folder.resolve(entry.name))).collect { case (entry, Some(stamp)) => entry -> stamp })
 
-  /** Whether every file is there with the content that its hash says. */
+  /** Whether every file is there with the content of its hash. */
   def holds(folder: Path, entries: Seq[LocalCache.Entry]): Boolean =
     Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS) && {
       val noted = read(folder)
@@ -59,7 +59,7 @@ private[files] object Inventory extends Logging {
     try Files.readAllLines(folder.resolve(Name), UTF_8).asScala.map(_.split(" / ", 2)).collect { case Array(stamp, line) => line -> stamp }.toMap
     catch { case _: IOException => Map.empty }
 
-  /** By a rename, so that who reads meanwhile sees the old list or the new. Without a list files are hashed, nothing more. */
+  /** By a rename, so that concurrent readers see the old list or the new one. Without a list files are only hashed again. */
   private def save(folder: Path, stamps: Seq[(LocalCache.Entry, Stamp)]): Unit =
     try {
       val written = Files.createTempFile(folder, Name, ".part")

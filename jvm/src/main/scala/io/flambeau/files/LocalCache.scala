@@ -15,19 +15,18 @@ import io.flambeau.FlambeauException
 import io.flambeau.conf.FlambeauConf
 
 /**
- * Makes sets of files local, once per machine: out of jars ([[unpack]]), or from wherever the caller can open them
- * ([[fetch]]).
+ * Makes sets of files local, once per machine: from jars ([[unpack]]), or from any source that the caller can open ([[fetch]]).
  *
- * The target folder is named by the hash of the content's list, so new content never meets old files. Processes and threads
- * that start together wait for one another on a file lock, a killed task no longer than a tenth of a second; the folder
- * appears by an atomic rename, complete or not at all. Every file's hash is checked on the way, and whoever finds the folder looks
- * whether it still is whole ([[Inventory]]): what is cut short, altered or gone is brought anew. What a killed process left
- * half done is removed by the next one that holds the lock. Nothing whole is ever removed: see
- * `spark.flambeau.native.directory` for the place.
+ * The target folder is named by the hash of the content's list, so new content never mixes with old files. Processes and threads
+ * that start together wait for one another on a file lock; a killed task stops waiting within a tenth of a second. The folder
+ * appears by an atomic rename, so it is always complete. Every file's hash is checked while it is copied. Processes that find the
+ * folder check whether it is still complete ([[Inventory]]); files that are truncated, changed or missing are fetched again. The
+ * next process that holds the lock removes incomplete files of killed processes. Complete folders are never removed: see
+ * `spark.flambeau.native.directory` for their place.
  */
 private[flambeau] object LocalCache extends Logging {
 
-  /** A file to bring: its name in the folder, and what its content must be. */
+  /** A file to fetch: its name in the folder, and the hash of its content. */
   final case class Entry(sha256: String, name: String)
 
   private val PollMillis = 100L
@@ -43,7 +42,7 @@ private[flambeau] object LocalCache extends Logging {
   }
 
   /**
-   * The folder `<label>-<hash>` on this machine, its files brought by `open` unless they are there already.
+   * The folder `<label>-<hash>` on this machine, with its files fetched by `open` unless they are already there.
    *
    * @param hash
    *   of the content's list, hexadecimal
@@ -52,7 +51,7 @@ private[flambeau] object LocalCache extends Logging {
    * @param from
    *   for messages
    * @throws IOException
-   *   if a file cannot be read, is not what its hash says, or the set is larger than `maxBytes`
+   *   if a file cannot be read, has another hash, or the set is larger than `maxBytes`
    */
   def fetch(label: String, hash: String, entries: Seq[Entry], maxBytes: Long, from: String)(open: String => InputStream): Path = {
     val target = folder(label, hash)
@@ -79,11 +78,11 @@ private[flambeau] object LocalCache extends Logging {
     target
   }
 
-  /** The folder of such a set, if it is here and whole; nothing is brought. */
+  /** The folder of such a set, if it is here and complete; nothing is fetched. */
   def whole(label: String, hash: String, entries: Seq[Entry]): Option[Path] =
     Some(folder(label, hash)).filter(Inventory.holds(_, entries))
 
-  /** Puts a complete folder in its place. What lay there was damaged; who has it open keeps what was opened. */
+  /** Puts a complete folder in its place. The previous one was damaged; processes that have its files open keep them. */
   private def replace(target: Path, complete: Path): Unit = {
     if (Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
       logWarning(s"$target is damaged (files are missing or changed) and is unpacked again")
@@ -99,7 +98,7 @@ private[flambeau] object LocalCache extends Logging {
   private def remove(path: Path): Unit =
     if (Files.isDirectory(path, LinkOption.NOFOLLOW_LINKS)) LocalFiles.deleteFolder(path) else { Files.deleteIfExists(path); () }
 
-  /** Waits until the disk has it: after a crash a renamed folder must not hold files that were never written. */
+  /** Waits until it is on disk: after a crash a renamed folder must not hold files that were never written. */
   private def force(folder: Path): Unit = Using.resource(FileChannel.open(folder, StandardOpenOption.READ))(_.force(true))
 
   /** Where [[fetch]] puts a set. */
@@ -114,7 +113,7 @@ private[flambeau] object LocalCache extends Logging {
 
   private def temporary: Path = Paths.get(System.getProperty("java.io.tmpdir"))
 
-  /** What fails in here is the folder's fault, not that of the files which are brought. */
+  /** Errors in here are errors of the folder, not of the files that are fetched. */
   private def writing[T](body: => T): T =
     try body
     catch {
@@ -181,7 +180,7 @@ private[flambeau] object LocalCache extends Logging {
       .orElse(Option(Thread.currentThread.getContextClassLoader).flatMap(loader => Option(loader.getResourceAsStream(name))))
 }
 
-/** The folder for libraries and models cannot be made or written: it is to blame, not the model that was to go there. */
+/** The folder for libraries and models cannot be made or written. This is not an error of the model. */
 private[flambeau] final class DirectoryException(folder: Path, cause: IOException)
     extends IOException(
       s"the folder for libraries and models, $folder, cannot be used: ${FlambeauException.describe(cause)}. " +

@@ -11,17 +11,17 @@ import org.apache.spark.TaskContext
 
 import io.flambeau.spark.SparkAccess
 
-/** What is done to files and folders of this machine in more than one place: linked, hashed, deleted. */
+/** Operations on local files and folders that several classes need: link, hash, delete. */
 private[flambeau] object LocalFiles {
 
   private val BufferBytes = 1 << 20
 
-  /** The same file under another name, or a copy where the file system has no hard links or is another one. */
+  /** The same file under another name, or a copy if a hard link is not possible. */
   def link(from: Path, to: Path): Unit =
     try { Files.createLink(to, from); () }
     catch { case _: IOException | _: UnsupportedOperationException => Files.copy(from, to); () }
 
-  /** With all that is in it, if it is a folder; links are not followed. */
+  /** With its contents, if it is a folder; links are not followed. */
   def deleteFolder(folder: Path): Unit = if (Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS)) {
     Using.resource(Files.list(folder)) { files =>
       files.forEach(file => if (Files.isDirectory(file, LinkOption.NOFOLLOW_LINKS)) deleteFolder(file) else Files.delete(file))

@@ -9,21 +9,21 @@ import scala.jdk.CollectionConverters._
 import io.flambeau.conf.FlambeauConf
 
 /**
- * A folder that nobody but this process's user can write: libraries and programs that lie there are loaded into the process.
+ * A folder that only this process's user can write: libraries and programs are loaded from it.
  *
- * Users are told apart by number: a process whose number has no name (OpenShift, `docker run --user 12345`) has a folder as
- * everyone else. Nothing here follows a symbolic link, which another user could have put in the place.
+ * Users are identified by number, so it also works for a number without a name (OpenShift, `docker run --user 12345`). Symbolic
+ * links are never followed, since another user could have put them there.
  */
 private[flambeau] object PrivateFolder {
 
   private val WritableByOthers = Integer.parseInt("022", 8)
   private val Permissions = PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"))
 
-  /** The number of the user that this process acts as, as the kernel says: real, effective, saved, of file accesses. */
+  /** The user numbers of this process, from the kernel: real, effective, saved, and of file accesses. */
   lazy val uid: Int = Files.readAllLines(Paths.get("/proc/self/status")).asScala.find(_.startsWith("Uid:"))
     .map(_.split("\\s+")(2).toInt).getOrElse(throw new IOException("/proc/self/status does not have the user of this process"))
 
-  /** This user's own in a folder that others may write too, such as /tmp; made if it is not there. */
+  /** This user's own folder inside of a folder that others may write too, such as /tmp; made if it is missing. */
   def in(shared: Path): Path = {
     if (Files.exists(shared) && !Files.isDirectory(shared)) throw new FileAlreadyExistsException(shared.toString)
     val own = ownIn(shared)
@@ -37,24 +37,24 @@ private[flambeau] object PrivateFolder {
     own
   }
 
-  /** The folder that was asked for, made if it is not there, where it is this user's alone; else this user's own in it. */
+  /** The configured folder, made if it is missing, if only this user can write it; otherwise this user's own folder in it. */
   def at(asked: Path): Path = {
     if (!Files.isDirectory(asked)) {
       Files.createDirectories(asked.toAbsolutePath.getParent)
       try Files.createDirectory(asked, Permissions)
       catch { case _: FileAlreadyExistsException => () }
     }
-    // Whoever set it may have set a link.
+    // The configured path may be a link.
     val real = asked.toRealPath()
     if (refusal(real).isEmpty) real else in(real)
   }
 
-  /** The folder that messages name: this user's own in `asked` where that is there, else `asked`. */
+  /** The folder for messages: this user's own in `asked` if it exists, otherwise `asked`. */
   def of(asked: Path): Path = Some(ownIn(asked)).filter(Files.exists(_)).getOrElse(asked)
 
   private def ownIn(shared: Path): Path = shared.resolve(s"flambeau-$uid")
 
-  /** Why what lies there may not be trusted. */
+  /** Why the contents of this folder cannot be trusted. */
   private def refusal(folder: Path): Option[String] = {
     val found = Files.readAttributes(folder, "unix:uid,mode,isDirectory", LinkOption.NOFOLLOW_LINKS)
     val (owner, mode) = (found.get("uid").asInstanceOf[Int], found.get("mode").asInstanceOf[Int])

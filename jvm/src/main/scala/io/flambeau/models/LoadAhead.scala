@@ -15,13 +15,13 @@ import io.flambeau.bridge.spec.InferenceSettings
 import io.flambeau.spark.ArrowAccess
 
 /**
- * Loads what a process will need for its first batch while Spark is still busy with other things: libtorch and our library as soon
- * as a session, an executor or a task of ours begins ([[library]]); the first model as soon as its query is planned, where
- * the driver runs the tasks itself ([[model]]). Each at most once in a process: afterwards there is nothing to win.
+ * Loads in the background what a process will need for its first batch. Libtorch and Flambeau's library are loaded as soon as a
+ * session, an executor or a Flambeau task begins ([[library]]). The first model is loaded as soon as its query is planned, if the
+ * driver runs the tasks itself ([[model]]). Each happens at most once per process: later loads would not save time.
  *
- * Everything runs on a daemon thread of its own and is kept where the first task would have put it, so that a task which comes meanwhile waits
- * for this load rather than starting its own. A failure is left to the one who needs the thing: it is met again there,
- * and told with all that is known then. A process that ends meanwhile waits for it: libtorch must not be taken down while it starts.
+ * Everything runs on a daemon thread and is stored where the first task would store it. So a task that starts meanwhile waits for
+ * this load and does not start its own. Failures are ignored here: the task that needs the model meets them again and reports
+ * them with all details. A process that ends meanwhile waits for the load: libtorch must not be unloaded while it starts.
  */
 private[flambeau] final class LoadAhead extends Logging {
 
@@ -33,7 +33,7 @@ private[flambeau] final class LoadAhead extends Logging {
     VectorSchemaRoot.create(ArrowAccess.toArrowSchema(new StructType().add("value", BinaryType)), ArrowAccess.rootAllocator()).close()
   }
 
-  /** The weights of a model, which stay in the process as those of a query that has ended do. `settings` as a task will give them. */
+  /** The weights of a model. They stay in the process like those of an ended query. `settings` are those of the later tasks. */
   def model(ref: ModelRef, settings: InferenceSettings): Unit =
     if (runsTasks && modelBegun.compareAndSet(false, true)) inBackground(s"model '${ref.name}'") {
       ModelSession.load(ref.spec.hash, ModelStore.localDirectory(ref), settings)
@@ -54,11 +54,11 @@ private[flambeau] final class LoadAhead extends Logging {
     thread.setDaemon(true)
     // Jars that came with --jars are known to the caller's loader.
     thread.setContextClassLoader(Thread.currentThread.getContextClassLoader)
-    // Refused, as the thread then is not started, where the process ends already.
+    // Fails if the process is already ending; then the thread is not started.
     Try(Runtime.getRuntime.addShutdownHook(new Thread(() => ended(thread), "flambeau-load-ahead-end"))).foreach(_ => thread.start())
   }
 
-  /** Interrupts what waits or copies; what is in the middle of native code goes on to its end. */
+  /** Interrupts waiting and copying. Running native code continues to its end. */
   private def ended(thread: Thread): Unit = {
     thread.interrupt()
     thread.join()

@@ -4,7 +4,7 @@ import java.nio.file.{Files, Path}
 
 import io.flambeau.bridge.{Json, NativePackages}
 
-/** What a manifest's text alone says ([[NativePackages]] reads it). All on the caller's thread. */
+/** The contents of a manifest's text ([[NativePackages]] reads it). Runs on the caller's thread. */
 private[flambeau] object PackageManifest {
 
   /** A file of a package. `program`: one of its variants, possibly large; else labels, a tokenizer and the like. */
@@ -13,7 +13,7 @@ private[flambeau] object PackageManifest {
   /** `hash`: SHA-256 of the manifest, the identity of the content. `files`: everything beside `model.toml`. */
   final case class Listing(name: String, hash: String, files: Seq[File])
 
-  /** The manifest of a bare program; None where hashes of the files in `needs` lack. */
+  /** The manifest of a bare program; None if hashes of the files in `needs` are missing. */
   private[flambeau] final case class Wrapped(manifest: Option[String], needs: Seq[String])
 
   /** Of the package in a local folder. */
@@ -21,7 +21,7 @@ private[flambeau] object PackageManifest {
 
   /**
    * @param location
-   *   what messages call it
+   *   its name in messages
    * @throws io.flambeau.bridge.NativeException
    *   `bad_model` for a manifest that does not parse or contradicts itself
    */

@@ -38,8 +38,8 @@ object ModelTask {
   }
 
   /**
-   * Every output as it is: a struct with one field per output, arrays nested by shape, a scalar for shape `[]`; the element type
-   * is the output's own, or the nearest that Spark has (f16 and bf16: float, u8: short).
+   * Every output as it is: a struct with one field per output, arrays nested by shape, a scalar for shape `[]`. The element type
+   * is the output's own, or the closest one in Spark (f16 and bf16: float, u8: short).
    */
   case object Infer extends ModelTask {
     override def task: Task = Task.Infer

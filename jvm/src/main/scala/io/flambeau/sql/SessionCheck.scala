@@ -10,7 +10,7 @@ import io.flambeau.FlambeauAnalysisException
  */
 private[flambeau] object SessionCheck {
 
-  /** What Spark is told to load; the class itself stands on this package. */
+  /** The name in Spark's setting; the class itself depends on this package. */
   private val Extension = "io.flambeau.FlambeauExtensions"
 
   /** @throws FlambeauAnalysisException FLAMBEAU_SETUP if it lacks the extension */

@@ -99,7 +99,7 @@ private[sql] object SharedEvaluation extends AliasHelper {
     }
 
     /**
-     * The call as a request of this node, if the node then fails only for rows for which the call alone would fail. A strict call
+     * The call as a request of this node, if the node then fails only for rows that also make the call alone fail. A strict call
      * above `WHERE try_featurize(x) IS NOT NULL` must not be evaluated below it: it would fail for the rows that the filter
      * removes.
      */

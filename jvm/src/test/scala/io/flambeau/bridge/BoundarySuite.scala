@@ -15,8 +15,8 @@ import io.flambeau.models.{ModelRef, ModelSpec}
 import io.flambeau.spark.ArrowAccess
 
 /**
- * The boundary without a query: what happens when calls are wrong or fail half way. After each test the scaffolding finds no
- * Arrow byte, no allocator and no native handle left.
+ * The boundary without a query: calls that are wrong or fail halfway. After each test the base suite checks that no Arrow memory,
+ * allocator or native handle is left.
  */
 class BoundarySuite extends FlambeauSuite {
 
@@ -63,8 +63,8 @@ class BoundarySuite extends FlambeauSuite {
   }
 
   test("an allocation refused at any acquire of ours leaves nothing behind") {
-    // What Arrow itself allocates while it exports, loads and imports it keeps when refused half way in (seen with 18.3.0), and is
-    // not ours to release: the steps are those where the bridge itself asks for a C struct.
+    // If an allocation fails while Arrow exports, loads or imports, Arrow itself leaks memory (seen with 18.3.0). So the steps
+    // here are only those where the bridge itself allocates a C struct.
     def asksForStruct(frames: Array[StackTraceElement]): Boolean = {
       val at = frames.indexWhere(f => f.getMethodName == "allocateNew" && f.getClassName.startsWith("org.apache.arrow.c.Arrow"))
       at >= 0 && frames.drop(at + 1).headOption.exists(_.getClassName.startsWith(classOf[CStructs].getName))
@@ -76,7 +76,7 @@ class BoundarySuite extends FlambeauSuite {
         if (ours == refuse) throw new IllegalStateException(s"acquire $refuse refused by the test")
       }
     }
-    // Counts the acquires of an undisturbed run first, so that the loop below cannot be vacuous.
+    // Counts the acquires of an undisturbed run first, so that the loop below cannot be empty.
     val counting = new Watch(refuse = -1)
     withAllocator(counting)(evaluateOnce(_, Seq(Seq(1f, 2f, 3f, 4f))))
     assert(counting.ours >= 4)

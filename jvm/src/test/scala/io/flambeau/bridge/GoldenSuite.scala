@@ -11,7 +11,7 @@ import io.flambeau.conf.{Decode, Engine, InferencePrecision, LogLevel}
 import io.flambeau.models.{InputKind, ModelSpec, OutputRole, OutputSpec, PackageManifest, TensorSpec}
 
 /**
- * What crosses the boundary as JSON, against the files that the Rust side is compared with too (rust/train/tests/golden.rs): a field
+ * The JSON of the boundary, compared with the same files as the Rust side (rust/train/tests/golden.rs): a field
  * that one side renames fails a test of the other. No value in these files is a default.
  */
 class GoldenSuite extends AnyFunSuite {

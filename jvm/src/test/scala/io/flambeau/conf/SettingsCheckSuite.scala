@@ -3,7 +3,7 @@ package io.flambeau.conf
 import io.flambeau.FlambeauSuite
 import io.flambeau.ml.TorchModelTransformer
 
-/** What a session sets is checked when a function or a stage is next used. (What an application sets: tests/test_setup.py.) */
+/** A session's settings are checked when a function or a stage is used next. (For an application's: tests/test_setup.py.) */
 class SettingsCheckSuite extends FlambeauSuite {
 
   private val Condition = "FLAMBEAU_BAD_SETTING"

@@ -6,7 +6,7 @@ import scala.util.Using
 
 import org.scalatest.funsuite.AnyFunSuite
 
-/** The settings as the README tells them are the settings as the code has them. */
+/** The settings in the README are those in the code. */
 class SettingsTableSuite extends AnyFunSuite {
 
   private val repository: Path = Paths.get(sys.props.getOrElse("flambeau.repository", ".")).toAbsolutePath

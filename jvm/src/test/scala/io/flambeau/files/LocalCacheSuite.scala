@@ -9,7 +9,7 @@ import java.util.concurrent.atomic.AtomicInteger
 import org.scalatest.BeforeAndAfterEach
 import org.scalatest.funsuite.AnyFunSuite
 
-/** What lies in the folder of libraries and models is what was put there, or is put there anew. */
+/** The folder of libraries and models holds the original files; damaged ones are fetched again. */
 class LocalCacheSuite extends AnyFunSuite with BeforeAndAfterEach {
 
   private val contents = Map("a.so" -> "first library".getBytes(UTF_8), "b.so" -> "second library".getBytes(UTF_8))
@@ -32,7 +32,7 @@ class LocalCacheSuite extends AnyFunSuite with BeforeAndAfterEach {
   private def assertRight(folder: Path): Unit =
     contents.foreach { case (name, bytes) => assert(Files.readAllBytes(folder.resolve(name)).toSeq == bytes.toSeq, name) }
 
-  /** Fetches, damages, fetches again: the folder is right, by as many files opened. */
+  /** Fetches, damages, fetches again: the folder is correct, after opening this many files. */
   private def repaired(wanted: Int)(damage: Path => Unit): Unit = {
     val folder = fetch()
     val before = opened.get

@@ -6,7 +6,7 @@ import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
 import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.types.{ArrayType, FloatType}
 
-/** What the stages give, against the SQL functions. */
+/** The results of the stages, compared with the SQL functions. */
 class StageResultsSuite extends StageSuite {
 
   private def two: DataFrame = pictures(1 -> picture(0xff0000), 2 -> picture(0x204080))

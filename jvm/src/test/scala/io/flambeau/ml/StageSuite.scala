@@ -10,10 +10,10 @@ import org.apache.spark.sql.DataFrame
 
 import io.flambeau.FlambeauSuite
 
-/** What the suites of stages share: small pictures of one color, and scratch folders. */
+/** Shared by the suites of stages: small pictures of one color, and scratch folders. */
 abstract class StageSuite extends FlambeauSuite {
 
-  /** A PNG of one color, which the package image_tiny answers with its mean red, green and blue. */
+  /** A PNG of one color, for which the package image_tiny returns its mean red, green and blue. */
   protected def picture(rgb: Int): Array[Byte] = {
     val image = new BufferedImage(8, 8, BufferedImage.TYPE_INT_RGB)
     for (x <- 0 until 8; y <- 0 until 8) image.setRGB(x, y, rgb)
@@ -28,7 +28,7 @@ abstract class StageSuite extends FlambeauSuite {
     rows.toDF("id", "content")
   }
 
-  /** A red and a blue picture, a file that is no picture, NULL. */
+  /** A red and a blue picture, a file that is not a picture, NULL. */
   protected def goodAndBad: DataFrame =
     pictures(1 -> picture(0xff0000), 2 -> picture(0x0000ff), 3 -> "no picture".getBytes, 4 -> null)
 

@@ -7,7 +7,7 @@ import io.flambeau.bridge.NativeStats
 import io.flambeau.bridge.spec.InferenceSettings
 import io.flambeau.conf.FlambeauConf
 
-/** What is loaded before a task asks for it. The settings make models of their own, which nobody has loaded before. */
+/** Loading before a task needs it. The settings make separate models that were not loaded before. */
 class LoadAheadSuite extends FlambeauSuite {
 
   private def settings(minCosine: Double) = InferenceSettings.of(SQLConf.get).copy(minCosine = minCosine)

@@ -21,7 +21,7 @@ final class ElsewhereFileSystem extends RawLocalFileSystem {
     if (uri.getHost == "gone") throw new java.net.UnknownHostException("gone") else super.initialize(getUri, conf)
 }
 
-/** From where packages can come, in one process; `tests/test_model_locations.py` does the same over executors. */
+/** Where packages can come from, in one process; `tests/test_model_locations.py` does the same over executors. */
 class ModelLocationsSuite extends FlambeauSuite {
 
   private val Expected = Seq(2f, 4f, 6f)
@@ -41,7 +41,7 @@ class ModelLocationsSuite extends FlambeauSuite {
 
   private def features(model: String): Any = rowsOf(s"SELECT featurize(v, '$model') FROM VALUES (array(1, 2, 3, 4)) AS t(v)").head.get(0)
 
-  /** A copy of `tiny`, of another content than any before: its description holds the place. */
+  /** A copy of `tiny` with new content: its description holds the place. */
   private def copyOfTiny(name: String): Path = {
     val target = folder.resolve(name)
     Files.createDirectories(target)
@@ -157,7 +157,7 @@ class ModelLocationsSuite extends FlambeauSuite {
       Using.resource(Files.list(noop))(_.forEach(file => Files.copy(file, place.resolve(file.getFileName), StandardCopyOption.REPLACE_EXISTING)))
       assertFails("FLAMBEAU_BAD_INPUT", "must not be negative")(
         rowsOf(s"SELECT featurize(v, '$scheme$place') FROM VALUES (array(-1, 2, 3, 4)) AS t(v)"))
-      // What was planned before gives the numbers planned: that content is in memory still.
+      // A query that was planned before uses the planned content, which is still in memory.
       assert(planned.head().get(0) == Expected)
     }
   }

@@ -2,7 +2,7 @@ package io.flambeau.sql
 
 import org.scalatest.funsuite.AnyFunSuite
 
-/** Batches by how long those before took; the times are given, none is measured. */
+/** The size of batches from the times of earlier ones; the times are given, none is measured. */
 class BatchPaceSuite extends AnyFunSuite {
   private val Millisecond = 1000L * 1000
 
@@ -15,7 +15,7 @@ class BatchPaceSuite extends AnyFunSuite {
     val pace = new BatchPace(sorts = false)
     pace.measured(8, Millisecond)
     assert(pace.rows(32) == 32 && pace.rows(2048) == 2048)
-    assert(pace.rows(1000000) == 3907) // a quarter of a quarter of … that takes half a second at the most
+    assert(pace.rows(1000000) == 3907) // quartered until it takes at most half a second
   }
 
   test("batches of a heavy model take half a second at the most, unless that were too few rows") {

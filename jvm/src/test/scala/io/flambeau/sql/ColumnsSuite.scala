@@ -9,7 +9,7 @@ import org.apache.spark.sql.execution.adaptive.AdaptiveSparkPlanHelper
 import io.flambeau.FlambeauSuite
 import io.flambeau.conf.FlambeauConf
 
-/** Inputs that come as columns, from Parquet in all the ways it has of giving them: the same results as from rows. */
+/** Columnar inputs, from Parquet in all of its encodings: the same results as from rows. */
 class ColumnsSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
 
   private val folder = Files.createTempDirectory("flambeau-columns")
@@ -34,7 +34,7 @@ class ColumnsSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
 
   private def takesColumns(df: DataFrame): Boolean = node(df).child.supportsColumnar
 
-  /** The answer with the vectorized reader, and that without it, which gives rows. */
+  /** The results with the vectorized reader, and without it, when it gives rows. */
   private def bothWays(select: String*)(where: String = "true"): Seq[String] = {
     def query = read.where(where).selectExpr(select: _*)
     val fromRows = withConf("spark.sql.parquet.enableVectorizedReader" -> "false") {
@@ -111,7 +111,7 @@ class ColumnsSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
       assert(collect(plan(union)) { case transition: RowToColumnarExec => transition }.isEmpty)
       val expected = sorted(one)
       assert(sorted(union) == (expected ++ expected).sorted)
-      // Spark's own union is such a parent, where no projection stands between.
+      // Spark's own union is such a parent, if there is no projection between.
       val bare = "SELECT featurize(v, 'tiny') FROM parquet.`%1$s` UNION ALL SELECT featurize(few, 'tiny') FROM parquet.`%1$s`".format(table)
       val columnar = spark.sql(bare)
       assert(sorted(columnar) == (bothWays("featurize(v, 'tiny')")() ++ bothWays("featurize(few, 'tiny')")()).sorted)

@@ -2,7 +2,7 @@ package io.flambeau.sql
 
 import io.flambeau.FlambeauSuite
 
-/** One engine for a model in all of an application, and what an executor does when the driver does not answer. */
+/** One engine per model in the whole application, and an executor's choice if the driver does not answer. */
 class EngineAgreementSuite extends FlambeauSuite {
 
   override protected def beforeAll(): Unit = {
@@ -11,7 +11,7 @@ class EngineAgreementSuite extends FlambeauSuite {
     EngineAgreement.listen()
   }
 
-  /** While `body` runs the driver answers no question; afterwards it does again, with no choice made. */
+  /** While `body` runs, the driver does not answer; afterwards it does again, without earlier choices. */
   private def unanswered(body: => Unit): Unit = {
     EngineAgreement.channel.foreach(_.close())
     try body

@@ -3,7 +3,7 @@ package io.flambeau.sql
 import io.flambeau.FlambeauSuite
 import io.flambeau.conf.FlambeauConf
 
-/** Every way to be wrong is an error with a condition, a cause and advice; the process goes on; nothing leaks. */
+/** Every mistake is an error with a condition, a cause and advice. The process continues, and nothing leaks. */
 class ErrorsSuite extends FlambeauSuite {
 
   override protected def beforeAll(): Unit = {
@@ -13,7 +13,7 @@ class ErrorsSuite extends FlambeauSuite {
 
   private def analyze(sql: String): Unit = spark.sql(sql)
 
-  /** The process serves the next query as if nothing had been. */
+  /** The process runs the next query as usual. */
   private def goesOn(): Unit = assert(rowsOf("SELECT featurize(array(1, 2, 3, 4), 'tiny')").head.getSeq[Float](0) == Seq(2f, 4f, 6f))
 
   for ((name, sql, parts) <- Seq(

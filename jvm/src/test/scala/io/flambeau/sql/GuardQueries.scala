@@ -1,6 +1,6 @@
 package io.flambeau.sql
 
-/** What keeps rows from a call: as many rows go through the model as the guard lets in, and the answer is Spark's own. */
+/** Guards of calls: only rows that pass the guard go through the model, and the result is Spark's own. */
 object GuardQueries {
 
   private val F = "featurize(v, 'tiny')"

@@ -11,7 +11,7 @@ import org.apache.spark.sql.types._
 import io.flambeau.FlambeauSuite
 import io.flambeau.conf.FlambeauConf
 
-/** What can feed a model: encoded images and Spark's image struct, ML vectors, numbers of any width; and what cannot. */
+/** Inputs that a model can have: encoded images and Spark's image struct, ML vectors, numbers of any width; and inputs that are errors. */
 class InputsSuite extends FlambeauSuite {
 
   private val Red = Seq(1f, 0f, 0f)

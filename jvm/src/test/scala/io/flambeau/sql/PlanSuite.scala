@@ -10,7 +10,7 @@ import org.apache.spark.sql.types._
 
 import io.flambeau.FlambeauSuite
 
-/** What the plans look like: one evaluation for all that share it, above what removes rows, carrying only what is needed. */
+/** Query plans: calls share one evaluation, above operators that remove rows, with only the columns that are needed. */
 class PlanSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
 
   override protected def beforeAll(): Unit = {

@@ -3,7 +3,7 @@ package io.flambeau.sql
 import org.apache.spark.sql.SparkSession
 
 /**
- * One promise per line: a query, the rows that go through the model for it, and a plain SQL query with the same answer.
+ * One case per line: a query, the rows that go through the model for it, and a plain SQL query with the same answer.
  *
  * @param rows
  *   rows that the model may see; not one more, not one less

@@ -10,14 +10,14 @@ import org.apache.spark.memory.UnifiedMemoryManager;
 import scala.Function0;
 
 /**
- * A task on the caller's thread with Spark's own memory manager over a memory of its own, so that what other tasks, caches
- * and broadcasts take or give back meanwhile changes nothing. Java because these classes are open to Spark's own Scala only.
+ * A task on the caller's thread with its own instance of Spark's memory manager, so that other tasks, caches and broadcasts do
+ * not affect it. Java because these classes are open to Spark's own Scala only.
  */
 final class SmallTask {
 
   private SmallTask() {}
 
-  /** What {@code body} gives as the only task of an executor with {@code memoryBytes} for execution. */
+  /** The result of {@code body} as the only task of an executor with {@code memoryBytes} for execution. */
   static <T> T run(long memoryBytes, Function0<T> body) {
     SparkEnv env = SparkEnv.get();
     UnifiedMemoryManager memory = new UnifiedMemoryManager(env.conf().clone(), memoryBytes, 0L, 1);

@@ -6,7 +6,7 @@ import org.apache.spark.sql.streaming.Trigger
 import io.flambeau.{Flambeau, FlambeauSuite}
 import io.flambeau.functions._
 
-/** The ways to the same expression: Scala functions, views, streams, sessions made later, functions from the configuration. */
+/** All APIs for the same expression: Scala functions, views, streams, sessions made later, functions from the configuration. */
 class SurfacesSuite extends FlambeauSuite {
 
   override protected def beforeAll(): Unit = {

@@ -4,7 +4,7 @@ import java.nio.file.Files
 
 import org.scalatest.funsuite.AnyFunSuite
 
-/** What the driver makes of the parts that rank 0 sends. */
+/** How the driver handles the parts that rank 0 sends. */
 class ArrivalsSuite extends AnyFunSuite {
   private def part(name: String, offset: Long, text: String, attempt: Long = 1) = FilePart(attempt, 0, name, offset, text.getBytes)
 

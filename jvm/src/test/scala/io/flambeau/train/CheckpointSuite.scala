@@ -7,7 +7,7 @@ import scala.util.Using
 
 import io.flambeau.ml.{TorchClassificationModel, TorchClassifier}
 
-/** Checkpoints: when, where, how many, and that going on from one gives the undisturbed model. */
+/** Checkpoints: when, where, how many; and continuing from one gives the model of an undisturbed training. */
 class CheckpointSuite extends TrainingSuite {
 
   private def files(folder: Path): Seq[Path] =
@@ -84,7 +84,7 @@ class CheckpointSuite extends TrainingSuite {
       val undisturbed = probabilities(classifier.setMaxEpochs(6).fit(rows), rows)
       classifier.setMaxEpochs(6).setCheckpointDir(s"$folder/c").setKeepCheckpoints(3).fit(rows)
       val kept = files(folder)
-      // 60 rows in batches of 32: epochs 3, 4 and 5 are 6, 8 and 10 steps. The oldest looks the newest by its time.
+      // 60 rows in batches of 32: epochs 3, 4 and 5 are 6, 8 and 10 steps. The oldest has the newest modification time.
       assert(kept.map(_.getFileName.toString) == Seq(6, 8, 10).map(steps => f"step-$steps%012d.checkpoint"))
       Files.setLastModifiedTime(kept.head, java.nio.file.attribute.FileTime.fromMillis(System.currentTimeMillis() + 1000000))
       def resumed = classifier.setMaxEpochs(6).setResumeFrom(s"$folder/c").fit(rows)
@@ -97,7 +97,7 @@ class CheckpointSuite extends TrainingSuite {
         assert(startedAt(resumed) == 6)
         assert(log.lines.exists(_.contains("continues from")) && log.lines.exists(_.contains("step-000000000010")))
       }
-      // One byte in the middle: of a tensor, which no reader of the archive itself would miss.
+      // One byte in the middle of a tensor, which a reader of the archive would not notice.
       def damage(file: Path): Unit = {
         val bytes = Files.readAllBytes(file)
         bytes(bytes.length / 2) = (bytes(bytes.length / 2) ^ 0x10).toByte
@@ -139,7 +139,7 @@ private object CheckpointSuite {
   import org.apache.logging.log4j.core.appender.AbstractAppender
   import org.apache.logging.log4j.core.config.Property
 
-  /** What training logs meanwhile. */
+  /** The log of the training meanwhile. */
   final class Log extends AbstractAppender("of checkpoints", null, null, true, Property.EMPTY_ARRAY) {
     private val found = new java.util.concurrent.ConcurrentLinkedQueue[String]
     def lines: Seq[String] = found.asScala.toSeq

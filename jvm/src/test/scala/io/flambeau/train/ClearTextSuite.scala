@@ -8,7 +8,7 @@ import io.flambeau.bridge.spec.ImageLimits
 import io.flambeau.conf.FlambeauConf
 import io.flambeau.models.HadoopSettings
 
-/** When several workers are refused because of what they would send in clear. */
+/** When several workers are rejected because they would send data in clear text. */
 class ClearTextSuite extends FlambeauSuite {
   private def job(workers: Int): JobSpec =
     JobSpec(

@@ -13,7 +13,7 @@ import io.flambeau.Flambeau
 import io.flambeau.conf.FlambeauConf
 import io.flambeau.ml._
 
-/** Heads as Spark ML's estimators: what they learn, how they sit in pipelines and searches, saving and loading. */
+/** Heads as Spark ML's estimators: their models, use in pipelines and searches, saving and loading. */
 class HeadsSuite extends TrainingSuite {
 
   test("a linear classifier learns, and its columns are Spark ML's") {

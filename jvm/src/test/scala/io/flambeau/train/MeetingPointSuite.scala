@@ -4,7 +4,7 @@ import org.scalatest.funsuite.AnyFunSuite
 
 import io.flambeau.bridge.Json
 
-/** What the driver answers to workers that look for each other. */
+/** The driver's answers to workers that look for each other. */
 class MeetingPointSuite extends AnyFunSuite {
   private def put(attempt: Int, key: String, value: String) = MeetingPoint.Question(attempt, Map(key -> value), Nil).json
   private def look(attempt: Int, keys: String*) = MeetingPoint.Question(attempt, Map.empty, keys).json

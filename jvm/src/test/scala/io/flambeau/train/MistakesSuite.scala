@@ -2,7 +2,7 @@ package io.flambeau.train
 
 import org.apache.spark.sql.functions.{col, lit, when}
 
-/** What cannot be trained is said before it is tried, or with the row that is to blame. */
+/** Mistakes in parameters are errors before training begins; mistakes in rows are errors with the row. */
 class MistakesSuite extends TrainingSuite {
 
   test("columns and parameters that do not fit") {
@@ -51,7 +51,7 @@ class MistakesSuite extends TrainingSuite {
       assertFails("FLAMBEAU_BAD_ARGUMENT", "all 6 validation rows have weight 0")(
         classifier.setNumWorkers(workers).setWeightCol("weight").setValidationIndicatorCol("held").setPatience(2).fit(unheld))
     }
-    // Some rows of weight zero are as if they were not there.
+    // Rows of weight zero have no effect.
     val history = classifier.setWeightCol("weight").fit(rows.withColumn("weight", when(col("id") < 20, 0.0).otherwise(1.0))).summary.history
     assert(history.collect().forall(row => row.getAs[Double]("trainLoss") > 0))
   }

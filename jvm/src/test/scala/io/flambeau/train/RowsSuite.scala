@@ -6,7 +6,7 @@ import org.apache.spark.sql.functions.{col, expr, lit, when}
 
 import io.flambeau.ml.{GroupedTorchClassifier, GroupedTorchRegressor}
 
-/** Rows and sizes that come with the data: bad rows are named or left out, and nothing is sized by a value before it is looked at. */
+/** Rows and sizes that come with the data: bad rows are named or left out, and values are checked before memory is allocated for them. */
 class RowsSuite extends TrainingSuite {
 
   /** Forty rows in two partitions; these have a value that cannot be trained on. */

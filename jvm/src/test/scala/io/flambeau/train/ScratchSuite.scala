@@ -46,7 +46,7 @@ class ScratchSuite extends StageSuite {
           assert(!Files.exists(own))
         }
       finally Files.deleteIfExists(there)
-      // Its owner has gone meanwhile, but its file with it: nobody knows of the folder, and nobody touches it.
+      // Its owner has ended and its lock file is gone: the folder is not known to any process, and is not removed.
       Scratch.delete(Scratch.create(parent, "flambeau-training-"))
       assert(Files.isDirectory(living))
     }
@@ -57,7 +57,7 @@ class ScratchSuite extends StageSuite {
     new io.flambeau.ml.TorchClassifier().setMaxEpochs(1).fit(spark.table("few"))
     val left = Using.resource(Files.list(Paths.get(SparkAccess.localDirectory())))(_.iterator.asScala.map(_.getFileName.toString).toList)
     assert(!left.exists(_.startsWith("flambeau-training-")), left)
-    // Another process asks, since opening and closing the file here would let go of the lock.
+    // Another process checks, since opening and closing the file here would release the lock.
     val program = "import fcntl, pathlib, sys\nheld = 0\nfor path in pathlib.Path(sys.argv[1]).glob('owner-*'):\n  with open(path, 'r+') as f:\n" +
       "    try: fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB)\n    except OSError: held += 1\nprint(held)"
     val asked = new ProcessBuilder("python3", "-c", program, registry.toString).start()

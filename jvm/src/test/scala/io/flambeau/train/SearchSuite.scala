@@ -12,7 +12,7 @@ import org.apache.spark.sql.{Dataset, Encoders}
 
 import io.flambeau.ml._
 
-/** Searches: what they try, in which order they rank it, what of them is saved. */
+/** Searches: their trials, their ranking, saving and loading. */
 class SearchSuite extends TrainingSuite {
 
   private def judge = new MulticlassClassificationEvaluator().setMetricName("accuracy")
@@ -124,7 +124,7 @@ class SearchSuite extends TrainingSuite {
   }
 }
 
-/** Says NaN of every other model, and of the others how many it has seen; smaller is better; cannot be saved. */
+/** Returns NaN for every other model, and for the others the number of models so far; smaller is better; cannot be saved. */
 class NoNumber(override val uid: String) extends Evaluator {
   private val seen = mutable.Buffer.empty[Int]
 

@@ -6,7 +6,7 @@ import java.util.concurrent.atomic.AtomicInteger
 import org.apache.spark.scheduler.{SparkListener, SparkListenerStageSubmitted, SparkListenerTaskStart}
 import org.apache.spark.sql.functions.{col, when}
 
-/** What cannot be written, or would fail again, is said before the first step or once, with its condition, whatever the number of workers. */
+/** Errors of writing, and errors that a retry would repeat, are reported once with their condition, for any number of workers. */
 class StorageSuite extends TrainingSuite {
 
   /** How many tasks `body` starts, and how often the stage with the most attempts is tried. */
@@ -23,7 +23,7 @@ class StorageSuite extends TrainingSuite {
     spark.sparkContext.addSparkListener(listener)
     try {
       body
-      // Events arrive in their order: once a later job's have, all have.
+      // Events arrive in order: after those of a later job, all have arrived.
       val before = tasks.get
       spark.sparkContext.parallelize(Seq(1), 1).count()
       eventually(assert(tasks.get > before))
@@ -71,14 +71,14 @@ class StorageSuite extends TrainingSuite {
     }
   }
 
-  /** Puts a file in the place of the fit's folder as soon as that has a checkpoint. */
+  /** Replaces the fit's folder by a file as soon as it has a checkpoint. */
   private def breakWhenThere(folder: Path): Thread = {
     def broken(): Boolean = Option(folder.toFile.listFiles).toSeq.flatten.map(_.toPath).find(fit => hasCheckpoint(fit.resolve("run-0"))).exists { fit =>
       try {
         Files.move(fit, folder.resolveSibling(s"moved-${System.nanoTime()}"))
         Files.createFile(fit)
         true
-      } catch { case _: java.io.IOException => false } // the worker has made it anew meanwhile
+      } catch { case _: java.io.IOException => false } // the worker has made it again meanwhile
     }
     val thread = new Thread(() => while (!broken()) Thread.sleep(5))
     thread.setDaemon(true)

@@ -7,7 +7,7 @@ import org.apache.spark.sql.DataFrame
 
 import io.flambeau.ml.{StageSuite, TorchClassificationModel, TorchClassifier, TorchRegressor}
 
-/** What the suites of training share: small tables with a known answer, and what a model says of them. */
+/** Shared by the suites of training: small tables with known results, and a model's predictions for them. */
 abstract class TrainingSuite extends StageSuite {
 
   /** Points around three centers in the plane, in `partitions` parts: `id`, `features`, `label`, `weight`, `held`. */

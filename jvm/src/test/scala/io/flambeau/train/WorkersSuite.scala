@@ -9,10 +9,10 @@ import org.scalatest.concurrent.Eventually
 
 import io.flambeau.ml.TorchClassificationModel
 
-/** Several workers train the model that one would. */
+/** Several workers train the same model as one. */
 class WorkersSuite extends TrainingSuite with Eventually {
 
-  /** What rounding may make of ten epochs: gradients are summed in another order. */
+  /** Tolerance for rounding in ten epochs: gradients are summed in another order. */
   private val Tolerance = 1e-5
 
   test("1, 2 and 4 workers, with hidden layers, weights and validation") {
