@@ -1,5 +1,7 @@
 """A user's programs around ML stages, each in a process of its own; prints JSON on the last line.
 
+Usage:
+
     python ml_stages.py load FOLDER       a saved cross-validated pipeline, applied to the saved table beside it
     python ml_stages.py connect FOLDER    stages over Spark Connect: transform, save, load, fit, cross-validate
     python ml_stages.py bare FOLDER       a session with the jars but without the extension

@@ -1,5 +1,7 @@
 """A user's training on a cluster of two executor processes; prints JSON on the last line.
 
+Usage:
+
     python training_job.py same FOLDER MASTER     1 and 2 workers: how far their models are apart
     python training_job.py killed FOLDER MASTER   2 workers; when the first checkpoint is there, one executor is killed (SIGKILL)
     python training_job.py starved FOLDER MASTER  more workers than slots

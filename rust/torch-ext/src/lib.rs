@@ -1,7 +1,9 @@
 //! The parts of libtorch that `tch` lacks, behind safe types.
 //!
 //! For inference: [`ScriptModule`], a TorchScript program frozen and optimized; [`FusedModule`], the same with oneDNN's kernels;
-//! [`Outputs`], the results of one forward pass. For training: [`Trainable`], a module whose parameters change. [`flatten`] puts
+//! [`Outputs`], the results of one forward pass.
+//!
+//! For training: [`Trainable`], a module whose parameters change. [`flatten`] puts
 //! them into one vector for an [`Optimizer`] (`torch::optim`). [`Group`]: ranks that add up tensors (c10d over Gloo) and find one
 //! another by a [`Board`]. [`TorchError`] is any C++ failure as a value, and `process` holds settings of the whole process.
 //!
