@@ -1,4 +1,5 @@
-//! Lets this crate's tests and benches find libtorch and the codecs where they were linked; the library that ships finds it by other means.
+//! Lets this crate's tests and benches find libtorch and the codecs that they were linked with; the published library finds them
+//! in another way.
 
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");

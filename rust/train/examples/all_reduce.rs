@@ -1,4 +1,4 @@
-//! One process of a sum over ranks, as training does it (buckets, waits that look for a cancellation), alone: for comparison with
+//! One process of a sum over ranks as in training (buckets, waits that check for a cancellation), for comparison with
 //! `torch.distributed` in `bench/train/all_reduce.py`, which starts both.
 //!
 //! `all_reduce FOLDER RANK WORLD TIMES BYTES…`: the ranks find one another by FOLDER, a new and empty one. Rank 0 prints a JSON line:
@@ -45,7 +45,7 @@ fn main() {
         let wanted = f64::from(u32::try_from(*world).unwrap()).powi(i32::try_from(*times).unwrap() + 1);
         assert!((tensor.double_value(&[0]) / wanted - 1.0).abs() < 1e-6, "the sum is wrong");
     }
-    // Both stay until both are done: a rank that leaves early breaks the other's last sum.
+    // Both wait until both are done: a rank that leaves early breaks the other's last sum.
     ranks.sum(&[&one], "leaving", &going).unwrap();
     if *rank == 0 {
         println!("{}", serde_json::to_string(&seconds).unwrap());

@@ -25,7 +25,7 @@ def values(count: int) -> Tensor:
 
 
 def train(model: nn.Module, loader: Loader, optimizer: Optimizer, epochs: int) -> list[tuple[float, float]]:
-    """(mean loss, rows a second) of each epoch. bench/train/loop.py runs this one in several processes too."""
+    """(mean loss, rows per second) of each epoch. bench/train/loop.py also runs this one in several processes."""
     sampler = loader.sampler
     assert isinstance(sampler, Sized)
     loss_of, results, rows = nn.CrossEntropyLoss(), [], len(sampler)
@@ -46,7 +46,7 @@ def train(model: nn.Module, loader: Loader, optimizer: Optimizer, epochs: int) -
 def train_by_index(
     model: nn.Module, x: Tensor, y: Tensor, optimizer: Optimizer, batch: int, epochs: int
 ) -> list[tuple[float, float]]:
-    """Without a DataLoader: the quickest loop over tensors in memory."""
+    """Without a DataLoader: the fastest loop over tensors in memory."""
     loss_of, results = nn.CrossEntropyLoss(), []
     for _ in range(epochs):
         started, total = time.perf_counter(), 0.0

@@ -1,9 +1,10 @@
-//! Training alone, with no JVM around it: rows a second of a head over features and of a convolutional net, for comparison with
+//! Training alone, without a JVM: rows per second of a head over features and of a convolutional net, for comparison with
 //! the same loop in Python torch (`train_alone.py`, which also makes the net's package).
 //!
 //! `train_alone head|mlp BATCH EPOCHS [WORLD [HOW]]`, `net PACKAGE BATCH EPOCHS [WORLD [HOW]]`, `maps COUNT BATCH EPOCHS`. One thread a worker.
-//! HOW the workers are joined: `memory` (the default, as in one executor), `sockets` (as in several), or `apart`: loops that know
-//! nothing of one another, each over its share of the rows and of the batch. Prints a line of (loss, rows a second) by epoch for each.
+//! HOW is how the workers are joined: `memory` (the default, as in one executor), `sockets` (as in several), or `apart`. With
+//! `apart` they are independent loops, each over its share of the rows and of the batch. Prints a line of (loss, rows per second)
+//! by epoch for each.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "an example")]
 
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ const HEAD_ROWS: usize = 20_000;
 const FEATURES: usize = 1280;
 const NET_ROWS: usize = 512;
 
-/// Numbers that look random, the same as in train_alone.py: ((i * 2654435761) mod 2^32) / 2^32 - 1/2.
+/// Pseudo-random numbers, the same as in train_alone.py: ((i * 2654435761) mod 2^32) / 2^32 - 1/2.
 fn value(i: usize) -> f32 {
     (((i as u64).wrapping_mul(2_654_435_761) & 0xFFFF_FFFF) as f64 / 4_294_967_296.0 - 0.5) as f32
 }
@@ -82,7 +83,7 @@ fn run(feed: &Arc<Feed>, ranks: &Arc<Ranks>, specs: Vec<Value>) -> Vec<(f64, f64
     }
 }
 
-/// What is trained, over which rows.
+/// A training and its rows.
 struct Training {
     spec: Value,
     rows: usize,

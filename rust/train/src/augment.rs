@@ -1,6 +1,6 @@
 //! Random changes of prepared images: mirrored, shifted, brighter or darker, with more or less contrast.
 //!
-//! What happens to a row is a function of seed, epoch and the row's id, so it does not depend on who trains on it. Images
+//! The changes of a row are a function of seed, epoch and the row's id, so they do not depend on the worker. Images
 //! come normalized (mean and deviation of the package), and brightness and contrast change those values.
 
 use flambeau_engine::{memory, pool};
@@ -13,7 +13,7 @@ use super::spec::AugmentSpec;
 /// Purpose of the stream of random numbers.
 const PURPOSE: u64 = 4;
 
-/// `images`: `[n, c, h, w]` with channels last in memory; `ids`: one for each. Gives new images, laid out alike.
+/// `images`: `[n, c, h, w]` with channels last in memory; `ids`: one for each. Returns new images with the same layout.
 pub(super) fn apply(spec: &AugmentSpec, images: &Tensor, ids: &[i64], seed: u64, epoch: usize) -> Result<Tensor, TchError> {
     let nhwc = images.f_permute([0, 2, 3, 1])?.f_contiguous()?;
     let shape = nhwc.size();
@@ -35,7 +35,7 @@ pub(super) fn apply(spec: &AugmentSpec, images: &Tensor, ids: &[i64], seed: u64,
     changed.f_permute([0, 3, 1, 2])
 }
 
-/// Mirrors and shifts; the edge's pixels fill what comes in.
+/// Mirrors and shifts; new pixels are copies of the edge's.
 fn shifted(spec: &AugmentSpec, stream: Stream, from: &[f32], to: &mut [f32], (height, width, channels): (usize, usize, usize)) {
     let mirrored = spec.flip && stream.at(0) & 1 == 1;
     let shift = |n| stream.below(n, 2 * spec.shift as u64 + 1) as i64 - spec.shift as i64;

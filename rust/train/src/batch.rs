@@ -1,9 +1,10 @@
-//! A batch's tensors, from rows of the feed: dense columns by copying rows, in the dtype that the package declares; all others as
-//! inference prepares them (images decoded and resized, texts tokenized and padded to the longest of the batch, clips decoded).
+//! A batch's tensors, from rows of the feed: dense columns by copying rows, in the dtype that the package declares. All others
+//! are prepared as in inference: images decoded and resized, texts tokenized and padded to the longest of the batch, clips
+//! decoded.
 //!
-//! Where rows must be decoded, the next batch is made on the decode pool while the step runs ([`Ahead`]), and pictures that were
-//! prepared once are read back from disk (`pictures`) before they are changed at random. Of a clip that is longer than the
-//! package's window the first window is trained on.
+//! If rows must be decoded, the next batch is made on the decode pool while the step runs ([`Ahead`]). Pictures that were
+//! prepared once are read back from disk (`pictures`) before they are changed at random. If a clip is longer than the package's
+//! window, only its first window is used.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -21,7 +22,7 @@ use super::pictures::Pictures;
 use super::program::{PICTURE_RANK, Program};
 use super::spec::{AugmentSpec, TrainingSpec};
 
-/// Where a tensor of the program comes from.
+/// The source of a tensor of the program.
 enum Source {
     Dense(Dense),
     Prepared { column: usize, input: String, preparer: Preparer, is_image: bool, kept: Option<Arc<Pictures>> },
@@ -84,12 +85,12 @@ impl Sources {
         Ok(Self { model, feed, sources, augment: spec.augment, seed: spec.seed, limits })
     }
 
-    /// Whether making a batch is worth a thread of its own.
+    /// Whether making a batch takes long enough for a separate thread.
     pub(super) fn decodes(&self) -> bool {
         self.sources.iter().any(|source| matches!(source, Source::Prepared { .. }))
     }
 
-    /// Native bytes that a row of a batch costs at the most, as far as it can be known beforehand.
+    /// Maximum native bytes of a row of a batch, as far as they are known in advance.
     pub(super) fn row_bytes(&self) -> u64 {
         let one = |source: &Source| match source {
             Source::Dense(dense) => dense.row_bytes() as u64,
@@ -98,7 +99,7 @@ impl Sources {
         self.sources.iter().map(one).sum()
     }
 
-    /// The program's tensors for these rows; for training in `epoch`, else for evaluation.
+    /// The program's tensors for these rows, for training in `epoch` or, if None, for evaluation.
     pub(super) fn tensors(&self, rows: &[u32], epoch: Option<usize>) -> Result<Vec<Tensor>, EngineError> {
         let mut staged = Vec::new();
         for source in &self.sources {
@@ -134,13 +135,13 @@ impl Sources {
         if faults.is_empty() {
             return Ok(staged);
         }
-        // The id says where the row came from, which its position in a batch does not.
+        // The id shows where the row came from; its position in a batch does not.
         let (position, fault) = faults.remove(0);
         let row = usize::try_from(self.feed.rows.id(rows[position] as usize)).unwrap_or(usize::MAX);
         Err(EngineError::BadInput { row, input: input.to_owned(), fault })
     }
 
-    /// The same for pictures, those that are kept from disk.
+    /// The same for pictures; those on disk are read back.
     fn stage_kept(
         &self,
         column: usize,
@@ -168,7 +169,7 @@ impl Sources {
             pool::install(|| fresh.par_chunks_exact(block).zip(rows).for_each(|(values, row)| kept.keep(*row, values)));
             return all.f_permute([0, 3, 1, 2]).map(StagedRows::Dense).map_err(|error| EngineError::torch(&self.model, error));
         }
-        // Where each row's fresh values are, if it has such.
+        // Where each row's new values are, if it has any.
         let mut next = fresh.chunks_exact(block);
         let places: Vec<(u32, Option<&[f32]>)> =
             rows.iter().map(|row| (*row, if lacking.contains(row) { next.next() } else { None })).collect();
@@ -217,7 +218,7 @@ impl Sources {
     }
 }
 
-/// Where pictures are kept, if it pays: in a training that sees them more than once.
+/// Where pictures are kept, if training uses them more than once.
 fn kept_pictures(spec: &TrainingSpec, feed: &Arc<Sealed>, column: usize, preparer: &Preparer) -> Option<Arc<Pictures>> {
     let Preparer::Image(image) = preparer else { return None };
     if spec.epochs < 2 {
@@ -232,10 +233,10 @@ fn channels_last(tensor: &Tensor) -> Result<Tensor, TchError> {
     tensor.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])
 }
 
-/// A worker's part of a batch, ready to be trained on.
+/// A worker's part of a batch, ready for the step.
 pub(super) struct Batch {
     pub(super) part: Part,
-    /// Empty where the part is.
+    /// Empty if the part is empty.
     pub(super) inputs: Vec<Tensor>,
 }
 
@@ -245,7 +246,7 @@ pub(super) struct Ahead {
     result: Receiver<Result<Batch, EngineError>>,
 }
 
-/// Makes a batch here and now.
+/// Makes a batch on the calling thread.
 pub(super) fn make(sources: &Sources, part: Part, epoch: usize) -> Result<Batch, EngineError> {
     let inputs = if part.rows.is_empty() { Vec::new() } else { sources.tensors(&part.rows, Some(epoch))? };
     Ok(Batch { part, inputs })
@@ -257,7 +258,7 @@ impl Ahead {
         let (sender, result) = sync_channel(1);
         let sources = sources.clone();
         pool::spawn(move || {
-            // The receiver is gone only where nobody wants the batch any more.
+            // The receiver is gone only if the batch is not needed any more.
             let _ = sender.send(make(&sources, part, key.0));
         });
         Self { key, result }
@@ -269,7 +270,7 @@ impl Ahead {
         (self.key == key).then_some(made)
     }
 
-    /// Waits for its end, so that nothing outlives the trainer.
+    /// Waits for its end, so that it does not outlive the trainer.
     pub(super) fn wait(self) {
         let _ = self.result.recv();
     }

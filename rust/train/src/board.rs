@@ -1,7 +1,7 @@
-//! How the ranks of a group find one another: by a board of keys and bytes that the caller keeps where all ranks reach it. In Spark
-//! the driver keeps it, and asking goes over Spark's own RPC (its ports, its authentication, its encryption).
+//! How the ranks of a group find one another: by a board of keys and bytes, which the caller provides and all ranks can reach. In
+//! Spark it is on the driver, and calls use Spark's own RPC (its ports, its authentication, its encryption).
 //!
-//! Waiting for what another rank puts there looks for a cancellation again and again, and has a deadline.
+//! Waiting for another rank's value checks for a cancellation regularly, and has a deadline.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -19,21 +19,21 @@ pub trait Board {
     /// The board is out of reach.
     fn put(&mut self, key: &str, value: &[u8]) -> Result<(), EngineError>;
 
-    /// The value under a key, if it is there already.
+    /// The value under a key, if there is one already.
     ///
     /// # Errors
     /// The board is out of reach.
     fn look(&mut self, key: &str) -> Result<Option<Vec<u8>>, EngineError>;
 }
 
-/// A board on which one waits for values.
+/// A board with waits for values.
 pub(super) struct Waiting<'a> {
     pub(super) board: &'a mut dyn Board,
     pub(super) canceled: &'a AtomicBool,
     /// Of all waits together.
     pub(super) deadline: Duration,
     pub(super) since: Instant,
-    /// Of whoever waits, for messages.
+    /// The rank that waits, for messages.
     pub(super) rank: usize,
     /// How many ranks there are.
     pub(super) world: usize,

@@ -1,8 +1,8 @@
-//! What a training asks of the machine, added up before any of it is asked for.
+//! The memory that a training needs, computed before it is allocated.
 //!
-//! Sizes come from parameters (`hiddenLayers`, `batchSize`) and from the data (labels, features), either of which may be mistyped.
-//! What cannot fit is an error that names them; the machine is not tried. What is compared with is the least of: memory that the
-//! machine has free, what is free in the process's control group, and what Spark granted the executor's container.
+//! Sizes come from parameters (`hiddenLayers`, `batchSize`) and from the data (labels, features), which may be wrong. If they
+//! cannot fit, that is an error that names them, before anything is allocated. The limit is the least of three: the machine's
+//! free memory, the free memory of the process's control group, and the memory that Spark granted the executor's container.
 
 use flambeau_engine::EngineError;
 use flambeau_torch_ext::{TorchError, process};
@@ -13,7 +13,7 @@ use super::spec::{HeadSpec, TrainingSpec};
 
 /// Bytes of a parameter: its value twice while it is made, its gradient, an optimizer's two moments and the best value so far.
 const PARAMETER_BYTES: u128 = 24;
-/// Passes over a layer's values that are in memory at a time.
+/// Copies of a layer's values that are in memory at a time.
 const ACTIVATION_BYTES: u128 = 12;
 
 /// A head's parameters.
@@ -21,7 +21,7 @@ pub(super) fn parameters(head: &HeadSpec) -> u128 {
     widths(head).into_iter().map(|(from, to)| (from as u128 + 1).saturating_mul(to as u128)).fold(0, u128::saturating_add)
 }
 
-/// Whether a head's parameters fit. `granted`: bytes of the process in all, where something beside the machine bounds it.
+/// Whether a head's parameters fit. `granted`: total bytes of the process, if there is a limit besides the machine's.
 ///
 /// # Errors
 /// They do not.
@@ -44,7 +44,7 @@ pub(super) fn check_head(head: &HeadSpec, granted: Option<u64>) -> Result<(), En
     )
 }
 
-/// An empty list with room for so many values.
+/// An empty list with capacity for this many values.
 ///
 /// # Errors
 /// There is no memory for them.
@@ -64,7 +64,7 @@ pub(super) fn room<T>(count: usize, what: &str) -> Result<Vec<T>, EngineError> {
 pub(super) fn check_batch(spec: &TrainingSpec, sources: &Sources, rows: usize) -> Result<(), EngineError> {
     let part = spec.batch_rows.min(rows);
     let pass = spec.micro_batch_rows.map_or(part, |micro| micro.min(part));
-    // Where rows are decoded, the next batch is made while this one is used.
+    // If rows are decoded, the next batch is made while this one is used.
     let copies = if sources.decodes() { 2 } else { 1 };
     let inputs = (part as u128).saturating_mul(u128::from(sources.row_bytes())).saturating_mul(copies);
     let layers: u128 = spec.program.head.as_ref().map_or(0, |head| widths(head).iter().map(|(_, to)| *to as u128).sum());

@@ -1,9 +1,9 @@
-//! An exact continuation as one file: parameters, buffers, the optimizer's state, the position, and the best so far.
+//! Everything for an exact continuation in one file: parameters, buffers, the optimizer's state, the position, and the best so far.
 //!
 //! The file is a line that names the format, the SHA-256 of all that follows, and an archive of named tensors as `torch::save` writes
-//! it; position and settings are JSON in one of them. It is written beside its name and renamed, so that it is complete or not there,
-//! and read only if its hash is right. Nothing else needs to be kept: the order of rows, dropout and augmentation are functions of
-//! seed, epoch, step and row.
+//! it; position and settings are JSON in one of them. It is written under another name and then renamed, so that it is always
+//! complete. It is read only if its hash is right. Nothing else needs to be saved: the order of rows, dropout and augmentation
+//! are functions of seed, epoch, step and row.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -19,7 +19,7 @@ use tch::Tensor;
 use super::settings;
 use super::trainer::{Best, Position, Trainer};
 
-/// What a file begins with; a new format gets a new number.
+/// The first bytes of a file; a new format gets a new number.
 const MAGIC: &[u8] = b"flambeau checkpoint 2\n";
 const HASH_BYTES: usize = 32;
 /// Where the archive begins.
@@ -57,10 +57,10 @@ impl Trainer {
         written.map_err(|error| EngineError::Disk(format!("the checkpoint {} cannot be written: {error}", file.display())))
     }
 
-    /// Continues where the checkpoint was made. Changes nothing where that fails.
+    /// Continues where the checkpoint was made. Changes nothing if that fails.
     ///
     /// # Errors
-    /// A file that is damaged, or of another training: what differs is listed.
+    /// A file that is damaged, or of another training: the differences are listed.
     pub fn restore_checkpoint(&mut self, file: &Path) -> Result<(), EngineError> {
         let refuse = |cause: String| EngineError::BadCheckpoint(format!("the checkpoint cannot be used: {cause}"));
         let archive = open(file).map_err(refuse)?;
@@ -106,7 +106,7 @@ fn write(path: &Path, tensors: &[(String, Tensor)]) -> io::Result<()> {
     file.write_all(MAGIC)?;
     file.write_all(&[0; HASH_BYTES])?;
     let mut out = Hashing { out: BufWriter::with_capacity(BUFFER_BYTES, file), hash: Sha256::new() };
-    // What the disk said is in libtorch's message: it writes through us.
+    // The disk's error is in libtorch's message: it writes with our callback.
     Tensor::save_multi_to_stream(tensors, &mut out).map_err(|error| io::Error::other(flambeau_engine::error::text_of(error)))?;
     let hash = out.hash.finalize();
     let mut file = out.out.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -115,7 +115,7 @@ fn write(path: &Path, tensors: &[(String, Tensor)]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// The archive in a file whose hash is right; else what is wrong with it.
+/// The archive in a file whose hash is right; otherwise the reason.
 fn open(path: &Path) -> Result<Archive, String> {
     let unreadable = |error: io::Error| format!("it cannot be read: {error}");
     let mut file = BufReader::with_capacity(BUFFER_BYTES, File::open(path).map_err(unreadable)?);

@@ -1,27 +1,26 @@
-//! Where the time of a worker's steps goes: for a look at whether they wait for rows, and a warning where sums cost more than
-//! they save.
+//! The time of a worker's steps: it shows whether they wait for rows, and warns if sums take more time than they save.
 
 use std::time::Duration;
 
-/// Steps after which sums are judged; the first ones, in which libtorch and the caches warm up, are not among them.
+/// The number of steps before sums are judged. The first ones, in which libtorch and the caches warm up, are not counted.
 const JUDGED_STEPS: u64 = 100;
 const FIRST_STEPS: u64 = 10;
-/// What a sum may take of a step of the batch size that is advised: a quarter of the rest.
+/// The share of a step that a sum may take at the advised batch size: a quarter of the rest.
 const GOOD_SHARE: f64 = 4.0;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
-    /// Of this epoch: steps waited so long for their rows.
+    /// In this epoch: how long steps waited for their rows.
     pub(super) waited: Duration,
-    /// Of the steps that are judged: all of them, and their sums over the workers.
+    /// Time of the judged steps: in total, and of their sums over the workers.
     pub(super) summed: Duration,
     took: Duration,
     steps: u64,
 }
 
 impl Clock {
-    /// A step ended that took so long.
+    /// Records the duration of a step.
     pub(super) fn note(&mut self, took: Duration) {
         self.steps += 1;
         if self.steps == FIRST_STEPS {
@@ -31,7 +30,7 @@ impl Clock {
         }
     }
 
-    /// Once, after enough steps: what would be faster, if sums take longer than all else.
+    /// Once, after enough steps: advice to make steps faster, if sums take longer than the rest.
     pub(super) fn advice(&self, world: usize, batch_rows: usize) -> Option<String> {
         if self.steps != FIRST_STEPS + JUDGED_STEPS || world == 1 {
             return None;

@@ -1,4 +1,4 @@
-//! Which of a worker's rows are trained on, in which batches, and which validate. Trainings of a stack share it.
+//! Which of a worker's rows are for training, in which batches, and which for validation. Trainings of a stack share it.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +13,7 @@ use super::spec::TrainingSpec;
 
 /// See the module.
 pub(super) struct Deal {
-    // Locked by the task's thread alone; a lock since trainers may move between threads.
+    // Only the task's thread locks it; it is a lock since trainers may move between threads.
     order: Mutex<Order>,
     /// Batches of an epoch.
     pub(super) batches: usize,
@@ -28,7 +28,7 @@ pub(super) struct Deal {
     pub(super) totals: Totals,
 }
 
-/// Sums over the rows of all workers, which do not hang on the order of the rows.
+/// Sums over the rows of all workers, which do not depend on the order of the rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Totals {
     pub(super) validation_rows: f64,
@@ -39,11 +39,11 @@ pub(super) struct Totals {
     pub(super) labels: f64,
 }
 
-/// No label is likely to be here, or as far from here on the other side.
+/// No label is likely to be here, or symmetrical to another about this point.
 const LABEL_ORIGIN: f64 = -0.618_033_988_749_894_9;
 
 impl Deal {
-    /// Counts rows over all workers: they come here at the same time. `normalizes`: whether a program has batch normalization.
+    /// Counts rows over all workers, which call this at the same time. `normalizes`: whether a program has batch normalization.
     ///
     /// # Errors
     /// Rows that all have weight 0, or too few for a batch; a peer that is gone.

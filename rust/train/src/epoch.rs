@@ -1,4 +1,4 @@
-//! The end of an epoch: running statistics, validation rows, what is best so far, and whether to go on.
+//! The end of an epoch: running statistics, validation rows, the best epoch so far, and whether to continue.
 
 use std::time::Instant;
 
@@ -50,7 +50,7 @@ impl Trainer {
         })
     }
 
-    /// Notes an epoch that is the best so far; says whether to stop.
+    /// Records the best epoch so far; returns whether to stop.
     fn judge(&mut self, found: Option<&Metrics>) -> Result<bool, EngineError> {
         let Some(found) = found else { return Ok(false) };
         let metric = self.spec.validation.metric;
@@ -106,7 +106,7 @@ impl Trainer {
         Ok(())
     }
 
-    /// Averages running statistics over the workers, each with its number of rows.
+    /// Averages running statistics over the workers, weighted by their number of rows.
     fn average_statistics(&mut self) -> Result<(), EngineError> {
         if self.ranks.world == 1 {
             return Ok(());

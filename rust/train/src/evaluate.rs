@@ -12,12 +12,12 @@ use super::metrics::{Metrics, Tally};
 use super::program::Program;
 use super::ranks::Ranks;
 
-/// Rows of one forward pass at the most, and bytes of their inputs.
+/// Maximum rows of one forward pass, and bytes of their inputs.
 const DENSE_ROWS: usize = 4096;
 const DECODED_ROWS: usize = 32;
 const PASS_BYTES: u64 = 64 << 20;
 
-/// What an evaluation reads.
+/// The inputs of an evaluation.
 pub(super) struct Evaluation<'a> {
     pub(super) feed: &'a Sealed,
     pub(super) sources: &'a Sources,
@@ -27,7 +27,7 @@ pub(super) struct Evaluation<'a> {
 }
 
 impl Evaluation<'_> {
-    /// Loss and metrics over `rows` of every worker; None where they have no weight.
+    /// Loss and metrics over `rows` of every worker; None if all weights are 0.
     pub(super) fn run(&self, program: &mut Program, rows: &[u32]) -> Result<Option<Metrics>, EngineError> {
         let mut tally = Tally::new(self.loss.kind, program.outputs, program.has_own_loss());
         let most = if self.sources.decodes() { DECODED_ROWS } else { DENSE_ROWS };

@@ -1,12 +1,12 @@
-//! Many small models: one head for every group of a feed's rows, all groups of like size trained at once.
+//! Many small models: one head for every group of a feed's rows; all groups of similar size are trained at once.
 //!
-//! Groups with equally many steps an epoch are stacked: weights `[groups, out, in]`, features `[groups, rows, in]`, one batched
-//! matrix product for each layer, one optimizer over all (it works element by element, so groups do not mix). A group's
-//! gradient is that of its own weighted mean loss; places without a row have the weight 0. So a group's head is what it would
-//! be if it were trained alone, at a small part of the cost of a training.
+//! Groups with the same number of steps per epoch are stacked: weights `[groups, out, in]`, features `[groups, rows, in]`. There
+//! is one batched matrix product for each layer and one optimizer over all (it works element by element, so groups do not mix). A
+//! group's gradient is that of its own weighted mean loss; places without a row have the weight 0. So a group's head is the same
+//! as if it were trained alone, in much less time.
 //!
 //! All heads begin with the same parameters, those of the seed. A group whose loss becomes NaN or infinite has NaN in its result
-//! and harms no other.
+//! and does not affect others.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,14 +32,14 @@ use super::spec::{HeadSpec, LossKind, MetricName, OptimizerSpec, Precision, Prog
 
 /// Purpose of the stream of random numbers.
 const PURPOSE: u64 = 5;
-/// Values of features that are stacked at once at the most: 64 MB.
+/// Maximum number of feature values that are stacked at once: 64 MB.
 const STACK_VALUES: usize = 16 << 20;
-/// Groups of one stack at the most.
+/// Maximum number of groups of one stack.
 const STACK_GROUPS: usize = 1024;
-/// Parameters of one stack at the most, but for those of its first group: 64 MB.
+/// Maximum number of parameters of one stack, not counting its first group: 64 MB.
 const STACK_PARAMETERS: u128 = 16 << 20;
 
-/// What all groups are trained with; the keys mean what they mean in a [`TrainingSpec`].
+/// The training of all groups; the keys have the same meaning as in a [`TrainingSpec`].
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "see TrainingSpec")]
@@ -75,8 +75,8 @@ struct Trained {
     parameters: Vec<f32>,
 }
 
-/// Trains them all. Gives a struct array of `group` i64, `rows` i64, `loss` f64 (weighted mean over the last epoch) and
-/// `parameters` list of f32 (each layer's weight `[out, in]`, then its bias), a row for each group, by group.
+/// Trains them all. Returns a struct array with a row for each group, by group: `group` i64, `rows` i64, `loss` f64 (weighted
+/// mean over the last epoch), `parameters` list of f32. These are each layer's weight `[out, in]` followed by its bias.
 ///
 /// # Errors
 /// A specification that does not fit the rows, or a cancellation.
@@ -132,7 +132,7 @@ impl GroupsSpec {
         }
     }
 
-    /// Rows of a batch of a group of so many rows.
+    /// Rows of a batch, for a group with this many rows.
     fn batch(&self, rows: usize) -> usize {
         self.batch_rows.unwrap_or(rows).min(rows).max(1)
     }
@@ -166,7 +166,7 @@ fn groups_of(feed: &Sealed) -> Result<Vec<Group>, EngineError> {
     Ok(groups)
 }
 
-/// Groups that are trained together: of equally many steps, and of like size.
+/// Groups that are trained together: they have the same number of steps and similar sizes.
 fn stacks(groups: Vec<Group>, spec: &GroupsSpec) -> Vec<Vec<Group>> {
     let mut stacks: Vec<Vec<Group>> = Vec::new();
     for group in groups {
@@ -187,7 +187,7 @@ fn stacks(groups: Vec<Group>, spec: &GroupsSpec) -> Vec<Vec<Group>> {
     stacks
 }
 
-/// What a stack's training reads.
+/// The inputs of a stack's training.
 struct Stacking<'a> {
     spec: &'a GroupsSpec,
     feed: &'a Sealed,
@@ -259,7 +259,7 @@ impl Stacking<'_> {
             id: group.id,
             rows: group.rows.len(),
             loss: if *weight > 0.0 { sum / weight } else { f64::NAN },
-            // Rows of no weight have taught nothing: what was there at first is no model.
+            // Rows without weight have no effect: the initial parameters are not a model.
             parameters: if *weight > 0.0 { parameters.to_vec() } else { vec![f32::NAN; parameters.len()] },
         };
         Ok(stack.iter().zip(each).zip(sums.iter().zip(&weights)).map(one).collect())
@@ -287,7 +287,7 @@ impl Stacking<'_> {
         let width = rows.iter().map(Vec::len).max().unwrap_or(0);
         let labels = &self.feed.rows.labels;
         let weight = |row: u32| self.feed.rows.weights.as_ref().map_or(1.0, |w| w[row as usize]);
-        // A row's class counts in the sum alone: the loss of each row has it in it already.
+        // The weight of a row's class only counts in the sum: each row's loss already includes it.
         let counted = |row: &u32| weight(*row) * self.loss.class_factor(labels, *row);
         let weights: Vec<f64> = rows.iter().map(|own| own.iter().map(counted).sum()).collect();
         let mut shares = vec![0_f32; rows.len() * width];
@@ -295,7 +295,7 @@ impl Stacking<'_> {
         for (((own, sum), shares), places) in
             rows.iter().zip(&weights).zip(shares.chunks_mut(width.max(1))).zip(places.chunks_mut(width.max(1)))
         {
-            // A place without a row repeats the group's first one, with weight 0.
+            // A place without a row repeats the group's first row, with weight 0.
             places.fill(own.first().copied().unwrap_or(0));
             places[..own.len()].copy_from_slice(own);
             for (share, row) in shares.iter_mut().zip(own) {
@@ -328,7 +328,7 @@ fn part(rows: &[u32], batch: usize, step: usize) -> Vec<u32> {
     rows.chunks(batch).nth(step).map(<[u32]>::to_vec).unwrap_or_default()
 }
 
-/// What ends a stack's training.
+/// How a stack's training ends.
 enum Stop {
     Torch(TorchError),
     Engine(EngineError),

@@ -1,8 +1,8 @@
 //! Heads: linear layers with an activation and dropout between them.
 //!
 //! A head begins as `torch.nn.Sequential(Linear, …)` does after `torch.manual_seed(seed)`: kaiming-uniform weights with
-//! a = sqrt 5, biases within 1 / sqrt(fan_in), from PyTorch's generator. In training `pass` calls its few operators one by one;
-//! the TorchScript module beside it shares the parameters and is what is saved.
+//! a = sqrt 5, biases within 1 / sqrt(fan_in), from PyTorch's generator. In training `pass` calls its few operators one by one. A
+//! TorchScript module shares the parameters and is saved.
 //!
 //! Dropout draws a number for each value from seed, step, place in the global batch, layer and unit: the same whatever the
 //! number of workers, and after a resume.
@@ -17,10 +17,10 @@ use super::spec::{HeadActivation, HeadSpec};
 /// Purpose of the stream of random numbers.
 const PURPOSE: u64 = 2;
 
-/// What messages call a head.
+/// The name of a head in messages.
 pub(super) const NAME: &str = "head";
 
-/// Which rows a training pass sees, for dropout.
+/// The rows of a training pass, for dropout.
 pub(super) struct Noise<'a> {
     pub(super) seed: u64,
     pub(super) step: u64,
@@ -35,7 +35,7 @@ pub(super) struct Head {
     layers: Vec<(Tensor, Tensor)>,
 }
 
-/// Values that each layer takes, and gives.
+/// Inputs and outputs of each layer.
 pub(super) fn widths(spec: &HeadSpec) -> Vec<(usize, usize)> {
     let all: Vec<usize> = std::iter::once(spec.inputs).chain(spec.hidden.iter().copied()).chain([spec.outputs]).collect();
     all.windows(2).map(|pair| (pair[0], pair[1])).collect()
@@ -110,7 +110,7 @@ impl Head {
     }
 }
 
-/// What dropout multiplies with: 0, or 1 / (1 - p).
+/// The factors of dropout: 0, or 1 / (1 - p).
 pub(super) fn mask(noise: &Noise, layer: usize, width: usize, p: f64) -> Result<Tensor, TchError> {
     let keep = (1.0 / (1.0 - p)) as f32;
     let threshold = (p * 2_f64.powi(64)) as u64;
@@ -127,7 +127,7 @@ pub(super) fn mask(noise: &Noise, layer: usize, width: usize, p: f64) -> Result<
     memory::filled(&shape, fill).map(|(tensor, ())| tensor)
 }
 
-/// The same as TorchScript, for what is saved.
+/// The same as TorchScript, for saving.
 fn source(spec: &HeadSpec, layers: usize) -> String {
     let activation = match spec.activation {
         HeadActivation::Relu => "torch.relu(x)",

@@ -1,27 +1,31 @@
-//! Training: rows into a feed, a program changed step by step, a package out. It stands on the engine's errors, packages, preparation
-//! and decode pool; it knows no sessions, no loaded models and no JVM.
+//! Training: rows into a feed, a program trained step by step, a package out. It uses the engine's errors, packages, preparation
+//! and decode pool, but no sessions, loaded models or JVM.
 //!
-//! - `spec`: what a training is told. `feed`: one worker's rows, in an Arrow IPC file that is mapped into memory.
+//! - `spec`: the specification of a training. `feed`: one worker's rows, in an Arrow IPC file that is mapped into memory.
 //! - `order`: which rows make which batch, in every epoch, whatever the number of workers; `deal`: which are a worker's, and
-//!   which validate. `batch`: a batch's tensors, and those of the next one made ahead on the decode pool where rows must be
-//!   decoded; `pictures`: what is kept of decoded ones. `augment`: random changes of images. `budget`: what is asked of the machine, before it is.
-//! - `program`: what is trained: a `head` made here, or the program of a package. `pass`, `slope`: a step of heads by hand. `loss`, `schedule`: as PyTorch's.
-//! - `ranks`: the workers, and sums over all of them; `room`: those of one process; `board`: how they find one another. `trainer`: a training; `epoch`: its ends; `clock`: where its time goes; `stack`: the loop, and
-//!   several heads that step together. `evaluate`, `metrics`: validation rows.
-//! - `checkpoint`: an exact continuation as a file; `settings`: what it may not change. `publish`: the result as a package. `groups`: many small heads at once.
+//!   which validate. `batch`: a batch's tensors, and those of the next one, made on the decode pool if rows must be decoded;
+//!   `pictures`: prepared pictures on disk. `augment`: random changes of images. `budget`: the memory that is needed, computed in
+//!   advance.
+//! - `program`: the trained program: a `head` made here, or the program of a package. `pass`, `slope`: a step of heads by hand.
+//!   `loss`, `schedule`: as PyTorch's.
+//! - `ranks`: the workers, and sums over all of them; `room`: those of one process; `board`: how they find one another.
+//!   `trainer`: a training; `epoch`: its ends; `clock`: its time; `stack`: the loop, and several heads that step together.
+//!   `evaluate`, `metrics`: validation rows.
+//! - `checkpoint`: an exact continuation as a file; `settings`: values that it may not change. `publish`: the result as a
+//!   package. `groups`: many small heads at once.
 //!
 //! Who owns what: the JVM holds a feed, a group and stacks of trainers; a trainer keeps its feed and group alive by `Arc`. The feed's
-//! file is deleted when the last of them goes. Parameters are views of one flat vector and their gradients of another, so
+//! file is deleted when the last of them is dropped. Parameters are views of one flat vector and their gradients of another, so
 //! that a sum over all workers, clipping and the optimizer each work on one tensor.
 //!
-//! Threads: everything runs on the task's thread, one stack at a time for each feed and group, but for decoding ahead (on
-//! the decode pool, waited for before a trainer goes), Gloo's own threads (they end with the group), and `cancel`, which any
-//! thread may call.
+//! Threads: everything runs on the task's thread, one stack at a time for each feed and group. The exceptions are decoding of the
+//! next batch (on the decode pool), Gloo's own threads (they end with the group), and `cancel`, which any thread may call. A
+//! trainer waits for decoding before it is dropped.
 //!
-//! Why W workers give what one gives: a batch is the same set of rows whatever W is; each worker adds up the *weighted sum* of
-//! its rows' losses; gradients, loss and weights are summed over the workers in one all-reduce; and all divide by the same
-//! sum of weights. A worker without rows adds zeros. Batch normalization alone sees a worker's own rows only: its running
-//! statistics are averaged over the workers at the end of each epoch.
+//! Why W workers give the same result as one: a batch is the same set of rows for every W. Each worker adds up the *weighted sum*
+//! of its rows' losses. Gradients, loss and weights are summed over the workers in one all-reduce, and all divide by the same sum
+//! of weights. A worker without rows adds zeros. Only batch normalization uses a worker's own rows: its running statistics are
+//! averaged over the workers at the end of each epoch.
 
 mod augment;
 mod batch;

@@ -1,4 +1,4 @@
-//! Losses: the weighted sum over rows, which is what a worker back-propagates.
+//! Losses: the weighted sum over rows, which a worker back-propagates.
 //!
 //! Definitions are PyTorch's. A row's loss is the mean over its outputs; the loss of a batch is the sum of `weight × loss`
 //! over its rows, divided by the sum of weights. A row's weight is its own times its class's. With label smoothing PyTorch
@@ -15,9 +15,9 @@ use super::spec::{LossKind, TrainingSpec};
 pub(super) struct Target {
     /// i64 classes `[n]`, or values `[n, k]`, shaped as the label is: f64 for an output of f64, else f32.
     pub(super) tensor: Tensor,
-    /// `[n]` of that type; None: 1 each.
+    /// `[n]` of that type; None: all 1.
     pub(super) weights: Option<Tensor>,
-    /// What the rows' losses are divided by, summed over the rows.
+    /// The divisor of the rows' losses, summed over the rows.
     pub(super) weight_sum: f64,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Loss {
     class_tensor: Option<Tensor>,
     smoothing: f64,
     delta: f64,
-    /// Of targets, of rows' losses, and of outputs where they are compared with targets.
+    /// The type of targets, of rows' losses, and of outputs when they are compared with targets.
     real: Kind,
 }
 
@@ -70,7 +70,7 @@ impl Loss {
         self.kind == LossKind::CrossEntropy
     }
 
-    /// Whether these rows' labels can be learnt with this loss.
+    /// Checks that these rows' labels can be learned with this loss.
     pub(super) fn check(&self, rows: &RowColumns) -> Result<(), EngineError> {
         let refuse = |text: String| Err(EngineError::BadRequest(text));
         let outputs = self.outputs;
@@ -108,7 +108,7 @@ impl Loss {
         blamed(rows, rows.labels.find(changed), cause)
     }
 
-    /// The weight of a row's class; 1 where the loss is not of classes, or they have no weights. The loss of each row has it in it.
+    /// The weight of a row's class; 1 if the loss is not over classes, or they have no weights. The loss of each row includes it.
     pub(super) fn class_factor(&self, labels: &Labels, row: u32) -> f64 {
         match (&self.class_weights, labels) {
             (Some(of_class), Labels::Scalars(values)) if self.is_classes() => of_class[values[row as usize] as usize],
@@ -116,12 +116,12 @@ impl Loss {
         }
     }
 
-    /// What cross-entropy over so many classes multiplies `-log softmax` with.
+    /// The factors of `-log softmax` in cross-entropy over this many classes.
     pub(super) fn class_weighing(&self, classes: usize) -> ClassWeighing<'_> {
         ClassWeighing { weights: self.class_weights.as_deref(), smoothing: self.smoothing, classes }
     }
 
-    /// What a row counts in a mean, as the losses see it: rounded to f32.
+    /// The weight of a row in a mean, as in the losses: rounded to f32.
     pub(super) fn row_weight(&self, labels: &Labels, weights: Option<&[f64]>, row: u32) -> f64 {
         let own = weights.map_or(1.0, |w| w[row as usize]);
         let factor = match (&self.class_weights, labels) {
@@ -160,7 +160,7 @@ impl Loss {
         Ok(Target { tensor, weights, weight_sum })
     }
 
-    /// The weighted sum of the rows' losses, a scalar with its history. `output`: `[n, k]`, or `[n]` where k is 1.
+    /// The weighted sum of the rows' losses, a scalar with its history. `output`: `[n, k]`, or `[n]` if k is 1.
     pub(super) fn sum(&self, output: &Tensor, target: &Target) -> Result<Tensor, TchError> {
         let output = output.f_to_kind(self.real)?;
         let target_tensor = &flat(&target.tensor)?;

@@ -1,9 +1,13 @@
 //! Metrics over validation rows, added up over all workers.
 //!
-//! All are weighted by the rows' weights. *accuracy*: share of rows whose largest score (or, for `bce`, each output's side of
-//! 1/2) is right. *f1*: the F-measure of each class, weighted by the class's weight, as Spark's
-//! `MulticlassClassificationEvaluator` has it. *auc*: area under the ROC curve of two classes, by the Mann–Whitney statistic
-//! with ties counted half, exact: the scores of all workers are brought together. *rmse*, *mae*: over all outputs.
+//! All are weighted by the rows' weights:
+//!
+//! - *accuracy*: share of rows whose largest score (or, for `bce`, each output's side of 1/2) is right;
+//! - *f1*: the F-measure of each class, weighted by the class's weight, as in Spark's `MulticlassClassificationEvaluator`;
+//! - *auc*: area under the ROC curve of two classes, by the Mann–Whitney statistic with ties counted half. It is exact: the
+//!   scores of all workers are collected;
+//! - *rmse*, *mae*: over all outputs.
+//!
 //! A metric that is not defined (auc of one class only) is left out.
 
 use std::collections::BTreeMap;
@@ -15,7 +19,7 @@ use super::budget;
 use super::ranks::Ranks;
 use super::spec::LossKind;
 
-/// What a row is worth, and what it should have been.
+/// The score of a row, and its label.
 #[derive(Debug, Clone, Copy)]
 struct Score {
     score: f64,
@@ -27,7 +31,7 @@ struct Score {
 pub(super) struct Tally {
     kind: LossKind,
     outputs: usize,
-    /// The program's own loss says nothing of what outputs mean.
+    /// The program's own loss does not define the meaning of outputs.
     only_loss: bool,
     loss: f64,
     loss_weight: f64,
@@ -74,7 +78,7 @@ impl Tally {
         self.loss_weight += weight;
     }
 
-    /// Rows of which nothing but the loss is known.
+    /// Rows with only a loss.
     pub(super) fn add_weight(&mut self, weight: f64) {
         self.weight += weight;
     }
@@ -121,7 +125,7 @@ impl Tally {
         }
     }
 
-    /// Adds up over all workers. Gives the mean loss and the metrics, or nothing where no row has any weight.
+    /// Adds up over all workers. Returns the mean loss and the metrics, or None if no row has any weight.
     pub(super) fn finish(mut self, ranks: &Ranks, canceled: &AtomicBool) -> Result<Option<Metrics>, EngineError> {
         const PHASE: &str = "adding up validation metrics";
         let mut sums = vec![self.loss, self.loss_weight, self.weight, self.right, self.squares, self.absolutes];
@@ -193,7 +197,7 @@ fn weighted_f1(hits: &[f64], predicted: &[f64], actual: &[f64]) -> f64 {
     hits.iter().zip(predicted).zip(actual).map(of_class).sum()
 }
 
-/// None where all rows are of one class.
+/// None if all rows are of one class.
 fn area_under_roc(mut scores: Vec<Score>) -> Option<f64> {
     scores.sort_by(|a, b| a.score.total_cmp(&b.score));
     let total = |positive| scores.iter().filter(|s| s.positive == positive).map(|s| s.weight).sum::<f64>();

@@ -1,10 +1,10 @@
 //! Which rows make which batch.
 //!
-//! Every row has a *slot*, given by where it was in the data and not by who trains on it; a worker has the slots that leave
-//! its rank when divided by the number of workers. Epoch by epoch the rows of each slot are put into an order of its own, by
-//! seed, epoch and slot. The global sequence takes the first row of each slot, then the second of each that has one, and so
-//! on, and is cut into batches. So a batch holds the same rows whatever the number of workers, a worker knows its part of
-//! every batch from the numbers of rows in all slots alone, and parts are equally large where slots are equally full.
+//! Every row has a *slot*, which depends on its position in the data and not on the worker. A worker has the slots whose number
+//! modulo the number of workers is its rank. In each epoch the rows of each slot are shuffled, by seed, epoch and slot. The
+//! global sequence takes the first row of each slot, then the second of each that has one, and so on, and is cut into batches. So
+//! a batch holds the same rows for any number of workers. A worker can compute its part of every batch from the numbers of rows
+//! in all slots. Parts have equal sizes if slots do.
 
 use super::random::Stream;
 
@@ -22,12 +22,12 @@ pub(super) struct Part {
     pub(super) global: usize,
 }
 
-/// What becomes of rows that do not fill an epoch's last batch. The same for any number of workers.
+/// How rows that do not fill an epoch's last batch are used. The same for any number of workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tail {
     /// They are a batch of their own.
     Kept,
-    /// They are left out of the epoch, others in each.
+    /// They are left out of the epoch: other rows in each epoch.
     Dropped,
     /// Less than half a batch goes to the batch before, if there is one: each worker's part of a short batch could be a single row,
     /// which batch normalization cannot learn from.

@@ -1,11 +1,10 @@
 //! One step's forward and backward pass of heads, operator by operator: of one head, or of several over the same rows.
 //!
-//! A head's step takes less time than autograd's book-keeping for it, so gradients are computed by hand: the products are
+//! A head's step takes less time than autograd's bookkeeping for it, so gradients are computed by hand: the products are
 //! libtorch's, activations' derivatives too; the loss and its slope come from `slope`. The first layers of all heads are one
 //! product over all rows, the others a batched one. Tested against autograd, and against each head by itself.
 //!
-//! It borrows nothing and owns views: of the parameters, and of the gradients, which it overwrites or adds to. On the task's
-//! thread.
+//! It owns views of the parameters and of the gradients, which it overwrites or adds to. Used by the task's thread.
 
 use tch::{TchError, Tensor};
 
@@ -30,7 +29,7 @@ struct Layer {
     bias_slope: Tensor,
 }
 
-/// What one pass learns from.
+/// The inputs of one pass.
 pub(super) struct Lesson<'a> {
     /// `[n, inputs]`.
     pub(super) input: &'a Tensor,
@@ -39,7 +38,7 @@ pub(super) struct Lesson<'a> {
     pub(super) rows: &'a [u32],
     pub(super) noise: Noise<'a>,
     pub(super) loss: &'a Loss,
-    /// Whether gradients are added to what is there.
+    /// Whether gradients are added to the existing ones.
     pub(super) adds: bool,
     /// Whether gradients are divided by the rows' sum of weights.
     pub(super) means: bool,
@@ -50,7 +49,7 @@ struct Hidden {
     /// Before the activation.
     raw: Tensor,
     active: Tensor,
-    /// After dropout: what the next layer takes.
+    /// After dropout: the input of the next layer.
     given: Tensor,
     mask: Option<Tensor>,
 }
@@ -77,7 +76,7 @@ impl HeadPass {
         Ok(Self { spec: spec.clone(), heads, layers })
     }
 
-    /// Back-propagates. Gives the sum of each head's losses over the rows, and the rows' sum of weights.
+    /// Back-propagates. Returns the sum of each head's losses over the rows, and the rows' sum of weights.
     pub(super) fn learn(&self, lesson: &Lesson<'_>) -> Result<(Vec<f64>, f64), TchError> {
         let _no_grad = tch::no_grad_guard();
         self.both_ways(lesson)
@@ -129,7 +128,7 @@ impl HeadPass {
         Ok(all)
     }
 
-    /// From the outputs' slope to that of the first layer, `[heads, n, width]`; gradients of the layers between are put.
+    /// From the outputs' slope to that of the first layer, `[heads, n, width]`; writes the gradients of the layers between.
     fn back_to_first(&self, hidden: &[Hidden], mut slope: Tensor, adds: bool) -> Result<Tensor, TchError> {
         for (layer, before) in self.layers[1..].iter().zip(hidden).rev() {
             let of_weight = slope.f_transpose(1, 2)?.f_bmm(&before.given)?;

@@ -28,7 +28,7 @@ impl Patterns {
         self.0.iter().any(|(_, regex)| regex.is_match(name))
     }
 
-    /// A pattern that matches none of the names: most likely misspelt.
+    /// A pattern that matches none of the names: probably misspelled.
     pub(super) fn unused<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) -> Option<&str> {
         self.0.iter().find(|(_, regex)| !names.clone().any(|name| regex.is_match(name))).map(|(pattern, _)| pattern.as_str())
     }

@@ -1,12 +1,12 @@
-//! Prepared pictures, kept on local disk from the first time that they are prepared.
+//! Prepared pictures, kept on local disk after they were prepared for the first time.
 //!
-//! What a package makes of a picture (decoded, resized, cropped) is the same in every epoch until it is changed at random, and
-//! making it costs more than many a step. Its values come from bytes, so bytes are what is kept: `height × width × channels` of
-//! each row, at its place in one file beside the feed's. Read back, they give the same values bit by bit; a picture of which
-//! that is not so is not kept.
+//! A prepared picture (decoded, resized, cropped) is the same in every epoch until it is changed at random, and preparing it
+//! often takes longer than a step. Its values are computed from bytes, so the bytes are kept: `height × width × channels` of each
+//! row, at its offset in one file next to the feed's. Read back, they give exactly the same values. A picture without this
+//! property is not kept.
 //!
-//! Rows are kept as far as half of what is free on the disk goes, the first of the feed; the others, and all where the file cannot
-//! be written or read, are prepared anew in each epoch. The file belongs to the feed and goes with it. On any thread.
+//! The feed's first rows are kept, in up to half of the disk's free space. The others are prepared again in each epoch, and so
+//! are all if the file cannot be written or read. The file belongs to the feed and is deleted with it. Any thread may use it.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use super::feed::FileGuard;
 
-/// Bytes of the disk that are left to others in any case.
+/// Bytes of the disk that always stay free.
 const LEFT_FREE_BYTES: u64 = 1 << 30;
 
 /// States of a row.
@@ -24,7 +24,7 @@ const MISSING: u8 = 0;
 const TAKEN: u8 = 1;
 const KEPT: u8 = 2;
 
-/// A value for each byte, channel by channel.
+/// A value for each byte, for each channel.
 pub(super) type Tables = Vec<[f32; 256]>;
 
 /// See the module.
@@ -35,7 +35,7 @@ pub(super) struct Pictures {
     states: Vec<AtomicU8>,
     broken: AtomicBool,
     file: File,
-    // Last: the file goes after it was closed.
+    // Last: the file is deleted after it was closed.
     _guard: FileGuard,
 }
 
@@ -45,7 +45,7 @@ thread_local! {
 }
 
 impl Pictures {
-    /// For so many rows of `block` values each. None where the disk has no room, or takes no file: then nothing is kept.
+    /// For this many rows of `block` values each. None if the disk has no room, or no file can be made: then nothing is kept.
     pub(super) fn open(directory: &Path, rows: usize, block: usize, tables: Tables) -> Option<Self> {
         let free = rustix::fs::statvfs(directory).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)).unwrap_or(0);
         let fitting = free.saturating_sub(LEFT_FREE_BYTES) / 2 / (block as u64).max(1);
@@ -65,7 +65,7 @@ impl Pictures {
         state == Some(KEPT) && !self.broken.load(Ordering::Relaxed)
     }
 
-    /// Writes a row's values into `out`, which is as large as they are. False where the file cannot be read: then no row can.
+    /// Writes a row's values into `out`, which has their size. False if the file cannot be read: then no row can.
     pub(super) fn read(&self, row: u32, out: &mut [f32]) -> bool {
         BYTES.with_borrow_mut(|bytes| {
             bytes.resize(self.block, 0);
@@ -88,7 +88,7 @@ impl Pictures {
         BYTES.with_borrow_mut(|bytes| {
             bytes.resize(self.block, 0);
             if !bytes_of(&self.tables, values, bytes) {
-                return; // taken for good: it would be so every time
+                return; // stays taken: it would fail every time
             }
             match self.file.write_all_at(bytes, self.place(row)) {
                 Ok(()) => state.store(KEPT, Ordering::Release),
@@ -128,14 +128,14 @@ fn values_of(tables: &[[f32; 256]], bytes: &[u8], out: &mut [f32]) {
     }
 }
 
-/// The reverse; false where a value is not in its table. Tables rise or fall evenly.
+/// The reverse; false if a value is not in its table. Tables are linear.
 fn bytes_of(tables: &[[f32; 256]], values: &[f32], bytes: &mut [u8]) -> bool {
     let steps: Vec<(f32, f32)> = tables.iter().map(|table| (table[0], 255.0 / (table[255] - table[0]))).collect();
     let mut right = true;
     let channels = tables.len().max(1);
     for (pixel, values) in bytes.chunks_exact_mut(channels).zip(values.chunks_exact(channels)) {
         for (((byte, value), table), (first, per_byte)) in pixel.iter_mut().zip(values).zip(tables).zip(&steps) {
-            // Saturates; what is no number becomes 0.
+            // Saturates; NaN becomes 0.
             *byte = ((value - first) * per_byte + 0.5) as u8;
             right &= table[usize::from(*byte)].to_bits() == value.to_bits();
         }

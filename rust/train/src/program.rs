@@ -1,4 +1,4 @@
-//! What is trained: a head, or the program of a package. Either way a TorchScript module with named parameters.
+//! The trained program: a head, or the program of a package. Either way it is a TorchScript module with named parameters.
 
 use flambeau_engine::EngineError;
 use flambeau_engine::package::{Dtype, InputKind, Package};
@@ -13,13 +13,13 @@ use super::spec::{Precision, ProgramSpec, TrainingSpec};
 /// Purpose of the stream of random numbers.
 const PURPOSE: u64 = 3;
 
-/// What PyTorch's normalization says of one value a channel.
+/// PyTorch's message for batch normalization over one value per channel.
 const ONE_VALUE: &str = "Expected more than 1 value per channel when training";
 
-/// Dimensions of a row that is laid out with channels last, as convolutions on a CPU want it (measured: 1.3 times the rows/s).
+/// Dimensions of a row with channels last, the faster layout for convolutions on a CPU (measured: 1.3 times the rows/s).
 pub(super) const PICTURE_RANK: usize = 3;
 
-/// What the loss's method is given: the output and the labels.
+/// Arguments of the loss's method: the output and the labels.
 const LOSS_INPUTS: usize = 2;
 
 /// See the module.
@@ -43,10 +43,10 @@ pub(super) struct Program {
     training: Option<bool>,
 }
 
-/// Whether a package's program has what is asked of it: the output, the method for the loss, the parameters named frozen.
+/// Checks that a package's program has the output, the method for the loss, and the parameters to freeze.
 ///
 /// # Errors
-/// What it lacks, with what it has.
+/// The missing name, with the existing ones.
 pub fn check_program(spec: &ProgramSpec) -> Result<(), EngineError> {
     let Some(directory) = &spec.package else { return Ok(()) };
     let mut program = Program::of_package(Package::open(directory)?, spec)?;
@@ -126,7 +126,7 @@ impl Program {
         Ok(Self { dtype, ..bare })
     }
 
-    /// Settles which parameters change. What the file itself has frozen stays so.
+    /// Decides which parameters change. Parameters that are frozen in the file stay frozen.
     fn freeze(&mut self, patterns: &[String]) -> Result<(), EngineError> {
         let torch = |error| EngineError::torch(&self.name, error);
         let all = self.script.parameters().map_err(torch)?;
@@ -158,12 +158,12 @@ impl Program {
             return head.forward(&inputs[0], Some(noise)).map_err(|error| EngineError::torch(&self.name, error));
         }
         self.mode(true)?;
-        // Dropout inside a program draws from the process's generator: exact again after a resume where one training runs
-        // in the process at a time.
+        // Dropout inside a program draws from the process's generator. After a resume it is exact only if one training runs in
+        // the process at a time.
         let seed = Stream::of(&[noise.seed, PURPOSE, noise.step, rank as u64]).at(u64::from(noise.places.first().copied().unwrap_or(0)));
         tch::manual_seed((seed >> 1) as i64);
         match self.run("forward", inputs, true) {
-            // One row has no spread of its own: it is normalized by the running statistics, as in inference.
+            // One row has no variance: it is normalized with the running statistics, as in inference.
             Err(error) if self.normalizes() && error.to_string().contains(ONE_VALUE) => {
                 self.mode(false)?;
                 self.run("forward", inputs, true)
@@ -189,7 +189,7 @@ impl Program {
         self.run("forward", inputs, false)
     }
 
-    /// The losses of rows by the program's own method, where the training asks for it: f32 `[n]`.
+    /// The losses of rows by the program's own method, if the training uses it: f32 `[n]`.
     pub(super) fn own_loss(&mut self, output: &Tensor, target: &Tensor, autograd: bool) -> Option<Result<Tensor, EngineError>> {
         let method = self.loss_method.clone()?;
         let inputs = [output.shallow_clone(), target.shallow_clone()];

@@ -1,11 +1,10 @@
-//! The result as a model package, complete: `model.toml`, the program, labels and what else its inputs need.
+//! The result as a complete model package: `model.toml`, the program, labels and other files for its inputs.
 //!
-//! A trained program keeps its package's inputs and outputs. A head becomes a package of one tensor input; with a featurizer,
-//! the featurizer's program with the head's behind it, and the featurizer's inputs. What such a package has of its
-//! featurizer's files it has unchanged and under their names, the program as a hard link where it can be one: a fit of many
-//! heads does not write it, or send it, once a head. The folder is opened as a package before it is handed out, so what
-//! cannot be is an error here. (Of a clip that is longer than its featurizer's window, each window is scored and the scores
-//! are pooled, where training saw pooled features.)
+//! A trained program keeps its package's inputs and outputs. A head becomes a package with one tensor input. With a featurizer,
+//! the package has the featurizer's inputs and its program, followed by the head's. The featurizer's files are unchanged and keep
+//! their names. Its program is a hard link if possible: a fit of many heads does not write or send it for each head. The folder
+//! is opened as a package before it is returned, so mistakes are errors here. (If a clip is longer than its featurizer's window,
+//! each window is scored and the scores are pooled; training used pooled features.)
 
 use std::path::{Path, PathBuf};
 
@@ -21,11 +20,11 @@ const PROGRAM: &str = "model.pt";
 const HEAD: &str = "head.pt";
 const LABELS: &str = "labels.txt";
 
-/// What the package is to say.
+/// The package's description.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublishSpec {
-    /// What the model is called.
+    /// The model's name.
     pub name: String,
     /// Names of the classes.
     pub labels: Option<Vec<String>>,
@@ -33,12 +32,12 @@ pub struct PublishSpec {
     pub license: String,
     /// One line for people.
     pub description: String,
-    /// Folder of the package that goes in front of a head.
+    /// Folder of the package whose features the head takes.
     pub featurizer: Option<PathBuf>,
 }
 
 impl Trainer {
-    /// Writes a package into `directory`, which must be new or empty, and gives its description.
+    /// Writes a package into `directory`, which must be new or empty, and returns its description.
     ///
     /// # Errors
     /// Labels that do not fit, a featurizer that does not fit the head, or files that cannot be written.
@@ -66,7 +65,7 @@ impl Trainer {
         Ok(Package::open(directory)?.describe())
     }
 
-    /// Writes the program that was trained; gives its SHA-256.
+    /// Writes the trained program; returns its SHA-256.
     fn save(&self, file: &str, directory: &Path) -> Result<String, EngineError> {
         let path = directory.join(file);
         self.program.script.save(&path).map_err(|error| EngineError::torch(&self.program.name, error))?;
@@ -103,7 +102,7 @@ impl Trainer {
         output
     }
 
-    /// Writes the head, and what it needs of its featurizer; gives the manifest and its variant.
+    /// Writes the head, and the files of its featurizer that it needs; returns the manifest and its variant.
     fn behind(&self, featurizer: &Package, directory: &Path) -> Result<(Table, Table), EngineError> {
         let name = &featurizer.descriptor.name;
         let refuse = |cause: String| EngineError::model(name, cause);
@@ -164,7 +163,7 @@ impl Trainer {
     }
 }
 
-/// The manifest of a trained program: its package's own, with its other files beside it.
+/// The manifest of a trained program: that of its package, with its other files.
 fn of_program(package: &Package, directory: &Path) -> Result<Table, String> {
     let mut manifest = package.manifest().map_err(|error| error.to_string())?;
     manifest.remove("files");
@@ -182,7 +181,7 @@ fn copy_files(package: &Package, directory: &Path, names: impl Iterator<Item = S
     Ok(())
 }
 
-/// A hard link, or a copy where the file system has none or is another one.
+/// A hard link, or a copy if that is not possible.
 fn link(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::hard_link(from, to).or_else(|_| std::fs::copy(from, to).map(drop))
 }

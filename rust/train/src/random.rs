@@ -1,8 +1,8 @@
-//! Random numbers that are a function of what they are for, so that they are the same in every run, on every worker and
-//! after every resume: nothing has a state that could be lost.
+//! Random numbers that are a function of their purpose. So they are the same in every run, on every worker and after every
+//! resume: there is no state that could be lost.
 //!
 //! SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014): the n-th number of a stream is a
-//! mixing function of `key + n * GOLDEN`, so any number can be had without those before it.
+//! mixing function of `key + n * GOLDEN`, so any number can be computed without those before it.
 
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -24,17 +24,17 @@ impl Stream {
         mix(self.key.wrapping_add(n.wrapping_add(1).wrapping_mul(GOLDEN)))
     }
 
-    /// Its n-th number, evenly in [0, 1).
+    /// Its n-th number, uniform in [0, 1).
     pub(super) fn unit(self, n: u64) -> f64 {
         (self.at(n) >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Its n-th number, evenly in 0..bound (by multiplication; the bias is below bound / 2^64).
+    /// Its n-th number, uniform in 0..bound (by multiplication; the bias is below bound / 2^64).
     pub(super) fn below(self, n: u64, bound: u64) -> u64 {
         ((u128::from(self.at(n)) * u128::from(bound)) >> 64) as u64
     }
 
-    /// Puts `items` into an order of its own (Fisher and Yates).
+    /// Shuffles `items` (Fisher and Yates).
     pub(super) fn shuffle<T>(self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             let j = self.below(i as u64, i as u64 + 1) as usize;

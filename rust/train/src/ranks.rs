@@ -1,20 +1,20 @@
 //! The workers of one training, and sums over all of them.
 //!
-//! One worker alone opens no socket, and its sums are its own. Workers of one process add up in memory (`room`); the first of
-//! each process then adds up with those of other processes, by Gloo, and the others take its result. Every wait has a
-//! deadline, looks for a cancellation twenty times a second, and ends with an error that names this rank and what it was
-//! doing once a peer is gone. After such an end the group is of no more use: its sockets are closed by a thread that ends as
-//! soon as Gloo's own have.
+//! A single worker opens no socket, and its sums are its own values. Workers of one process add up in memory (`room`); the first of
+//! each process then adds up with those of other processes, by Gloo, and the others take its result. Every wait has a deadline
+//! and checks for a cancellation twenty times a second. Once a peer is gone, it ends with an error that names this rank and its
+//! current operation. After that the group cannot be used any more: a thread closes its sockets and ends as soon as Gloo's own
+//! threads have.
 //!
-//! What listens: Gloo in the first rank of each process where there are several, on the one address that it is told, from when it joins until the group goes. Whoever connects
-//! there must name a pair that is expected, but those numbers can be guessed. So the first sum proves that all ranks know the job's
-//! secret, before any gradient is sent; without a rank that knows it the sum is wrong and all ranks stop. What Gloo sends is not
-//! encrypted.
+//! If there are several processes, Gloo listens in the first rank of each, on one configured address, from joining until the
+//! group is dropped. A peer that connects there must name an expected pair, but those numbers can be guessed. So the first sum
+//! proves that all ranks know the job's secret, before any gradient is sent. If one rank does not know it, the sum is wrong and
+//! all ranks stop. Gloo does not encrypt what it sends.
 //!
-//! Sums begin when the backward pass has ended. Beginning them bucket by bucket within it could hide no more than they take: under 1 % of
-//! a step of the small net and of ResNet-50 on two ranks of a CPU (bench/results: train_workers, train_all_reduce,
-//! train_scaling), so it does not pay before there are devices whose steps are short beside the network. Where sums take longer
-//! than the rest of the steps, `clock` says so and what would be faster.
+//! Sums begin when the backward pass has ended. Starting them bucket by bucket during the pass could save at most their own time.
+//! That is under 1 % of a step of the small net and of ResNet-50 on two ranks of a CPU (bench/results: train_workers,
+//! train_all_reduce, train_scaling). So it would only help on devices whose steps are short compared with the network. If sums
+//! take longer than the rest of the steps, `clock` logs a warning with advice.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,10 +34,10 @@ const BUCKET_ELEMENTS: i64 = 25 * 1024 * 1024 / 4;
 
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What a rank does that waits for the others to come.
+/// The operation of a rank that waits for the others to join.
 pub(super) const JOINING: &str = "joining the group";
 
-/// Before the secret and the rank in what is hashed for the proof.
+/// The prefix of secret and rank in the hash of the proof.
 const PROOF: &[u8] = b"flambeau worker ";
 
 /// Numbers of a proof.
@@ -51,19 +51,19 @@ pub struct GroupSpec {
     pub rank: usize,
     /// How many there are.
     pub world: usize,
-    /// The address by which peers reach this process, and the only one that it listens on.
+    /// The address of this process for its peers, and the only one that it listens on.
     pub own_host: String,
     /// Deadline of joining and of every wait for a peer.
     pub timeout_ms: u64,
-    /// Known to the job's workers alone; the same for all.
+    /// The same for all workers of the job, and known only to them.
     pub secret: String,
-    /// Ranks of one name add up in memory: they are threads of one process. Empty: this process's own name. The JVM does not say.
+    /// Ranks with the same name add up in memory: they are threads of one process. Empty: this process's own name. The JVM leaves it empty.
     #[serde(skip)]
     pub process: String,
 }
 
 impl GroupSpec {
-    /// What this rank adds to the proof: 32 bits of a hash each, so that their sums over ranks do not overflow.
+    /// This rank's part of the proof: 32 bits of a hash each, so that their sums over ranks do not overflow.
     fn proof(&self, rank: usize) -> [i64; PROOF_NUMBERS] {
         let mut hash = Sha256::new();
         hash.update(PROOF);
@@ -84,10 +84,10 @@ pub struct Ranks {
     pub rank: usize,
     /// How many there are.
     pub world: usize,
-    /// Among the ranks of this process; None where there is no other.
+    /// Among the ranks of this process; None if there is no other.
     seat: Option<Seat>,
     processes: usize,
-    /// With other processes, in the rank that speaks for this one. Locked for the length of a sum.
+    /// With other processes, in the rank that represents this one. Locked during a sum.
     group: Mutex<Option<Group>>,
     deadline: Duration,
 }
@@ -102,7 +102,7 @@ impl Ranks {
     /// Joins by the board, and waits for all others.
     ///
     /// # Errors
-    /// Workers that do not come before the deadline, or do not know the secret; a cancellation; what the board fails with.
+    /// Workers that do not join before the deadline, or do not know the secret; a cancellation; an error of the board.
     pub fn join(spec: &GroupSpec, board: &mut dyn Board, canceled: &AtomicBool) -> Result<Self, EngineError> {
         if spec.world == 0 || spec.rank >= spec.world {
             return Err(EngineError::BadRequest(format!("there is no rank {} of {}", spec.rank, spec.world)));
@@ -149,7 +149,7 @@ impl Ranks {
     /// Adds up dense 1-d tensors over all workers, in place. `phase` is for messages.
     ///
     /// # Errors
-    /// A peer that is gone or too late, a cancellation; the group is of no more use then.
+    /// A peer that is gone or too late, a cancellation; the group cannot be used afterwards.
     pub fn sum(&self, tensors: &[&Tensor], phase: &str, canceled: &AtomicBool) -> Result<(), EngineError> {
         if self.world == 1 {
             return Ok(());
@@ -180,7 +180,7 @@ impl Ranks {
         })
     }
 
-    /// Between processes. Without the group after a failure.
+    /// Between processes. Drops the group after a failure.
     fn sum_between(&self, own: &mut Option<Group>, tensors: &[&Tensor], phase: &str, canceled: &AtomicBool) -> Result<(), EngineError> {
         let Some(group) = own.as_ref() else {
             return Err(self.broken(phase, "the group broke before"));
@@ -252,7 +252,7 @@ fn peer(rank: usize, world: usize, phase: String, error: &TorchError) -> EngineE
     EngineError::Peer { rank, world, phase, cause: error.to_string() }
 }
 
-/// Lets go of a group whose sums did not end, without waiting for them.
+/// Drops a group whose sums did not end, without waiting for them.
 fn abandon(group: Option<Group>, under_way: Vec<Pending>) {
     let waiting = std::thread::Builder::new().name("flambeau-group-close".into());
     let held = Arc::new(Mutex::new(Some((group, under_way))));
@@ -275,7 +275,7 @@ mod tests {
         assert_eq!(numbers, [1.0, 2.0]);
     }
 
-    /// A board of one process, on which nobody else puts anything.
+    /// A board of one process, without values of others.
     #[derive(Default)]
     struct Lonely(std::collections::HashMap<String, Vec<u8>>);
 

@@ -1,14 +1,14 @@
 //! Ranks of one process add up in memory, without sockets.
 //!
-//! A sum is a *meeting*. Each rank brings its tensor and waits until all have come; then each adds up its share of the numbers,
-//! in the order of the ranks, and writes the sums into the tensors of all. Nobody leaves before all have done their share, so
-//! no tensor goes while another rank reads it, and all ranks get the same bits.
+//! A sum is a *meeting*. Each rank brings its tensor and waits until all have arrived. Then each adds up its share of the
+//! numbers, in the order of the ranks, and writes the sums into the tensors of all. No rank leaves before all have done their
+//! share. So no tensor is freed while another rank reads it, and all ranks get the same bits.
 //!
-//! Waiting for others to come looks for a cancellation and has a deadline; a rank that gives up, or goes, breaks the room, and
-//! all others end with an error that says why. Once all have come there is nothing to wait for but memory, and nothing ends it.
+//! Waiting for others checks for a cancellation and has a deadline. A rank that gives up or is dropped breaks the room, and all
+//! others end with an error that has the reason. Once all have arrived, ranks only wait for memory, and nothing interrupts that.
 //!
-//! The ranks find one another by the board: each says which process it is in, and the first rank of a process says by which
-//! number the others find its room. A room belongs to its ranks and goes with the last of them. On the tasks' threads.
+//! The ranks find one another by the board: each puts the name of its process there, and the first rank of a process puts the
+//! number of its room there. A room belongs to its ranks and is dropped with the last of them. Used by the tasks' threads.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -24,9 +24,9 @@ use tch::{Device, Kind, Tensor};
 
 use super::board::Waiting;
 
-/// How long a rank looks for the others without sleeping: waking up takes as long as a short sum.
+/// How long a rank waits for the others without sleeping: waking up takes as long as a short sum.
 const SPIN: Duration = Duration::from_micros(60);
-/// How often a rank that sleeps looks for a cancellation.
+/// How often a sleeping rank checks for a cancellation.
 const LOOK: Duration = Duration::from_millis(50);
 /// Fewer numbers than these are added up by one rank.
 const SHARED_NUMBERS: usize = 1024;
@@ -35,21 +35,21 @@ const BLOCK: usize = 2048;
 
 static ROOMS: Mutex<Option<HashMap<u64, Weak<Room>>>> = Mutex::new(None);
 
-/// What no other process calls itself.
+/// A name that no other process has.
 static PROCESS: LazyLock<String> = LazyLock::new(|| {
     let random = || RandomState::new().hash_one(std::process::id());
     format!("{}-{:016x}{:016x}", std::process::id(), random(), random())
 });
 
-/// Where a rank finds the others: in its own process, and who speaks for each process.
+/// Where a rank finds the others: those of its own process, and the representative of each process.
 pub(super) struct Found {
-    /// None where a rank is alone in its process.
+    /// None if a rank is alone in its process.
     pub(super) seat: Option<Seat>,
     /// The first rank of each process, in order.
     pub(super) leaders: Vec<usize>,
 }
 
-/// Finds the ranks of one's own process. `process`: a name for it; empty for its own.
+/// Finds the ranks of this process. `process`: a name for it; empty for its own.
 pub(super) fn find(process: &str, board: &mut Waiting<'_>) -> Result<Found, EngineError> {
     let (rank, world) = (board.rank, board.world);
     let own = if process.is_empty() { PROCESS.as_bytes() } else { process.as_bytes() };
@@ -77,7 +77,7 @@ pub(super) fn find(process: &str, board: &mut Waiting<'_>) -> Result<Found, Engi
     Ok(Found { seat: Some(Seat { room, place, rank }), leaders })
 }
 
-/// What a meeting is for.
+/// The purpose of a meeting.
 #[derive(Clone, Copy)]
 pub(super) enum Aim {
     /// All tensors become the sum of all.
@@ -89,7 +89,7 @@ pub(super) enum Aim {
 /// Why there was no meeting.
 pub(super) enum Missed {
     Canceled,
-    /// Somebody is gone or too late, with who and why.
+    /// A rank is gone or too late, with its number and the reason.
     Broken(String),
 }
 
@@ -99,7 +99,7 @@ pub(super) struct Patience<'a> {
     pub(super) deadline: Duration,
 }
 
-/// A rank's place in a room; the room is broken for the others when it goes.
+/// A rank's place in a room; the room is broken for the others when it is dropped.
 pub(super) struct Seat {
     room: Arc<Room>,
     place: usize,
@@ -107,7 +107,7 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// Whether it speaks for its process.
+    /// Whether it represents its process.
     pub(super) fn leads(&self) -> bool {
         self.place == 0
     }
@@ -151,8 +151,8 @@ struct Part {
     length: usize,
 }
 
-// SAFETY: the pointer is used within a meeting alone, through which every rank's tensor lives and in which each number is touched
-// by one rank.
+// SAFETY: the pointer is used only during a meeting. Every rank's tensor outlives it, and each number is touched by one rank
+// only.
 unsafe impl Send for Part {}
 
 impl Part {
@@ -173,7 +173,7 @@ fn share_of(length: usize, place: usize, ranks: usize) -> Range<usize> {
     at(place)..at(place + 1)
 }
 
-/// Does one rank's share. `T` is the type that the parts' kind stands for.
+/// Does one rank's share. `T` is the type of the parts' kind.
 fn unite<T: Copy + Default + std::ops::AddAssign>(parts: &[Part], share: Range<usize>, aim: Aim) {
     let mut sums = [T::default(); BLOCK];
     let mut at = share.start;
@@ -183,7 +183,7 @@ fn unite<T: Copy + Default + std::ops::AddAssign>(parts: &[Part], share: Range<u
         for (place, part) in parts.iter().enumerate() {
             // SAFETY: the tensor has more than `at` numbers of type T.
             let first = unsafe { part.first.cast::<T>().add(at) };
-            // SAFETY: `length` numbers follow, which live until all have done their share, and only this rank touches these.
+            // SAFETY: `length` numbers follow, which live until all have done their share. Only this rank touches these.
             let values = unsafe { std::slice::from_raw_parts(first, length) };
             match (place, aim) {
                 (0, _) => sums.copy_from_slice(values),
@@ -207,7 +207,7 @@ struct Room {
     size: usize,
     state: Mutex<State>,
     changed: Condvar,
-    /// Meetings to which all came, and those with which all are done: copies of the state's, to be looked at without the lock.
+    /// The number of meetings where all have arrived, and where all are done: copies of the state's, for reading without the lock.
     met: AtomicU64,
     done: AtomicU64,
 }
@@ -215,7 +215,7 @@ struct Room {
 #[derive(Default)]
 struct State {
     parts: Vec<Option<Part>>,
-    /// Ranks that came to the next meeting, and that have done their share of the last one.
+    /// Ranks that have arrived at the next meeting, and that have done their share of the last one.
     came: usize,
     leaving: usize,
     met: u64,
@@ -249,7 +249,7 @@ impl Room {
         self.changed.notify_all();
     }
 
-    /// Brings a part to the next meeting. Gives the meeting's number.
+    /// Brings a part to the next meeting. Returns the meeting's number.
     fn come(&self, place: usize, part: Part) -> Result<u64, Missed> {
         let mut state = self.lock();
         if let Some(why) = &state.broken {
@@ -277,7 +277,7 @@ impl Room {
             if let Some(why) = &state.broken {
                 return Err(Missed::Broken(why.clone()));
             }
-            // Told under the lock that the last one to come needs: either all have come, or nobody will meet any more.
+            // Set under the lock that the last rank to arrive needs: either all have arrived, or there will be no more meetings.
             if patience.canceled.load(Ordering::Relaxed) {
                 state.broken = Some(format!("rank {rank} was stopped"));
                 self.changed.notify_all();
@@ -294,13 +294,13 @@ impl Room {
         Ok(())
     }
 
-    /// What was brought to the meeting that is going on.
+    /// The parts of the current meeting.
     fn parts(&self) -> Vec<Part> {
         self.lock().parts.iter().filter_map(|part| *part).collect()
     }
 }
 
-/// Whether the counter got there within [`SPIN`].
+/// Whether the counter reached this value within [`SPIN`].
 fn spin_until(counter: &AtomicU64, turn: u64) -> bool {
     let since = Instant::now();
     loop {

@@ -1,7 +1,7 @@
 //! The learning rate of every step, as PyTorch's schedulers give it.
 //!
-//! `step` is `StepLR` over epochs; `cosine` is `CosineAnnealingLR` down to 0 at the last step; `one_cycle` is `OneCycleLR` with
-//! its defaults (30 % up from 1/25 of the rate, cosine, down to 1/250 000), momentum left alone. A warm-up of n steps comes
+//! `step` is `StepLR` over epochs. `cosine` is `CosineAnnealingLR` down to zero at the last step. `one_cycle` is `OneCycleLR` with
+//! its defaults (30 % up from 1/25 of the rate, cosine, down to 1/250,000) and unchanged momentum. A warm-up of n steps comes
 //! first: step i of it has (i + 1) / n of the rate, and the shape begins after it.
 
 use std::f64::consts::PI;
@@ -22,7 +22,7 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// For a training of so many epochs.
+    /// For a training with this many epochs.
     pub(super) fn new(spec: &ScheduleSpec, lr: f64, steps_per_epoch: usize, epochs: usize) -> Self {
         let steps_per_epoch = steps_per_epoch as u64;
         Self { spec: spec.clone(), lr, steps_per_epoch, steps: steps_per_epoch * epochs as u64 }

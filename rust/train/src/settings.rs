@@ -1,21 +1,21 @@
-//! What a continuation may not change, by the names that users know: what the result hangs on, whatever the number of workers.
+//! The settings that a continuation may not change, by the names that users know: all that the result depends on.
 //!
-//! Left out, since the result stays defined with other values: numWorkers, microBatchSize, peerTimeout, patience, minDelta, where and how
-//! often checkpoints and logs are written, and maxEpochs where the schedule does not hang on it. Of the rows their number, their
-//! weights and their labels are compared, by sums that do not hang on the rows' order.
+//! Others may change: numWorkers, microBatchSize, peerTimeout, patience, minDelta, where and how often checkpoints and logs are
+//! written, and maxEpochs if the schedule does not depend on it. The number, weights and labels of the rows are compared, by sums
+//! that do not depend on the rows' order.
 
 use serde_json::{Map, Value, json};
 
 use super::spec::{ScheduleName, TrainingSpec};
 use super::trainer::Trainer;
 
-/// Numbers that are added up may come out this much different, in proportion, where rows come in another order.
+/// Relative tolerance of sums: they differ if rows come in another order.
 const TOLERANCE: f64 = 1e-9;
 
 /// Characters of a value in a message.
 const SHOWN: usize = 80;
 
-/// Those of a training over its rows, as a JSON object.
+/// The settings of a training over its rows, as a JSON object.
 pub(super) fn of(trainer: &Trainer) -> Value {
     let (spec, totals) = (&trainer.spec, &trainer.deal.totals);
     let mut all = Map::new();

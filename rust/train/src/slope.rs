@@ -1,4 +1,4 @@
-//! Losses of heads over the same rows, and how they change with the heads' outputs: where a backward pass begins.
+//! Losses of heads over the same rows, and their derivatives by the heads' outputs, where a backward pass begins.
 //!
 //! Cross-entropy over few classes is computed here, row by row: libtorch's softmax takes ten times as long over rows of a few
 //! numbers. All other losses are libtorch's, differentiated by it. Definitions are PyTorch's either way (see `loss`).
@@ -9,10 +9,10 @@ use tch::{Kind, TchError, Tensor};
 use super::feed::Labels;
 use super::pass::Lesson;
 
-/// Classes up to which cross-entropy is computed here.
+/// Maximum number of classes for cross-entropy here.
 const FEW_CLASSES: usize = 64;
 
-/// What comes first in outputs of several heads.
+/// The first dimension in outputs of several heads.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
     /// `[n, heads, k]`.
@@ -23,11 +23,11 @@ pub(super) enum Order {
 
 /// See the module.
 pub(super) struct Found {
-    /// Of each head: the weighted sum of the rows' losses.
+    /// For each head: the weighted sum of the rows' losses.
     pub(super) losses: Vec<f64>,
-    /// What makes a mean of that.
+    /// The divisor for the mean.
     pub(super) weight_sum: f64,
-    /// As the outputs are, f32.
+    /// Shaped like the outputs, f32.
     pub(super) slope: Tensor,
 }
 
@@ -86,12 +86,12 @@ fn cross_entropy(scores: &[f32], wanted: &[f32], factor: f32, slopes: &mut [f32]
     let mut loss = 0.0;
     for ((slope, score), wanted) in slopes.iter_mut().zip(scores).zip(wanted) {
         *slope = factor * (*slope * scale * total - wanted);
-        // Infinite scores of classes that are not wanted add nothing.
+        // Infinite scores of classes without weight add nothing.
         if *wanted != 0.0 {
             loss += wanted * (log_sum - score);
         }
     }
-    // A score that is no number makes a loss that is none, whichever class it is of.
+    // A NaN score of any class makes the loss NaN.
     if sum.is_finite() { loss } else { f32::NAN }
 }
 

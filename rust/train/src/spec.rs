@@ -1,5 +1,6 @@
-//! What a training is told; the JVM sends it whole, as JSON (`io.flambeau.bridge.spec`): unknown keys are errors, missing ones too. Defaults
-//! are those of the estimators' parameters. Only an `Option` may be `null`, where the field says what that means.
+//! The specification of a training. The JVM sends all of it as JSON (`io.flambeau.bridge.spec`): unknown and missing keys are
+//! errors. Defaults are those of the estimators' parameters. Only an `Option` may be `null`; the field's comment describes what
+//! that means.
 
 use std::path::PathBuf;
 
@@ -16,19 +17,19 @@ pub struct TrainingSpec {
     pub program: ProgramSpec,
     /// Columns of the feed, in the order of the program's inputs.
     pub inputs: Vec<String>,
-    /// By name; not read where the program has a method for it.
+    /// By name; not read if the program has a method for it.
     pub loss: LossKind,
-    /// One factor for each class; of `bce` with one output two, for 0 and 1. None: all 1.
+    /// One factor for each class; for `bce` with one output two, for 0 and 1. None: all 1.
     pub class_weights: Option<Vec<f64>>,
-    /// Of `cross_entropy`, as PyTorch's.
+    /// Only for `cross_entropy`, as in PyTorch.
     pub label_smoothing: f64,
-    /// Of `huber`.
+    /// Only for `huber`: the error, in label units, above which the loss grows linearly.
     pub huber_delta: f64,
     /// How parameters change.
     pub optimizer: OptimizerSpec,
     /// How the learning rate changes.
     pub schedule: ScheduleSpec,
-    /// Largest norm of the gradient of all parameters; longer ones are shortened to it. None: any.
+    /// Largest norm of the gradient of all parameters; larger ones are scaled down to it. None: no limit.
     pub clip_norm: Option<f64>,
     /// Rows of a global batch.
     pub batch_rows: usize,
@@ -38,9 +39,9 @@ pub struct TrainingSpec {
     pub epochs: usize,
     /// Whether rows that do not fill an epoch's last batch are left out of the epoch.
     pub drop_last: bool,
-    /// Bytes that the process may have in all, where something beside the machine bounds it. None: nothing does.
+    /// Total bytes that the process may use, if there is a limit besides the machine's. None: no such limit.
     pub memory_bytes: Option<u64>,
-    /// What an image may cost.
+    /// Limits for an image.
     pub images: ImageLimits,
     /// Of the order of rows, of a head's first parameters, of dropout and of augmentation.
     pub seed: u64,
@@ -48,15 +49,15 @@ pub struct TrainingSpec {
     pub precision: Precision,
     /// Random changes of training images, if any.
     pub augment: Option<AugmentSpec>,
-    /// What to watch on validation rows.
+    /// The evaluation on validation rows.
     pub validation: ValidationSpec,
-    /// A checkpoint is due after every so many steps.
+    /// Steps between two checkpoints.
     pub checkpoint_steps: Option<u64>,
-    /// A checkpoint is due after every so many epochs.
+    /// Epochs between two checkpoints.
     pub checkpoint_epochs: Option<usize>,
 }
 
-/// What is trained: a head made here, or the program of a package. Exactly one of the two is given.
+/// The trained program: a head made here, or the program of a package. Exactly one of the two is given.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProgramSpec {
@@ -66,7 +67,7 @@ pub struct ProgramSpec {
     pub package: Option<PathBuf>,
     /// The package's output that the loss reads. None: its first.
     pub output: Option<String>,
-    /// Parameters that stay as they are: a name, a module's name, a pattern with `*`, or a regular expression.
+    /// Frozen parameters: a name, a module's name, a pattern with `*`, or a regular expression.
     pub frozen: Vec<String>,
     /// A method of the program, `(output, target) -> losses of the rows`, instead of a loss by name.
     pub loss_method: Option<String>,
@@ -103,9 +104,9 @@ pub enum HeadActivation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LossKind {
-    /// Of scores, one for each class, and the index of the class.
+    /// For scores, one per class, and the index of the class.
     CrossEntropy,
-    /// Of scores and labels between 0 and 1, output by output.
+    /// For scores and labels between 0 and 1, for each output.
     Bce,
     /// Squared error.
     Mse,
@@ -115,7 +116,7 @@ pub enum LossKind {
     Huber,
 }
 
-/// Which optimizer, and its settings by PyTorch's names. No parameter of an estimator sets those that are optional: PyTorch's defaults.
+/// The optimizer and its settings, by PyTorch's names. Estimators have no parameters for the optional ones: they have PyTorch's defaults.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the names are PyTorch's")]
@@ -172,9 +173,9 @@ pub struct ScheduleSpec {
     pub name: ScheduleName,
     /// Steps over which the rate first grows from near 0 to its full height.
     pub warmup_steps: u64,
-    /// Of `step`: epochs between two changes.
+    /// For `step`: epochs between two changes.
     pub step_epochs: u64,
-    /// Of `step`: the factor at each change.
+    /// For `step`: the factor at each change.
     pub gamma: f64,
 }
 
@@ -198,27 +199,27 @@ pub enum Precision {
     Bf16,
 }
 
-/// Random changes of training images, drawn anew for each row and epoch.
+/// Random changes of training images, drawn again for each row and epoch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AugmentSpec {
     /// Mirror half of the images left to right.
     pub flip: bool,
-    /// Shift by up to so many pixels in each direction; the edge's pixels fill the rest.
+    /// Shift by up to this many pixels in each direction; the edge's pixels fill the rest.
     pub shift: usize,
     /// Change brightness and contrast by up to this share.
     pub color_jitter: f64,
 }
 
-/// What is watched on validation rows after each epoch.
+/// The evaluation on validation rows after each epoch.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ValidationSpec {
-    /// Decides what is best.
+    /// The metric that decides which epoch is best.
     pub metric: MetricName,
-    /// Stop after so many epochs without improvement. None: never.
+    /// Stop after this many epochs without improvement. None: never.
     pub patience: Option<usize>,
-    /// What counts as an improvement.
+    /// The least difference that counts as an improvement.
     pub min_delta: f64,
     /// Whether the best epoch's parameters are the result, rather than the last's.
     pub restore_best: bool,
@@ -256,7 +257,7 @@ impl MetricName {
 }
 
 impl TrainingSpec {
-    /// Finds values that make no sense.
+    /// Rejects invalid values.
     pub(crate) fn check(&self) -> Result<(), EngineError> {
         let refuse = |text: String| Err(EngineError::BadRequest(text));
         if self.batch_rows == 0 {

@@ -1,14 +1,14 @@
 //! Several trainings over one feed that are one step further at the same time: the parameter maps of a fit.
 //!
-//! Heads that differ only in how they are optimized (optimizer, schedule, clipping, epochs, validation, checkpoints) see the same
-//! batches. So a batch is gathered once, one pass (`pass`) learns from it for all of them, and one sum over the workers brings
-//! all gradients. Each keeps its own optimizer,
-//! position, validation and end: what it learns is what it learns by itself, but for the order in which a product's terms are
-//! added (tested to 1e-4). All parameters lie in one matrix, a row for each training, which its trainer knows as its flat vector.
+//! Heads that differ only in how they are optimized (optimizer, schedule, clipping, epochs, validation, checkpoints) use the same
+//! batches. So a batch is gathered once, one pass (`pass`) computes the gradients of all of them, and one sum over the workers
+//! adds up all gradients. Each keeps its own optimizer, position, validation and end. Its result is the same as if it were
+//! trained alone, except for the order in which a product's terms are added (tested to 1e-4). All parameters lie in one matrix, a
+//! row for each training, which its trainer knows as its flat vector.
 //!
-//! Those that are furthest behind make the next step: trainings that were resumed at different steps meet again. Where less than
-//! half of a stack is due (the others have ended), the due ones step one by one. One training by itself is a stack too, of
-//! any kind. On the task's thread, as a trainer.
+//! Those that are furthest behind make the next step: trainings that were resumed at different steps meet again. If less than
+//! half of a stack is due (the others have ended), the due ones step one by one. A single training of any kind is a stack too.
+//! Used by the task's thread, like a trainer.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -80,17 +80,17 @@ impl Stack {
         Ok(Self { together: Some(Together { trainings: trainers.len(), pass, gradients }), trainers })
     }
 
-    /// Trains for about `limit`, or until something happened to one of them. Gives where each stands, in their order; one that
-    /// has ended tells its end every time.
+    /// Trains for about `limit`, or until one of them needs the caller. Returns the state of each, in their order; one that has
+    /// ended returns its end every time.
     ///
     /// # Errors
-    /// As [`Trainer::run`]: the first failure of one ends all.
+    /// As [`Trainer::run`]: the first failure ends all.
     pub fn run(&mut self, limit: Duration) -> Result<Vec<Progress>, EngineError> {
         let events = advance(&mut self.trainers, self.together.as_ref(), limit)?;
         Ok(self.trainers.iter().zip(events).map(|(trainer, event)| trainer.progress(event)).collect())
     }
 
-    /// One of them, for what is kept of it.
+    /// One of them, for saving its state or result.
     ///
     /// # Errors
     /// There is none at this place.
@@ -99,8 +99,8 @@ impl Stack {
     }
 }
 
-/// The loop of one training and of several: steps, ends of epochs, until about `limit` has passed or something happened to one.
-/// Gives what happened to each.
+/// The loop of one training and of several: steps and ends of epochs, until about `limit` has passed or one needs the caller.
+/// Returns what happened to each.
 pub(super) fn advance(trainers: &mut [Trainer], together: Option<&Together>, limit: Duration) -> Result<Vec<Event>, EngineError> {
     process::keep_to_threads();
     let started = Instant::now();
@@ -123,7 +123,7 @@ pub(super) fn advance(trainers: &mut [Trainer], together: Option<&Together>, lim
     }
 }
 
-/// One step of those that are due, together where they are more than half.
+/// One step of those that are due: together if they are more than half.
 fn step(trainers: &mut [Trainer], together: Option<&Together>, due: &[usize], events: &mut [Option<Event>]) -> Result<(), EngineError> {
     let since = Instant::now();
     match together.filter(|_| due.len() * 2 > trainers.len()) {
@@ -141,7 +141,7 @@ fn step(trainers: &mut [Trainer], together: Option<&Together>, due: &[usize], ev
 }
 
 impl Together {
-    /// One step of all trainings; those that are not due learn nothing of it.
+    /// One step of all trainings; those that are not due do not change.
     fn step(&self, trainers: &mut [Trainer], due: &[usize]) -> Result<(), EngineError> {
         let torch = |error: TchError| EngineError::torch(head::NAME, error);
         let batch = trainers[due[0]].next_batch()?;
@@ -165,7 +165,7 @@ impl Together {
         Ok(())
     }
 
-    /// Back-propagates this worker's part of a batch: means where no other worker has a part. Gives the sum of each training's
+    /// Back-propagates this worker's part of a batch: means if no other worker has a part. Returns the sum of each training's
     /// losses, and that of the weights.
     fn learn(&self, any: &Trainer, batch: &Batch) -> Result<(Vec<f64>, f64), TchError> {
         let rows = &batch.part.rows;

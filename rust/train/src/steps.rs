@@ -1,6 +1,6 @@
 //! Parameters and how they change: one flat vector of values, one of gradients, one optimizer over both.
 //!
-//! Two numbers travel behind the gradients, so that one sum over all workers brings everything: the sum of losses and the sum
+//! Two numbers follow the gradients, so that one sum over all workers adds up everything: the sum of losses and the sum
 //! of weights of a batch.
 
 use flambeau_engine::EngineError;
@@ -11,9 +11,9 @@ use super::program::Program;
 use super::spec::TrainingSpec;
 
 pub(super) const EXTRA: usize = 2;
-/// What the workers do, where one does not come.
+/// The workers' operation, for the error if one is missing.
 pub(super) const SUMMING: &str = "adding up gradients";
-/// As `torch.nn.utils.clip_grad_norm_` has it.
+/// As in `torch.nn.utils.clip_grad_norm_`.
 const CLIP_EPSILON: f64 = 1e-6;
 
 /// See the module.
@@ -28,7 +28,7 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    /// `room`: vectors of the right lengths to put them in, where others need them beside their own.
+    /// `room`: existing vectors of the right lengths, if they are part of a larger matrix.
     pub(super) fn new(spec: &TrainingSpec, program: &Program, room: Option<Flat>) -> Result<Self, EngineError> {
         let model = program.name.clone();
         let tensors: Vec<Tensor> = program.learning.iter().map(|(_, tensor)| tensor.shallow_clone()).collect();
@@ -45,18 +45,18 @@ impl Parameters {
         Ok(Self { model, flat, gradients, tail, optimizer, clip_norm: spec.clip_norm })
     }
 
-    /// Forgets the gradients of the batch before.
+    /// Clears the gradients of the previous batch.
     pub(super) fn begin(&mut self) -> Result<(), EngineError> {
         self.flat.gradients.f_zero_().map(drop).map_err(|error| self.torch(error))
     }
 
-    /// Puts this worker's sums behind its gradients.
+    /// Puts this worker's sums after its gradients.
     pub(super) fn put_sums(&mut self, loss: f64, weight: f64) -> Result<(), EngineError> {
         let pair = Tensor::f_from_slice(&[loss as f32, weight as f32]).map_err(|error| self.torch(error))?;
         self.tail.f_copy_(&pair).map_err(|error| self.torch(error))
     }
 
-    /// The sums of losses and of weights behind the gradients.
+    /// The sums of losses and of weights after the gradients.
     pub(super) fn sums(&self) -> Result<(f64, f64), EngineError> {
         let mut sums = [0_f32; EXTRA];
         self.tail.f_copy_data(&mut sums, EXTRA).map_err(|error| self.torch(error))?;

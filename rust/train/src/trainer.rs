@@ -1,8 +1,8 @@
-//! A training: batches, steps, and what is kept of them. `stack` has the loop, of one or of several.
+//! A training: batches, steps, and their results. `stack` has the loop, of one or of several.
 //!
-//! A trainer makes one step after another until its time is up or something happened that the caller may act on. All workers
-//! make the same steps, since each step waits for the sums of all; so all see the same end of an epoch, the same due
-//! checkpoint, the same loss that is no number.
+//! A trainer makes one step after another until its time is up or the caller may act on something. All workers make the same
+//! steps, since each step waits for the sums of all. So all see the same end of an epoch, the same due checkpoint, and the same
+//! loss that is NaN or infinite.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,9 +38,9 @@ const NAMED_IDS: usize = 20;
 #[expect(missing_docs, reason = "the names say it")]
 pub struct EpochRow {
     pub epoch: usize,
-    /// None where no row had any weight.
+    /// None if no row had any weight.
     pub train_loss: Option<f64>,
-    /// None where there are no validation rows.
+    /// None if there are no validation rows.
     pub validation_loss: Option<f64>,
     pub metrics: BTreeMap<String, f64>,
     /// Of the last step.
@@ -48,7 +48,7 @@ pub struct EpochRow {
     /// Rows trained on, by all workers.
     pub samples: u64,
     pub seconds: f64,
-    /// Of `seconds`: this worker's steps waited so long for their rows.
+    /// The part of `seconds` in which this worker's steps waited for their rows.
     #[serde(default)]
     pub waited_seconds: f64,
 }
@@ -61,7 +61,7 @@ pub enum Event {
     Running,
     /// An epoch ended.
     Epoch,
-    /// A checkpoint is due (where an epoch ended too, this is told).
+    /// A checkpoint is due (also if an epoch ended at the same time).
     Checkpoint,
     /// All epochs are done.
     Done,
@@ -69,7 +69,7 @@ pub enum Event {
     StoppedEarly,
 }
 
-/// Where a trainer stands.
+/// The state of a trainer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Progress {
@@ -89,7 +89,7 @@ pub struct Progress {
     pub history: Vec<EpochRow>,
 }
 
-/// What changes from step to step, beside the parameters; a checkpoint holds it.
+/// The state that changes from step to step, besides the parameters; a checkpoint holds it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Position {
     pub(super) epoch: usize,
@@ -106,13 +106,13 @@ pub(super) struct Position {
     pub(super) history: Vec<EpochRow>,
 }
 
-/// Copies of what was best.
+/// Copies of the best parameters and buffers.
 pub(super) struct Best {
     pub(super) values: Tensor,
     pub(super) buffers: Vec<Tensor>,
 }
 
-/// What a trainer is made of that no other worker has a say in.
+/// The parts of a trainer that do not depend on other workers.
 pub(super) struct Parts {
     pub(super) feed: Arc<Sealed>,
     pub(super) program: Program,
@@ -147,7 +147,7 @@ impl Parts {
 pub struct Trainer {
     pub(super) spec: TrainingSpec,
     pub(super) feed: Arc<Sealed>,
-    // The feed and the ranks stay open as long as somebody trains.
+    // The feed and the ranks stay open while a trainer uses them.
     _feed: Arc<Feed>,
     pub(super) ranks: Arc<Ranks>,
     pub(super) canceled: Arc<AtomicBool>,
@@ -160,7 +160,7 @@ pub struct Trainer {
     ahead: Option<Ahead>,
     pub(super) position: Position,
     pub(super) best: Option<Best>,
-    /// Of a head that is trained as it is.
+    /// Of a head that is trained directly.
     pass: Option<HeadPass>,
     pub(super) clock: Clock,
 }
@@ -214,7 +214,7 @@ impl Trainer {
         })
     }
 
-    /// Trains for about `limit`, or until something happened.
+    /// Trains for about `limit`, or until the caller may act on something.
     ///
     /// # Errors
     /// See [`EngineError`]; a peer that is gone, a loss that is NaN or infinite, a cancellation.
@@ -229,7 +229,7 @@ impl Trainer {
         if self.position.stopped { Some(Event::StoppedEarly) } else { done.then_some(Event::Done) }
     }
 
-    /// Whether the step that was made is one after which a checkpoint is due.
+    /// Whether a checkpoint is due after the last step.
     pub(super) fn owes_checkpoint(&self) -> bool {
         self.spec.checkpoint_steps.is_some_and(|every| self.position.step.is_multiple_of(every))
     }
@@ -246,7 +246,7 @@ impl Trainer {
         self.change(&batch, loss, weight, weight)
     }
 
-    /// Adds up gradients, losses and weights over all workers. Gives the sums of losses and of weights.
+    /// Adds up gradients, losses and weights over all workers. Returns the sums of losses and of weights.
     fn sum(&mut self, loss: f64, weight: f64) -> Result<(f64, f64), EngineError> {
         if self.ranks.world == 1 {
             return Ok((loss, weight));
@@ -257,7 +257,7 @@ impl Trainer {
         self.parameters.sums()
     }
 
-    /// Adds up gradients over all workers, and notes how long that takes.
+    /// Adds up gradients over all workers, and records how long that takes.
     pub(super) fn sum_over_ranks(&mut self, gradients: &Tensor) -> Result<(), EngineError> {
         let since = Instant::now();
         self.ranks.sum(&[gradients], SUMMING, &self.canceled)?;
@@ -265,7 +265,7 @@ impl Trainer {
         Ok(())
     }
 
-    /// Notes that a step took so long.
+    /// Records the duration of a step.
     pub(super) fn note_step(&mut self, took: Duration) {
         self.position.seconds += took.as_secs_f64();
         self.clock.note(took);
@@ -276,14 +276,14 @@ impl Trainer {
         }
     }
 
-    /// What a pass of heads learns from these rows; see [`Lesson`].
+    /// The inputs of a pass of heads for these rows; see [`Lesson`].
     pub(super) fn lesson<'a>(&'a self, input: &'a Tensor, rows: &'a [u32], places: &'a [u32], adds: bool, means: bool) -> Lesson<'a> {
         let noise = Noise { seed: self.spec.seed, step: self.position.step, places };
         Lesson { input, columns: &self.feed.rows, rows, noise, loss: &self.loss, adds, means }
     }
 
     /// The second half of a step: with the gradients of all workers added up, and their sums of losses and of weights.
-    /// `divisor`: what makes means of the gradients.
+    /// `divisor`: turns the gradients into means.
     pub(super) fn change(&mut self, batch: &Batch, loss: f64, weight: f64, divisor: f64) -> Result<(), EngineError> {
         let lr = self.schedule.at(self.position.step);
         if !loss.is_finite() {
@@ -302,7 +302,7 @@ impl Trainer {
         Ok(())
     }
 
-    /// Back-propagates this worker's part. Gives the sums of its losses and weights.
+    /// Back-propagates this worker's part. Returns the sums of its losses and weights.
     fn learn(&mut self, batch: &Batch) -> Result<(f64, f64), EngineError> {
         let rows = &batch.part.rows;
         let micro = self.spec.micro_batch_rows.unwrap_or(rows.len()).max(1);
@@ -337,7 +337,7 @@ impl Trainer {
         Ok((loss_sum, weight_sum))
     }
 
-    /// The batch of this step, and the next one begun where rows are decoded.
+    /// The batch of this step; starts the next one if rows are decoded.
     pub(super) fn next_batch(&mut self) -> Result<Batch, EngineError> {
         let since = Instant::now();
         let key = (self.position.epoch, self.position.step_in_epoch);
@@ -392,7 +392,7 @@ impl Trainer {
         }
     }
 
-    /// Throws away what was made ahead: the position has changed.
+    /// Drops the next batch: the position has changed.
     pub(super) fn forget_ahead(&mut self) {
         if let Some(ahead) = self.ahead.take() {
             ahead.wait();
@@ -400,7 +400,7 @@ impl Trainer {
     }
 }
 
-/// None where a program's own operators are differentiated.
+/// None if autograd differentiates the program's own operators.
 fn pass_of(spec: &TrainingSpec, parameters: &Parameters) -> Result<Option<HeadPass>, tch::TchError> {
     let plain = spec.program.frozen.is_empty() && spec.program.loss_method.is_none() && spec.precision == Precision::F32;
     let Some(head) = spec.program.head.as_ref().filter(|_| plain) else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! What crosses the boundary as JSON, against the files that the Scala side is compared with too (`GoldenSuite`): a field that one side
+//! The JSON of the boundary, compared with the same files as the Scala side (`GoldenSuite`): a field that one side
 //! renames fails a test of the other. No value in these files is a default.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
@@ -27,7 +27,7 @@ fn golden(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 }
 
-/// The specification that the file holds, whole: with a key more or less it is refused.
+/// The complete specification in the file: with a key more or less it is an error.
 fn reads<T: DeserializeOwned + PartialEq + Debug>(name: &str, expected: &T) {
     assert_eq!(serde_json::from_value::<T>(golden(name)).unwrap(), *expected, "{name}");
     let mut more = golden(name);
@@ -36,7 +36,7 @@ fn reads<T: DeserializeOwned + PartialEq + Debug>(name: &str, expected: &T) {
     for (key, value) in golden(name).as_object().unwrap() {
         let mut less = golden(name);
         less.as_object_mut().unwrap().remove(key);
-        // None may be left out.
+        // None may be omitted.
         let refused = serde_json::from_value::<T>(less).is_ok_and(|other| other == *expected);
         assert!(!refused || value.is_null(), "{name} has a default for {key}");
     }

@@ -1,4 +1,4 @@
-//! The columns of a row beside its inputs: `__label`, `__weight`, `__validation`, `__id`, `__slot`, `__group`.
+//! The columns of a row besides its inputs: `__label`, `__weight`, `__validation`, `__id`, `__slot`, `__group`.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type};
@@ -19,7 +19,7 @@ pub(super) const RESERVED: [&str; 6] = [LABEL, "__weight", "__validation", "__id
 pub(crate) enum Labels {
     /// A number each.
     Scalars(Vec<f64>),
-    /// Several each; in the feed's file.
+    /// Several per row; in the feed's file.
     Arrays(Dense),
 }
 
@@ -33,7 +33,7 @@ impl Labels {
     }
 }
 
-/// What stays in memory of every row.
+/// The data of every row that stays in memory.
 #[derive(Debug)]
 pub(crate) struct RowColumns {
     pub(crate) labels: Labels,
@@ -81,7 +81,7 @@ impl RowColumns {
         })
     }
 
-    /// Notes rows of a batch that cannot be trained on.
+    /// Records rows of a batch that cannot be trained on.
     pub(super) fn check(&self, batch: &StructArray, slots: u32, note: Note<'_>) -> Result<(), EngineError> {
         if !self.stores_labels {
             let labels = column(batch, LABEL)?;
@@ -117,7 +117,7 @@ impl RowColumns {
         Ok(())
     }
 
-    /// Why a label's value cannot be learnt, if it cannot.
+    /// Why a label's value cannot be learned, if so.
     pub(super) fn out_of_range(&self, value: f64) -> Option<String> {
         let (low, high) = self.label_range?;
         (!(low..=high).contains(&value)).then(|| format!("the label is {value}; with this loss labels are from {low} to {high}"))

@@ -1,12 +1,12 @@
 //! One worker's rows: written batch by batch to an Arrow IPC file on local disk, then mapped into memory.
 //!
-//! What every step needs of every row is small and stays in memory (label, weight, flags, slot and id: about 34 bytes a row);
-//! the inputs stay in the file, where the operating system keeps what fits of them in memory. Columns of numbers named *dense*
-//! (inputs, and labels that are arrays) are checked by the code that inference uses and stored as the bytes of their tensor's
-//! dtype, so that a batch of them is a few copies of memory; all others are stored as they came. A row that cannot be trained
-//! on is an error of the call that brings it, with its position there, or is left out if the specification says so.
+//! The data that every step needs stays in memory (label, weight, flags, slot and id: about 34 bytes per row). The inputs stay in
+//! the file, which the operating system caches as far as they fit. *Dense* columns of numbers (inputs, and labels that are
+//! arrays) are checked by the code of inference. They are stored as the bytes of their tensor's dtype, so that a batch of them is
+//! a few copies of memory. All others are stored as they are. A row that cannot be trained on is an error of the call that adds
+//! it, with its position there. If the specification allows it, the row is left out instead.
 //!
-//! The file belongs to the feed: it is deleted when the feed goes.
+//! The file belongs to the feed: it is deleted when the feed is dropped.
 
 mod columns;
 mod dense;
@@ -33,10 +33,10 @@ pub(super) use trial::try_rows;
 use writing::Writing;
 pub(super) use writing::{FileGuard, own_file};
 
-/// Slots that rows are dealt over at the most: memory goes with them, whatever the batch size.
+/// Maximum number of slots: they need memory, whatever the batch size.
 pub(super) const MAX_SLOTS: u32 = 1 << 16;
 
-/// Where and how rows are kept.
+/// Where and how rows are stored.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FeedSpec {
@@ -44,13 +44,13 @@ pub struct FeedSpec {
     pub directory: PathBuf,
     /// How many slots the column `__slot` counts; 0: there is no such column.
     pub slots: u32,
-    /// The dense columns, and what a row of each becomes.
+    /// The dense columns, and their tensors for a row.
     pub dense: BTreeMap<String, DenseSpec>,
-    /// Least and largest label, where labels have bounds.
+    /// Least and largest label, if labels have bounds.
     pub label_range: Option<(f64, f64)>,
     /// Whether a row that cannot be trained on is left out, rather than being an error.
     pub skip_invalid: bool,
-    /// By which rows of the other columns are tried when they come, where such rows are left out. None: they are not tried.
+    /// How rows of the other columns are tried when they are added, if bad rows are left out. None: they are not tried.
     pub trial: Option<TrialSpec>,
 }
 
@@ -72,7 +72,7 @@ pub struct TrialSpec {
     pub package: PathBuf,
     /// The feed's columns in the order of its inputs.
     pub inputs: Vec<String>,
-    /// What an image may cost.
+    /// Limits for an image.
     pub images: ImageLimits,
 }
 
@@ -85,7 +85,7 @@ pub struct Skipped {
     pub cause: String,
 }
 
-/// What a sealed feed holds. Labels of all rows count; `None` where there are none, or where labels are vectors.
+/// Facts about a sealed feed. Labels of all rows count; `None` if there are none, or if labels are vectors.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct FeedSummary {
@@ -94,7 +94,7 @@ pub struct FeedSummary {
     pub bytes: u64,
     pub label_min: Option<f64>,
     pub label_max: Option<f64>,
-    /// Whether all labels are whole numbers; true where there are none.
+    /// Whether all labels are whole numbers; true if there are none.
     pub label_integral: bool,
 }
 
@@ -127,13 +127,13 @@ impl Feed {
         &self.columns
     }
 
-    /// Set to stop what works on the feed without a trainer.
+    /// Set to stop work on the feed that has no trainer.
     #[must_use]
     pub fn canceled(&self) -> &AtomicBool {
         &self.canceled
     }
 
-    /// Appends rows. Gives those that were left out, by their positions.
+    /// Appends rows. Returns the positions of those that were left out.
     ///
     /// # Errors
     /// A row that cannot be trained on, unless such rows are left out; or a file that cannot be written.

@@ -1,7 +1,7 @@
 //! A feed's rows, mapped into memory.
 //!
-//! The mapping is private to this process's feed: the file was written here, nobody else is told its name, and it is
-//! deleted with the feed. Arrays of record batches are views of the mapping.
+//! The mapping is private to this process's feed: the file was written here, its name is not known elsewhere, and it is deleted
+//! with the feed. Arrays of record batches are views of the mapping.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -25,7 +25,7 @@ use crate::pictures::Pictures;
 /// Columns by name, and what the dense ones hold.
 type Columns = Vec<(String, Option<DenseSpec>)>;
 
-/// By column, and by what is made of its pictures; None where there is no room for them.
+/// By column and by preparation of its pictures; None if there is no room for them.
 type KeptPictures = HashMap<(usize, String), Option<Arc<Pictures>>>;
 
 /// See the module.
@@ -37,16 +37,16 @@ pub(crate) struct Sealed {
     /// First row of each record batch, and the number of rows at the end.
     starts: Arc<Vec<usize>>,
     bytes: u64,
-    /// What trainings keep of pictures.
+    /// The prepared pictures that trainings keep.
     pictures: Mutex<KeptPictures>,
-    // Last: the file goes after the arrays that view it.
+    // Last: the file is deleted after the arrays that view it.
     file: FileGuard,
 }
 
 impl Sealed {
     pub(super) fn open(file: FileGuard, columns: Columns, rows: RowColumns, slots: u32) -> Result<Self, EngineError> {
         let opened = File::open(&file.0).map_err(broken)?;
-        // SAFETY: nobody changes the file while it is mapped: it was made and closed here, and its name is not told.
+        // SAFETY: the file does not change while it is mapped: it was made and closed here, and its name is not known elsewhere.
         let map = unsafe { memmap2::Mmap::map(&opened) }.map_err(broken)?;
         let bytes = map.len() as u64;
         let batches = read(&Buffer::from(Bytes::from_owner(map))).map_err(broken)?;
@@ -92,15 +92,15 @@ impl Sealed {
         Some((index, first.map_or(DataType::Null, |b| b.column(index).data_type().clone())))
     }
 
-    /// The column's values, where it is dense.
+    /// The column's values, if it is dense.
     pub(crate) fn dense(&self, index: usize) -> Option<Dense> {
         let spec = self.columns.get(index)?.1.clone()?;
         let chunks = self.batches.iter().map(|b| b.column(index).as_fixed_size_binary().clone()).collect();
         Some(Dense::new(spec.shape, spec.dtype, chunks, self.starts.clone()))
     }
 
-    /// The pictures of a column that are kept beside the feed, for all trainings that make the same of them; `open` is told where
-    /// and how many rows there are.
+    /// The pictures of a column that are kept next to the feed, for all trainings that prepare them in the same way; `open` gets
+    /// the folder and the number of rows.
     pub(crate) fn pictures(
         &self,
         column: usize,

@@ -1,6 +1,6 @@
-//! Rows of pictures, texts and sounds, tried once when they come: what inference would leave out is left out of training.
+//! Tries rows of pictures, texts and sounds once when they are added: rows that inference would leave out are left out of training.
 //!
-//! A row is prepared as it will be for a step, some at a time on the decode pool, and what was made of it is thrown away.
+//! A row is prepared as for a step, some at a time on the decode pool, and the result is dropped.
 
 use arrow_array::ArrayRef;
 use flambeau_engine::prepare::{Limits, Preparer, StagedRows, StopFlag};
@@ -30,7 +30,7 @@ impl Trial {
         })
     }
 
-    /// Which of these rows, none of them NULL, cannot be prepared, and why.
+    /// Which of these rows (none of them NULL) cannot be prepared, and why.
     pub(super) fn faults(&self, name: &str, column: &ArrayRef, rows: &[usize]) -> Result<Vec<(usize, String)>, EngineError> {
         let Some((_, preparer)) = self.preparers.iter().find(|(column, _)| column == name) else { return Ok(Vec::new()) };
         let mut faults = Vec::new();
@@ -42,7 +42,7 @@ impl Trial {
     }
 }
 
-/// What `rows` of a column become, and which of them (by position) cannot be trained on.
+/// The tensor of `rows` of a column, and which of them (by position) cannot be trained on.
 pub(crate) fn try_rows(
     model: &str,
     preparer: &Preparer,
@@ -63,7 +63,7 @@ pub(crate) fn try_rows(
     Ok((staged.rows, faults))
 }
 
-/// What is said of a row with such a value.
+/// The error of a row with such a value.
 const NOT_FINITE: &str = "a value is NaN or infinite";
 
 /// Positions of rows with a value that is NaN or infinite.

@@ -1,7 +1,7 @@
 //! A feed while rows arrive.
 //!
-//! A batch is looked at column by column; a row that any column has a reason against is bad. Bad rows are an error, the first of
-//! them named, or are left out of all columns.
+//! A batch is checked column by column; a row is bad if any column rejects it. Bad rows are an error that names the first of
+//! them, or are left out of all columns.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -27,7 +27,7 @@ use crate::budget;
 
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// Deletes the file when it goes.
+/// Deletes the file when it is dropped.
 pub(crate) struct FileGuard(pub(super) PathBuf);
 
 impl Drop for FileGuard {
@@ -58,7 +58,7 @@ pub(super) struct Writing {
 /// Bad rows of a batch: input and cause of each.
 type Faults = BTreeMap<usize, (String, RowFault)>;
 
-/// A column of the batch, checked: the tensor of the rows that were good then, or as it came.
+/// A checked column of the batch: the tensor of the rows that were good so far, or the column as it is.
 enum Checked {
     Dense { tensor: Tensor, rows: Vec<usize> },
     Plain(ArrayRef),
@@ -99,7 +99,7 @@ impl Writing {
         Ok(Self { spec, stored, trial, schema, rows, writer, file })
     }
 
-    /// Gives the rows that were left out.
+    /// Returns the rows that were left out.
     pub(super) fn add(&mut self, batch: &StructArray) -> Result<Vec<Skipped>, EngineError> {
         let mut faults = Faults::new();
         self.rows.check(batch, self.spec.slots, &mut |row, input, cause| note(&mut faults, row, input, RowFault::Training(cause)))?;
@@ -214,7 +214,7 @@ fn stored_type(name: &str, dense: &DenseSpec) -> Result<DataType, EngineError> {
     bytes.map(DataType::FixedSizeBinary).ok_or_else(refused)
 }
 
-/// A new file that is deleted with its guard, to be written and read.
+/// A new file for writing and reading that is deleted with its guard.
 pub(crate) fn own_file(directory: &Path, what: &str, ending: &str) -> std::io::Result<(File, FileGuard)> {
     let path = directory.join(format!("{what}-{}-{}.{ending}", std::process::id(), unique()));
     let file = File::options().read(true).write(true).create_new(true).open(&path)?;

@@ -1,4 +1,4 @@
-//! Every type of number reaches the program as itself: what is trained on is what inference is given.
+//! Every type of number reaches the program unchanged: training and inference get the same inputs.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::whole;
 /// 16777217 is the first whole number that f32 does not hold.
 const ODD: i64 = 16_777_217;
 
-/// Trains `package` for one step of plain descent; its gradient is nothing but what its input was.
+/// Trains `package` for one step of plain SGD; its gradient is just its input.
 fn train(
     package: &str,
     dtype: &str,
@@ -95,7 +95,7 @@ fn what_a_type_does_not_hold_is_an_error_of_its_row() {
 
 #[test]
 fn labels_of_a_program_that_gives_f64_keep_all_their_digits() {
-    // The output is its parameter; one step of descent on |w - label| goes up only where the label is larger, by as little as 1e-9.
+    // The output is its parameter; one step of SGD on |w - label| goes up only if the label is larger, even by 1e-9.
     let label = 1_700_000_000.123_456_7_f64;
     let labels: ArrayRef = reals(&[label, label]);
     let column = reals(&[label, label]);

@@ -1,4 +1,4 @@
-//! The same numbers as the loop that a user would write in Python torch.
+//! The same numbers as in the loop that a user would write in Python torch.
 
 use serde_json::json;
 
@@ -120,8 +120,8 @@ fn trained(spec: &serde_json::Value, case: &serde_json::Value) -> Parameters {
     parameters(&trainer)
 }
 
-/// Products are rounded to 8 bits. Here gradients are of the sum of losses and divided afterwards, there of the mean, so batches
-/// whose weight is no power of two round differently: 0.0024 was seen after 21 steps.
+/// Products are rounded to 8 bits. Here gradients of the sum of losses are divided afterwards, there they are of the mean. So
+/// batches whose weight is not a power of two round differently: 0.0024 was seen after 21 steps.
 const BF16_TOLERANCE: f32 = 5e-3;
 
 #[test]

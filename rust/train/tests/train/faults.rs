@@ -1,4 +1,4 @@
-//! Peers that go, cancellations, losses that are no number, rows that cannot be trained on.
+//! Peers that disappear, cancellations, losses that are NaN or infinite, rows that cannot be trained on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use crate::board::FolderBoard;
 use crate::support::{Rows, Spread, alone, class_rows, finish, folder, group, head_spec, member, open, spec, spread_group, struct_of};
 use crate::whole;
 
-/// Far beyond what a test takes: whoever waits for it hangs.
+/// Far longer than any test: reaching it means a hang.
 const LONG_MS: u64 = 1_800_000;
 
 #[test]
@@ -24,7 +24,7 @@ fn a_peer_that_goes_is_an_error_of_the_others_that_names_rank_and_phase() {
             let mut trainer = open(&feed, &ranks, &head_spec()).unwrap();
             trainer.run(Duration::ZERO).unwrap();
             if ranks.rank == 1 {
-                return None; // goes without a word, as a killed process does: its sockets close
+                return None; // ends like a killed process: its sockets close
             }
             Some(finish(&mut trainer).unwrap_err())
         });
@@ -136,7 +136,7 @@ fn ranks_listen_on_the_address_they_are_told_and_nowhere_else() {
     let before = listening();
     let during = spread_group(2, Spread::Apart, LONG_MS, |ranks| {
         let found: Vec<String> = listening().into_iter().filter(|socket| !before.contains(socket)).collect();
-        // Neither leaves before both have looked.
+        // Neither leaves before both have checked.
         ranks.sum(&[&tch::Tensor::from_slice(&[1.0])], "staying", &AtomicBool::new(false)).unwrap();
         found
     });
@@ -175,7 +175,7 @@ fn canceled_while_waiting(rows: &Rows, spread: Spread) {
         let canceled = Arc::new(AtomicBool::new(false));
         let mut trainer = Trainer::open(&feed, &ranks, spec(&head_spec()), canceled.clone()).unwrap();
         if ranks.rank == 1 {
-            // Makes no step, so that the other waits for its gradients; leaves when that one has given up.
+            // Does not step, so that the other waits for its gradients; leaves when that one has given up.
             waiting.wait();
             return "left";
         }

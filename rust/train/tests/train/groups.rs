@@ -1,4 +1,4 @@
-//! One head for every group: what each would be if it were trained alone.
+//! One head for every group: the same as if each were trained alone.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -110,7 +110,7 @@ fn groups_learn_in_batches_too_and_do_not_depend_on_one_another() {
     let mut rows = regression();
     rows.weights = None;
     let before = train(&rows, &spec(Some(8)));
-    // The last group's rows are spoilt: the others stay as they are.
+    // The last group's rows are bad: the others do not change.
     let (large, other): (Vec<usize>, Vec<usize>) = (0..rows.x.len()).partition(|row| group_of(*row) == 70);
     for row in large {
         rows.labels[row] = f64::from(f32::MAX);

@@ -67,7 +67,7 @@ fn a_head_becomes_a_package_that_classifies() {
 fn a_head_goes_behind_its_featurizer_whose_program_stays_as_it_is() {
     let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../build/test-packages/tiny");
     let raw: Vec<Vec<f32>> = class_rows(false).x.iter().map(|row| row[..4].to_vec()).collect();
-    // What tiny gives: the first three values, doubled.
+    // The result of tiny: the first three values, doubled.
     let featurized = raw.iter().map(|row| row[..3].iter().map(|v| v * 2.0).collect()).collect();
     let rows = Rows { x: featurized, ..class_rows(false) };
     let mut spec = head_spec();
@@ -163,7 +163,7 @@ fn a_network_learns_from_encoded_pictures_and_stays_a_package() {
     for (i, label) in labels.iter().enumerate() {
         assert_eq!(f64::from(best_class(&result, i).1), *label, "row {i}");
     }
-    // What was made can be trained further.
+    // The result can be trained further.
     let mut spec = picture_spec();
     spec["program"]["package"] = json!(directory);
     let mut further = open(&picture_feed(&bytes, &labels), &Arc::new(Ranks::alone()), &spec).unwrap();

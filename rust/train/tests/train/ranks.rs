@@ -44,7 +44,7 @@ fn workers_without_rows_and_with_uneven_rows_neither_hang_nor_skew() {
         let rows = Rows { x, labels: take(&all.labels), ..Rows::default() };
         let mut spec = head_spec();
         spec["batch_rows"] = json!(4);
-        // Slots follow ids here too, so renumbered rows are spread anew: leave whole workers empty instead.
+        // Slots depend on ids here too, so renumbered rows move to other slots: leave whole workers empty instead.
         let few = Rows { x: rows.x[..3].to_vec(), labels: rows.labels[..3].to_vec(), ..Rows::default() };
         let mut trainer = alone(&few, &spec);
         finish(&mut trainer).unwrap();

@@ -1,4 +1,4 @@
-"""What Python torch makes of the same trainings: run by tests/train/main.rs, writes reference.json and trainable packages.
+"""The same trainings in Python torch: run by tests/train/main.rs, writes reference.json and trainable packages.
 
 The loop below is what a user would write, with the order of rows that rust/train/src/order.rs documents, implemented
 here a second time. Usage: reference.py DIRECTORY
@@ -23,7 +23,7 @@ from trainable_packages import SoundNet, TextNet, save_dtypes, save_kind, save_n
 
 torch.set_num_threads(1)
 Spec = Mapping[str, Any]
-"""What the engine is asked to train, as it parses it."""
+"""The specification of a training, as the engine parses it."""
 MASK = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
 ROWS, FEATURES, CLASSES, SLOTS = 203, 6, 3, 16
@@ -113,7 +113,7 @@ def scheduler_of(spec: Spec, optimizer: torch.optim.Optimizer, steps_per_epoch: 
 def row_losses(
     spec: Spec, output: Tensor, target: Tensor, classes_weights: list[float] | None
 ) -> tuple[Tensor, Tensor]:
-    """Loss of each row, and what it is divided by."""
+    """Loss of each row, and its divisor."""
     one = torch.ones(len(output))
     if spec["loss"] == "cross_entropy":
         weight = None if classes_weights is None else torch.tensor(classes_weights, dtype=torch.float32)
@@ -141,7 +141,7 @@ def labels_of(spec: Spec) -> NDArray[Any]:
 
 
 def output_of(spec: Spec, model: nn.Module, x: Tensor) -> Tensor:
-    """In f32, or with the products in bf16 as `precision` asks."""
+    """In f32, or with the products in bf16, by `precision`."""
     with torch.autocast("cpu", torch.bfloat16, enabled=spec.get("precision") == "bf16"):
         return model(x).float()
 

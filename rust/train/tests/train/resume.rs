@@ -1,4 +1,4 @@
-//! A training that was interrupted ends as the undisturbed one does, bit by bit.
+//! An interrupted training gives exactly the same result as an undisturbed one.
 
 use std::time::Duration;
 
@@ -89,7 +89,7 @@ fn checkpoints_of_other_trainings_and_damaged_ones_are_refused() {
         assert_eq!(error.kind(), "bad_request");
         assert!(error.to_string().contains("of another training"), "{error}");
     }
-    // Whatever one bit is changed, wherever the file ends: it is not taken.
+    // With any bit changed, or cut anywhere, the file is rejected.
     let bytes = std::fs::read(&file).unwrap();
     let flips = (0..bytes.len()).step_by(bytes.len() / 97).chain(0..64).map(|at| {
         let mut damaged = bytes.clone();
@@ -104,7 +104,7 @@ fn checkpoints_of_other_trainings_and_damaged_ones_are_refused() {
         assert_eq!(error.kind(), "bad_checkpoint", "{error}");
         assert!(error.to_string().contains("cannot be used"), "{error}");
     }
-    // What was there before is untouched by a checkpoint that cannot be read; whole again, it is taken.
+    // A checkpoint that cannot be read changes nothing; once repaired, it is loaded.
     std::fs::write(&file, &bytes).unwrap();
     trainer.restore_checkpoint(&file).unwrap();
     assert!(finish(&mut trainer).is_ok());

@@ -1,4 +1,4 @@
-//! Rows that cannot be trained on, left out where that is asked for: what is learnt is what is learnt without them.
+//! Rows that cannot be trained on, left out if so configured: the result is the same as without them.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::whole;
 
 type List = Option<Vec<Option<f32>>>;
 
-/// A sealed feed, and what was left out of it.
+/// A sealed feed, and the rows that were left out.
 fn fed(columns: Vec<(&str, ArrayRef)>, options: Value) -> (Arc<Feed>, Vec<Skipped>) {
     let batch = struct_of(columns);
     let mut value = json!({"directory": folder("feed"), "skip_invalid": true});

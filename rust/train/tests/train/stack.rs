@@ -1,4 +1,4 @@
-//! Heads that step together learn what each learns by itself.
+//! Heads that step together give the same results as each alone.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -35,7 +35,7 @@ fn parameters_of(stack: &mut Stack, count: usize) -> Vec<Parameters> {
     (0..count).map(|place| parameters(stack.trainer(place).unwrap())).collect()
 }
 
-/// The same head, optimized in ways that have nothing in common.
+/// The same head, optimized in very different ways.
 fn variants(base: &Value) -> Vec<Value> {
     let changes = [
         json!({}),
@@ -60,7 +60,7 @@ fn compare(stacked: &Progress, single: &Progress, near: f32) {
     }
 }
 
-/// Adam turns on the sign of a gradient that is all but 0, as a mean absolute error's is again and again.
+/// Adam depends on the sign of a gradient that is nearly 0, as is common for a mean absolute error.
 fn near(spec: &Value) -> f32 {
     if spec["loss"] == json!("mae") { 1e-3 } else { NEAR }
 }

@@ -32,7 +32,7 @@ pub fn folder(name: &str) -> PathBuf {
     path
 }
 
-/// What Python made, once for all tests of this run: reference.json and packages beside it.
+/// The files that Python wrote, once for all tests of this run: reference.json and packages.
 pub fn reference() -> &'static (Value, PathBuf) {
     static MADE: OnceLock<(Value, PathBuf)> = OnceLock::new();
     MADE.get_or_init(|| {
@@ -118,7 +118,7 @@ impl Rows {
         json!({"x": {"shape": [self.x.first().map_or(1, Vec::len)]}})
     }
 
-    /// Rows of a rank, in an order that has nothing to do with their ids.
+    /// Rows of a rank, in an order that does not depend on their ids.
     pub fn of_rank(&self, rank: usize, world: usize) -> Vec<usize> {
         let mut own: Vec<usize> = (0..self.x.len()).filter(|i| slot(*i) as usize % world == rank).collect();
         own.sort_by_key(|i| (i * 31 + 5) % 101);
@@ -148,7 +148,7 @@ pub fn finish(trainer: &mut Trainer) -> Result<Progress, EngineError> {
     }
 }
 
-/// What the saved program holds: parameters and buffers by name.
+/// Contents of the saved program: parameters and buffers by name.
 pub fn parameters(trainer: &Trainer) -> Parameters {
     let directory = folder("package");
     let spec =

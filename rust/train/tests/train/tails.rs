@@ -1,4 +1,4 @@
-//! Rows that do not fill the last batch: left out, or with the batch before where there is batch normalization.
+//! Rows that do not fill the last batch: left out, or added to the batch before if there is batch normalization.
 
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ fn what_drop_last_leaves_is_the_same_for_any_number_of_workers() {
     }
 }
 
-/// Rows of a program with batch normalization over plain features: one row of a worker has no spread.
+/// Rows of a program with batch normalization over plain features: a single row of a worker has no variance.
 fn normalized(count: usize) -> (Rows, Value) {
     let all = &reference().0["x"];
     let x = (0..count).map(|i| numbers(&all[i]).into_iter().map(|v| v as f32).collect()).collect();

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 class Net(nn.Module):
     """A small convolutional net whose first layer can be frozen; `rows_loss` is a loss of its own.
 
-    No bias in front of a normalization: its gradient is nothing but rounding, which Adam would blow up to whole steps.
+    No bias before a normalization: its gradient is only rounding, which Adam would scale up to whole steps.
     """
 
     def __init__(self, norm: bool) -> None:
@@ -67,7 +67,7 @@ class TextNet(nn.Module):
 
 
 class SoundNet(nn.Module):
-    """Loudness in four bands, over what is real of each clip."""
+    """Loudness in four bands, over the real samples of each clip."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class Pick(nn.Module):
 
 
 class Seen(nn.Module):
-    """A factor of what it is given, which must be of the type that was declared."""
+    """A factor of its input, which must have the declared type."""
 
     def __init__(self, kind: torch.dtype) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class Seen(nn.Module):
 
 
 class Offset(nn.Module):
-    """What it is given, and a parameter that hears of any difference to the label."""
+    """Its input, and a parameter whose gradient shows any difference from the label."""
 
     def __init__(self) -> None:
         super().__init__()
