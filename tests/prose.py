@@ -1,9 +1,8 @@
 """Looks over what people read: `python tests/prose.py` prints what is hard to read, and ends with 1 if there is any.
 
-What lives here: the prose (pages, docstrings of the Python package, examples and recipes, comments of
-Scala's public classes, messages), our two rules (a sentence
-has at most 35 words; some turns of phrase have a plainer form), and the rules of proselint that fit technical text. Code is left out:
-fences, indented blocks, and a code span counts as one word.
+What lives here: the prose (pages, comments and docstrings of all code, messages), our two rules, and the rules of proselint that fit
+technical text. Our rules: a sentence has at most 35 words; some turns of phrase have a plainer form (see `phrases`). Code is left out:
+fences and indented blocks; a code span counts as one word.
 
 The rules are checks of proselint, which finds them and gives their places.
 """
@@ -11,7 +10,6 @@ The rules are checks of proselint, which finds them and gives their places.
 from __future__ import annotations
 
 import ast
-import inspect
 import re
 import subprocess
 import sys
@@ -26,38 +24,13 @@ from proselint.registry import CheckRegistry
 from proselint.registry.checks import Check, CheckResult
 from proselint.tools import LintFile
 
-ROOT = Path(__file__).resolve().parent.parent
+import comments
+from phrases import PLAINER
 
-SCALA = ":(glob)jvm/src/main/scala/io/flambeau"
-"""Where the packages lie that users import: the first, and `ml`."""
+ROOT = Path(__file__).resolve().parent.parent
 
 LONGEST = 35
 """Words of a sentence."""
-
-PLAINER: list[tuple[str, str]] = [
-    (r"\bat the (most|least|latest|earliest)\b", "at most, at least: without 'the'"),
-    (r"\b(of|for|to|from|by|with) (which|whom|who)\b", "turn the clause round: 'which … of'"),
-    (
-        r"(?<![Tt]here )\b(is|are|was|were|be) no (number|error|file|folder|class|image|picture|package|model|text|TorchScript|row)s?\b",
-        "is not a …",
-    ),
-    (r"\banew\b", "again"),
-    (r"\bhangs? (on|from)\b", "depends on"),
-    (r"\bheld against\b|\bholds? \w+ against\b", "compared with"),
-    (r"\bin vain\b", "it does not help to …"),
-    (r"\b[Ww]hoever\b", "anyone who, or name the one who does it"),
-    (r"\bleaves? (one|it|them) away\b", "omit"),
-    (r"\btells? apart\b|\btell \w+ classes apart\b", "distinguish"),
-    (r"\bso (says|said)\b|\bsays? so\b", "say what it says"),
-    (r"\bgoes on\b(?! the| from it)", "continues"),
-    (r"\bit is told\b|\bis told\b|\bare told\b", "gets, is given"),
-    (
-        r"(^|[.;:] )Of (a|an|the|what|each|every|such|those|these) [\w ]{1,30}?,? (is|are|has|only|its|it)\b",
-        "begin with the subject",
-    ),
-    (r"\bmake(s)? small\b", "minimizes"),
-]
-"""Turns of phrase, as regular expressions, and what to write."""
 
 BORROWED = (
     "archaism",
@@ -75,10 +48,7 @@ BORROWED = (
 """Checks of proselint itself that fit."""
 
 WORD = re.compile(r"\S*[A-Za-z0-9…]\S*")
-PARAMETER = re.compile(r"\n {0,4}(?=\w+(?:, \w+)* ?: )")
-"""Where a parameter, an exception or a result begins in a docstring, as Google or NumPy write them."""
-
-SENTENCE_END = re.compile(r"(?<=[.!?])[\"')]*\s+(?=[\"'(]?[A-Z0-9`…])")
+SENTENCE_END = re.compile(r"(?<=[.!?])[\"')]*\s+(?=[\"'(\[]?[A-Z0-9`…])")
 LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
 CODE = "`code`"
 
@@ -141,33 +111,21 @@ def of_markdown(file: Path, text: str, first_line: int = 1) -> Iterator[Prose]:
         opened = token.type
 
 
-def of_docstrings(file: Path) -> Iterator[Prose]:
-    """What `help` shows of a Python module's public names."""
-    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, kinds) and (isinstance(node, ast.Module) or not node.name.startswith("_")):
-            text = ast.get_docstring(node)
-            if text is not None:
-                yield from of_markdown(file, PARAMETER.sub("\n\n", inspect.cleandoc(text)), node.body[0].lineno)
+def of_comments(file: Path) -> Iterator[Prose]:
+    """The comments of a source file."""
+    for comment in comments.of(file):
+        yield from of_markdown(file, comment.text, comment.line)
 
 
 def of_python_messages(file: Path) -> Iterator[Prose]:
-    """The string literals of a Python module that hold words; docstrings are among them."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.count(" ") > 2:
+    """The string literals of a Python module that hold words."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in docstrings:
+            continue
+        if node.value.count(" ") > 2:
             yield Prose(file, node.lineno, node.value, is_message=True)
-
-
-def of_scaladoc(file: Path) -> Iterator[Prose]:
-    """The comments of Scala's classes and methods."""
-    text = file.read_text(encoding="utf-8")
-    for comment in re.finditer(r"/\*\*(.*?)\*/", text, re.DOTALL):
-        lines = re.sub(r"^ *\* ?", "", comment[1], flags=re.MULTILINE)
-        # A parameter's description is indented below its name; the rest between braces is code.
-        plain = re.sub(
-            r"\{\{\{.*?\}\}\}", "", re.sub(r"^@\w+( \w+)?\n +", "\n", lines, flags=re.MULTILINE), flags=re.DOTALL
-        )
-        yield from of_markdown(file, inspect.cleandoc(plain), text.count("\n", 0, comment.start()) + 1)
 
 
 def of_messages(file: Path) -> Iterator[Prose]:
@@ -184,13 +142,10 @@ def everything() -> Iterator[Prose]:
     """All prose of the repository."""
     for page in tracked("*.md", ":!*/vendor/*"):
         yield from of_markdown(page, page.read_text(encoding="utf-8"))
-    for program in tracked("examples/*.py", "models/*.py"):
-        yield from of_docstrings(program)
+    for source in tracked(*(f"*{ending}" for ending in comments.ENDINGS), ":!*/vendor/*", ":!*/opaque/*"):
+        yield from of_comments(source)
     for module in tracked("python/flambeau/*.py"):
-        yield from of_docstrings(module)
         yield from of_python_messages(module)
-    for source in tracked(*(f"{SCALA}/{public}" for public in ("*.scala", "ml/*.scala"))):
-        yield from of_scaladoc(source)
     for source in tracked("jvm/src/main/*.scala", "jvm/src/main/*.java", "rust/*/src/*.rs", "rust/torch-ext/cpp/*.cpp"):
         if source.name != "tests.rs":
             yield from of_messages(source)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+import comments
 import prose
 from support import ROOT
 
@@ -13,9 +18,47 @@ def of(text: str) -> list[str]:
 def test_pages_docstrings_comments_and_messages_are_read() -> None:
     everything = list(prose.everything())
     kinds = {(one.file.suffix, one.is_message) for one in everything}
-    read = {(ending, False) for ending in (".md", ".py", ".scala")}
+    read = {(ending, False) for ending in (".md", *comments.ENDINGS)}
     assert kinds == read | {(ending, True) for ending in (".py", ".scala", ".java", ".rs", ".cpp")}
-    assert len(everything) > 1500
+    assert len(everything) > 8000
+    # Tests, benchmarks and build scripts too, but not the code of others.
+    read_files = {one.file.relative_to(ROOT).as_posix() for one in everything}
+    for name in (
+        "tests/test_prose.py",
+        "rust/train/src/order.rs",
+        "rust/train/tests/train/main.rs",
+        "gradle/check_types.py",
+    ):
+        assert name in read_files, name
+    assert not [name for name in read_files if "/vendor/" in name]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        (
+            "a.rs",
+            '//! One\n//! two.\n//!\n//! Three.\n\nfn f() -> &\'static str { "// no" } // Four.\n/// Five.\nstruct S;\n',
+            [(1, "One\ntwo.\n\nThree."), (6, "Four."), (7, "Five.")],
+        ),
+        (
+            "A.scala",
+            "/**\n * One.\n *\n * @param n\n *   two\n */\nclass A(n: Int) {\n  // Three,\n  // four.\n\n  // Five.\n}\n",
+            [(1, "One.\n\n\ntwo"), (8, "Three,\nfour."), (11, "Five.")],
+        ),
+        ("A.java", "/** {@code x} One. */\nfinal class A {}\n", [(1, "{@code x} One.")]),
+        ("a.cpp", "// One.\n#include <a>\nint a;  /* two */\n", [(1, "One."), (3, "two")]),
+        (
+            "a.py",
+            '#!/usr/bin/env python3\n"""One."""\n\nA = "# no"  # Two.\n"""Three."""\n\n\ndef _f() -> None:\n    """Four."""\n',
+            [(2, "One."), (5, "Three."), (9, "Four."), (4, "Two.")],
+        ),
+    ],
+)
+def test_comments_are_found(tmp_path: Path, name: str, text: str, expected: list[tuple[int, str]]) -> None:
+    file = tmp_path / name
+    file.write_text(text)
+    assert list(comments.of(file)) == expected
 
 
 def test_long_sentences_are_found_and_code_is_not_counted() -> None:

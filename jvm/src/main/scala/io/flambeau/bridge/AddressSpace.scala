@@ -6,8 +6,8 @@ import java.nio.file.{Files, Paths}
 import scala.jdk.CollectionConverters._
 
 /**
- * A limit of the process's address space (`ulimit -v`), which some clusters set, asked before libtorch is loaded: OpenBLAS maps
- * buffers for every core when it is loaded and ends the process if it cannot.
+ * Checks the limit of the process's address space (`ulimit -v`), which some clusters set, before libtorch is loaded. OpenBLAS
+ * maps buffers for every core when it is loaded, and ends the process if it cannot.
  */
 private[bridge] object AddressSpace {
 

@@ -7,8 +7,8 @@ import org.apache.arrow.memory.BufferAllocator
 import org.apache.arrow.vector.VectorSchemaRoot
 
 /**
- * The C Data structs of one native call. Each is registered for release at the moment it is allocated: if its content was
- * not moved away by the other side, its release callback runs here, then its memory is freed.
+ * The C Data structs of one native call. Each is registered for release when it is allocated: if the other side did not move its
+ * content away, its release callback runs here, then its memory is freed.
  */
 private[bridge] final class CStructs private (allocator: BufferAllocator) extends AutoCloseable {
   private val releases = new Closer
@@ -34,9 +34,9 @@ private[bridge] final class CStructs private (allocator: BufferAllocator) extend
 
   /** The vectors that native code wrote into both. The caller closes them. */
   def imported(array: ArrowArray, schema: ArrowSchema): VectorSchemaRoot = Using.resource(new CDataDictionaryProvider()) { provider =>
-    // The importer closes the structs that it is given, and ours are closed with the call.
+    // The importer closes the structs that it gets, and ours are closed with the call.
     val (content, described) = (ArrowArray.wrap(array.memoryAddress), ArrowSchema.wrap(schema.memoryAddress))
-    // Created here rather than by the importer, which would not close it if the import failed half way.
+    // Created here and not by the importer, which would not close it if the import failed halfway.
     val root = VectorSchemaRoot.create(Data.importSchema(allocator, described, provider), allocator)
     try {
       Data.importIntoVectorSchemaRoot(allocator, content, root, provider)

@@ -39,17 +39,17 @@ object ErrorKind {
   /** libtorch refused. */
   case object Torch extends ErrorKind("torch", "FLAMBEAU_NATIVE")
 
-  /** The task was told to stop. */
+  /** The task was killed. */
   case object Canceled extends ErrorKind("canceled", "FLAMBEAU_NATIVE")
 
-  /** A bug of ours, which native code did not notice in time. */
+  /** A bug in Flambeau that native code did not detect in time. */
   case object Panic extends ErrorKind("panic", "FLAMBEAU_NATIVE")
 
-  /** A bug of ours. */
+  /** A bug in Flambeau. */
   case object Internal extends ErrorKind("internal", "FLAMBEAU_NATIVE")
 
   private val all = Seq(BadInput, BadModel, BadRequest, BadCheckpoint, OutOfMemory, Peer, Disk, Diverged, Torch, Canceled, Panic, Internal)
 
-  /** The kind of this name; a name that is not known is a bug of ours too. */
+  /** The kind of this name; an unknown name is a bug in Flambeau too. */
   def of(name: String): ErrorKind = all.find(_.name == name).getOrElse(Internal)
 }

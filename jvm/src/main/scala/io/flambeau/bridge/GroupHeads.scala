@@ -13,7 +13,7 @@ final case class GroupHead(group: Long, rows: Long, loss: Double, parameters: Ar
 
 object GroupHeads {
 
-  /** Trains one head for each group of a sealed feed's `__group`, and gives them by group. */
+  /** Trains one head for each group of a sealed feed's `__group`, and returns them by group. */
   def train(feed: TrainingFeed, spec: GroupsSpec, allocator: BufferAllocator): Seq[GroupHead] = CStructs.using(allocator) { structs =>
     val array = structs.array()
     val schema = structs.schema()

@@ -22,7 +22,7 @@ import com.fasterxml.jackson.module.scala.DefaultScalaModule
 import io.flambeau.conf.{Named, NamedValues}
 
 /**
- * JSON for the specifications and answers of native calls ([[spec]]), and for what workers tell each other; Jackson is Spark's own.
+ * JSON for the specifications and answers of native calls ([[spec]]), and for messages between workers; Jackson is Spark's own.
  *
  * Fields of case classes are written in snake_case, those that are `None` as `null`. What is read must have every field and no other.
  */
@@ -45,9 +45,9 @@ private[flambeau] object Json {
   def listOf[T: ClassTag](text: String): Seq[T] =
     mapper.readValue[Array[T]](text, classTag[T].wrap.runtimeClass.asInstanceOf[Class[Array[T]]]).toSeq
 
-  /** How values are read that are not Jackson's own. */
+  /** Reads values that Jackson does not support. */
   private object Values extends SimpleModule {
-    // JSON has no NaN: it comes as null.
+    // JSON has no NaN: it is null.
     addDeserializer(classOf[Double].asInstanceOf[Class[java.lang.Double]], double(classOf[Double]))
     addDeserializer(classOf[java.lang.Double], double(classOf[java.lang.Double]))
 
@@ -59,7 +59,7 @@ private[flambeau] object Json {
     }
   }
 
-  /** Reads a [[Named]] with what its companion object lists. */
+  /** Reads a [[Named]] from the values of its companion object. */
   private object ByName extends Deserializers.Base {
     override def findBeanDeserializer(kind: JavaType, config: DeserializationConfig, description: BeanDescription): JsonDeserializer[_] =
       if (!classOf[Named].isAssignableFrom(kind.getRawClass)) null

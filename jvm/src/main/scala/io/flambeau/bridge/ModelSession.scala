@@ -27,11 +27,11 @@ object Counters {
 /**
  * One task's evaluation of one model: used by the task thread only. It owns a model handle (the weights stay in the process
  * when it closes) and a session handle. Arrow arrays cross the boundary by the C Data Interface as one struct per batch;
- * every C struct registers its release when it is allocated. A result must be closed before the next `evaluate` and before
- * the input's vectors are reset, since the native side may lend the input's own buffers back.
+ * every C struct registers its release when it is allocated. A result must be closed before the next `evaluate` and before the
+ * input's vectors are reset, since it may share the input's buffers.
  *
  * @param engine
- *   what runs the model's program: `torchscript` or `fused`
+ *   the engine that runs the model's program: `torchscript` or `fused`
  */
 final class ModelSession private (model: AtomicLong, session: AtomicLong, val engine: String, loadNs: Long, allocator: BufferAllocator)
     extends AutoCloseable {
@@ -41,7 +41,7 @@ final class ModelSession private (model: AtomicLong, session: AtomicLong, val en
 
   def counters: Counters = totals
 
-  /** Native bytes that a batch of `rows` rows needs at the most beside the input itself. */
+  /** Maximum native bytes of a batch of `rows` rows besides the input itself. */
   def estimateBytes(rows: Long): Long = NativeBridge.estimateBytes(session.get, rows)
 
   /** One column per request, in their order, as many rows as the input. */
@@ -82,8 +82,8 @@ object ModelSession {
    * @param allocator
    *   the task's; the caller closes it after the session
    * @param agree
-   *   what the application runs a model (content and precision) with, told this process's choice; asked where the settings leave
-   *   the engine open
+   *   returns the application's engine for a model (content and precision), given this process's choice; called if the settings
+   *   do not choose one
    */
   def open(
       hash: String,
@@ -111,7 +111,7 @@ object ModelSession {
     }
   }
 
-  /** A handle of the model; in the engine that all agree on, where this machine can run the model with it. */
+  /** A handle of the model, with the engine of the whole application if this machine can run the model with it. */
   private def openModel(hash: String, directory: String, settings: InferenceSettings, agree: (String, String) => String): Long = {
     def opened(settings: InferenceSettings): Long = NativeBridge.openModel(directory, Json.write(settings.model(hash)))
     val own = opened(settings)
@@ -130,7 +130,7 @@ object ModelSession {
     }
   }
 
-  /** Loads the model into the process, where it stays as one that no task uses. */
+  /** Loads the model into the process, where it stays like an unused one. */
   def load(hash: String, directory: String, settings: InferenceSettings): Unit = {
     NativeLibrary.ensureLoaded()
     NativeBridge.close(openModel(hash, directory, settings, (_, mine) => mine))

@@ -16,7 +16,7 @@ final class NativeBridge {
   /** Registers the other methods; called once, right after the library is loaded. */
   static native void registerNatives();
 
-  /** Names of the registered methods, one a line: for the test that compares them with this class. */
+  /** Names of the registered methods, one per line: for the test that compares them with this class. */
   static native String nativeTable();
 
   /** Sets threads, allocator and log level of this process; later calls change nothing. Returns versions as JSON. */
@@ -26,14 +26,14 @@ final class NativeBridge {
   static native String describeModel(String directory);
 
   /**
-   * The name, the hash and the files of a package, told from the text of its {@code model.toml} alone, as JSON:
+   * The name, the hash and the files of a package, read from the text of its {@code model.toml} alone, as JSON:
    * {@code {"name", "hash", "files": [{"name", "sha256", "program"}]}}. {@code place} is for messages.
    */
   static native String listPackage(String place, String manifest);
 
   /**
    * The {@code model.toml} of a bare TorchScript file from the description beside it, as JSON: {@code {"manifest": text}}, or
-   * {@code {"needs": [file names]}} as long as {@code hashesJson} (file name to SHA-256) lacks some.
+   * {@code {"needs": [file names]}} while {@code hashesJson} (file name to SHA-256) is incomplete.
    */
   static native String wrapProgram(String place, String description, String program, String hashesJson);
 
@@ -54,13 +54,13 @@ final class NativeBridge {
   static native void evaluate(long session, long inputArrayAddress, long outputArrayAddress, long outputSchemaAddress,
       long[] counters);
 
-  /** What {@link #evaluate} asks between forward passes, on the same thread: whether Spark killed this task. Throws nothing. */
+  /** Whether Spark killed this task. {@link #evaluate} calls it between forward passes, on the same thread. Throws nothing. */
   static boolean taskIsKilled() {
     TaskContext task = TaskContext.get();
     return task != null && task.isInterrupted();
   }
 
-  /** Upper estimate of native bytes that one batch of {@code rows} rows needs beside the input itself. */
+  /** Upper estimate of native bytes that one batch of {@code rows} rows needs besides the input itself. */
   static native long estimateBytes(long session, long rows);
 
   /**
@@ -79,16 +79,16 @@ final class NativeBridge {
   static native String sealFeed(long feed);
 
   /**
-   * Fails unless a package's program has what is asked of it: {@code {"package", "output", "frozen", "loss_method"}}. Loads the
-   * program, and lets go of it.
+   * Fails unless a package's program has the names in {@code {"package", "output", "frozen", "loss_method"}}. Loads the program,
+   * and releases it.
    */
   static native void checkProgram(String specJson);
 
   /**
-   * Joins a group and waits until all have joined or {@code feed}, this worker's own, is canceled:
-   * {@code {"rank", "world", "own_host", "timeout_ms", "secret"}}. {@code own_host} is the address by which peers reach this process,
-   * and the only one that it listens on; the workers find one another by {@code board}, and prove that they know {@code secret}.
-   * {@code world} = 1 opens no socket, and asks no board. Returns a handle.
+   * Joins a group and waits until all have joined or {@code feed}, this worker's own, is canceled. The keys of {@code specJson}
+   * are {@code rank}, {@code world}, {@code own_host}, {@code timeout_ms} and {@code secret}. {@code own_host} is this process's
+   * address for its peers, and the only one that it listens on. The workers find one another by {@code board}, and prove that
+   * they know {@code secret}. {@code world} = 1 opens no socket, and does not use the board. Returns a handle.
    */
   static native long openGroup(long feed, String specJson, Board board);
 
@@ -98,10 +98,10 @@ final class NativeBridge {
    */
   static native long openTrainers(long feed, long group, String specsJson);
 
-  /** Trains until about {@code maxMillis} have passed, or something happened to one. Returns a JSON array of each one's progress. */
+  /** Trains until about {@code maxMillis} have passed, or one needs the caller. Returns a JSON array of each one's progress. */
   static native String runTrainers(long trainers, long maxMillis);
 
-  /** Writes everything that an exact continuation needs to a local file, complete or not at all. */
+  /** Writes everything that an exact continuation needs to a local file, atomically. */
   static native void saveCheckpoint(long trainers, long place, String localFile);
 
   /** Puts a trainer of the same specification where the checkpoint was made. */

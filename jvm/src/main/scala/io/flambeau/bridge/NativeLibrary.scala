@@ -13,13 +13,13 @@ import io.flambeau.conf.FlambeauConf
 import io.flambeau.files.LocalCache
 
 /**
- * Finds libtorch and our own library, loads both, once per process (executor or driver).
+ * Finds libtorch and Flambeau's library, and loads both once per process (executor or driver).
  *
  * The rule, each step of it logged: `spark.flambeau.libtorch`, else the environment's `LIBTORCH`, else the
  * flambeau-libtorch jar on the class path, unpacked once per machine by content hash. Libraries are loaded one by one in
  * dependency order, so that neither LD_LIBRARY_PATH nor the folder of our own library matters.
  *
- * The first failure is kept and thrown again: later tasks must see the cause, not a NoClassDefFoundError.
+ * The first failure is stored and thrown again: later tasks must see the cause, not a NoClassDefFoundError.
  */
 object NativeLibrary extends Logging {
 
@@ -27,7 +27,7 @@ object NativeLibrary extends Logging {
   private val TorchVersion = "2.13.0"
   private val OwnIndex = "flambeau/native/linux-x86_64/flambeau.index"
 
-  /** Those of libtorch's libraries that exist, in the order in which each can be loaded after those before it. */
+  /** The existing libraries of libtorch, each after those that it depends on. */
   private val LoadOrder = Seq(
     "libquadmath.so.0", "libgfortran.so.5", "libgomp.so.1", "libopenblas.so.0", "libc10.so", "libtorch_cpu.so")
 
@@ -36,7 +36,7 @@ object NativeLibrary extends Logging {
     catch { case cause: Throwable if NonFatal(cause) || cause.isInstanceOf[LinkageError] => Left(cause) }
 
   /**
-   * Loads on first use; what the native side says of its versions and settings, as JSON.
+   * Loads on first use; returns the native side's versions and settings as JSON.
    *
    * @throws FlambeauException
    *   FLAMBEAU_SETUP, if this process cannot use it; FLAMBEAU_OUT_OF_MEMORY, if its address space is too small
@@ -108,7 +108,7 @@ object NativeLibrary extends Logging {
     logDebug(s"loaded $file")
   }
 
-  /** What the loader of libc means. */
+  /** The meaning of an error of the system's loader. */
   private def advice(file: Path, said: String): String =
     if (said.contains("failed to map segment")) {
       s"Its folder is on a file system that is mounted noexec: set ${FlambeauConf.NativeDirectory.key} to another folder for unpacked files, or " +
@@ -118,7 +118,7 @@ object NativeLibrary extends Logging {
     } else if (said.contains("GLIBC")) "This machine's C or C++ library is older than the one that Flambeau needs (manylinux_2_28)"
     else s"If it is damaged, remove its folder (${file.getParent}): what comes from a jar is unpacked again"
 
-  /** The version that a folder of libtorch tells of itself (`build-version` of a download, `version.py` of a wheel), if it does. */
+  /** The version in a folder of libtorch (`build-version` of a download, `version.py` of a wheel), if there is one. */
   private def checkVersion(lib: Path, why: String): Unit = {
     val told = Seq("build-version", "version.py").map(lib.resolveSibling(_)).filter(Files.isRegularFile(_)).flatMap { file =>
       "\\d+\\.\\d+\\.\\d+".r.findFirstIn(Files.readString(file))

@@ -1,6 +1,6 @@
 package io.flambeau.bridge
 
-/** What the native side counts, as it tells it. */
+/** The counters of the native side. */
 private[bridge] final case class Totals(
     rowsForwarded: Long, forwards: Long, modelLoads: Long, modelsInMemory: Long, modelsEvicted: Long, weightsBytes: Long, liveHandles: Long)
 

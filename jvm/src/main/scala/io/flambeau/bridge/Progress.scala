@@ -5,9 +5,9 @@ import com.fasterxml.jackson.databind.annotation.JsonDeserialize
 import io.flambeau.conf.{Named, NamedValues}
 
 /**
- * A finished epoch. `validationLoss` and `metrics` are over the validation rows of all workers, absent where there are none;
- * losses are weighted means; `lr` is that of the epoch's last step; `samples` were trained on by all workers together. Of `seconds`
- * this worker's steps waited `waitedSeconds` for their rows.
+ * A finished epoch. `validationLoss` and `metrics` are over the validation rows of all workers; they are absent if there are
+ * none. Losses are weighted means. `lr` is that of the epoch's last step. `samples` is the number of rows over all workers.
+ * `waitedSeconds` is the part of `seconds` in which this worker's steps waited for their rows.
  */
 final case class EpochRow(
     epoch: Int, trainLoss: Double, @JsonDeserialize(contentAs = classOf[java.lang.Double]) validationLoss: Option[Double],
@@ -31,12 +31,12 @@ object Event extends NamedValues[Event] {
 }
 
 /**
- * Where a trainer stands.
+ * The state of a trainer.
  *
  * @param epoch
  *   of the next step, from 0; equals `epochs` when done
  * @param step
- *   steps made in all
+ *   total number of steps
  */
 final case class Progress(
     epoch: Int, epochs: Int, step: Long, stepsPerEpoch: Long, loss: Double, lr: Double, samplesPerSecond: Double, event: Event,

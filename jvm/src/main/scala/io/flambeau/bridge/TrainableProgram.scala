@@ -5,7 +5,7 @@ import io.flambeau.bridge.spec.ProgramSpec
 object TrainableProgram {
 
   /**
-   * Fails with a NativeException unless the program of a package has what is asked of it. Loads it, and lets go of it.
+   * Fails with a NativeException unless the program of a package has these outputs, parameters and methods. Loads it, and releases it.
    *
    * @param program
    *   of a package

@@ -6,15 +6,15 @@ import java.util.concurrent.atomic.AtomicLong
 import io.flambeau.bridge.spec.{ExportSpec, TrainingSpec}
 
 /**
- * The trainings of a stack on this worker: one, or several heads that step together; `place` is one's place among them. `cancel`
- * may come from any thread; everything else is for the task thread.
+ * The trainings of a stack on this worker: one, or several heads that step together; `place` is the index of one. Any thread may
+ * call `cancel`; everything else is for the task thread.
  */
 final class Trainers private (handle: AtomicLong) extends AutoCloseable {
 
-  /** Trains for about `maxMillis`, or until something happened to one that the caller may act on. Where each stands, in their order. */
+  /** Trains for about `maxMillis`, or until one needs the caller. Returns the state of each, in their order. */
   def run(maxMillis: Long): Seq[Progress] = Json.listOf[Progress](NativeBridge.runTrainers(handle.get, maxMillis))
 
-  /** Everything that an exact continuation needs, into a local file. */
+  /** Writes everything that an exact continuation needs into a local file. */
   def saveCheckpoint(place: Int, file: Path): Unit = NativeBridge.saveCheckpoint(handle.get, place, file.toString)
 
   /** Continues where the checkpoint was made; the specification must be the same. */

@@ -11,13 +11,12 @@ import io.flambeau.bridge.spec.FeedSpec
 import io.flambeau.spark.ArrowAccess
 
 /**
- * What a feed holds once sealed. Labels of training and of validation rows count; NaN where there is no row, or where labels
- * are vectors.
+ * Facts about a sealed feed. Labels of training and of validation rows count; NaN if there is no row, or if labels are vectors.
  */
 final case class FeedSummary(
     rows: Long, validationRows: Long, bytes: Long, labelMin: Double, labelMax: Double, labelIntegral: Boolean)
 
-/** A row that was left out: its position in what was added, and why. */
+/** A row that was left out: its position among the added rows, and the reason. */
 private[bridge] final case class Skipped(row: Int, cause: String)
 
 /**

@@ -4,7 +4,7 @@ import java.util.concurrent.atomic.AtomicLong
 
 import io.flambeau.bridge.spec.GroupSpec
 
-/** The workers of one training, as one of them sees it. Its trainers close before it does. */
+/** A worker's membership in the group of one training. Its trainers are closed before it. */
 final class TrainingGroup private (val handle: AtomicLong, val rank: Int, val world: Int) extends AutoCloseable {
   override def close(): Unit = NativeBridge.close(handle.getAndSet(0))
 }
@@ -20,7 +20,7 @@ object TrainingGroup {
    * @param feed
    *   this worker's own
    * @param board
-   *   where they find one another; asked on this thread until all have joined
+   *   where they find one another; called on this thread until all have joined
    */
   def open(feed: TrainingFeed, spec: GroupSpec, board: Board): TrainingGroup = {
     NativeLibrary.ensureLoaded()

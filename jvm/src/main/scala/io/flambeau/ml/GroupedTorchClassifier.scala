@@ -35,7 +35,7 @@ trait GroupedTorchClassifierParams extends GroupedParams with HasClassWeights wi
 class GroupedTorchClassifier(override val uid: String) extends GroupedTorchTrainer[GroupedTorchClassificationModel] with GroupedTorchClassifierParams {
   def this() = this(Identifiable.randomUID("groupedTorchClassifier"))
 
-  /** Bad labels do not count here: the task that gets such a row refuses it, or leaves it out. */
+  /** Bad labels do not count here: the task that gets such a row fails or leaves it out. */
   override private[ml] def learning(dataset: Dataset[_], feed: FeedColumns): Learning = {
     val classes = columnsOf(dataset.schema).classLabels($(labelCol)).count.getOrElse {
       val (found, different) = feed.classesAndLabels(dataset)

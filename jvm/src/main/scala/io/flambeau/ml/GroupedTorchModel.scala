@@ -12,8 +12,8 @@ import org.apache.spark.sql.types.{ArrayType, FloatType, StructType}
 import io.flambeau.spark.ExpressionColumn
 
 /**
- * What the models of many groups share: the table of heads, and each row's values from its own group's head. The table is
- * joined to the rows as a broadcast; the head is evaluated where the row is.
+ * Shared by the models of many groups: the table of heads, and each row's values from its own group's head. The table is joined
+ * to the rows as a broadcast; the head is evaluated in the row's task.
  */
 abstract class GroupedTorchModel[M <: GroupedTorchModel[M]] extends Model[M] with GroupedParams with DefaultParamsWritable {
   @transient private var table: Option[DataFrame] = None
@@ -35,10 +35,10 @@ abstract class GroupedTorchModel[M <: GroupedTorchModel[M]] extends Model[M] wit
     same.setParent(parent)
   }
 
-  /** How many values each head gives. */
+  /** How many outputs each head has. */
   private[ml] final def outputs: Int = {
     val metadata = models.schema(GroupedTorchModel.Parameters).metadata
-    // Models that were saved before there were classes do not say it.
+    // Models that were saved before there were classes do not have it.
     if (metadata.contains(GroupedTorchModel.Outputs)) Math.toIntExact(metadata.getLong(GroupedTorchModel.Outputs)) else 1
   }
 
@@ -89,7 +89,7 @@ private[ml] object GroupedTorchModel {
     }
   }
 
-  /** Reads the groups beside what `params` reads. */
+  /** Reads the groups in addition to the contents of `params`. */
   def reader[M <: GroupedTorchModel[M]](params: MLReader[M]): MLReader[M] = new MLReader[M] {
     override def load(path: String): M =
       params.session(sparkSession).load(path).withModels(sparkSession.read.parquet(new Path(path, Folder).toString))

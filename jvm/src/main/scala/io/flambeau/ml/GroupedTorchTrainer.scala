@@ -11,12 +11,12 @@ import io.flambeau.bridge.spec.{GroupsSettings, ImageLimits, LossName}
 import io.flambeau.train.{FeedColumns, FeedLabel, GroupJob, Learning}
 
 /**
- * What the estimators of many small models share: from rows to groups, one job, and a table with a head for each group. Runs
+ * Shared by the estimators of many small models: from rows to groups, one job, and a table with a head for each group. Runs
  * on the driver, on the thread that called `fit`; the table is in its memory.
  */
 abstract class GroupedTorchTrainer[M <: GroupedTorchModel[M]] extends Estimator[M] with GroupedParams with DefaultParamsWritable {
 
-  /** What the labels are: of classes with their number, which all groups share. May read the dataset. */
+  /** The kind of labels; classes with their number, which all groups share. May read the dataset. */
   private[ml] def learning(dataset: Dataset[_], feed: FeedColumns): Learning
 
   /** The model without parameters and groups. */
@@ -27,7 +27,7 @@ abstract class GroupedTorchTrainer[M <: GroupedTorchModel[M]] extends Estimator[
     loss = LossName.of($(loss)), labelSmoothing = smoothing, huberDelta = $(huberDelta), optimizer = optimizerSpec, schedule = scheduleSpec,
     batchRows = get(batchSize), epochs = $(maxEpochs), seed = nativeSeed)
 
-  /** Where labels are classes. */
+  /** If labels are classes. */
   private[ml] def smoothing: Double = 0.0
 
   /** Parameters that are set and have no meaning for groups. */
@@ -59,7 +59,7 @@ abstract class GroupedTorchTrainer[M <: GroupedTorchModel[M]] extends Estimator[
     copyValues(newModel().setParent(this)).withModels(session.createDataFrame(java.util.Arrays.asList(models: _*), schema))
   }
 
-  /** How many values a head gives: it goes with the table, saved or not. */
+  /** How many outputs a head has. It is part of the table, saved or not. */
   private def outputsOf(what: Learning): Metadata = {
     val outputs = what match {
       case Learning.Classes(classes, _, _) => classes.getOrElse(throw new IllegalStateException("all groups' classes were counted"))

@@ -6,7 +6,7 @@ import io.flambeau.bridge.spec.{Activation, LossName}
 import io.flambeau.train.Program
 
 /*
- * What is trained, and towards what: the head's layers, and the loss.
+ * The head's layers, and the loss.
  */
 
 /** A linear layer, or layers with an activation between. */
@@ -67,7 +67,7 @@ object HasTrainingLoss {
   /** A method of the program is named `method:NAME`. */
   private[ml] val Method = "method:"
 
-  /** As it stands among the names of losses. */
+  /** Its form among the names of losses. */
   private[ml] val MethodExample: String = Method + "NAME"
 
   private[ml] def allowed(losses: Array[String], name: String): Boolean =

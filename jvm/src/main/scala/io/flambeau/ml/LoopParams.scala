@@ -87,7 +87,7 @@ trait HasTrainingLoop extends Params with HasSeed {
     batchSize -> 64, dropLast -> false, maxEpochs -> 20, minDelta -> 0.0, metric -> "loss", restoreBest -> true, precision -> "f32", numWorkers -> 1,
     checkpointEpochs -> 1, keepCheckpoints -> 2, peerTimeout -> 120, seed -> 0L)
 
-  /** As the native side takes it, which has no negative seeds. */
+  /** The native side's seed, which cannot be negative. */
   private[ml] final def nativeSeed: Long = $(seed) & Long.MaxValue
 
   def setSeed(value: Long): this.type = set(seed, value)

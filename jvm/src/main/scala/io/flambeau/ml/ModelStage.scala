@@ -17,18 +17,17 @@ import io.flambeau.models.{InputKind, ModelRef, ModelStore}
 import io.flambeau.sql.{ModelCall, ModelInputs, ModelTask, SessionCheck}
 
 /**
- * What all stages are: a transformer that adds the results of one model as columns, lazily, by the same expression as the
- * SQL functions. A stage keeps parameters only; model and types are looked up, on the driver, each time that it is asked.
+ * The base of all stages: a transformer that adds the results of one model as columns, lazily, with the same expression as the
+ * SQL functions. A stage only has parameters; model and types are looked up on the driver each time.
  *
- * Columns that other operators compute from, error handling and saving are here; a stage says what it wants of the model
- * ([[Evaluation]]).
+ * Checks of columns, error handling and saving are here; a stage defines its call of the model ([[Evaluation]]).
  */
 trait ModelStage extends Transformer with HasInvalid with DefaultParamsWritable {
 
   /** Whether the stage is saved together with its model package. */
   private[ml] def carriesPackage: Boolean
 
-  /** Whether a row with NaN or an infinite number is one that the model cannot take. */
+  /** Whether a row with NaN or an infinite number counts as a bad row. */
   private[ml] def refusesNotFinite: Boolean = false
 
   /** The parameter that names the model. */
@@ -138,12 +137,12 @@ private[ml] object ModelStage {
     case _ => SQLConf.get
   }
 
-  /** For what is asked without a dataset. */
+  /** For calls without a dataset. */
   def activeConf: SQLConf = SparkSession.getActiveSession.orElse(SparkSession.getDefaultSession).map(confOf).getOrElse(SQLConf.get)
 }
 
 /**
- * One evaluation of a model, as a stage wants it.
+ * One evaluation of a model for a stage.
  *
  * @param columns
  *   the dataset's columns that feed the model's inputs, in the model's order

@@ -4,7 +4,7 @@ import org.apache.spark.ml.param.{BooleanParam, DoubleParam, IntParam, Param, Pa
 
 import io.flambeau.bridge.spec.{OptimizerName, OptimizerSpec, ScheduleName, ScheduleSpec}
 
-/** The optimizer and its schedule: PyTorch's own (`torch.optim`), so names and numbers mean what they mean there. */
+/** The optimizer and its schedule: PyTorch's own (`torch.optim`), with the same names and numbers. */
 trait HasOptimizer extends Params {
 
   /** `sgd`, `adam`, `adamw` (default) or `rmsprop`. */
@@ -72,10 +72,10 @@ trait HasOptimizer extends Params {
   final def getGamma: Double = $(gamma)
   def setGamma(value: Double): this.type = set(gamma, value)
 
-  /** As the native side takes it. */
+  /** For the native side. */
   private[ml] final def optimizerSpec: OptimizerSpec =
     OptimizerSpec(OptimizerName.of($(optimizer)), $(learningRate), $(momentum), $(nesterov), $(weightDecay))
 
-  /** As the native side takes it. */
+  /** For the native side. */
   private[ml] final def scheduleSpec: ScheduleSpec = ScheduleSpec(ScheduleName.of($(schedule)), $(warmupSteps), $(stepEpochs), $(gamma))
 }

@@ -10,7 +10,7 @@ import io.flambeau.DidYouMean
 import io.flambeau.bridge.Json
 import io.flambeau.bridge.spec.AugmentSpec
 
-/** A program that is trained whole: which, over which columns, which of its parameters, towards which output. */
+/** A trained program: the package, its input columns, its frozen parameters, and its output for the loss. */
 trait HasProgram extends Params with HasFeaturesCol {
 
   /** The trainable package (`flambeau.export.trainable`): a name, path or URI. No default. */
@@ -96,7 +96,7 @@ trait HasAugmentation extends Params {
   final def getAugmentColorJitter: Double = $(augmentColorJitter)
   def setAugmentColorJitter(value: Double): this.type = set(augmentColorJitter, value)
 
-  /** As the native side takes it; None: no changes. */
+  /** For the native side; None: no changes. */
   private[ml] final def augmentation: Option[AugmentSpec] =
     Option.when($(augmentFlip) || $(augmentShift) > 0 || $(augmentColorJitter) > 0)(AugmentSpec($(augmentFlip), $(augmentShift), $(augmentColorJitter)))
 }

@@ -30,7 +30,7 @@ private[ml] object SavedPackage {
 
   def writer(stage: ModelStage): MLWriter = new MLWriter {
     override protected def saveImpl(path: String): Unit = {
-      // Before anything is written: a model that is not there leaves nothing behind.
+      // Before anything is written: if the model is missing, no files are left.
       val source = if (stage.carriesPackage) stage.get(stage.modelParam).map(localFolder(_, sparkSession)) else None
       portable(stage).paramsWriter.session(sparkSession).save(path)
       source.foreach(folder => copyFolder(folder, new Path(path, Folder), sparkSession))
@@ -79,7 +79,7 @@ private[ml] object SavedPackage {
     case _ => stage
   }
 
-  /** The files below a package's folder, relative to it. Hidden ones are not the package's: Hadoop keeps its checksums in such. */
+  /** The files below a package's folder, relative to it. Hidden ones are not part of the package: Hadoop uses them for its checksums. */
   private def filesOf(folder: LocalPath): Seq[LocalPath] =
     Using.resource(Files.walk(folder)) { paths =>
       paths.iterator.asScala.filter(path => Files.isRegularFile(path) && !path.getFileName.toString.startsWith("."))
@@ -87,14 +87,14 @@ private[ml] object SavedPackage {
     }
 
   /**
-   * The packages of stages that this process loaded from local folders, once more as hard links. Spark deletes what
-   * `write.overwrite` replaces before it asks the stages to save themselves, so a pipeline that is loaded, fitted again and
-   * saved to where it came from would lose its models.
+   * The packages of stages that this process loaded from local folders, as hard links. `write.overwrite` deletes the old files
+   * before the stages save themselves, so a pipeline that is loaded, fitted again and saved to the same folder would lose its
+   * models.
    */
   private object Kept {
     private val folders = TrieMap.empty[String, LocalPath]
 
-    /** The kept files of a model that is at this URI no more. */
+    /** The kept files of a model that is not at this URI any more. */
     def of(model: String): Option[LocalPath] =
       folders.get(model).filterNot(_ => Files.exists(Paths.get(new URI(model)).resolve(Descriptor)))
 

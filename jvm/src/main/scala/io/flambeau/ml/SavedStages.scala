@@ -8,8 +8,8 @@ import org.apache.spark.sql.SparkSession
 import io.flambeau.bridge.Json
 
 /**
- * Stages inside of a saved stage: each in a folder of its name below the outer one's, as `CrossValidator` has it. Spark's own
- * code for it is closed to others, so this reads the class from a stage's metadata. Driver only, any thread.
+ * Stages inside of a saved stage: each in a folder of its name below the outer one's, as in `CrossValidator`. Spark's own code
+ * for it is private, so this reads the class from a stage's metadata. Driver only, any thread.
  */
 private[ml] object SavedStages {
 

@@ -13,33 +13,33 @@ import org.apache.spark.sql.types.StructType
 import io.flambeau.bridge.Json
 
 /*
- * What the searches share: what they ask, how trials are run and compared, saving and loading. Names, defaults and semantics are
- * those of Python's (flambeau.ml.search), which is a program of its own, since it searches over Python's estimators too; only
+ * Shared by the searches: their parameters, how trials are run and compared, saving and loading. Names, defaults and semantics
+ * are those of Python's (flambeau.ml.search). That is a separate program, since it also searches over Python's estimators; only
  * the numbers that a seed draws differ. Driver only: `fit` starts `parallelism` threads and ends them; fits run as Spark jobs.
  */
 
-/** What every search asks. */
+/** Parameters of every search. */
 trait SearchParams extends Params with HasSeed {
 
   /** Estimator whose parameters are searched: any of Spark ML's. No default. */
   final val estimator: Param[Estimator[_]] = new Param[Estimator[_]](this, "estimator", "estimator whose parameters are searched")
 
-  /** What trials are compared by, on the rows held back. No default. */
+  /** Evaluator that compares trials, on the validation rows. No default. */
   final val evaluator: Param[Evaluator] = new Param[Evaluator](this, "evaluator", "evaluator that compares trials, on the rows held back")
 
-  /** What parameter sets are drawn from. No default. */
+  /** Search space that parameter sets are drawn from. No default. */
   final val space: Param[SearchSpace] =
     new JsonParam[SearchSpace](this, "space", "distributions that parameter sets are drawn from", SearchSpace.write, SearchSpace.read)
 
   /** Parameter sets that are tried; default 16. */
   final val numTrials: IntParam = new IntParam(this, "numTrials", "parameter sets that are tried", ParamValidators.gt(0))
 
-  /** Part of the rows that is trained on; the others are what trials are compared by. Default 0.75. */
+  /** Part of the rows that is trained on; trials are compared on the others. Default 0.75. */
   final val trainRatio: DoubleParam = new DoubleParam(
     this, "trainRatio", "share of the rows that is trained on; trials are compared on the others",
     ParamValidators.inRange(0, 1, lowerInclusive = false, upperInclusive = false))
 
-  /** Fits that run side by side; default 1. */
+  /** Fits that run in parallel; default 1. */
   final val parallelism: IntParam = new IntParam(this, "parallelism", "fits that run side by side", ParamValidators.gtEq(1))
 
   setDefault(numTrials -> 16, trainRatio -> 0.75, parallelism -> 1, seed -> 0L)
@@ -62,15 +62,15 @@ trait SearchParams extends Params with HasSeed {
 /** A parameter whose value is stored as the JSON that `encode` makes. */
 private[ml] final class JsonParam[T](parent: Params, name: String, doc: String, encode: T => String, decode: String => T) extends Param[T](parent, name, doc) {
 
-  // Spark wants JSON of any kind, and nothing but an object or a string will do for it to keep it as it is.
+  // Spark needs JSON here, and only keeps an object or a string unchanged.
   override def jsonEncode(value: T): String = Json.write(encode(value))
   override def jsonDecode(json: String): T = decode(Json.read(json).asText)
 }
 
 /**
  * A search: holds back `1 - trainRatio` of the rows, the same for all trials, fits the others once for each parameter set, and
- * keeps the model that the evaluator likes best. Fits of one lane are one call of `fit(rows, paramMaps)`: estimators of this
- * package read and featurize the rows once for all of them.
+ * returns the model with the best metric. Fits of one lane are one call of `fit(rows, paramMaps)`: estimators of this package
+ * read and featurize the rows once for all of them.
  */
 abstract class Search[S <: Search[S]] private[ml] extends Estimator[SearchModel] with SearchParams with DefaultParamsWritable {
 
@@ -98,7 +98,7 @@ abstract class Search[S <: Search[S]] private[ml] extends Estimator[SearchModel]
   /** The model and the metric of each parameter map; `parallelism` fits run side by side, each over a share of the maps. */
   private[ml] final def tried(train: DataFrame, held: DataFrame, maps: Seq[ParamMap]): Seq[(Model[_], Double)] = {
     val lanes = math.min($(parallelism), maps.length)
-    // Threads begin with what this one has set for its jobs, the active session included.
+    // Threads inherit this one's local properties, including the active session.
     val pool = Executors.newFixedThreadPool(lanes)
     try {
       val shares = (0 until lanes).map { lane =>
@@ -122,7 +122,7 @@ abstract class Search[S <: Search[S]] private[ml] extends Estimator[SearchModel]
     metrics.indices.sortBy(at => if (metrics(at).isNaN) Double.PositiveInfinity else sign * metrics(at))
   }
 
-  /** Its own parameters only: what are stages has folders of its own. */
+  /** Its own parameters only: stages have separate folders. */
   private def paramsWriter: MLWriter = super.write
 
   override def write: MLWriter = new MLWriter {
@@ -135,7 +135,7 @@ abstract class Search[S <: Search[S]] private[ml] extends Estimator[SearchModel]
     }
   }
 
-  /** Parameters of the estimator and of the evaluator go to these, as with `CrossValidator`. */
+  /** Parameters of the estimator and of the evaluator are passed to them, as in `CrossValidator`. */
   override def copy(extra: ParamMap): S = {
     val same = defaultCopy[S](extra)
     get(estimator).foreach(inner => same.setEstimator(inner.copy(extra)))
@@ -146,7 +146,7 @@ abstract class Search[S <: Search[S]] private[ml] extends Estimator[SearchModel]
 
 private[ml] object Search {
 
-  /** Loads what `params` does not: the stages. */
+  /** Loads the stages, which `params` does not. */
   def reader[S <: Search[S]](params: MLReader[S]): MLReader[S] = new MLReader[S] {
     override def load(path: String): S = {
       val search = params.session(sparkSession).load(path)

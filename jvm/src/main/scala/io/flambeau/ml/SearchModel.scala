@@ -11,22 +11,22 @@ import org.apache.spark.sql.types._
 import io.flambeau.bridge.Json
 
 /*
- * What a search found, saved as `metadata`, the best model in `bestModel`, and the trials as a Parquet file in `trials`. Driver
+ * The result of a search, saved as `metadata`, the best model in `bestModel`, and the trials as a Parquet file in `trials`. Driver
  * only; a model does not change once it is made, so any thread may use it.
  */
 
-/** A parameter's value in a trial: JSON, as the parameter writes it. */
+/** A parameter's value in a trial: JSON, written by the parameter. */
 private[ml] final case class TrialParam(parent: String, name: String, json: String)
 
-/** One fit: which candidate, in which round, with what of the resource (halving only), and what the evaluator said. */
+/** One fit: its candidate, its round, its resource (halving only), and its metric. */
 private[ml] final case class Trial(candidate: Int, round: Int, resource: Option[Int], params: Seq[TrialParam], metric: Double)
 
-/** What came of a search: the best model, and all trials, the best first, those of later rounds before those of earlier ones. */
+/** The result of a search: the best model, and all trials, the best first, those of later rounds before those of earlier ones. */
 private[ml] final case class Found(best: Model[_], trials: Seq[Trial])
 
 private[ml] object Trial {
   def of(candidate: Int, round: Int, resource: Option[Int], map: ParamMap, metric: Double): Trial = {
-    // A map has no order of its own; the table's columns shall not depend on it.
+    // A map has no order; the table's columns must not depend on it.
     val params = map.toSeq.map(pair => TrialParam(pair.param.parent, pair.param.name, pair.param.asInstanceOf[Param[Any]].jsonEncode(pair.value)))
     Trial(candidate, round, resource, params.sortBy(p => (p.name, p.parent)), metric)
   }

@@ -9,8 +9,8 @@ import io.flambeau.FlambeauAnalysisException
 import io.flambeau.bridge.Json
 
 /*
- * What a search draws from. A space is a value: it names parameters by the uid of their stage and by name, and says of each what
- * is drawn, so it can be stored as JSON. Only `candidates` looks for the stages that it names. Driver only, any thread.
+ * The space of a search. A space is a value: it names parameters by the uid of their stage and by name, each with a distribution,
+ * so it can be stored as JSON. Only `candidates` looks for the stages that it names. Driver only, any thread.
  */
 
 /** A parameter of a stage, by name, as a file stores a `Param`. */
@@ -39,7 +39,7 @@ private[ml] object ParamRef {
   }
 }
 
-/** What values of one parameter are drawn from. Values of `Choice` are JSON, as their parameter writes them. */
+/** The distribution of one parameter. Values of `Choice` are JSON, written by their parameter. */
 @JsonTypeInfo(use = JsonTypeInfo.Id.NAME, property = "kind")
 @JsonSubTypes(Array(
     new JsonSubTypes.Type(value = classOf[Draw.Uniform], name = "uniform"),
@@ -106,7 +106,7 @@ final class SearchSpace private (private[ml] val draws: Seq[(ParamRef, Draw)]) e
     new SearchSpace(draws.filterNot(_._1 == ref) :+ (ref -> draw))
   }
 
-  /** So many parameter sets of this estimator; the same seed gives the same. */
+  /** This many parameter sets of this estimator; the same seed gives the same sets. */
   private[ml] def candidates(estimator: Params, count: Int, seed: Long): Seq[ParamMap] = {
     if (draws.isEmpty) SearchSpace.fail("the space of a search has no parameter")
     val random = new Random(seed)

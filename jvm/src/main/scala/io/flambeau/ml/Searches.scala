@@ -8,7 +8,7 @@ import org.apache.spark.sql.types.StructType
 import io.flambeau.bridge.Json
 
 /*
- * The searches, beside MLlib's grid: at random, and by successive halving. What they share: Search.
+ * The searches, in addition to MLlib's grid: random search, and successive halving. Shared code is in Search.
  */
 
 /**

@@ -10,8 +10,8 @@ import org.apache.spark.sql.types.{ArrayType, DataType, DoubleType, FloatType}
 import io.flambeau.FlambeauException
 
 /*
- * What the stages do to a model's result, as Catalyst expressions over the result: nothing is boxed, and they run where the
- * result is read. Spark's own array_to_vector is a user-defined function that boxes every element.
+ * The stages' conversions of a model's result, as Catalyst expressions: values are not boxed, and they run where the result is
+ * read. Spark's own array_to_vector is a user-defined function that boxes every element.
  */
 
 /** A dense vector as Spark ML stores it in rows: (kind 1, no size, no indices, values). */
@@ -53,7 +53,7 @@ private[ml] final case class ToVector(child: Expression) extends UnaryExpression
   override protected def withNewChildInternal(newChild: Expression): ToVector = copy(child = newChild)
 }
 
-/** The same numbers, or NULL where one of them is NaN or infinite: what training refuses gets no prediction either. */
+/** The same numbers, or NULL if one of them is NaN or infinite: training rejects such rows, so they get no prediction either. */
 private[ml] final case class FiniteOnly(child: Expression) extends UnaryExpression with CodegenFallback {
 
   override def nullable: Boolean = true
@@ -114,14 +114,14 @@ private[ml] final case class InClassOrder(child: Expression, size: Int) extends 
 }
 
 /**
- * A result that must be there: NULL, which a strict call gives for a NULL input, fails the query.
+ * A result that must not be NULL: a strict call returns NULL for a NULL input, which fails the query.
  *
  * @param stage
  *   the stage's uid, for the message
  * @param model
  *   the model as the user wrote it
  * @param reason
- *   what it means that the result is NULL
+ *   the meaning of a NULL result
  */
 private[ml] final case class Required(child: Expression, stage: String, model: String, reason: String)
     extends UnaryExpression

@@ -12,7 +12,7 @@ import io.flambeau.conf.Values
 private[ml] object StageParams {
   def notEmpty(value: String): Boolean = value.nonEmpty
 
-  /** Whether a value is one of these words. Another is refused here, since Spark's own message does not tell them. */
+  /** Whether a value is one of these words. Others are rejected here, since Spark's own message does not list the words. */
   def oneOf(param: String, words: Array[String]): String => Boolean = value =>
     words.contains(value) || {
       throw new IllegalArgumentException(s"$param is '$value', but it must be ${Values.oneOf(words.toSeq)}${DidYouMean.hint(value, words)}")
@@ -109,7 +109,7 @@ object HasOutputType {
   private[ml] val Options = scala.Array(Vector, Array)
 }
 
-/** What a saved stage contains of its model. */
+/** Whether a saved stage contains its model. */
 trait HasSavePackage extends Params {
 
   /** Whether a saved stage carries a copy of its model package (default), or only the model's name or URI. */

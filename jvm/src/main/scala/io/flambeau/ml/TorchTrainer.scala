@@ -19,7 +19,7 @@ import io.flambeau.train._
 trait TrainingParams extends HasTrainingColumns with HasTrainingLoss with HasOptimizer with HasTrainingLoop with HasInvalid
 
 /**
- * What the estimators share: from parameters and columns to a job, and from its results to models.
+ * Shared by the estimators: from parameters and columns to a job, and from its results to models.
  *
  * `fit` with several parameter maps reads and featurizes the rows once for all maps that use the same rows (columns, featurizer,
  * batch size, workers), and trains them over that one feed. Heads that differ only in how they are optimized are trained together,
@@ -30,7 +30,7 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
   /** The rows to feed. */
   private[ml] def feedColumns(dataset: Dataset[_], conf: SQLConf): FeedColumns
 
-  /** What is trained over them, towards what, and what its package says. */
+  /** The training over these rows, its loss, and the description of its package. */
   private[ml] def training(schema: StructType, conf: SQLConf): (Program, Learning, PackageSpec)
 
   /** Fails if columns and parameters do not fit. */
@@ -56,7 +56,7 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
     added(schema, conf)
   }
 
-  /** The schema that the model gives. */
+  /** The schema of the model's results. */
   private[ml] def added(schema: StructType, conf: SQLConf): StructType
 
   private[ml] final def columns(schema: StructType): TrainingColumns = new TrainingColumns(schema, why => fail(why))
@@ -113,7 +113,7 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
     models.sortBy(_._1).map(_._2)
   }
 
-  /** What two parameter maps must share to share a feed. */
+  /** The values that must be equal for two parameter maps to share a feed. */
   private def feedKey: Seq[Any] = feedParams.filter(hasParam).map(name => get(getParam(name)).orElse(getDefault(getParam(name))))
 
   private def runSpec(schema: StructType, conf: SQLConf, fitName: String, run: Int): RunSpec = {
@@ -123,7 +123,7 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
     RunSpec(program, learning, settings, checkpoints, result, get(logDir).map(folder => new Path(folder, s"$fitName-$run").toString))
   }
 
-  /** The loss where the program has no method for it. */
+  /** The loss if the program has no method for it. */
   private[ml] def namedLoss: LossName = LossName.of($(loss))
 
   /** Where labels are classes. */

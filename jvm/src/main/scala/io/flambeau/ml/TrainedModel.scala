@@ -4,7 +4,7 @@ import org.apache.spark.ml.param.Param
 import org.apache.spark.sql.SparkSession
 
 /**
- * What fitted models share: a package, made by a fit in this session or loaded with the model. It is always saved with
+ * Shared by fitted models: a package, made by a fit in this session or loaded with the model. It is always saved with
  * the model. It can also be saved alone, for `flambeau.register`, SQL and programs without Spark.
  */
 trait TrainedModel extends ModelStage {

@@ -16,14 +16,14 @@ import io.flambeau.sql.{ModelCall, ModelInputs, ModelTask, VectorValues}
 import io.flambeau.train.{FeedInput, FeedLabel}
 
 /*
- * Which columns an estimator takes, and how they reach the workers. Driver only; nothing is computed here. `fail` says, in
- * the estimator's name, why a column cannot be used.
+ * Which columns an estimator takes, and how they reach the workers. Driver only; nothing is computed here. `fail` reports, in the
+ * estimator's name, why a column cannot be used.
  */
 
-/** The labels of classes, as far as the column's metadata tell them. */
+/** The labels of classes, as far as the column's metadata have them. */
 private[ml] final case class ClassLabels(names: Option[Seq[String]], count: Option[Int])
 
-/** The columns of a dataset, by what an estimator uses them for. */
+/** The columns of a dataset, by their use in an estimator. */
 private[ml] final class TrainingColumns(schema: StructType, fail: String => Nothing) {
 
   def field(column: String): StructField =
@@ -43,10 +43,10 @@ private[ml] final class TrainingColumns(schema: StructType, fail: String => Noth
   }
 
   /**
-   * What a column of labels, numbers or arrays of them, becomes in the feed.
+   * A column of labels (numbers or arrays of them) in the feed.
    *
    * @param shape
-   *   of the output that they are compared with, where arrays may be nested as it is
+   *   of the output that they are compared with; arrays may be nested like it
    */
   def targets(dataset: Dataset[_], column: String, shape: Seq[Long] = Nil): FeedLabel = {
     checkTargets(column, shape)
@@ -80,7 +80,7 @@ private[ml] final class TrainingColumns(schema: StructType, fail: String => Noth
     case other => fail(s"validationIndicatorCol must be BOOLEAN, column '$column' is ${other.sql}")
   }
 
-  /** What the metadata of a column of numbers say; Spark ML puts them on no other. */
+  /** The metadata of a column of numbers; Spark ML only adds them to such columns. */
   def classLabels(column: String): ClassLabels = field(column).dataType match {
     case _: NumericType => classLabels(Attribute.fromStructField(field(column)))
     case _ => ClassLabels(None, None)
@@ -99,7 +99,7 @@ private[ml] final class TrainingColumns(schema: StructType, fail: String => Noth
     val floats = field(column).dataType match {
       case VectorType => VectorFloats(expression)
       case ArrayType(DoubleType | _: DecimalType, containsNull) => Cast(expression, ArrayType(FloatType, containsNull))
-      case _: ArrayType => expression // whole numbers become f32 where inference makes them so
+      case _: ArrayType => expression // whole numbers become f32 if inference converts them
       case other => throw new IllegalStateException(s"checked before: ${other.sql}")
     }
     val size = field(column).dataType match {

@@ -32,11 +32,11 @@ private[train] object FilePart {
 }
 
 /**
- * The files of trained models on their way from rank 0 to folders of the driver, part by part over the job's [[DriverChannel]]:
- * models of any size, and neither a task's result nor the driver's heap ever holds more of one than a part.
+ * Sends the files of trained models from rank 0 to folders of the driver, part by part over the job's [[DriverChannel]]. Models
+ * may have any size: neither a task's result nor the driver's heap holds more than one part.
  *
- * On the driver, parts come on the channel's thread and folders are claimed on the one that called `fit`; what was not claimed is
- * deleted by `close`.
+ * On the driver, parts arrive on the channel's thread, and the thread that called `fit` claims the folders. `close` deletes
+ * folders that were not claimed.
  */
 private[train] final class Arrivals(owner: String) extends AutoCloseable {
   private val folders = mutable.Map.empty[(Long, Int), Path]
@@ -50,7 +50,7 @@ private[train] final class Arrivals(owner: String) extends AutoCloseable {
     }
   }
 
-  /** The folder with a training's files, the caller's from here on. */
+  /** The folder with a training's files. The caller owns it from here on. */
   def claim(attempt: Long, run: Int): Path = synchronized {
     folders.remove((attempt, run)).getOrElse(throw new IllegalStateException(s"$owner: the files of training $run never came"))
   }

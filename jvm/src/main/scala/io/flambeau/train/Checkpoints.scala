@@ -11,11 +11,10 @@ import io.flambeau.bridge.{ErrorKind, NativeException}
 import io.flambeau.models.HadoopSettings
 
 /**
- * Checkpoints of one training on a Hadoop file system. Rank 0 writes and chooses; every rank reads. On the task's thread.
+ * Checkpoints of one training on a Hadoop file system. Rank 0 writes and chooses; every rank reads. Used by the task's thread.
  *
- * A file is written under a hidden name and then renamed, so one that is there was written to its end; whether it still is what was
- * written, its own checksum tells (rust/train/src/checkpoint.rs). Names sort by step. Where the newest is damaged, the one before
- * it is taken.
+ * A file is written under a hidden name and then renamed, so a file with its name is complete. Its checksum shows whether it is
+ * damaged (rust/train/src/checkpoint.rs). Names sort by step. If the newest is damaged, the one before it is used.
  *
  * @param run
  *   which of a fit's trainings it is
@@ -23,7 +22,7 @@ import io.flambeau.models.HadoopSettings
 private[train] final class Checkpoints(spec: CheckpointSpec, run: Int, hadoop: HadoopSettings, scratch: LocalPath) extends Logging {
   private lazy val configuration: Configuration = hadoop.configuration()
 
-  /** Has `write` make a local file, and keeps it as the checkpoint after `step` steps; drops the oldest beyond those to keep. */
+  /** Calls `write` to make a local file, and saves it as the checkpoint after `step` steps; deletes the oldest ones above the number to keep. */
   def save(step: Long)(write: LocalPath => Unit): Unit = spec.directory.foreach { directory =>
     val local = scratch.resolve(s"checkpoint-$step")
     try {
@@ -32,7 +31,7 @@ private[train] final class Checkpoints(spec: CheckpointSpec, run: Int, hadoop: H
         val folder = new Path(directory)
         val files = folder.getFileSystem(configuration)
         val target = new Path(folder, f"${Checkpoints.Prefix}$step%012d${Checkpoints.Suffix}")
-        // A folder that somebody took away meanwhile is made again, or says why it cannot be.
+        // A folder that was removed meanwhile is made again; if that fails, the error has the reason.
         if (!put(files, local, target) && !put(files, local, target)) throw new java.io.IOException(s"$target cannot be renamed into its place")
         Checkpoints.in(files, folder).dropRight(spec.keep).foreach(old => files.delete(old.getPath, false))
         logInfo(s"checkpoint $target")
@@ -40,19 +39,19 @@ private[train] final class Checkpoints(spec: CheckpointSpec, run: Int, hadoop: H
     } finally Files.deleteIfExists(local)
   }
 
-  /** Whether the file is there under its name, and whole. */
+  /** Whether the file is there under its name, and complete. */
   private def put(files: FileSystem, local: LocalPath, target: Path): Boolean = {
     Storage.makeFolder(files, target.getParent)
     val hidden = new Path(target.getParent, s".${target.getName}.writing")
     files.copyFromLocalFile(false, true, new Path(local.toUri), hidden)
-    // A checkpoint of this step that is there already holds the same: a retried stage makes it again.
+    // An existing checkpoint of this step has the same content: a retried stage makes it again.
     files.delete(target, false)
     files.rename(hidden, target)
   }
 
   /**
-   * Has `read` continue from this fit's newest checkpoint that is whole, else from what the user said. Gives its path; None where there
-   * is nothing to go on from. A damaged one is passed over, which the log tells; where `resumeFrom` has only such, that fails.
+   * Calls `read` to continue from this fit's newest complete checkpoint, otherwise from the user's. Returns its path; None if
+   * there is none. Damaged ones are skipped and logged; if `resumeFrom` only has damaged ones, that is an error.
    */
   def resume(read: LocalPath => Unit): Option[String] =
     newest(spec.directory.toSeq.flatMap(found))(read).orElse(spec.resumeFrom.map { from =>
@@ -62,7 +61,7 @@ private[train] final class Checkpoints(spec: CheckpointSpec, run: Int, hadoop: H
           s"resumeFrom: there is no usable checkpoint in $from: ${candidates.map(_.getPath).mkString(", ")}. Each is damaged, or of another version"))
     })
 
-  /** The first that `read` takes, the newest before all. */
+  /** The first that `read` accepts, beginning with the newest. */
   private def newest(candidates: Seq[FileStatus])(read: LocalPath => Unit): Option[String] =
     candidates.reverseIterator.map(_.getPath.toString).find { path =>
       try {
@@ -75,7 +74,7 @@ private[train] final class Checkpoints(spec: CheckpointSpec, run: Int, hadoop: H
       }
     }
 
-  /** Makes a checkpoint local for as long as `read` takes. */
+  /** Makes a checkpoint local while `read` runs. */
   def load(path: String)(read: LocalPath => Unit): Unit = {
     val local = scratch.resolve("resume")
     val source = new Path(path)
@@ -100,7 +99,7 @@ private[train] object Checkpoints {
   val Prefix = "step-"
   val Suffix = ".checkpoint"
 
-  /** How a fit names the folder of one of its trainings. */
+  /** The name of the folder of one of a fit's trainings. */
   def folderOf(run: Int): String = s"run-$run"
 
   /** Checkpoints in this folder, of the fewest steps first. */
@@ -115,16 +114,16 @@ private[train] object Checkpoints {
     (found ++ below).sortBy(age)
   }
 
-  /** Where a folder holds all trainings of a fit, those of one of them. */
+  /** If a folder holds all trainings of a fit, those of one of them. */
   private def ofRun(all: Seq[FileStatus], run: Int): Seq[FileStatus] = {
     val own = all.filter(_.getPath.getParent.getName == folderOf(run))
     if (own.isEmpty) all else own
   }
 
-  /** By steps made; of two fits with as many, the one that wrote last is newer. */
+  /** By number of steps; if two fits have the same number, the last one written is newer. */
   private def age(file: FileStatus): (Long, Long, String) = (step(file.getPath), file.getModificationTime, file.getPath.toString)
 
-  /** Of a file under another name: -1. */
+  /** -1 for a file with another name. */
   private def step(path: Path): Long = path.getName.stripPrefix(Prefix).stripSuffix(Suffix).toLongOption.getOrElse(-1L)
 
   private def list(files: FileSystem, path: Path): Seq[FileStatus] =

@@ -7,20 +7,20 @@ import io.flambeau.FlambeauAnalysisException
 import io.flambeau.conf.FlambeauConf
 
 /**
- * What training does not encrypt, held against what the application asks of Spark. Driver only.
+ * Compares what training does not encrypt with the application's settings of Spark. Driver only.
  *
- * Workers find one another over Spark's own RPC, which Spark authenticates and encrypts where it is told to. What they send each other
- * after that (sums of gradients, by Gloo) is in clear, and so are the training rows on the disks of their machines.
+ * Workers find one another over Spark's own RPC, which Spark authenticates and encrypts if so configured. After that they send
+ * each other sums of gradients by Gloo, in clear text. The training rows on the disks of their machines are not encrypted either.
  */
 private[train] object ClearText extends Logging {
 
-  /** Settings of Spark by which an application asks that what its processes send be authenticated or encrypted. */
+  /** Settings of Spark that require authentication or encryption between an application's processes. */
   private val OfTheNetwork = Seq(
     "spark.authenticate", "spark.authenticate.enableSaslEncryption", "spark.network.crypto.enabled", "spark.ssl.enabled", "spark.ssl.rpc.enabled")
 
   private val OfTheDisk = "spark.io.encryption.enabled"
 
-  /** Fails if several workers would send in clear what the application wants protected. */
+  /** Fails if several workers would send data in clear text although the application requires protection. */
   def check(conf: SparkConf, job: JobSpec): Unit = {
     if (conf.getBoolean(OfTheDisk, defaultValue = false)) {
       logWarning(s"${job.owner}: $OfTheDisk is set, but the training rows on the workers' disks are not encrypted")

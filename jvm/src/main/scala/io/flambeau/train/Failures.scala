@@ -6,13 +6,13 @@ import io.flambeau.FlambeauException
 import io.flambeau.bridge.{ErrorKind, NativeException}
 import io.flambeau.spark.SparkAccess
 
-/** Native failures of a training as users meet them: cause, worker, and the setting to change. */
+/** Native failures of a training as users see them: cause, worker, and the setting to change. */
 private[train] object Failures {
 
-  /** What another attempt may mend: a lost peer, memory that others take now. Everything else would come again. */
+  /** Failures that a retry may avoid: a lost peer, or memory that others use now. Everything else would happen again. */
   private val Passing = Set[ErrorKind](ErrorKind.Peer, ErrorKind.Canceled, ErrorKind.OutOfMemory)
 
-  /** Whether trying again is in vain, so that the failure goes to the driver as a value. */
+  /** Whether a retry would fail again, so that the failure goes to the driver as a value. */
   def isLasting(cause: NativeException): Boolean = !Passing(cause.kind)
 
   /** Whether it only says that another worker failed. */
@@ -45,7 +45,7 @@ private[train] object Failures {
       cause.kind.condition, s"$who: ${cause.getMessage}. $advice", Map("model" -> owner, "cause" -> cause.getMessage, "rank" -> rank.toString), cause)
   }
 
-  /** Ends the task by Spark's own exception where a kill is what made it fail. */
+  /** Ends the task with Spark's own exception if it failed because it was killed. */
   def rethrow(task: TaskContext, failure: FlambeauException): Nothing = {
     SparkAccess.stopIfKilled(task)
     throw failure

@@ -14,10 +14,10 @@ import io.flambeau.models.ModelRef
 import io.flambeau.spark.Spread
 
 /**
- * An input of what is trained.
+ * An input of the trained program.
  *
  * @param dense
- *   what a row becomes, for numbers; 0 in its shape: learned from the first rows
+ *   the tensor of a row, for numbers; 0 in its shape: learned from the first rows
  */
 private[flambeau] final case class FeedInput(name: String, value: Column, dense: Option[DenseColumn])
 
@@ -37,15 +37,15 @@ private[flambeau] final case class FeedLabel(value: Column, shape: Option[Seq[In
  * From a dataset to the rows that workers get. Driver only; nothing runs here.
  *
  * A row's `__id` is its partition and position in the dataset as it comes; its slot among the `batchRows` of a batch follows
- * from the id, and its worker from the slot. So the composition of batches depends on the dataset and the batch size, not on
- * how many workers there are (rust/train/src tells how batches are dealt from slots).
+ * from the id, and its worker from the slot. So the composition of batches depends on the dataset and the batch size, not on the
+ * number of workers (see rust/train/src/order.rs).
  */
 private[flambeau] final case class FeedColumns(
     inputs: Seq[FeedInput], label: FeedLabel, weight: Option[Column], validation: Option[Column], group: Option[Column]) {
 
   /**
-   * The dataset's rows, spread over the workers. What models in front compute (features) is computed before they are. One worker
-   * reads what is light ([[FeedColumns.isLight]]) by itself: a shuffle would take longer.
+   * The dataset's rows, spread over the workers. Features of featurizers are computed before that. If the rows are cheap to read
+   * ([[FeedColumns.isLight]]), a single worker reads them without a shuffle, which would take longer.
    */
   def frame(dataset: Dataset[_], batchRows: Int, workers: Int): DataFrame = {
     val slots = FeedColumns.slots(batchRows)
@@ -73,7 +73,7 @@ private[flambeau] final case class FeedColumns(
   private def named: Seq[Column] = inputs.map(i => i.value.as(i.name)) ++ Seq(label.value.as(FeedColumns.Label)) ++
     weight.map(_.as(FeedColumns.Weight)) ++ validation.map(_.as(FeedColumns.Validation)) ++ group.map(_.as(FeedColumns.Group))
 
-  /** What the workers need to know of these rows. */
+  /** The facts about these rows that the workers need. */
   def plan(frame: DataFrame, batchRows: Int, skipInvalid: Boolean, reader: Option[ModelRef], images: ImageLimits): FeedPlan = FeedPlan(
     StructType(frame.schema.map(f => StructField(f.name, FeedColumns.storage(f.dataType), nullable = false))),
     inputs.map(_.name),
@@ -94,20 +94,20 @@ private[flambeau] object FeedColumns {
   val Id = "__id"
   val Slot = "__slot"
 
-  /** Slots at the most, whatever the batch size: every worker keeps something of each. The native side has the same bound. */
+  /** Maximum number of slots, for any batch size: every worker has some data for each. The native side has the same limit. */
   val MaxSlots: Int = 1 << 16
 
   private def slots(batchRows: Int): Int = math.min(batchRows, MaxSlots)
 
-  /** Labels of classes end here. */
+  /** The limit of class labels. */
   val LargestClass = 1e6
 
-  /** Of `monotonically_increasing_id`: the position in a partition is in the low bits, the partition above. */
+  /** For `monotonically_increasing_id`: the position in a partition is in the low bits, the partition above. */
   val PositionBits = 33
 
   /**
-   * Whether one task reads these rows about as fast as several: rows as they are stored in files or in memory, nothing but columns and
-   * conditions of Spark's own upon them, and no more bytes than Spark gives one task of a file.
+   * Whether one task reads these rows about as fast as several. The rows must be stored in files or in memory, with only Spark's
+   * own columns and filters on top. They must not have more bytes than Spark gives one task of a file.
    */
   private def isLight(frame: DataFrame): Boolean = {
     val dataset = rows(frame)

@@ -15,18 +15,18 @@ import io.flambeau.bridge.{Closer, GroupHead, GroupHeads, NativeException, Train
 import io.flambeau.spark.ArrowAccess
 
 /**
- * Many small heads in one Spark job: each task gets all rows of its groups and trains their heads in one native call. Tasks
- * know nothing of each other, so there is no barrier, and a lost task is tried again by itself.
+ * Many small heads in one Spark job: each task gets all rows of its groups and trains their heads in one native call. Tasks are
+ * independent, so there is no barrier, and a lost task is retried alone.
  */
 private[flambeau] object GroupJob {
 
   /**
    * @param learning
-   *   of classes with their number, since a task sees the labels of its own groups only
+   *   classes with their number, since a task sees only the labels of its own groups
    * @param settings
-   *   the native specification without what follows from the rows
+   *   the native specification without the values that depend on the rows
    * @return
-   *   every group's head, in no order
+   *   every group's head, in any order
    */
   def run(rows: DataFrame, owner: String, feed: FeedPlan, learning: Learning, settings: GroupsSettings, head: Program.Head): Seq[GroupHead] = {
     val dataset = FeedColumns.rows(rows)

@@ -5,8 +5,8 @@ import java.util.concurrent.atomic.AtomicReference
 import org.apache.spark.TaskContext
 
 /**
- * Passes a kill of the task on to the trainer that the task's thread is in: that thread may wait for a peer, where it cannot
- * look by itself. One daemon thread, which ends with `close`; it touches nothing but the kill flag and the trainer's cancel.
+ * Passes a kill of the task on to the trainer that the task's thread runs: that thread may be waiting for a peer and cannot check
+ * itself. One daemon thread, which ends with `close`; it only uses the kill flag and the trainer's cancel.
  */
 private[train] final class KillWatch(task: TaskContext) extends AutoCloseable {
   private val watched = new AtomicReference[() => Unit]
@@ -16,7 +16,7 @@ private[train] final class KillWatch(task: TaskContext) extends AutoCloseable {
   thread.setDaemon(true)
   thread.start()
 
-  /** Runs `body`, which `cancel`, safe on another thread, makes end; what was watched before is watched no more. */
+  /** Runs `body`. If the task is killed, calls `cancel`, which must be thread-safe and end `body`. Replaces an earlier watch. */
   def over[T](cancel: () => Unit)(body: => T): T = {
     watched.set(cancel)
     try body

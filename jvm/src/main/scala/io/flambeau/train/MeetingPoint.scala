@@ -10,9 +10,9 @@ import io.flambeau.bridge.{Board, Json}
 import io.flambeau.spark.DriverChannel
 
 /**
- * What the driver keeps for the workers of one job: a board of keys and texts, one for each attempt of the stage, so that no worker
- * of a second attempt meets one of the first; and the job's secret. Questions come one at a time, from the job's [[DriverChannel]], so
- * over Spark's own RPC: where Spark authenticates and encrypts that, it does so here.
+ * The driver's data for the workers of one job. It has a board of keys and texts for each attempt of the stage, so that workers
+ * of different attempts never meet. It also has the job's secret. Questions come one at a time from the job's [[DriverChannel]],
+ * over Spark's own RPC, with Spark's authentication and encryption if configured.
  */
 private[train] final class MeetingPoint {
   private val secret = {
@@ -22,7 +22,7 @@ private[train] final class MeetingPoint {
   }
   private val boards = mutable.Map.empty[Int, mutable.Map[String, String]]
 
-  /** The answer to a [[MeetingPoint.Question]]: a JSON array of what is under all keys asked for, or nothing where one is not there yet. */
+  /** The answer to a [[MeetingPoint.Question]]: a JSON array of the values of all keys, or nothing if one is not there yet. */
   def answer(question: String): String = {
     val asked = Json.as[MeetingPoint.Question](question)
     boards.filterInPlace((other, _) => other >= asked.attempt)
@@ -39,12 +39,12 @@ private[train] object MeetingPoint {
   private val LostPeer = "failure"
 
   /**
-   * What a worker wants of its attempt's board.
+   * A worker's question to its attempt's board.
    *
    * @param put
-   *   texts to put under keys, where nothing is there yet
+   *   texts to put under keys that have no value yet
    * @param look
-   *   keys to look under
+   *   keys to read
    */
   final case class Question(attempt: Int, put: Map[String, String], look: Seq[String]) {
     def json: String = Json.write(this)
@@ -53,16 +53,16 @@ private[train] object MeetingPoint {
   /** A worker's view of its attempt's board. Used by the task thread only. */
   final class Client(driver: DriverChannel.Caller, attempt: Int) extends Board {
 
-    /** What only workers of this job know. */
+    /** The secret that only workers of this job know. */
     lazy val secret: String = look(Seq(Secret)).map(_.head).getOrElse(throw new IllegalStateException("the driver keeps no secret"))
 
-    /** Puts a text under a key, where nothing is there yet. */
+    /** Puts a text under a key that has no value yet. */
     def put(key: String, value: String): Unit = {
       driver.ask(Question(attempt, Map(key -> value), Nil).json)
       ()
     }
 
-    /** What is under these keys, once all are there. Does not wait. */
+    /** The values of these keys, once all are there. Does not wait. */
     def look(keys: Seq[String]): Option[Seq[String]] =
       Some(driver.ask(Question(attempt, Map.empty, keys).json)).filter(_.nonEmpty)
         .map(Json.read(_).elements.asScala.map(_.asText).toSeq)
@@ -75,13 +75,13 @@ private[train] object MeetingPoint {
         null
       }
 
-    /** Ends a wait for others with the failure of the one that will not come. */
+    /** Ends a wait for others with the failure of the missing one. */
     def stopIfOneFailed(): Unit = failure.foreach(failure => throw failure.exception)
 
-    /** Says why this worker fails, so that those who lose it know; what another said first stays. */
+    /** Reports why this worker fails, for the others; an earlier report of another one stays. */
     def fail(failure: Failure): Unit = put(LostPeer, Facts.failed(failure).json)
 
-    /** What made the first worker fail, if one said so. */
+    /** Why the first worker failed, if it reported that. */
     def failure: Option[Failure] = look(Seq(LostPeer)).flatMap(found => Facts.parse(found.head).failure)
   }
 

@@ -2,11 +2,11 @@ package io.flambeau.train
 
 import org.apache.spark.{SparkConf, SparkEnv}
 
-/** What a cluster's containers grant an executor, heap and all, where the cluster ends one that takes more. */
+/** The total memory of an executor's container (heap included), if the cluster kills containers that use more. */
 private[train] object MemoryLimit {
   private val MinimumOverheadMiB = 384L
 
-  /** Of this process, in bytes; None where nothing but the machine bounds it. */
+  /** Of this process, in bytes; None if there is no limit besides the machine's. */
   def ofExecutor(): Option[Long] = Option(SparkEnv.get).map(_.conf).flatMap(of)
 
   def of(conf: SparkConf): Option[Long] =

@@ -8,10 +8,10 @@ import io.flambeau.FlambeauException
 import io.flambeau.bridge.Json
 
 /*
- * What workers tell each other through rank 0's store, as JSON. Values only.
+ * Messages between workers through the driver's board, as JSON. Values only.
  */
 
-/** A failure that repeating the stage would not mend: it travels to the driver as a value, so that Spark does not try again. */
+/** A failure that would happen again in a retry: it goes to the driver as a value, so that Spark does not retry. */
 private[flambeau] final case class Failure(condition: String, text: String, parameters: Map[String, String]) {
   def exception: FlambeauException = new FlambeauException(condition, text, parameters, null)
 }
@@ -32,12 +32,12 @@ private[flambeau] final case class ClassCount(rows: Long, weight: Double) {
 }
 
 /**
- * How long the arrays of some rows are: rows by length. Most decide; the others are rows that cannot be trained on.
+ * How long the arrays of some rows are: rows by length. The most frequent length decides; other rows cannot be trained on.
  */
 private[flambeau] final case class Sizes(
     @JsonDeserialize(keyAs = classOf[java.lang.Integer], contentAs = classOf[java.lang.Long]) votes: Map[Int, Long]) {
 
-  /** The length that most rows have, the larger one of equals; 0 where no row was seen. */
+  /** The most frequent length (the larger one if equal); 0 if there were no rows. */
   def most: Int = votes.toSeq.sortBy { case (length, rows) => (rows, length) }.lastOption.fold(0)(_._1)
 
   def +(other: Sizes): Sizes = Sizes((votes.keySet ++ other.votes.keySet).map(n => n -> (votes.getOrElse(n, 0L) + other.votes.getOrElse(n, 0L))).toMap)
@@ -49,7 +49,7 @@ private[flambeau] object Sizes {
 }
 
 /**
- * What one worker, or all together, know of the data.
+ * Facts about the data of one worker, or of all together.
  *
  * @param featureSizes
  *   numbers in a row's features
@@ -60,9 +60,9 @@ private[flambeau] object Sizes {
  * @param validationRows
  *   for validation
  * @param skipped
- *   left out since they cannot be trained on
+ *   left out because they cannot be trained on
  * @param firstSkipped
- *   which one of these is, and why
+ *   an example of these, with the reason
  * @param classes
  *   of the rows for training; the label of a validation row alone has count 0
  */
@@ -82,7 +82,7 @@ private[flambeau] final case class Facts(
   /** Numbers in a row's label. */
   def targets: Int = targetSizes.most
 
-  /** What the log says of rows that were left out. */
+  /** The log message about rows that were left out. */
   def skippedText: String = s"handleInvalid left $skipped of ${rows + validationRows + skipped} rows out${firstSkipped.fold("")(", for example " + _)}"
 
   def merge(other: Facts): Facts = Facts(

@@ -4,7 +4,7 @@ import io.flambeau.FlambeauException
 import io.flambeau.bridge.spec.{Precision, ProgramSpec, TrainingSettings, TrainingSpec}
 import io.flambeau.models.ModelStore
 
-/** From what the user asked for and what the rows are to the native training specification. */
+/** From the user's parameters and the facts about the rows to the native training specification. */
 private[flambeau] object NativeSpec {
 
   /**
@@ -29,7 +29,7 @@ private[flambeau] object NativeSpec {
     TrainingSpec(program, feed.inputs, weights, MemoryLimit.ofExecutor(), feed.images, augment, run.settings)
   }
 
-  /** How many values a head gives, and the weight of each class if they have some. There is at least one row. */
+  /** How many outputs a head has, and the weight of each class if there are weights. There is at least one row. */
   def outputsOf(owner: String, learning: Learning, facts: Facts): (Int, Option[Seq[Double]]) = learning match {
     case Learning.Numbers => (facts.targets, None)
     case Learning.Classes(declared, given, balance) =>
@@ -44,8 +44,8 @@ private[flambeau] object NativeSpec {
   }
 
   /**
-   * Refuses a number of classes that follows from the largest label alone where few of them have rows: a mistyped label would ask
-   * for memory for all in between.
+   * Rejects a number of classes from the largest label if few of them have rows: a wrong label would need memory for all classes
+   * in between.
    */
   def checkGaps(owner: String, classes: Int, different: Long): Unit =
     if (classes > MostGuessedClasses && classes > SparseFactor * different) {
@@ -58,8 +58,8 @@ private[flambeau] object NativeSpec {
   private val SparseFactor = 10L
 
   /**
-   * Which of a job's trainings step together, by their places: heads that differ only in how they are optimized, as many as have
-   * [[StackParameters]] in all. A training of another kind is by itself. There is at least one row.
+   * Which of a job's trainings step together, by index: heads that differ only in how they are optimized, with at most
+   * [[StackParameters]] parameters in total. Other trainings are alone. There is at least one row.
    */
   def stacks(job: JobSpec, facts: Facts): Seq[Seq[Int]] =
     job.runs.indices.groupBy(place => shared(job, job.runs(place)).toLeft(place)).toSeq.flatMap {
@@ -70,20 +70,20 @@ private[flambeau] object NativeSpec {
       case (Right(_), alone) => Seq(alone)
     }.sortBy(_.head)
 
-  /** What trainings of a stack have in common; None for one that steps by itself. */
+  /** The common values of a stack's trainings; None for one that steps alone. */
   private def shared(job: JobSpec, run: RunSpec): Option[(Program.Head, Learning, TrainingSettings)] = run.program match {
     case head: Program.Head if run.settings.precision == Precision.F32 && run.settings.microBatchRows.isEmpty =>
       Some((head, run.learning, run.settings.steppingLike(job.runs.head.settings)))
     case _ => None
   }
 
-  /** 16 MB of them, and about 80 MB with their gradients, an optimizer's state and copies of the best. */
+  /** 16 MB of parameters, and about 80 MB with their gradients, an optimizer's state and copies of the best. */
   private val StackParameters = 4 << 20
 
   private def refuse(owner: String, why: String): Nothing =
     throw new FlambeauException("FLAMBEAU_BAD_INPUT", s"$owner: $why", Map("model" -> owner, "cause" -> why), null)
 
-  /** Weights by which every class that is there counts the same; a class without rows gets 0. */
+  /** Weights that make every class count the same; a class without rows gets 0. */
   private def balanced(facts: Facts, classes: Int): Seq[Double] = {
     val sums = (0 until classes).map(c => facts.classes.get(c).fold(0.0)(_.weight))
     val there = sums.count(_ > 0)

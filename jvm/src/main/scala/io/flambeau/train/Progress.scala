@@ -5,7 +5,7 @@ import org.apache.spark.util.AccumulatorV2
 
 import io.flambeau.bridge.{Json, Progress}
 
-/** A number as rank 0 saw it last; what the Spark UI shows of a training, by stage. */
+/** The last value of a number on rank 0, shown in the Spark UI by stage. */
 private[flambeau] final class LatestValue extends AccumulatorV2[java.lang.Double, java.lang.Double] {
   private var latest = Option.empty[java.lang.Double]
 
@@ -47,7 +47,7 @@ private[flambeau] object TrainingMetrics {
 }
 
 /**
- * Where one of a job's trainings stands, as rank 0 tells the driver while it goes on.
+ * The state of one of a job's trainings, as rank 0 reports it to the driver while it runs.
  *
  * @param together
  *   how many step at once, this one among them

@@ -3,8 +3,8 @@ package io.flambeau.train
 import java.io.PrintStream
 
 /**
- * One line on the console that is written over and over while a training runs, as Spark's own bar is: only where
- * `spark.ui.showConsoleProgress` is on, to stderr, at the most five times a second, gone at the end.
+ * One line on the console that is rewritten while a training runs, like Spark's own progress bar. It is shown if
+ * `spark.ui.showConsoleProgress` is on, on stderr, at most five times a second, and cleared at the end.
  *
  * `report` is called on a thread of Spark's RPC, `close` on the driver's thread.
  *
@@ -58,7 +58,7 @@ private[train] final class ProgressBar(title: String, out: PrintStream, width: I
     (head + bar + tail).take(width)
   }
 
-  /** Seconds to go, judged by the steps made since this training's first report. */
+  /** Estimated remaining seconds, from the steps since this training's first report. */
   private def eta(report: Report, millis: Long): String = begun match {
     case Some((_, start, firstStep)) if report.step > firstStep && millis > start =>
       val left = report.epochs.toLong * report.stepsPerEpoch - report.step

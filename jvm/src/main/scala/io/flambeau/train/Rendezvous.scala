@@ -11,33 +11,33 @@ import io.flambeau.bridge.{TrainingFeed, TrainingGroup}
 import io.flambeau.spark.{DriverChannel, SparkAccess}
 
 /**
- * How the workers of one job find each other and agree: all of them make the same calls in the same order, on their task
- * threads. One worker by itself asks nobody.
+ * How the workers of one job find each other and exchange facts: all of them make the same calls in the same order, on their task
+ * threads. A single worker needs no messages.
  *
- * They meet on a board that the driver keeps ([[MeetingPoint]]), over Spark's RPC: a question takes milliseconds, where Spark's
- * `allGather` takes a second, and nothing else listens. Waiting for what others say has no deadline of its own, since rows of one
- * worker may take long: where a peer fails, Spark kills the stage's other tasks, and waiting looks for that.
+ * They use a board on the driver ([[MeetingPoint]]), over Spark's RPC. A question takes milliseconds, while Spark's `allGather`
+ * takes a second, and no other port is opened. Waiting for others has no deadline, since one worker's rows may take long. If a
+ * peer fails, Spark kills the stage's other tasks, and waiting checks for that.
  */
 private[train] sealed trait Rendezvous {
   def rank: Int
   def world: Int
 
-  /** What all workers say, by rank. */
+  /** The messages of all workers, by rank. */
   def gather(message: String): Seq[String]
 
-  /** The group for the gradients; the caller closes it. Canceling `feed` ends the wait for the others. */
+  /** The group for the gradients; the caller closes it. Canceling `feed` stops waiting for the others. */
   def join(feed: TrainingFeed): TrainingGroup
 
-  /** Tells the others why this worker fails, before they lose it. */
+  /** Tells the others why this worker fails, before it ends. */
   def fail(failure: Failure): Unit
 
-  /** Why the first worker failed, if it said so. */
+  /** Why the first worker failed, if it reported that. */
   def failureOfPeer: Option[Failure]
 
-  /** What all workers know together. */
+  /** The facts of all workers together. */
   final def agree(facts: Facts): Facts = gather(facts.json).map(Facts.parse).reduce(_ merge _)
 
-  /** What rank 0 says. */
+  /** The message of rank 0. */
   final def fromRankZero(message: => String): String = gather(if (rank == 0) message else "").head
 }
 
@@ -47,7 +47,7 @@ private[train] object Rendezvous {
 
   /**
    * @param driver
-   *   asked where there are several workers
+   *   used if there are several workers
    * @param timeoutMillis
    *   deadline of joining a group and of every wait for a peer in it
    */
@@ -76,7 +76,7 @@ private[train] object Rendezvous {
       await(board.look(keys))
     }
 
-    /** Asks until there is an answer, ever less often, or until the task is killed or another one said that it failed. */
+    /** Asks until there is an answer, at growing intervals, or until the task is killed or another worker reports a failure. */
     private def await[T](look: => Option[T]): T = {
       var pauseMillis = ShortestPauseMillis
       var found = look
@@ -98,8 +98,8 @@ private[train] object Rendezvous {
     override def failureOfPeer: Option[Failure] = board.failure
 
     /**
-     * The address of the host that Spark advertises for this executor. Where that host's own name stands for its loopback, as in
-     * Debian's /etc/hosts, and others are elsewhere: the address from which this process reaches the driver.
+     * The address of the host that Spark advertises for this executor. If that host's name maps to its loopback, as in Debian's
+     * /etc/hosts, and others are elsewhere: the local address of this process's route to the driver.
      */
     private def ownAddress: String = {
       val hosts = context.getTaskInfos().toSeq.map(info => host(info.address))
@@ -110,7 +110,7 @@ private[train] object Rendezvous {
 
     private def towardsDriver: Option[InetAddress] = {
       val conf = SparkEnv.get.conf
-      // Connecting a datagram socket sends nothing; it only asks the machine for the way.
+      // Connecting a datagram socket sends nothing; it only finds the route.
       val found = conf.getOption("spark.driver.host").flatMap { driverHost =>
         Using(new DatagramSocket()) { socket =>
           socket.connect(new InetSocketAddress(driverHost, conf.getInt("spark.driver.port", 1)))

@@ -21,9 +21,9 @@ import io.flambeau.spark.{ArrowAccess, SparkAccess}
 /**
  * One worker's rows on their way into its feed: checked, counted and written batch by batch, all on the task's thread.
  *
- * A row that cannot be trained on (NULL, NaN or infinite, of another length than the others, an impossible label, bytes that do not
- * decode) fails the fit with its partition and position, or is left out and counted. What can be seen of a row alone is looked at
- * here, its content where tensors are made of it, by the native side.
+ * Some rows cannot be trained on: NULL, NaN or infinite, another length than the others, an impossible label, bytes that do not
+ * decode. Such a row fails the fit with its partition and position, or is left out and counted. This class checks NULL, labels
+ * and lengths; the native side checks the content when it makes tensors.
  *
  * It owns the vectors of the batch being written; the feed belongs to the caller. At most one batch is in memory.
  *
@@ -60,7 +60,7 @@ private[train] final class RowFeeder(
   private var firstSkipped: Option[String] = None
   private val counts = mutable.Map.empty[Int, ClassCount]
 
-  /** Reads the first rows, which tell how many features a row has. */
+  /** Reads the first rows, which show how many features a row has. */
   def begin(): Facts = {
     val wanted = if (learned.isEmpty) 1 else RowFeeder.FirstRows
     var kept = 0L
@@ -75,10 +75,10 @@ private[train] final class RowFeeder(
     Facts.none.copy(featureSizes = ofFeatures, targetSizes = ofLabels)
   }
 
-  /** Whether there is no whole row; after `begin`. */
+  /** Whether there is no complete row; after `begin`. */
   def isEmpty: Boolean = first.isEmpty
 
-  /** Writes all rows into the feed. `begin` comes before. */
+  /** Writes all rows into the feed. Call `begin` first. */
   def feedAll(feed: TrainingFeed): Facts = {
     if (first.nonEmpty) {
       while (first.nonEmpty) write(first.dequeue(), feed)
@@ -88,7 +88,7 @@ private[train] final class RowFeeder(
     Facts(Sizes.none, Sizes.none, trainingRows, validationRows, skipped, counts.toMap, None, firstSkipped)
   }
 
-  /** A feed for these rows, whose arrays are as long as most rows' of all workers. */
+  /** A feed for these rows; arrays have the most frequent length over all workers. */
   def open(directory: Path, agreed: Facts): TrainingFeed = {
     def shape(name: String, column: DenseColumn) =
       if (!learned(name)) column
@@ -102,7 +102,7 @@ private[train] final class RowFeeder(
 
   private var current: InternalRow = _
 
-  /** Moves to the next row that has all its values and a label that can be learnt; false at the end. */
+  /** Moves to the next row that has all its values and a label that can be learned; false at the end. */
   private def advance(): Boolean = {
     var found = false
     while (!found && rows.hasNext) {
@@ -115,7 +115,7 @@ private[train] final class RowFeeder(
     found
   }
 
-  /** What is wrong with a row that is seen without its content, and what to do. */
+  /** The error of a row that is visible without its content, with advice. */
   private def faultOf(row: InternalRow): Option[(String, String)] =
     spec.schema.indices.find(row.isNullAt).map { column =>
       val what = spec.schema(column).name match {
@@ -180,7 +180,7 @@ private[train] final class RowFeeder(
     }
   }
 
-  /** Numbers in a row's features, where that is known without a row. */
+  /** Numbers in a row's features, if that is known without a row. */
   private def declared: Option[Int] = spec.inputs.headOption.flatMap(spec.dense.get).map(_.shape).filterNot(_.contains(0)).map(_.product)
 
   private def declaredLabel: Option[Int] = spec.dense.get(FeedColumns.Label).map(_.shape).filterNot(_.contains(0)).map(_.product)
@@ -204,7 +204,7 @@ private[train] object RowFeeder {
   private val BatchBytes = 16L << 20
   private val GuessedRowBytes = 1024L
 
-  /** Rows that are asked how long their arrays are. */
+  /** Number of rows whose array lengths are read. */
   private val FirstRows = 100
 
   private val Skip = "Set handleInvalid to skip, or filter such rows out."
@@ -217,7 +217,7 @@ private[train] object RowFeeder {
   /** Where a row is in the dataset. */
   private def placeOf(rowId: Long): String = s"row ${position(rowId)} of partition ${partition(rowId)}"
 
-  /** The failure that one row is to blame for. */
+  /** A failure that one row caused. */
   def refusal(owner: String, rowId: Long, what: String, advice: String): FlambeauException = new FlambeauException(
     "FLAMBEAU_BAD_INPUT", s"$owner: ${placeOf(rowId)} cannot be trained on: $what. ${if (advice.isEmpty) Skip else advice}",
     Map("model" -> owner, "cause" -> what, "row" -> position(rowId).toString, "partition" -> partition(rowId).toString), null)

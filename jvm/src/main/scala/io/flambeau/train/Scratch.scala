@@ -17,14 +17,15 @@ import io.flambeau.files.{LocalCache, LocalFiles}
 import io.flambeau.spark.SparkAccess
 
 /**
- * The scratch folders of this process's trainings, and the removal of those that killed processes left behind.
+ * The scratch folders of this process's trainings, and the removal of those of killed processes.
  *
- * Every process that trains keeps a file in `training/` under the machine's folder of Flambeau (`spark.flambeau.native.directory`) whose
- * lines name its scratch folders, and holds a lock on it. The kernel lets go of the lock when the process is gone, however it ended. So
- * whoever gets the lock of another's file knows that its folders belong to nobody any more, and deletes them: the next worker on the
- * machine does. Where that file cannot be kept, training goes on without.
+ * Every process that trains keeps a file in `training/` under the machine's folder of Flambeau
+ * (`spark.flambeau.native.directory`) whose lines name its scratch folders, and holds a lock on it. The kernel releases the lock
+ * when the process ends in any way. So a process that gets the lock of another's file knows that its folders are not used any
+ * more, and deletes them; the next worker on the machine does this. If that file cannot be written, training continues without
+ * it.
  *
- * Any thread; one at a time.
+ * Any thread may use it; one at a time.
  */
 private[train] object Scratch extends Logging {
 
@@ -34,7 +35,7 @@ private[train] object Scratch extends Logging {
   private val folders = mutable.LinkedHashSet.empty[Path]
   private var own: Option[(Path, FileChannel)] = None
 
-  /** A new folder for a task's files, on the disks that the user gave Spark; it takes files. */
+  /** A new folder for a task's files on Spark's local disks, checked to be writable. */
   def ofTask(): Path = {
     val parent = SparkAccess.localDirectory()
     Storage.of(s"a scratch folder cannot be made in $parent", Storage.ScratchAdvice) {
@@ -44,7 +45,7 @@ private[train] object Scratch extends Logging {
     }
   }
 
-  /** A new folder in `parent`. Removes what others left behind first. */
+  /** A new folder in `parent`. First removes those of ended processes. */
   def create(parent: Path, prefix: String): Path = synchronized {
     removeLeftovers()
     val folder = Files.createTempDirectory(parent, prefix)
@@ -58,7 +59,7 @@ private[train] object Scratch extends Logging {
     if (folders.remove(folder)) note()
   }
 
-  /** Deletes the folders of processes that are gone. */
+  /** Deletes the folders of ended processes. */
   private def removeLeftovers(): Unit = quietly {
     val mine = own.map(_._1)
     Using.resource(Files.list(registry()))(_.iterator.asScala.toList)
@@ -85,7 +86,7 @@ private[train] object Scratch extends Logging {
     folder.isAbsolute && folder.getFileName.toString.startsWith(Prefix) && Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS) &&
       Files.getOwner(folder, LinkOption.NOFOLLOW_LINKS) == Files.getOwner(file, LinkOption.NOFOLLOW_LINKS)
 
-  /** Writes down what this process has. */
+  /** Writes the list of this process's folders. */
   private def note(): Unit = quietly {
     val (_, channel) = own.getOrElse(open())
     val text = ByteBuffer.wrap(folders.map(folder => s"${folder.toAbsolutePath}\n").mkString.getBytes(UTF_8))
@@ -96,7 +97,7 @@ private[train] object Scratch extends Logging {
   private def open(): (Path, FileChannel) = {
     val file = registry().resolve(s"$OwnerPrefix${UUID.randomUUID()}")
     val channel = FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)
-    // Another process may have taken it for a dead one's between these two lines, and deleted it.
+    // Between these two lines another process may have deleted it as an ended process's file.
     if (channel.tryLock() == null || !Files.exists(file)) {
       channel.close()
       open()

@@ -7,15 +7,15 @@ import io.flambeau.FlambeauAnalysisException
 import io.flambeau.spark.SparkAccess
 
 /**
- * Whether all workers of a job can run at the same time, as a barrier stage needs. Asked before the job: Spark itself refuses with an
- * exception of its own where executors come and go, and asks for ten minutes where there are too few. Driver only.
+ * Whether all workers of a job can run at the same time, as a barrier stage needs. Checked before the job: Spark itself fails
+ * with another exception under dynamic allocation, and retries for ten minutes if there are too few executors. Driver only.
  */
 private[train] object Slots extends Logging {
   private val SettledNanos = 3000000000L
   private val PauseMillis = 100L
   private val NanosPerMilli = 1000000L
 
-  /** Fails if they cannot. Waits for executors that are promised, or still coming. */
+  /** Fails if they cannot. Waits for executors that were requested or are still starting. */
   def require(context: SparkContext, job: JobSpec): Unit = {
     if (SparkAccess.isDynamicAllocationEnabled(context)) {
       refuse(job,
@@ -35,8 +35,8 @@ private[train] object Slots extends Logging {
     throw new FlambeauAnalysisException("FLAMBEAU_BAD_ARGUMENT", s"${job.owner}: numWorkers is ${job.workers}, but $why")
 
   /**
-   * The slots once there are enough, or no more will come: at once in local mode, `peerTimeout` after the start where the application
-   * was promised enough executors, else when none has registered for some seconds.
+   * The slots once there are enough, or no more will come: at once in local mode; `peerTimeout` after the start if the
+   * application requested enough executors; otherwise when none has registered for some seconds.
    */
   private def await(context: SparkContext, job: JobSpec): Int = {
     val started = System.nanoTime()
@@ -55,7 +55,7 @@ private[train] object Slots extends Logging {
     slots
   }
 
-  /** Tasks at the same time once all executors are there that the application asked for; 0 where it did not say. */
+  /** Number of parallel tasks once all requested executors are there; 0 if the application did not request a number. */
   private def promised(conf: SparkConf): Int = {
     val perTask = conf.getInt("spark.task.cpus", 1)
     val ofInstances = conf.getInt("spark.executor.instances", 0) * (conf.getInt("spark.executor.cores", 1) / perTask)

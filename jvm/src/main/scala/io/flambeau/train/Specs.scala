@@ -7,8 +7,8 @@ import io.flambeau.bridge.spec.{Activation, AugmentSpec, DenseColumn, HeadSpec, 
 import io.flambeau.models.{HadoopSettings, ModelRef}
 
 /*
- * What the driver tells the workers: plain values, serialized with the tasks. The native specification
- * ([[io.flambeau.bridge.spec]]) is completed on the workers, since sizes and classes are known only when all rows were seen.
+ * Specifications from the driver for the workers: plain values, serialized with the tasks. The native specification
+ * ([[io.flambeau.bridge.spec]]) is completed on the workers, since sizes and classes are known only after all rows were read.
  */
 
 /** What is trained. */
@@ -40,7 +40,7 @@ private[flambeau] object Program {
       extends Program
 }
 
-/** What the labels are. */
+/** The kind of labels. */
 private[flambeau] sealed trait Learning extends Serializable
 
 private[flambeau] object Learning {
@@ -49,9 +49,9 @@ private[flambeau] object Learning {
    * Labels are 0, 1, …
    *
    * @param classes
-   *   how many there are, where the column's metadata or the program says; else the largest label plus one
+   *   how many there are, from the column's metadata or the program; otherwise the largest label plus one
    * @param weights
-   *   one a class
+   *   one per class
    * @param balance
    *   weights that make all classes count the same
    */
@@ -69,9 +69,9 @@ private[flambeau] object Learning {
  * @param inputs
  *   names of the inputs, first in `schema`
  * @param dense
- *   what a row of each column of numbers becomes; 0 in a shape: learned from the first rows
+ *   the tensor of a row of each column of numbers; 0 in a shape: learned from the first rows
  * @param slots
- *   how many slots rows are dealt over
+ *   number of slots
  * @param labelRange
  *   least and largest label, where the loss sets bounds
  * @param skipInvalid
@@ -79,7 +79,7 @@ private[flambeau] object Learning {
  * @param reader
  *   the package that reads pictures, texts and sounds
  * @param images
- *   what a picture may cost
+ *   limits for a picture
  */
 private[flambeau] final case class FeedPlan(
     schema: StructType, inputs: Seq[String], dense: Map[String, DenseColumn], slots: Int, labelRange: Option[(Double, Double)],
@@ -93,11 +93,11 @@ private[flambeau] final case class FeedPlan(
  * @param directory
  *   this fit's own folder; None: none are written
  * @param resumeFrom
- *   from where the first attempt goes on
+ *   where the first attempt continues from
  */
 private[flambeau] final case class CheckpointSpec(directory: Option[String], keep: Int, resumeFrom: Option[String])
 
-/** What the package of the result says of itself. `featurizer`: the package in front of a head, whose program the result contains. */
+/** The description of the result's package. `featurizer`: the package that computes a head's features; the result contains its program. */
 private[flambeau] final case class PackageSpec(
     name: String, labels: Option[Seq[String]], license: String, description: String, featurizer: Option[ModelRef])
 
@@ -127,7 +127,7 @@ private[flambeau] final case class JobSpec(
     owner: String, feed: FeedPlan, runs: Seq[RunSpec], workers: Int, timeoutMillis: Long, hadoop: HadoopSettings)
 
 /**
- * One training's result as rank 0 tells it. The files of its package that are not its featurizer's went before ([[Arrivals]]).
+ * One training's result from rank 0. The files of its package, except for its featurizer's, were sent before ([[Arrivals]]).
  *
  * @param attempt
  *   of the task that sent them
@@ -136,5 +136,5 @@ private[flambeau] final case class JobSpec(
  */
 private[flambeau] final case class Trained(attempt: Long, run: Int, history: Seq[EpochRow], steps: Long, stoppedEarly: Boolean)
 
-/** What a worker ends with: rank 0 with a result for each run, the others with none, any with the failure if there is one. */
+/** A worker's result: rank 0 has a result for each run, the others have none; any may have a failure. */
 private[flambeau] final case class Outcome(facts: Facts, trained: Seq[Trained], failure: Option[Failure])

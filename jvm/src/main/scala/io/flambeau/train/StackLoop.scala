@@ -16,7 +16,7 @@ import io.flambeau.models.{ModelStore, PackageManifest}
 import io.flambeau.spark.{DriverChannel, SparkAccess}
 
 /**
- * The trainings of one stack on one worker, from their checkpoints if there are some to their ends. On the task's thread.
+ * Runs the trainings of one stack on one worker to the end, from their checkpoints if there are any. Used by the task's thread.
  *
  * @param runs
  *   which of the job's runs they are, in the trainers' order
@@ -46,7 +46,7 @@ private[train] final class StackLoop(
     val progress = trainers.run(StackLoop.SliceMillis)
     if (leads) {
       members.zip(progress).foreach { case (member, now) => member.note(now) }
-      // The one that is furthest behind speaks for all.
+      // The one that is furthest behind reports for all.
       val (member, now) = members.zip(progress).minBy { case (_, now) => (now.finished, now.step) }
       metrics.show(now)
       driver.tell(Report.of(member.run, runs.length, job.runs.length, now).json)
@@ -61,7 +61,7 @@ private[train] final class StackLoop(
     private val log = spec.logDir.filter(_ => leads).map(new TensorBoardLog(_, job.hadoop))
     private var finished = false
 
-    /** Rank 0 looks, takes what is whole, and tells the others even if that failed: they wait for it. */
+    /** Rank 0 chooses a complete checkpoint, and tells the others even if that failed: they wait for it. */
     def resume(): Unit = {
       val found = meeting.fromRankZero(restored())
       Facts.parse(found.takeWhile(_ != '\n')).failure.foreach(failure => throw failure.exception)
@@ -72,7 +72,7 @@ private[train] final class StackLoop(
       }
     }
 
-    /** A line of facts, which may hold a failure, and the path of the checkpoint that rank 0 stands at now, empty if there is none. */
+    /** A line of facts, which may hold a failure, and the path of rank 0's current checkpoint, empty if there is none. */
     private def restored(): String =
       try {
         spec.probe(job.hadoop)
@@ -88,7 +88,7 @@ private[train] final class StackLoop(
     private def refused(condition: String, why: String): String =
       Facts.failed(Failure(condition, s"${job.owner}: $why", Map("model" -> job.owner, "cause" -> why))).json
 
-    /** Writes down where it stands, once more at its end and never after it. */
+    /** Logs its state, for the last time at its end. */
     def note(progress: Progress): Unit = if (!finished) {
       finished = progress.finished
       if (progress.event == Event.Checkpoint) checkpoints.save(progress.step)(trainers.saveCheckpoint(place, _))

@@ -13,8 +13,8 @@ import io.flambeau.FlambeauException
 import io.flambeau.models.HadoopSettings
 
 /**
- * The folders that a training writes to: whether they can be written, asked before hours of work hang on it, and what a failure of one
- * means. On the driver's thread, and on those of tasks.
+ * The folders that a training writes to. Checks that they can be written before hours of work depend on it, and classifies their
+ * failures. Used by the driver's thread and by tasks.
  */
 private[train] object Storage {
   val Condition = "FLAMBEAU_STORAGE"
@@ -39,7 +39,7 @@ private[train] object Storage {
       case cause: IOException => throw new Failed(what, advice, cause)
     }
 
-  /** As users meet it. */
+  /** The exception for users. */
   def failure(owner: String, cause: IOException): FlambeauException = {
     val (why, advice) = cause match {
       case known: Failed => (known.getMessage, known.advice)
@@ -48,7 +48,7 @@ private[train] object Storage {
     new FlambeauException(Condition, s"$owner: $why. $advice", Map("model" -> owner, "cause" -> why), cause)
   }
 
-  /** Whether it would come again: no room, no right, no such place. A file system that did not answer may answer the next time. */
+  /** Whether it would happen again: no space, no permission, no such place. A file system that did not answer may answer the next time. */
   def isLasting(cause: IOException): Boolean =
     Iterator.iterate[Throwable](cause)(_.getCause).takeWhile(_ != null).exists {
       case _: AccessControlException | _: AccessDeniedException | _: FileAlreadyExistsException | _: ParentNotDirectoryException |
@@ -59,7 +59,7 @@ private[train] object Storage {
   private val LastingTexts =
     Seq(
       "no space left", "permission denied", "read-only file system", "quota", "mkdirs failed", "file too large", "no filesystem for scheme",
-      // Hadoop asks the shell for a local file's rights, so that these come as text.
+      // Hadoop reads a local file's permissions with a shell command, so errors come as text.
       "not a directory", "is a directory", "no such file or directory", "file name too long")
 
   /** Makes the folder, writes a file into it and deletes both again, the folder unless it was there before. */
@@ -72,7 +72,7 @@ private[train] object Storage {
       val file = new Path(folder, s".flambeau-probe-${UUID.randomUUID()}")
       try Using.resource(files.create(file, true))(_.write(ProbeBytes))
       finally files.delete(file, false)
-      // Another fit may have put something there meanwhile, which ends this.
+      // Another fit may have put something there meanwhile; then this fails.
       try missing.foreach(files.delete(_, false))
       catch { case _: IOException => () }
     }
@@ -80,7 +80,7 @@ private[train] object Storage {
   def makeFolder(files: FileSystem, folder: Path): Unit =
     if (!files.mkdirs(folder)) throw new IOException(s"Mkdirs failed for $folder")
 
-  /** Whether a local folder takes a file. */
+  /** Whether a local folder is writable. */
   def probeLocal(folder: LocalPath): Unit = {
     val file = folder.resolve("probe")
     try Files.write(file, ProbeBytes)

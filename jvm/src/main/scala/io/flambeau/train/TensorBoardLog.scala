@@ -13,11 +13,11 @@ import io.flambeau.models.HadoopSettings
 
 /**
  * TensorBoard's event file of one training: one scalar per epoch for each number of the history. Rank 0 writes it while it
- * trains, on the task's thread; a retried stage writes a file of its own, which TensorBoard reads beside the first.
+ * trains, on the task's thread; a retried stage writes another file, and TensorBoard reads both.
  *
- * The format: records as TFRecord frames them (length, its masked CRC-32C, bytes, their masked CRC-32C; little endian), each
- * an `Event` message of tensorflow/core/util/event.proto with `wall_time` 1, `step` 2, `file_version` 3 and `summary` 5, whose
- * `value` 1 has `tag` 1 and `simple_value` 2.
+ * The format: records framed as in TFRecord (length, its masked CRC-32C, bytes, their masked CRC-32C; little endian). Each is an
+ * `Event` message of tensorflow/core/util/event.proto with `wall_time` 1, `step` 2, `file_version` 3 and `summary` 5. The `value`
+ * 1 of a summary has `tag` 1 and `simple_value` 2.
  */
 private[train] final class TensorBoardLog(directory: String, hadoop: HadoopSettings) extends AutoCloseable {
   private var written = 0
@@ -38,7 +38,7 @@ private[train] final class TensorBoardLog(directory: String, hadoop: HadoopSetti
   private def open(): FSDataOutputStream = {
     val folder = new Path(directory)
     val files = folder.getFileSystem(hadoop.configuration()) match {
-      case checked: LocalFileSystem => checked.getRawFileSystem // the checksummed one shows nothing before it is closed
+      case checked: LocalFileSystem => checked.getRawFileSystem // a checksummed file shows nothing before it is closed
       case other => other
     }
     val name = s"events.out.tfevents.${System.currentTimeMillis() / 1000}.${InetAddress.getLocalHost.getHostName}.${ProcessHandle.current().pid()}"
@@ -56,7 +56,7 @@ private[train] object TensorBoardLog {
   private val MaskShift = 15
   private val Bits = 32
 
-  /** An event that says which version of the format follows; the first of a file. */
+  /** An event with the version of the format, the first of a file. */
   def version: Array[Byte] = message { out => fixed64(out, 1, wallTime); bytes(out, 3, "brain.Event:2".getBytes(UTF_8)) }
 
   def scalar(tag: String, value: Double, step: Long): Array[Byte] = message { out =>

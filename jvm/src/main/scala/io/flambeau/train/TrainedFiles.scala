@@ -12,9 +12,9 @@ private[train] object TrainedFiles {
 
   /**
    * @param folder
-   *   with what the fit made
+   *   with the files of the fit
    * @param featurizer
-   *   the package in front of a head: the other files that the new manifest names are that one's, and are not written again
+   *   the featurizer's package, for a head: the other files of the new manifest are in it, and are not written again
    */
   def keep(folder: Path, featurizer: Option[ModelRef]): Path = {
     featurizer.map(ref => Paths.get(ModelStore.localDirectory(ref))).foreach { source =>

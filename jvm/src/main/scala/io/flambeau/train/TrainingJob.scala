@@ -35,7 +35,7 @@ private[flambeau] final case class TrainingResult(directory: Path, history: Seq[
  */
 private[flambeau] object TrainingJob extends Logging {
 
-  /** The result of each run of the job, in their order. `rows` is what [[FeedColumns.frame]] made. */
+  /** The result of each run of the job, in order. `rows` is the result of [[FeedColumns.frame]]. */
   def run(rows: DataFrame, job: JobSpec): Seq[TrainingResult] = {
     val dataset = FeedColumns.rows(rows)
     val context = dataset.sparkSession.sparkContext
@@ -61,8 +61,8 @@ private[flambeau] object TrainingJob extends Logging {
   }
 
   /**
-   * Captures the worker alone. Spark tries a barrier stage again only if a shuffle follows it (what a last stage has written
-   * might be seen already), so the outcomes take one step more, to a task that hands them on.
+   * Captures only the worker. Spark retries a barrier stage only if a shuffle follows it (the output of a last stage might
+   * already be visible). So the outcomes go through a shuffle to a task that returns them.
    */
   private def tasks(rows: RDD[InternalRow], worker: Worker, workers: Int): RDD[Outcome] = {
     val work = (part: Iterator[InternalRow]) => Iterator.single(worker.run(TaskContext.get(), part))
@@ -70,7 +70,7 @@ private[flambeau] object TrainingJob extends Logging {
     else rows.barrier().mapPartitions(work).map(outcome => (0, outcome)).partitionBy(new HashPartitioner(1)).values
   }
 
-  /** Runs `body` with the name of the workers' way to the driver: their meeting point, their models, a progress bar where the user has those. */
+  /** Runs `body` with the name of the workers' channel to the driver, for their board, their models, and a progress bar if it is enabled. */
   private def withChannel[T](context: SparkContext, owner: String, arrivals: Arrivals)(body: String => T): T = {
     val name = s"flambeau-training-${UUID.randomUUID()}"
     val shown = context.getConf.getBoolean("spark.ui.showConsoleProgress", defaultValue = false)
@@ -83,7 +83,7 @@ private[flambeau] object TrainingJob extends Logging {
     } finally bar.foreach(_.close())
   }
 
-  /** Our own failure in place of the SparkException around it, which stays its companion. */
+  /** Flambeau's own failure instead of the SparkException around it, which is added as suppressed. */
   private def unwrapped[T](body: => T): T =
     try body
     catch {
@@ -96,7 +96,7 @@ private[flambeau] object TrainingJob extends Logging {
         }
     }
 
-  /** Finds what would make the job fail, before it begins. */
+  /** Finds errors that would make the job fail, before it begins. */
   private def check(context: SparkContext, job: JobSpec): Unit = {
     ClearText.check(context.getConf, job)
     job.runs.map(_.program).distinct.foreach(checkProgram(job.owner, _))
@@ -105,7 +105,7 @@ private[flambeau] object TrainingJob extends Logging {
     if (job.workers > 1) Slots.require(context, job)
   }
 
-  /** Whether a package's program has the method and the parameters that are named. It is loaded here for that, and only for that. */
+  /** Checks that a package's program has the named method and parameters. It is loaded only for this check. */
   private def checkProgram(owner: String, program: Program): Unit = program match {
     case Program.Package(ref, output, frozen, lossMethod, _) if lossMethod.isDefined || frozen.nonEmpty =>
       try TrainableProgram.check(ProgramSpec(None, Some(ModelStore.localDirectory(ref)), Some(output), frozen, lossMethod))

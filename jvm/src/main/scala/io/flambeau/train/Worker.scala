@@ -15,14 +15,14 @@ import io.flambeau.bridge.{Closer, NativeException, Trainers, TrainingFeed}
 import io.flambeau.spark.{ArrowAccess, DriverChannel, SparkAccess}
 
 /**
- * One worker: one Spark task, all on its thread. It writes its rows into a feed on local disk, agrees with the others on what
- * the data are, and runs the job's trainings over that feed, stack after stack.
+ * One worker: one Spark task, all on its thread. It writes its rows into a feed on local disk, exchanges facts about the data
+ * with the others, and runs the job's trainings over that feed, stack after stack.
  *
  * It owns, in this order: an Arrow allocator, the rows' vectors, a scratch folder, the feed, the group and, while they run, a stack's
- * trainers and the thread that watches for kills. All are released, the newest first, when the task ends in whatever way.
+ * trainers and the thread that watches for kills. All are released, the newest first, when the task ends for any reason.
  *
- * A failure that would come again is a value ([[Outcome.failure]]) that all workers learn of; what another attempt may mend (a lost
- * peer, a file system that does not answer) is thrown, and the stage's retry resumes from the last checkpoint.
+ * A failure that would happen again is a value ([[Outcome.failure]]), which all workers get. A failure that a retry may avoid (a
+ * lost peer, a file system that does not answer) is thrown; then the stage's retry resumes from the last checkpoint.
  *
  * @param channel
  *   name of the job's [[DriverChannel]]
@@ -54,7 +54,7 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics, channe
     })
     if (begun.failure.isDefined) Outcome(begun, Nil, begun.failure)
     else {
-      // Opened before the facts are agreed on, so that a disk without room is a failure that all workers learn of.
+      // Opened before facts are exchanged, so that all workers get the failure if the disk is full.
       var opened = Option.empty[TrainingFeed]
       val fed = attempt {
         val feed = releases.own(feeder.open(scratch, begun))(_.close())
@@ -91,8 +91,8 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics, channe
   }
 
   /**
-   * What this worker ends with, as a value where another attempt would end so too. The others are told before they lose this one, so that
-   * all end with the same failure, and Spark does not try the stage again because of theirs.
+   * This worker's result; a failure is a value if a retry would fail in the same way. The others get it before this worker ends.
+   * So all end with the same failure, and Spark does not retry the stage because of theirs.
    */
   private def failed(task: TaskContext, meeting: Rendezvous, cause: Throwable): Failure = lasting(meeting, cause) match {
     case Some(failure) =>
@@ -109,7 +109,7 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics, channe
       }
   }
 
-  /** The failure, if another attempt would find it again. */
+  /** The failure, if a retry would fail in the same way. */
   private def lasting(meeting: Rendezvous, cause: Throwable): Option[Failure] = cause match {
     case ours: FlambeauException => Some(Failure.of(ours))
     case native: NativeException if Failures.isLasting(native) =>

@@ -13,7 +13,7 @@ import io.flambeau.FlambeauSuite
 /** Shared by the suites of stages: small pictures of one color, and scratch folders. */
 abstract class StageSuite extends FlambeauSuite {
 
-  /** A PNG of one color, for which the package image_tiny returns its mean red, green and blue. */
+  /** A PNG of one color; the package image_tiny returns its mean red, green and blue. */
   protected def picture(rgb: Int): Array[Byte] = {
     val image = new BufferedImage(8, 8, BufferedImage.TYPE_INT_RGB)
     for (x <- 0 until 8; y <- 0 until 8) image.setRGB(x, y, rgb)

@@ -2,11 +2,11 @@ package io.flambeau.bridge.spec
 
 import com.fasterxml.jackson.annotation.JsonProperty
 
-/** What a row of a dense column becomes: a row of a tensor of this shape and element type, as packages name them. */
+/** The tensor of a row of a dense column: its shape and element type, as in packages. */
 final case class DenseColumn(shape: Seq[Int], dtype: String)
 
 /**
- * The package by which rows of the columns that are not dense are tried when they come.
+ * The package that tries rows of the columns that are not dense when they are added.
  *
  * @param packageFolder
  *   on this machine
@@ -21,15 +21,15 @@ final case class TrialSpec(@JsonProperty("package") packageFolder: String, input
  * @param directory
  *   a local folder of this task, with room for all of this worker's rows
  * @param slots
- *   how many slots `__slot` counts; 0 where there is no such column
+ *   number of slots of `__slot`; 0 if there is no such column
  * @param dense
  *   columns of numbers, checked as in inference and stored as tensors' rows; a `__label` that is an array is one, of f64
  * @param labelRange
- *   least and largest label, where labels have bounds
+ *   least and largest label, if labels have bounds
  * @param skipInvalid
- *   whether a row that cannot be trained on is left out rather than an error
+ *   whether a row that cannot be trained on is left out instead of being an error
  * @param trial
- *   where rows that are not dense are tried, and left out
+ *   how rows that are not dense are tried, and left out
  */
 final case class FeedSpec(
     directory: String, slots: Int, dense: Map[String, DenseColumn], labelRange: Option[(Double, Double)], skipInvalid: Boolean,

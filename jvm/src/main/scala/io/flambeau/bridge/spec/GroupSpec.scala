@@ -4,11 +4,11 @@ package io.flambeau.bridge.spec
  * One worker's membership in the group of a training.
  *
  * @param ownHost
- *   the address by which the others reach this process, the only one that it listens on
+ *   the address of this process for the others, and the only one that it listens on
  * @param timeoutMs
  *   deadline of joining and of every wait for a peer
  * @param secret
- *   what all workers know, and nobody else
+ *   a secret that only the workers know
  */
 final case class GroupSpec(rank: Int, world: Int, ownHost: String, timeoutMs: Long, secret: String) {
 

@@ -4,7 +4,7 @@ import org.apache.spark.sql.internal.SQLConf
 
 import io.flambeau.conf.{Decode, FlambeauConf}
 
-/** What a picture may cost: pixels at the most, and how large ones are decoded. */
+/** Limits for a picture: maximum pixels, and how large ones are decoded. */
 final case class ImageLimits(maxPixels: Long, decode: Decode)
 
 object ImageLimits {

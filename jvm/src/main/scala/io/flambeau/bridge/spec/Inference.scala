@@ -12,7 +12,7 @@ import io.flambeau.conf.{Engine, FlambeauConf, InferencePrecision, Named, NamedV
  */
 final case class ModelOptions(hash: Option[String], precision: InferencePrecision, minCosine: Double, engine: Engine)
 
-/** What a result column holds. */
+/** The content of a result column. */
 sealed abstract class Task(override val name: String) extends Named
 
 object Task extends NamedValues[Task] {
@@ -29,13 +29,13 @@ object Task extends NamedValues[Task] {
  * One output that a session computes for every row.
  *
  * @param k
- *   labels of `classify` at the most
+ *   maximum number of labels of `classify`
  * @param tolerant
  *   the `try_` variant: NULL for a bad row instead of an error
  */
 final case class OutputRequest(task: Task, k: Int, tolerant: Boolean)
 
-/** Where a session is told to fail, for tests. */
+/** Where a session must fail, for tests. */
 sealed abstract class Fault(override val name: String) extends Named
 
 object Fault extends NamedValues[Fault] {
@@ -46,10 +46,10 @@ object Fault extends NamedValues[Fault] {
 }
 
 /**
- * What a session computes.
+ * The outputs of a session.
  *
  * @param passRows
- *   rows of one forward pass at the most; None: as the package says
+ *   maximum rows of one forward pass; None: the package's number
  */
 final case class SessionSpec(outputs: Seq[OutputRequest], images: ImageLimits, passRows: Option[Int], fault: Option[Fault])
 
@@ -67,7 +67,7 @@ object InferenceSettings {
 
   /** Those of a session. */
   def of(conf: SQLConf): InferenceSettings = {
-    // No session's setting: whoever may SET must not make an executor fail.
+    // Not a setting of sessions: users with SET must not make an executor fail.
     val fault = sys.props.get(FlambeauConf.InternalFault).filter(_.nonEmpty).map(Fault.of)
     InferenceSettings(
       ImageLimits.of(conf), FlambeauConf.get(conf, FlambeauConf.Engine), FlambeauConf.get(conf, FlambeauConf.Precision),

@@ -16,7 +16,7 @@ object OptimizerName extends NamedValues[OptimizerName] {
   override val all: Seq[OptimizerName] = Seq(Sgd, Adam, AdamW, RmsProp)
 }
 
-/** An optimizer; each reads the numbers that it knows. */
+/** An optimizer; each reads its own settings. */
 final case class OptimizerSpec(name: OptimizerName, lr: Double, momentum: Double, nesterov: Boolean, weightDecay: Double)
 
 sealed abstract class ScheduleName(override val name: String) extends Named
@@ -29,7 +29,7 @@ object ScheduleName extends NamedValues[ScheduleName] {
   override val all: Seq[ScheduleName] = Seq(Constant, Step, Cosine, OneCycle)
 }
 
-/** How the learning rate changes. `stepEpochs` and `gamma` are those of `step`. */
+/** How the learning rate changes. `stepEpochs` and `gamma` are for `step`. */
 final case class ScheduleSpec(name: ScheduleName, warmupSteps: Int, stepEpochs: Int, gamma: Double)
 
 sealed abstract class LossName(override val name: String) extends Named

@@ -12,6 +12,6 @@ import io.flambeau.conf.LogLevel
  * @param idleModelBytes
  *   of models that no task uses
  * @param choicesFolder
- *   where choices of engines are remembered
+ *   where choices of engines are saved
  */
 final case class StartSpec(intraOpThreads: Int, decodeThreads: Int, idleModelBytes: Long, choicesFolder: String, logLevel: LogLevel)

@@ -28,7 +28,7 @@ object Activation extends NamedValues[Activation] {
 final case class HeadSpec(inputs: Int, outputs: Int, hidden: Seq[Int], activation: Activation, dropout: Double)
 
 /**
- * What is trained: a new head, or the program of a package. One of the two is given.
+ * The trained program: a new head, or the program of a package. One of the two is given.
  *
  * @param packageFolder
  *   of a trainable package, on this machine
@@ -42,10 +42,10 @@ final case class HeadSpec(inputs: Int, outputs: Int, hidden: Seq[Int], activatio
 final case class ProgramSpec(
     head: Option[HeadSpec], @JsonProperty("package") packageFolder: Option[String], output: Option[String], frozen: Seq[String], lossMethod: Option[String])
 
-/** Random changes of training images: mirrored, shifted by so many pixels, brightness and contrast by this share. */
+/** Random changes of training images: mirrored, shifted by up to this many pixels, brightness and contrast by this share. */
 final case class AugmentSpec(flip: Boolean, shift: Int, colorJitter: Double)
 
-/** What is watched on validation rows after each epoch. */
+/** The evaluation on validation rows after each epoch. */
 final case class ValidationSpec(metric: MetricName, patience: Option[Int], minDelta: Double, restoreBest: Boolean)
 
 /** The part of a training's specification that the estimator's parameters alone decide. */
@@ -54,7 +54,7 @@ final case class TrainingSettings(
     batchRows: Int, microBatchRows: Option[Int], epochs: Int, dropLast: Boolean, seed: Long, precision: Precision, validation: ValidationSpec,
     checkpointSteps: Option[Int], checkpointEpochs: Option[Int]) {
 
-  /** These with all that heads of one stack may differ in taken from another: equal where both can step together. */
+  /** These settings, with those that may differ within a stack replaced by another's: equal if both can step together. */
   def steppingLike(other: TrainingSettings): TrainingSettings = copy(
     optimizer = other.optimizer, schedule = other.schedule, clipNorm = other.clipNorm, epochs = other.epochs, validation = other.validation,
     checkpointSteps = other.checkpointSteps, checkpointEpochs = other.checkpointEpochs)
@@ -68,7 +68,7 @@ final case class TrainingSettings(
  * @param classWeights
  *   one factor for each class
  * @param memoryBytes
- *   that the process may have in all, where something beside the machine bounds it
+ *   total bytes of the process, if there is a limit besides the machine's
  */
 final case class TrainingSpec(
     program: ProgramSpec, inputs: Seq[String], classWeights: Option[Seq[Double]], memoryBytes: Option[Long], images: ImageLimits,
