@@ -30,7 +30,7 @@ fn main() {
         .define("USE_DISTRIBUTED", None)
         .define("USE_C10D_GLOO", None)
         .files(
-            ["archive", "attention", "module", "fused", "pack", "pads", "process", "trainable", "trap", "optimizer", "group"]
+            ["aot", "archive", "attention", "module", "fused", "pack", "pads", "process", "trainable", "trap", "optimizer", "group"]
                 .map(|name| format!("cpp/{name}.cpp")),
         )
         .compile("flambeau_torch_ext");

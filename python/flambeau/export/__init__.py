@@ -27,6 +27,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from . import aot
 from .errors import ExportError
 from .layers import WithLayers
 from .limits import settle
@@ -68,6 +69,7 @@ def package(
     batch_rows: int | None = None,
     layers: Mapping[str, str] | None = None,
     precisions: Sequence[str] | Mapping[str, nn.Module] = (),
+    variants: Sequence[str] | Mapping[str, nn.Module] = (),
     files: Mapping[str, bytes | str] | None = None,
     overwrite: bool = False,
     quiet: bool = False,
@@ -93,6 +95,9 @@ def package(
         precisions: variants of reduced precision beside f32: "bf16", "f16". They run if
             `spark.flambeau.precision` asks for them, the machine supports them, and the cosine that is measured here is high enough.
             A mapping gives each its own module, with the same inputs and outputs in f32, if only a part should be reduced.
+        variants: programs compiled ahead of time beside TorchScript: "aot-f32", "aot-bf16", "aot-f16". This machine needs
+            a C++ compiler. They run with `spark.flambeau.engine` `aot`, or `auto` if they are the fastest, on processors with
+            the features that the code uses, and with the same version of libtorch. A mapping as above.
         files: other files for the package (notices, for example), name to content.
         overwrite: replace an existing package.
         quiet: do not print the report.
@@ -115,7 +120,7 @@ def package(
             return package(
                 watched, path, name=name, inputs=inputs, outputs=[*outputs, *(Output(layer) for layer in layers)],
                 license=license, description=description, example=example, batch_rows=batch_rows, precisions=precisions,
-                files=files, overwrite=overwrite, quiet=quiet,
+                variants=variants, files=files, overwrite=overwrite, quiet=quiet,
             )  # fmt: skip
         finally:
             watched.close()
@@ -133,12 +138,13 @@ def package(
     proof = Proof(module, inputs, spans, outputs, given, messages, progress)
     parity = proof.hold(program)
 
-    modules: Mapping[str, nn.Module | None]
-    modules = precisions if isinstance(precisions, Mapping) else dict.fromkeys(precisions)
-    variants = []
-    for precision, own in modules.items():
-        compiled = None if own is None else compile_program(as_module(own), batch, outputs, method)[0]
-        variants.append(reduced(program, precision, outputs, proof, compiled))
+    further = []
+    for precision, own in _with_modules(precisions).items():
+        compiled = None if own is None else compile_program(own, batch, outputs, method)[0]
+        further.append(reduced(program, precision, outputs, proof, compiled))
+    for variant_name, own in _with_modules(variants).items():
+        progress.say(f"compiling {variant_name}")
+        further.append(aot.variant(variant_name, module, own, inputs, spans, outputs, proof))
     with PackageWriter(Path(fspath(path)), overwrite) as writer:
         sha256 = writer.add(PROGRAM, program)
         for file, content in {**label_files, **_tokenizers(inputs), **(files or {})}.items():
@@ -146,15 +152,16 @@ def package(
         others = [
             {
                 "file": item.file,
-                "engine": "torchscript",
+                "engine": item.engine,
                 "precision": item.precision,
                 "sha256": writer.add(item.file, item.program),
                 "requires": list(item.requires),
+                "libtorch": item.libtorch,
                 "cosine": math.floor(item.cosine * 1e7) / 1e7,
             }
-            for item in variants
+            for item in further
         ]
-        programs = {PROGRAM, *(item.file for item in variants)}
+        programs = {PROGRAM, *(item.file for item in further)}
         variant: dict[str, Any] = {"file": PROGRAM, "engine": "torchscript", "precision": "f32", "sha256": sha256}
         variant["cosine"] = round(min(item.cosine for item in parity), 7)
         text = manifest_text(
@@ -184,8 +191,8 @@ def package(
         parity=parity,
         warnings=[*proof.warnings, *messages],
         variants=[
-            f"{item.precision}, {len(item.program) / 1e6:.1f} MB, cosine {item.cosine:.7f} against f32, needs {', '.join(item.requires)}"
-            for item in variants
+            f"{item.name}, {len(item.program) / 1e6:.1f} MB, cosine {item.cosine:.7f} against f32, needs {', '.join(item.requires)}"
+            for item in further
         ],
         seconds=progress.seconds,
     )
@@ -250,6 +257,13 @@ def trainable(
         quiet=quiet,
         trainable=True,
     )
+
+
+def _with_modules(asked: Sequence[str] | Mapping[str, nn.Module]) -> dict[str, nn.Module | None]:
+    """The variants asked for, and the module of each that has its own."""
+    if not isinstance(asked, Mapping):
+        return dict.fromkeys(asked)
+    return {name: as_module(own) for name, own in asked.items()}
 
 
 CHANGES_IN_TRAINING = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from . import AudioInput, ExportError, ImageInput, Input, Output, TensorInput, TextInput, package
+from . import AudioInput, ExportError, ImageInput, Input, Output, TensorInput, TextInput, aot, package
 from .specs import CHANNELS, DTYPES, INTERPOLATIONS
 from .variants import PRECISIONS
 
@@ -157,6 +157,13 @@ def _parser() -> argparse.ArgumentParser:
         help="a variant of reduced precision beside f32, with its measured cosine (may be repeated)",
     )
     package_.add_argument(
+        "--variant",
+        choices=aot.NAMES,
+        action="append",
+        default=[],
+        help="a variant compiled ahead of time, which needs a C++ compiler on this machine (may be repeated)",
+    )
+    package_.add_argument(
         "--file",
         metavar="FILE",
         type=Path,
@@ -287,6 +294,7 @@ def run(options: argparse.Namespace) -> None:
         batch_rows=options.batch_rows,
         layers=parse_layers(options.layer),
         precisions=options.precision,
+        variants=options.variant,
         files={path.name: path.read_bytes() for path in options.file},
         overwrite=options.overwrite,
     )

@@ -94,8 +94,10 @@ def _end() -> None:
         _child.close()
 
 
-def run_bare(program: bytes, batches: Sequence[Sequence[Tensor]], what: str = "the program") -> list[Any]:
-    """What the frozen program returns for each batch, from a process with libtorch only.
+def run_bare(
+    program: bytes, batches: Sequence[Sequence[Tensor]], what: str = "the program", suffix: str = ".pt"
+) -> list[Any]:
+    """What the program returns for each batch, from a process with libtorch only: a `.pt` frozen, a `.pt2` as it is.
 
     Raises:
         ExportError: it cannot be loaded there, or fails there; the message says on which batch and what to do.
@@ -103,7 +105,7 @@ def run_bare(program: bytes, batches: Sequence[Sequence[Tensor]], what: str = "t
     global _child
     with _lock, tempfile.TemporaryDirectory(prefix="flambeau-export-") as temporary:
         folder = Path(temporary)
-        (folder / "program.pt").write_bytes(program)
+        (folder / f"program{suffix}").write_bytes(program)
         torch.save([list(batch) for batch in batches], folder / "batches.pt")
         if _child is None or not _child.usable():
             _child = _Child()
@@ -132,6 +134,8 @@ def _called(program: bytes, space: str) -> set[str]:
 def _explained(what: str, program: bytes, failed: dict[str, Any], batches: Sequence[Sequence[Tensor]]) -> str:
     lines = [line.strip() for line in failed["problem"].strip().splitlines() if line.strip()]
     unknown = UNKNOWN_OPERATOR.search(failed["problem"])
+    if failed["step"] == "open":
+        return f"{what} cannot be loaded in a process with libtorch only: {lines[0]}"
     if failed["step"] == "run":
         shapes = ", ".join(f"{list(tensor.shape)} {tensor.dtype}" for tensor in batches[failed["batch"]])
         return (

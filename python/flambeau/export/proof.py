@@ -163,12 +163,13 @@ class Proof:
             found += self._compared(batch, expected, given, frozen=True)
         return found
 
-    def bare(self, program: bytes, what: str = "the program") -> list[list[Tensor]]:
-        """What the frozen program gives for every batch in a process with libtorch only."""
+    def bare(self, program: bytes, what: str = "the program", suffix: str = ".pt") -> list[list[Tensor]]:
+        """What the frozen (`.pt`) or compiled (`.pt2`) program gives for every batch in a process with libtorch only."""
         self._progress.say(f"{what} in a process with libtorch only, on {len(self.batches)} batches")
         names = [output.name for output in self._outputs]
         return [
-            in_order(result, names) for result in run_bare(program, [batch.tensors for batch in self.batches], what)
+            in_order(result, names)
+            for result in run_bare(program, [batch.tensors for batch in self.batches], what, suffix)
         ]
 
     def _compared(

@@ -26,17 +26,26 @@ PRECISIONS = {"bf16": (torch.bfloat16, ["avx512_bf16"]), "f16": (torch.float16, 
 
 @dataclass(frozen=True)
 class Variant:
-    """A program in reduced precision. `cosine`: the least of any row of any float output, against the f32 program."""
+    """Another program of a package. `cosine`: the lowest of any row of any float output, compared with f32. `libtorch`: the only
+    version that a compiled program runs with; None: any.
+    """
 
     precision: str
     program: bytes
     requires: Sequence[str]
     cosine: float
+    engine: str = "torchscript"
+    libtorch: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is asked for by."""
+        return self.precision if self.engine == "torchscript" else f"aot-{self.precision}"
 
     @property
     def file(self) -> str:
         """Its name in the package."""
-        return f"model-{self.precision}.pt"
+        return f"model-{self.name}.pt{'' if self.engine == 'torchscript' else '2'}"
 
 
 class _Reduced(nn.Module):

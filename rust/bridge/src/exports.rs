@@ -5,7 +5,9 @@
 use std::path::Path;
 use std::sync::Once;
 
-use flambeau_engine::{Counters, ModelOptions, Package, Request, Session, StartSpec, keep_choices, package, pool, registry};
+use flambeau_engine::{
+    Counters, ModelOptions, Package, Request, Session, StartSpec, allow_machine_code, keep_choices, package, pool, registry,
+};
 use flambeau_torch_ext::process;
 use jni::objects::{JClass, JLongArray, JString};
 use jni::sys::jlong;
@@ -99,6 +101,7 @@ fn start<'local>(env: &mut Env<'local>, _class: JClass<'local>, settings: JStrin
         process::bound_allocations();
         pool::configure(settings.decode_threads);
         registry::configure(settings.idle_model_bytes);
+        allow_machine_code(settings.machine_code);
         keep_choices(settings.choices_folder.into());
         outcome = process::set_intra_op_threads(settings.intra_op_threads).and_then(|()| process::handle_traps());
     });

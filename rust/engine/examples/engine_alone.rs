@@ -1,7 +1,7 @@
 //! The engine without Spark: `engine_alone PACKAGE INPUT [THREADS [BATCH_ROWS [PASSES [PRECISION [ROWS [ENGINE]]]]]]` featurizes
 //! every file of the folder INPUT, or every text of the JSON list INPUT. It uses THREADS (2) threads and batches of BATCH_ROWS
-//! (32) rows, and prints rows and rows/s of each pass as JSON. ROWS limits the input (0: all of it). ENGINE is auto unless given.
-//! It is the baseline for measuring Spark's share of the time.
+//! (32) rows, and prints engine, rows and rows/s of each pass as JSON. ROWS limits the input (0: all of it). ENGINE is auto unless
+//! given. It is the baseline for measuring Spark's share of the time.
 #![allow(clippy::print_stdout, reason = "a program")]
 
 use std::path::Path;
@@ -12,7 +12,7 @@ use std::time::Instant;
 use anyhow::{Result, anyhow, bail};
 use arrow_array::{Array, ArrayRef, BinaryArray, StringArray, StructArray};
 use arrow_schema::{Field, Fields};
-use flambeau_engine::{Counters, ModelOptions, Request, Session, Task, pool, registry};
+use flambeau_engine::{Counters, ModelOptions, Request, Session, Task, allow_machine_code, pool, registry};
 use flambeau_torch_ext::process;
 
 fn main() -> Result<()> {
@@ -28,6 +28,7 @@ fn main() -> Result<()> {
     let (column, limit) = (read(Path::new(input))?, number(6, 0)?);
     let column = if limit == 0 { column } else { column.slice(0, limit.min(column.len())) };
     let word = |i: usize, default: &str| arguments.get(i).map_or(default, String::as_str).to_owned();
+    allow_machine_code(true);
     let options = ModelOptions { precision: word(5, "f32").try_into()?, engine: word(7, "auto").try_into()?, ..ModelOptions::plain() };
     let model = registry::open(Path::new(package), &options)?;
     let fields = Fields::from(vec![Field::new("content", column.data_type().clone(), true)]);
@@ -62,8 +63,12 @@ fn main() -> Result<()> {
         #[expect(clippy::cast_precision_loss, reason = "a rate")]
         let rate = totals.rows as f64 / seconds;
         println!(
-            "{{\"pass\": {pass}, \"rows\": {}, \"rows_per_s\": {rate:.2}, \"prepare_ns\": {}, \"forward_ns\": {}, \"convert_ns\": {}}}",
-            totals.rows, totals.prepare_ns, totals.forward_ns, totals.convert_ns
+            "{{\"pass\": {pass}, \"engine\": \"{}\", \"rows\": {}, \"rows_per_s\": {rate:.2}, \"prepare_ns\": {}, \"forward_ns\": {}, \"convert_ns\": {}}}",
+            model.engine(),
+            totals.rows,
+            totals.prepare_ns,
+            totals.forward_ns,
+            totals.convert_ns
         );
     }
     Ok(())

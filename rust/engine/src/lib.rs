@@ -29,7 +29,7 @@ mod spare;
 mod start;
 pub mod stats;
 
-pub use engine::{EngineName, keep_choices};
+pub use engine::{EngineName, allow_machine_code, keep_choices};
 pub use error::{EngineError, RowFault};
 pub use model::Model;
 pub use options::{ModelOptions, WantedEngine};

@@ -35,9 +35,8 @@ impl Model {
     pub(crate) fn load(package: Package, options: &ModelOptions) -> Result<Self, EngineError> {
         let started = Instant::now();
         let name = package.descriptor.name.clone();
-        let variant = package.choose_variant(options.precision, options.min_cosine)?;
         let preparers = package.descriptor.inputs.iter().map(|i| Preparer::new(&package, i)).collect::<Result<Vec<_>, _>>()?;
-        let engine = engine::open(&package, variant, options, &preparers)?;
+        let (engine, variant) = engine::open(&package, options, &preparers)?;
         let given: usize = preparers.iter().map(Preparer::tensors).sum();
         if engine.inputs() != given {
             let cause = format!("{} takes {} tensors, model.toml declares {given}", variant.file, engine.inputs());

@@ -37,6 +37,8 @@ pub enum WantedEngine {
     Torchscript,
     /// See [`crate::EngineName::Fused`].
     Fused,
+    /// See [`crate::EngineName::Aot`].
+    Aot,
 }
 
 impl TryFrom<String> for WantedEngine {
@@ -47,7 +49,8 @@ impl TryFrom<String> for WantedEngine {
             "auto" => Ok(Self::Auto),
             "torchscript" => Ok(Self::Torchscript),
             "fused" => Ok(Self::Fused),
-            _ => Err(EngineError::BadRequest(format!("spark.flambeau.engine is '{text}'; it can be auto, torchscript, fused"))),
+            "aot" => Ok(Self::Aot),
+            _ => Err(EngineError::BadRequest(format!("spark.flambeau.engine is '{text}'; it can be auto, torchscript, fused or aot"))),
         }
     }
 }

@@ -12,6 +12,8 @@ pub struct StartSpec {
     pub decode_threads: usize,
     /// Of models that no session holds.
     pub idle_model_bytes: u64,
+    /// Whether machine code of packages may run.
+    pub machine_code: bool,
     /// Where choices of engines are saved.
     pub choices_folder: String,
     /// `error`, `warn`, `info`, `debug` or `trace`.

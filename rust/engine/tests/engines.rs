@@ -161,7 +161,14 @@ fn a_program_that_fused_cannot_make_faster_runs_on_torchscript() {
 }
 
 #[test]
+fn machine_code_does_not_run_unless_it_is_allowed() {
+    for engine in ["aot", "auto"] {
+        assert_ne!(open(&package("compiled"), engine).engine(), EngineName::Aot);
+    }
+}
+
+#[test]
 fn an_unknown_engine_is_named_with_the_setting() {
     let error = serde_json::from_str::<WantedEngine>("\"warp\"").unwrap_err().to_string();
-    assert!(error.contains("spark.flambeau.engine is 'warp'; it can be auto, torchscript, fused"), "{error}");
+    assert!(error.contains("spark.flambeau.engine is 'warp'; it can be auto, torchscript, fused or aot"), "{error}");
 }

@@ -73,7 +73,9 @@ void* flb_archive_record(void* archive, int64_t i, uint64_t max_bytes, uint64_t*
     auto* whole = static_cast<flambeau::Archive*>(archive);
     const auto& name = whole->names[static_cast<size_t>(i)];
     const size_t size = whole->reader->getRecordSize(name);
-    TORCH_CHECK(size <= max_bytes, name, " is too large: code and data of a program have at most 256 MiB, besides its weights");
+    TORCH_CHECK(size <= max_bytes, name, " is too large: ", max_bytes > (256 << 20)
+        ? "a compiled library has at most 16 GiB"
+        : "code and data of a program have at most 256 MiB, besides its weights");
     auto record = std::make_unique<Record>();
     size_t read = 0;
     std::tie(record->data, read) = whole->reader->getRecord(name);

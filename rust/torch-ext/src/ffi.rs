@@ -112,6 +112,9 @@ unsafe extern "C" {
     pub(crate) fn flb_outputs_name(outputs: *const c_void, i: i32) -> *const c_char;
     pub(crate) fn flb_outputs_tensor(outputs: *const c_void, i: i32, error: *mut FlbError) -> *mut C_tensor;
     pub(crate) fn flb_outputs_free(outputs: *mut c_void);
+    pub(crate) fn flb_aot_load(library: *const c_char, runners: i32, error: *mut FlbError) -> *mut c_void;
+    pub(crate) fn flb_aot_free(program: *mut c_void);
+    pub(crate) fn flb_aot_forward(program: *mut c_void, inputs: *const *const C_tensor, count: i32, error: *mut FlbError) -> *mut c_void;
     pub(crate) fn flb_set_threads(intra_op: i32, error: *mut FlbError);
     pub(crate) fn flb_tune_malloc();
     pub(crate) fn flb_bound_allocations();

@@ -1,7 +1,7 @@
 //! The parts of libtorch that `tch` lacks, behind safe types.
 //!
 //! For inference: [`ScriptModule`], a TorchScript program frozen and optimized; [`FusedModule`], the same with oneDNN's kernels;
-//! [`Outputs`], the results of one forward pass.
+//! [`AotModule`], machine code compiled ahead of time; [`Outputs`], the results of one forward pass.
 //!
 //! For training: [`Trainable`], a module whose parameters change. [`flatten`] puts
 //! them into one vector for an [`Optimizer`] (`torch::optim`). [`Group`]: ranks that add up tensors (c10d over Gloo) and find one
@@ -11,6 +11,7 @@
 //! `Outputs` owns tensors; types for training belong to one thread at a time. No C++ exception crosses into Rust: each C function
 //! catches all and fills an error struct.
 
+mod aot;
 mod archive;
 mod cstring;
 mod error;
@@ -23,6 +24,7 @@ mod optimizer;
 pub mod process;
 mod trainable;
 
+pub use aot::AotModule;
 pub use archive::Archive;
 pub use error::TorchError;
 pub use fused::FusedModule;

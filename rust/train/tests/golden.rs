@@ -49,7 +49,10 @@ fn writes(name: &str, answer: &impl Serialize) {
 #[test]
 fn how_a_process_starts_and_a_model_is_opened() {
     let (choices_folder, log_level) = ("/var/engines".into(), "debug".into());
-    reads("start", &StartSpec { intra_op_threads: 3, decode_threads: 5, idle_model_bytes: 536_870_913, choices_folder, log_level });
+    reads(
+        "start",
+        &StartSpec { intra_op_threads: 3, decode_threads: 5, idle_model_bytes: 536_870_913, machine_code: true, choices_folder, log_level },
+    );
     let hash = Some("c0ffee".into());
     reads("model_options", &ModelOptions { hash, precision: Precision::Fastest, min_cosine: 0.995, engine: WantedEngine::Fused });
 }

@@ -1,19 +1,20 @@
 //! Which engine a model runs on, if the user does not choose: the fastest of the engines whose outputs match TorchScript's. It
-//! runs them on generated rows of the shape that passes have. It takes a fraction of a second for a usual model and is done once
-//! for a package, precision and kind of machine ([`kept`]).
+//! runs them on generated rows of the shape that passes have. It takes a fraction of a second for a usual model, and three passes of
+//! one row for a heavy one. It is done once for a package, precision and kind of machine ([`kept`]).
 
 use std::time::{Duration, Instant};
 
 use flambeau_torch_ext::{Outputs, ScriptModule, TorchError};
 use tch::{Kind, Tensor};
 
+use super::aot::AotEngine;
 use super::fused::FusedEngine;
 use super::torchscript::TorchscriptEngine;
-use super::{Engine, EngineName, kept, shapes};
-use crate::Package;
+use super::{Engine, EngineName, Opened, kept, script, shapes};
 use crate::pace::IMAGE_PASS_ROWS;
 use crate::package::Variant;
 use crate::prepare::Preparer;
+use crate::{EngineError, Package};
 
 /// Least cosine of an engine's outputs with TorchScript's, at f32 and at a reduced precision.
 const LEAST_COSINE: (f64, f64) = (0.99999, 0.999);
@@ -24,7 +25,8 @@ const WORTH_IT: f64 = 0.03;
 /// Longest time that an engine is timed for, unless a single pass takes longer.
 const TIMED: Duration = Duration::from_millis(250);
 
-/// Rows of a pass that takes longer than this are too many to try engines with.
+/// A trial with more rows than one is shorter than this, and a longer pass is run once by each engine. So a choice takes less than
+/// two seconds for models with up to half a second a row, once for a machine.
 const LONG_PASS: Duration = Duration::from_millis(250);
 
 /// The fused engine, or TorchScript if it cannot run the program; then that is logged.
@@ -38,56 +40,111 @@ pub(super) fn fused_or(script: ScriptModule, model: &str) -> Box<dyn Engine> {
     }
 }
 
-/// See the module.
-pub(super) fn fastest(package: &Package, variant: &Variant, script: ScriptModule, preparers: &[Preparer]) -> Box<dyn Engine> {
+/// The fastest engine for `variant`, and the variant that it runs: that one, or `compiled`, which is the same compiled ahead of time.
+pub(super) fn fastest<'a>(
+    package: &'a Package,
+    variant: &'a Variant,
+    compiled: Option<&'a Variant>,
+    preparers: &[Preparer],
+) -> Result<Opened<'a>, EngineError> {
     let model = &package.descriptor.name;
-    let place = kept::Place::of(package, variant);
-    match place.read() {
-        Some(EngineName::Torchscript) => return Box::new(TorchscriptEngine::new(script)),
-        Some(EngineName::Fused) => return fused_or(script, model),
-        None => {}
+    let place = kept::Place::of(package, variant, compiled);
+    match (place.read(), compiled) {
+        (Some(EngineName::Torchscript), _) => return Ok((Box::new(TorchscriptEngine::new(script(package, variant)?)), variant)),
+        (Some(EngineName::Fused), _) => return Ok((fused_or(script(package, variant)?, model), variant)),
+        (Some(EngineName::Aot), Some(compiled)) => {
+            if let Ok(aot) = AotEngine::load(&package.program(compiled)?, compiled) {
+                return Ok((Box::new(aot), compiled));
+            }
+        }
+        _ => {}
+    }
+    let plain = TorchscriptEngine::new(script(package, variant)?);
+    let fused = FusedEngine::new(plain.module()).map(boxed).map_err(|cause| cause.to_string());
+    let mut others = vec![(EngineName::Fused, variant, fused)];
+    if let Some(compiled) = compiled {
+        others.push((EngineName::Aot, compiled, AotEngine::load(&package.program(compiled)?, compiled).map(boxed)));
     }
     let least = if variant.precision == "f32" { LEAST_COSINE.0 } else { LEAST_COSINE.1 };
-    let plain = TorchscriptEngine::new(script);
-    let (chosen, why): (Box<dyn Engine>, String) = match compared(&plain, preparers, least) {
-        Ok((fused, why)) => (Box::new(fused), why),
-        Err(why) => (Box::new(plain), why),
+    let ((engine, file), why) = match Trial::of(&plain, preparers) {
+        Ok(trial) => trial.best(boxed(plain), variant, others, least),
+        Err(cause) => ((boxed(plain), variant), format!("it fails on generated rows ({cause})")),
     };
-    log::info!("model '{model}' ({}) runs with the engine {}: {why}", variant.file, chosen.name());
-    place.write(chosen.name(), &why);
-    chosen
+    log::info!("model '{model}' ({}) runs with the engine {}: {why}", file.file, engine.name());
+    place.write(engine.name(), &why);
+    Ok((engine, file))
 }
 
-/// The fused engine if its outputs match and it is faster, otherwise the reason.
-fn compared(plain: &TorchscriptEngine, preparers: &[Preparer], least: f64) -> Result<(FusedEngine, String), String> {
-    let fused = FusedEngine::new(plain.module()).map_err(|cause| format!("fused cannot run it ({cause})"))?;
-    let mut inputs = shapes::sample(preparers, 1)?;
-    let (expected, mut plain_took) = run(plain, &inputs).map_err(|cause| format!("it fails on a generated row ({cause})"))?;
-    let mut rows = 1;
-    if plain_took * (IMAGE_PASS_ROWS as u32) < LONG_PASS {
-        rows = IMAGE_PASS_ROWS;
-        inputs = shapes::sample(preparers, rows)?;
+fn boxed(engine: impl Engine + 'static) -> Box<dyn Engine> {
+    Box::new(engine)
+}
+
+/// Another engine for a model: its name, the variant that it runs, and the engine or the reason that there is none.
+type Other<'a> = (EngineName, &'a Variant, Result<Box<dyn Engine>, String>);
+
+/// Generated rows, and what TorchScript gives for them.
+struct Trial<'a> {
+    preparers: &'a [Preparer],
+    inputs: Vec<Tensor>,
+    expected: Outputs,
+    /// Time of TorchScript's pass.
+    took: Duration,
+    /// A pass takes so long that each engine runs one.
+    long: bool,
+}
+
+impl<'a> Trial<'a> {
+    /// As many rows as a pass of images has, or one if that takes long.
+    fn of(plain: &TorchscriptEngine, preparers: &'a [Preparer]) -> Result<Self, String> {
+        let told = |cause: TorchError| cause.to_string();
+        let inputs = shapes::sample(preparers, 1)?;
+        let (expected, took) = run(plain, &inputs).map_err(told)?;
+        if took * (IMAGE_PASS_ROWS as u32) >= LONG_PASS {
+            let long = took >= LONG_PASS;
+            let took = if long { took } else { timed(plain, &inputs).map_err(told)? };
+            return Ok(Self { preparers, inputs, expected, took, long });
+        }
+        let inputs = shapes::sample(preparers, IMAGE_PASS_ROWS)?;
+        let expected = plain.forward(&inputs).map_err(told)?;
+        let took = timed(plain, &inputs).map_err(told)?;
+        Ok(Self { preparers, inputs, expected, took, long: false })
     }
-    let expected = if rows == 1 { expected } else { run(plain, &inputs).map_err(|cause| cause.to_string())?.0 };
-    if shapes::are_planned(&fused, preparers) {
-        fused.plan(&inputs).map_err(|cause| format!("fused cannot run it ({cause})"))?;
+
+    /// The fastest of `plain` and the others whose outputs match, and what each took.
+    fn best<'v>(self, plain: Box<dyn Engine>, variant: &'v Variant, others: Vec<Other<'v>>, least: f64) -> (Opened<'v>, String) {
+        let mut notes = vec![format!("a pass of torchscript takes {:.1} ms", milliseconds(self.took))];
+        let (mut best, mut shortest) = ((plain, variant), self.took);
+        for (name, file, engine) in others {
+            match engine.and_then(|engine| self.measured(engine.as_ref(), least).map(|measured| (engine, measured))) {
+                Ok((engine, (took, cosine))) => {
+                    notes.push(format!("{name} {:.1} ms with cosine {cosine:.7}", milliseconds(took)));
+                    if took.as_secs_f64() < shortest.as_secs_f64() * (1.0 - WORTH_IT) {
+                        (best, shortest) = ((engine, file), took);
+                    }
+                }
+                Err(why) => notes.push(format!("{name} is not used: {why}")),
+            }
+        }
+        (best, notes.join("; "))
     }
-    let given = fused.forward(&inputs).map_err(|cause| format!("fused cannot run it ({cause})"))?;
-    let cosine = least_cosine(&expected, &given).ok_or("fused gives outputs of another shape")?;
-    if cosine < least {
-        return Err(format!("the outputs of fused have cosine {cosine:.6} with its outputs, below {least}"));
+
+    /// Time and cosine of an engine, if its outputs match.
+    fn measured(&self, engine: &dyn Engine, least: f64) -> Result<(Duration, f64), String> {
+        let told = |cause: TorchError| cause.to_string();
+        if shapes::are_planned(engine, self.preparers) {
+            engine.plan(&self.inputs).map_err(told)?;
+        }
+        let (given, took) = run(engine, &self.inputs).map_err(told)?;
+        let cosine = least_cosine(&self.expected, &given).ok_or("its outputs have another shape")?;
+        if cosine < least {
+            return Err(format!("its outputs have cosine {cosine:.6} with those of torchscript, below {least}"));
+        }
+        Ok((if self.long { took } else { timed(engine, &self.inputs).map_err(told)? }, cosine))
     }
-    plain_took = timed(plain, &inputs).map_err(|cause| cause.to_string())?;
-    let fused_took = timed(&fused, &inputs).map_err(|cause| cause.to_string())?;
-    let speeds = format!(
-        "{rows} rows take {:.1} ms, {:.1} ms with torchscript; cosine {cosine:.7}",
-        fused_took.as_secs_f64() * 1e3,
-        plain_took.as_secs_f64() * 1e3
-    );
-    if fused_took.as_secs_f64() > plain_took.as_secs_f64() * (1.0 - WORTH_IT) {
-        return Err(format!("fused is no faster ({speeds})"));
-    }
-    Ok((fused, speeds))
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
 fn run(engine: &dyn Engine, inputs: &[Tensor]) -> Result<(Outputs, Duration), TorchError> {
@@ -96,7 +153,7 @@ fn run(engine: &dyn Engine, inputs: &[Tensor]) -> Result<(Outputs, Duration), To
     Ok((outputs, started.elapsed()))
 }
 
-/// The shortest time of a few passes; the engine has run before.
+/// The shortest of a few passes; the engine ran before.
 fn timed(engine: &dyn Engine, inputs: &[Tensor]) -> Result<Duration, TorchError> {
     let begun = Instant::now();
     let mut best = Duration::MAX;
@@ -112,7 +169,9 @@ fn timed(engine: &dyn Engine, inputs: &[Tensor]) -> Result<Duration, TorchError>
 /// The least cosine of two engines' outputs, output by output; `None` if shapes differ, or whole numbers do.
 fn least_cosine(expected: &Outputs, given: &Outputs) -> Option<f64> {
     let mut least = 1.0_f64;
-    if expected.tensors.len() != given.tensors.len() || expected.names != given.names {
+    // Compiled code has no names for its outputs, which are in the package's order.
+    let other_names = given.names.is_some() && expected.names != given.names;
+    if expected.tensors.len() != given.tensors.len() || other_names {
         return None;
     }
     for (a, b) in expected.tensors.iter().zip(&given.tensors) {

@@ -20,6 +20,12 @@ pub fn keep_choices(folder: PathBuf) {
     FOLDER.get_or_init(|| folder);
 }
 
+/// Where code lies while it is opened: beside the choices, else where the system keeps temporary files.
+pub(super) fn scratch() -> PathBuf {
+    let own = FOLDER.get().filter(|folder| fs::create_dir_all(folder).is_ok());
+    own.map_or_else(std::env::temp_dir, Clone::clone)
+}
+
 #[derive(Serialize, Deserialize)]
 struct Choice {
     engine: EngineName,
@@ -33,10 +39,11 @@ struct Choice {
 pub(super) struct Place(Option<PathBuf>);
 
 impl Place {
-    pub(super) fn of(package: &Package, variant: &Variant) -> Self {
+    pub(super) fn of(package: &Package, variant: &Variant, compiled: Option<&Variant>) -> Self {
         let path = FOLDER.get().map(|folder| {
-            let key =
-                [&package.hash, &variant.sha256, &cpu::identity(), &process::libtorch_version(), env!("CARGO_PKG_VERSION")].join("\n");
+            let compiled = compiled.map_or("", |compiled| &compiled.sha256);
+            let (machine, libtorch) = (cpu::identity(), process::libtorch_version());
+            let key = [&package.hash, &variant.sha256, compiled, &machine, &libtorch, env!("CARGO_PKG_VERSION")].join("\n");
             folder.join(format!("{:x}.json", Sha256::digest(key.as_bytes())))
         });
         Self(path)

@@ -1,11 +1,13 @@
 //! The engines that run programs. A session uses an [`Engine`] and does not know which one.
 //!
 //! `torchscript` runs a TorchScript program as libtorch's interpreter does. `fused` runs the same program with the kernels of
-//! oneDNN: products with packed weights, and for images plans of fixed shapes ([`shapes`]). `choice` finds the fastest engine
-//! with correct outputs, and `kept` saves it for the machine.
+//! oneDNN: products with packed weights, and for images plans of fixed shapes ([`shapes`]). `aot` runs code that was compiled ahead
+//! of time, if the package has it and the machine can run it. `choice` finds the fastest engine with correct outputs, and `kept`
+//! saves it for the machine.
 //!
 //! An engine is made once per process and model, by the thread that loads the model, and shared by all tasks.
 
+mod aot;
 mod choice;
 mod fused;
 mod kept;
@@ -18,6 +20,7 @@ use flambeau_torch_ext::{Behind, Outputs, ScriptModule, TorchError};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+pub use aot::allow_machine_code;
 pub use kept::keep_choices;
 pub(crate) use shapes::PassShapes;
 
@@ -64,11 +67,13 @@ pub enum EngineName {
     Torchscript,
     /// The same program with the kernels of oneDNN.
     Fused,
+    /// Code that was compiled ahead of time.
+    Aot,
 }
 
 impl EngineName {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Torchscript, Self::Fused];
+    pub const ALL: [Self; 3] = [Self::Torchscript, Self::Fused, Self::Aot];
 }
 
 impl fmt::Display for EngineName {
@@ -76,25 +81,40 @@ impl fmt::Display for EngineName {
         f.write_str(match self {
             Self::Torchscript => "torchscript",
             Self::Fused => "fused",
+            Self::Aot => "aot",
         })
     }
 }
 
-/// Loads the variant's program into the engine of the options. `preparers` make the inputs for comparing engines.
+/// An engine, and the variant of the package that it runs.
+type Opened<'a> = (Box<dyn Engine>, &'a Variant);
+
+/// Loads the program for this machine into the engine of the options. `preparers` make the inputs for comparing engines.
 ///
 /// # Errors
-/// A program that does not load, or an engine that does not exist.
-pub(crate) fn open(
-    package: &Package,
-    variant: &Variant,
-    options: &ModelOptions,
-    preparers: &[Preparer],
-) -> Result<Box<dyn Engine>, EngineError> {
-    let script = script(package, variant)?;
+/// A program that does not load.
+pub(crate) fn open<'a>(package: &'a Package, options: &ModelOptions, preparers: &[Preparer]) -> Result<Opened<'a>, EngineError> {
+    let compiled = package.compiled_variant(options).and_then(|variant| aot::refusal(variant).map_or(Ok(variant), Err));
+    let model = &package.descriptor.name;
+    if options.engine == WantedEngine::Aot {
+        let why = match compiled {
+            Ok(variant) => match aot::AotEngine::load(&package.program(variant)?, variant) {
+                Ok(aot) => return Ok((Box::new(aot), variant)),
+                Err(why) => why,
+            },
+            Err(why) => why,
+        };
+        log::warn!("model '{model}' does not run with the engine aot: {why}");
+        return choice::fastest(package, package.choose_variant(options.precision, options.min_cosine)?, None, preparers);
+    }
+    let variant = package.choose_variant(options.precision, options.min_cosine)?;
     Ok(match options.engine {
-        WantedEngine::Torchscript => Box::new(torchscript::TorchscriptEngine::new(script)),
-        WantedEngine::Fused => choice::fused_or(script, &package.descriptor.name),
-        WantedEngine::Auto => choice::fastest(package, variant, script, preparers),
+        WantedEngine::Torchscript => (Box::new(torchscript::TorchscriptEngine::new(script(package, variant)?)), variant),
+        WantedEngine::Fused => (choice::fused_or(script(package, variant)?, model), variant),
+        WantedEngine::Auto | WantedEngine::Aot => {
+            let same = compiled.ok().filter(|other| other.precision == variant.precision);
+            return choice::fastest(package, variant, same, preparers);
+        }
     })
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use flambeau_torch_ext::Archive;
 use sha2::{Digest, Sha256};
 
-use super::{Descriptor, Dtype, Input, InputKind, Output, Role};
+use super::{Descriptor, Dtype, EngineKind, Input, InputKind, Output, Role};
 use crate::EngineError;
 
 /// Finds contradictions inside `model.toml`.
@@ -26,6 +26,12 @@ pub(super) fn structure(descriptor: &Descriptor) -> Result<(), String> {
     }
     for output in &descriptor.outputs {
         of_output(descriptor, output).map_err(|cause| format!("output '{}': {cause}", output.name))?;
+    }
+    for variant in descriptor.variants.iter().filter(|variant| variant.engine == EngineKind::AotInductor) {
+        if variant.libtorch.is_none() || variant.requires.is_empty() || variant.head.is_some() {
+            let text = "is compiled code: it needs libtorch and requires, and cannot have a head; make it with flambeau.export";
+            return Err(format!("variant '{}' {text}", variant.file));
+        }
     }
     let heads = || descriptor.variants.iter().filter_map(|v| v.head.as_ref());
     if let Some(head) = heads().find(|head| head.reads.contains(['"', '\\', '\n'])) {

@@ -206,6 +206,8 @@ pub struct Variant {
     /// Processor features that it needs, by Linux's names.
     #[serde(default)]
     pub requires: Vec<String>,
+    /// The one version of libtorch that compiled code runs with; any unless given.
+    pub libtorch: Option<String>,
     /// Least cosine against the f32 variant, measured when it was made.
     pub cosine: Option<f64>,
     /// A program that runs after this one: the one that a fit trained on its features.

@@ -11,7 +11,7 @@ mod precision;
 
 use std::path::{Path, PathBuf};
 
-use flambeau_torch_ext::Archive;
+use flambeau_torch_ext::{Archive, process};
 use sha2::{Digest, Sha256};
 
 pub use check::hash;
@@ -20,7 +20,7 @@ pub use descriptor::{Activation, Descriptor, Dtype, EngineKind, HeadProgram, Inp
 pub use manifest::{Listing, PackageFile, Wrapped, list, wrap};
 pub use precision::Precision;
 
-use crate::{EngineError, cpu};
+use crate::{EngineError, ModelOptions, cpu};
 
 /// A package that was read and checked. Its program is not loaded.
 #[derive(Debug, Clone)]
@@ -60,34 +60,39 @@ impl Package {
         self.descriptor.variants.iter().find(|v| v.engine == EngineKind::Torchscript && v.precision == "f32" && v.head.is_none())
     }
 
-    /// The first variant that this machine can run in the requested precision. `f32`: that one. `bf16` or `f16`: one of that
-    /// precision with a recorded cosine of at least `min_cosine`, otherwise f32. `fastest`: the first in the package.
+    /// The first TorchScript variant that this machine can run in the requested precision. `f32`: that one. `bf16` or `f16`: one of
+    /// that precision with a recorded cosine of at least `min_cosine`, otherwise f32. `fastest`: the first in the package.
     ///
     /// # Errors
     /// If there is none; the message has the reason for each.
     pub fn choose_variant(&self, precision: Precision, min_cosine: f64) -> Result<&Variant, EngineError> {
+        let chosen = self.first(EngineKind::Torchscript, precision, min_cosine);
+        chosen.map_err(|why| EngineError::model(&self.descriptor.name, format!("no variant can run here ({why})")))
+    }
+
+    /// The same among the variants that were compiled ahead of time; else why there is none.
+    pub(crate) fn compiled_variant(&self, options: &ModelOptions) -> Result<&Variant, String> {
+        self.first(EngineKind::AotInductor, options.precision, options.min_cosine)
+    }
+
+    fn first(&self, engine: EngineKind, precision: Precision, min_cosine: f64) -> Result<&Variant, String> {
+        let own = || self.descriptor.variants.iter().filter(|variant| variant.engine == engine);
         let asked = |variant: &&Variant| precision == Precision::Fastest || variant.precision == precision.name();
         let fallback = |variant: &&Variant| !asked(variant) && variant.precision == "f32";
-        let variants: Vec<_> =
-            self.descriptor.variants.iter().filter(asked).chain(self.descriptor.variants.iter().filter(fallback)).collect();
         let mut refused = Vec::new();
-        for variant in variants {
-            let why = if variant.engine != EngineKind::Torchscript {
-                Some("this build runs TorchScript only".to_owned())
-            } else if let Some(feature) = cpu::lacks(&variant.requires) {
-                Some(format!("this processor lacks {feature}"))
-            } else if variant.precision != "f32" && variant.cosine.is_none_or(|cosine| cosine < min_cosine) {
-                let recorded = variant.cosine.map_or("none".to_owned(), |cosine| cosine.to_string());
-                Some(format!("its cosine against f32 ({recorded}) is below spark.flambeau.precision.minCosine ({min_cosine})"))
-            } else {
-                None
-            };
-            match why {
+        for variant in own().filter(asked).chain(own().filter(fallback)) {
+            match obstacle(variant, min_cosine) {
                 None => return Ok(variant),
                 Some(why) => refused.push(format!("{}: {why}", variant.file)),
             }
         }
-        Err(EngineError::model(&self.descriptor.name, format!("no variant can run here ({})", refused.join("; "))))
+        if refused.is_empty() {
+            refused.push(match engine {
+                EngineKind::Torchscript => "it has no TorchScript program".to_owned(),
+                EngineKind::AotInductor => "it has none that was compiled ahead of time".to_owned(),
+            });
+        }
+        Err(refused.join("; "))
     }
 
     /// The text of `model.toml`.
@@ -115,4 +120,20 @@ impl Package {
     pub fn head(&self, head: &HeadProgram) -> Result<Archive, EngineError> {
         check::program(&self.descriptor.name, &self.directory, &head.file, &head.sha256)
     }
+}
+
+/// Why this machine cannot run a variant.
+fn obstacle(variant: &Variant, min_cosine: f64) -> Option<String> {
+    if let Some(feature) = cpu::lacks(&variant.requires) {
+        return Some(format!("this processor lacks {feature}"));
+    }
+    let here = process::libtorch_version();
+    if let Some(version) = variant.libtorch.as_ref().filter(|version| **version != here) {
+        return Some(format!("it was compiled for libtorch {version}, and {here} is loaded"));
+    }
+    if variant.precision != "f32" && variant.cosine.is_none_or(|cosine| cosine < min_cosine) {
+        let recorded = variant.cosine.map_or("none".to_owned(), |cosine| cosine.to_string());
+        return Some(format!("its cosine against f32 ({recorded}) is below spark.flambeau.precision.minCosine ({min_cosine})"));
+    }
+    None
 }

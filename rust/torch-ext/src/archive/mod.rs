@@ -122,15 +122,9 @@ impl<'a> Records<'a> {
 
     /// Rejects archives that would crash libtorch; returns how many functions and classes the code defines.
     fn look_over(&self) -> Result<usize, TorchError> {
-        // SAFETY: `raw` is a live archive.
-        let count = unsafe { ffi::flb_archive_len(self.raw.as_ptr()) };
         let (mut definitions, mut left) = (0, MAX_TEXT_BYTES);
         let mut seen = HashSet::new();
-        for i in 0..count {
-            // SAFETY: `i` is below the length of the live archive.
-            let name = unsafe { ffi::flb_archive_name(self.raw.as_ptr(), i) };
-            // SAFETY: the name is NUL-terminated and lives as long as the archive.
-            let name = unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned();
+        for (i, name) in self.names().into_iter().enumerate() {
             // The reader finds records whatever the case of their names.
             let folded = name.to_ascii_lowercase();
             let refuse = |why: String| TorchError::Failed(format!("{name}: {why}"));
@@ -155,8 +149,24 @@ impl<'a> Records<'a> {
         Ok(definitions)
     }
 
-    fn record(&self, i: i64, max_bytes: u64) -> Result<Record, TorchError> {
+    /// The names of all records, in the archive's order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        // SAFETY: `raw` is a live archive.
+        let count = unsafe { ffi::flb_archive_len(self.raw.as_ptr()) };
+        (0..count).map(|i| self.name(i)).collect()
+    }
+
+    fn name(&self, i: i64) -> String {
+        // SAFETY: the caller's `i` is below the length of the live archive.
+        let name = unsafe { ffi::flb_archive_name(self.raw.as_ptr(), i) };
+        // SAFETY: the name is NUL-terminated and lives as long as the archive.
+        unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
+    }
+
+    /// Record `i` of [`Self::names`], if it has no more bytes than `max_bytes`.
+    pub(crate) fn record(&self, i: usize, max_bytes: u64) -> Result<Record, TorchError> {
         let (mut failure, mut length) = (ffi::FlbError::none(), 0_u64);
+        let i = i64::try_from(i).unwrap_or(i64::MAX);
         // SAFETY: `i` is below the length of the live archive; `length` and `failure` are writable.
         let raw = unsafe { ffi::flb_archive_record(self.raw.as_ptr(), i, max_bytes, &raw mut length, &raw mut failure) };
         error::take(failure)?;
@@ -173,13 +183,13 @@ impl Drop for Records<'_> {
 }
 
 /// One record of an archive, uncompressed.
-struct Record {
+pub(crate) struct Record {
     raw: NonNull<c_void>,
     length: usize,
 }
 
 impl Record {
-    fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         if self.length == 0 {
             return &[];
         }

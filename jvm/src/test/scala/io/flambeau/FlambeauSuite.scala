@@ -113,6 +113,7 @@ object FlambeauSuite {
     .appName("flambeau-tests")
     .config("spark.sql.extensions", classOf[FlambeauExtensions].getName)
     .config(FlambeauConf.ModelsPath.key, packages.toString)
+    .config(FlambeauConf.ModelsMachineCode.key, "true")
     .config(FlambeauConf.UdfPrefix + "tiny_udf", "tiny")
     .config("spark.unsafe.exceptionOnMemoryLeak", "true")
     .config("spark.sql.planChangeValidation", "true")

@@ -31,7 +31,7 @@ object Counters {
  * input's vectors are reset, since it may share the input's buffers.
  *
  * @param engine
- *   the engine that runs the model's program: `torchscript` or `fused`
+ *   the engine that runs the model's program: `torchscript`, `fused` or `aot`
  */
 final class ModelSession private (model: AtomicLong, session: AtomicLong, val engine: String, loadNs: Long, allocator: BufferAllocator)
     extends AutoCloseable {

@@ -40,7 +40,7 @@ final class NativeBridge {
   /** Loads the package's program, or finds it loaded: one copy of the weights per process. Returns a handle. */
   static native long openModel(String directory, String optionsJson);
 
-  /** The engine that runs this model: {@code torchscript} or {@code fused}. */
+  /** The engine that runs this model: {@code torchscript}, {@code fused} or {@code aot}. */
   static native String modelEngine(long model);
 
   /** A session evaluates batches of one input schema. Takes (moves out of) the schema. Returns a handle. */

@@ -135,6 +135,7 @@ object NativeLibrary extends Logging {
         intraOpThreads = intraOp,
         decodeThreads = if (decode > 0) decode.toInt else executorCores(),
         idleModelBytes = FlambeauConf.ofProcess(FlambeauConf.ModelsIdleBytes),
+        machineCode = FlambeauConf.ofProcess(FlambeauConf.ModelsMachineCode),
         choicesFolder = LocalCache.baseDirectory().resolve("engines").toString,
         logLevel = FlambeauConf.ofProcess(FlambeauConf.LogLevel)))
   }

@@ -31,7 +31,8 @@ object Engine extends NamedValues[Engine] {
   case object Auto extends Engine("auto")
   case object Torchscript extends Engine("torchscript")
   case object Fused extends Engine("fused")
-  override val all: Seq[Engine] = Seq(Auto, Torchscript, Fused)
+  case object Aot extends Engine("aot")
+  override val all: Seq[Engine] = Seq(Auto, Torchscript, Fused, Aot)
 }
 
 /** Level of native log messages, see `spark.flambeau.log.level`. */

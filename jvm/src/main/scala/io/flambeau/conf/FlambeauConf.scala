@@ -42,6 +42,11 @@ object FlambeauConf {
     "Maximum size of unused models that stay in an executor's memory for the next task or query: their weights, plus 16 MiB each. Above it, the least recently used are removed when another model is loaded. After ten minutes without use, all are.",
     perProcess = true)
 
+  val ModelsMachineCode: Setting[Boolean] = Setting(
+    Prefix + "models.machineCode", "false", Flag,
+    "Whether programs that were compiled ahead of time may run: `.pt2` files of packages. These are machine code and can do all that the executor can, so allow it only if all packages are trusted (see `spark.flambeau.models.allow`).",
+    perProcess = true)
+
   val Libtorch: Setting[String] = Setting(
     Prefix + "libtorch", "", LocalFolder,
     "Folder with libtorch's libraries (2.13.0) on every machine. Empty: the environment's LIBTORCH, then the flambeau-libtorch jar.", perProcess = true)
@@ -70,7 +75,7 @@ object FlambeauConf {
 
   val Engine: Setting[io.flambeau.conf.Engine] = Setting(
     Prefix + "engine", "auto", OneOf(io.flambeau.conf.Engine),
-    "What runs a model's program. `torchscript`: libtorch's interpreter. `fused`: the same program with kernels of oneDNN. `auto`: the faster one whose outputs are right, chosen when a model is first loaded on a machine and then remembered. All executors of an application use the same engine.")
+    "What runs a model's program. `torchscript`: libtorch's interpreter. `fused`: the same program with kernels of oneDNN. `aot`: machine code that the package holds, if `spark.flambeau.models.machineCode` allows it; the fastest other engine if there is none that this machine can run. `auto`: the fastest one whose outputs are right, chosen when a model is first loaded on a machine and then remembered. All executors of an application use the same engine.")
 
   val MinCosine: Setting[Double] = Setting(
     Prefix + "precision.minCosine", "0.999", Real(0, 1),
@@ -86,7 +91,7 @@ object FlambeauConf {
     "Level of native log messages (error, warn, info, debug, trace). They appear in Spark's log under io.flambeau.native.", perProcess = true)
 
   val all: Seq[Setting[_]] = Seq(
-    BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, ImageDecode, Engine, Precision, MinCosine, ModelsMaxBytes, ModelsIdleBytes, Libtorch,
+    BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, ImageDecode, Engine, Precision, MinCosine, ModelsMaxBytes, ModelsIdleBytes, ModelsMachineCode, Libtorch,
     NativeDirectory, DecodeThreads, TrainAllowUnencrypted, LogLevel)
 
   /** Named functions: `spark.flambeau.udf.<name>=<model>`. */

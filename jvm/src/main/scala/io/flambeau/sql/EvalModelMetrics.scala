@@ -25,6 +25,7 @@ private[sql] object EvalModelMetrics {
     // Which engine runs the model: `spark.flambeau.engine`.
     ("passes.torchscript", "passes on engine torchscript", Count),
     ("passes.fused", "passes on engine fused", Count),
+    ("passes.aot", "passes on engine aot", Count),
     ("bytesIn", "bytes in", Size),
     ("bytesOut", "bytes out", Size),
     ("loadTime", "time to load", Time),

@@ -37,7 +37,7 @@ class GoldenSuite extends AnyFunSuite {
   }
 
   test("how a process starts and a model is opened") {
-    writes("start", StartSpec(3, 5, 536870913L, "/var/engines", LogLevel.Debug))
+    writes("start", StartSpec(3, 5, 536870913L, machineCode = true, "/var/engines", LogLevel.Debug))
     writes("model_options", ModelOptions(Some("c0ffee"), InferencePrecision.Fastest, 0.995, Engine.Fused))
   }
 

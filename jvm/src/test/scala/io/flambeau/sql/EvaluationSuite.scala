@@ -76,6 +76,18 @@ class EvaluationSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
     assert(rows.isEmpty && forwarded == 0 && NativeStats.modelLoads == before)
   }
 
+  test("a program compiled ahead of time gives TorchScript's results, and its passes are counted") {
+    def results(engine: String): Seq[Seq[Float]] = withConf(FlambeauConf.Engine.key -> engine) {
+      val query = spark.range(0, 40, 1, 2).selectExpr("featurize(array(id, id + 1, id + 2, id + 3), 'compiled') f")
+      val rows = query.collect().map(_.getSeq[Float](0)).toSeq
+      val node = collect(query.asInstanceOf[classic.DataFrame].queryExecution.executedPlan) { case exec: EvalModelExec => exec }.head
+      assert(node.metrics(s"passes.$engine").value > 0)
+      rows
+    }
+    for ((compiled, script) <- results("aot").zip(results("torchscript")); (a, b) <- compiled.zip(script))
+      assert(math.abs(a - b) < 1e-3f)
+  }
+
   test("the operator's metrics") {
     val df = spark.sql("SELECT id, try_featurize(v, 'tiny') FROM bad")
     df.collect()

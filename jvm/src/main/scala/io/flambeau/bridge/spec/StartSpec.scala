@@ -14,4 +14,5 @@ import io.flambeau.conf.LogLevel
  * @param choicesFolder
  *   where choices of engines are saved
  */
-final case class StartSpec(intraOpThreads: Int, decodeThreads: Int, idleModelBytes: Long, choicesFolder: String, logLevel: LogLevel)
+final case class StartSpec(
+    intraOpThreads: Int, decodeThreads: Int, idleModelBytes: Long, machineCode: Boolean, choicesFolder: String, logLevel: LogLevel)
