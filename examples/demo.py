@@ -2,7 +2,7 @@
 
     ./gradlew demo                              # or: .venv/bin/python examples/demo.py --out build/demo
 
-What lives here: the way from photos to page. Photos come from `photos.py`, the page from `gallery.py`. The model is
+What lives here: the program from photos to page. Photos come from `photos.py`, the page from `gallery.py`. The model is
 `efficientnet_lite0`, which is in the jar. The demo prints the SQL that it runs, three labels for each photo and the speed. It writes
 `index.html` and `photos.png`. It fails (exit 1) if the labels are wrong: a cat must be a cat.
 """
@@ -52,7 +52,7 @@ MUST_BE_RIGHT = ("chelsea.png", "coffee.png", "rocket.jpg", "lion.jpg", "dalmati
 LEAST_RIGHT = 0.9
 """Share of the photos whose first label must be right."""
 COPIES = 10
-"""How often each photo is there when the speed is measured: a job over a handful of files measures Spark's start."""
+"""Copies of each photo for measuring the speed: a job over a few files would measure Spark's start."""
 
 
 def read(spark: SparkSession, folder: Path) -> DataFrame:
@@ -74,7 +74,7 @@ def make_copies(photos: Path, folder: Path) -> int:
 
 
 def images_per_second(spark: SparkSession, folder: Path, count: int, runs: int = 3) -> float:
-    """The best of some runs of the same statement over `folder`, results computed and dropped."""
+    """The best of several runs of the same statement over `folder`; results are computed and dropped."""
     read(spark, folder).createOrReplaceTempView("photos")
     best = float("inf")
     for _ in range(runs):
@@ -119,7 +119,7 @@ def describe(spark: SparkSession, folder: Path, listed: Sequence[demo_photos.Pho
 
 
 def wrong(results: Sequence[Result]) -> list[str]:
-    """What does not hold; empty when the labels are as good as they must be."""
+    """The failed checks; empty if the labels are good enough."""
     complaints = [
         f"{result.path.name} was taken for {result.labels[0][0]!r}"
         for result in results
@@ -148,7 +148,7 @@ def open_session(master: str) -> SparkSession:
 
 def run(out: Path, master: str) -> int:
     """The whole demo; the exit code."""
-    flambeau.find_jars()  # fails now rather than after the downloads
+    flambeau.find_jars()  # fails now and not after the downloads
     folder = out / "photos"
     listed = demo_photos.provide(folder)
     print(f"{len(listed)} photos in {folder}\n\n{DESCRIBE}\n", flush=True)

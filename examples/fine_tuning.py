@@ -1,4 +1,4 @@
-"""Fine-tuning compared with transfer learning: the last blocks of EfficientNet-Lite0 against a new head only, on food photos.
+"""Fine-tuning compared with transfer learning: the last blocks of EfficientNet-Lite0 compared with a new head only, on food photos.
 
     .venv/bin/python examples/fine_tuning.py --out build/foods
 
@@ -35,7 +35,7 @@ from flambeau.ml import TorchEstimator
 from transfer_learning import photos
 
 TRUNK_BLOCKS = 13
-"""Blocks of 16 that stay as they are in both trainings."""
+"""The number of blocks (of 16) that are frozen in both trainings."""
 
 
 class Padded(nn.Sequential):
@@ -63,7 +63,7 @@ class Padded(nn.Sequential):
 
 
 class Block(nn.Module):
-    """One block: expand, filter by channel, project, and add what came in where the shape is the same."""
+    """One block: expand, filter by channel, project, and add the input if the shape is the same."""
 
     def __init__(self, published: Any) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Block(nn.Module):
 
 
 class Classifier(nn.Module):
-    """`trunk` stays, `tail` may be trained, `classifier` is new."""
+    """`trunk` is frozen, `tail` may be trained, `classifier` is new."""
 
     def __init__(self, published: Any, classes: int) -> None:
         super().__init__()

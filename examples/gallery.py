@@ -1,7 +1,7 @@
-"""Shows the demo's results: one HTML page that needs nothing beside it, and the same as a PNG contact sheet.
+"""Shows the demo's results: one HTML page without other files, and the same as a PNG contact sheet.
 
-What lives here: `Result`, what the query gave for one photo; `write_html` and `write_png`. Thumbnails are made with
-Pillow and travel inside the page as data URIs.
+What lives here: `Result`, the query's result for one photo; `write_html` and `write_png`. Thumbnails are made with
+Pillow and are in the page as data URIs.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def foods(spark: SparkSession, folder: Path) -> Task:
 
 
 def whole_photo_package(folder: Path) -> Path:
-    """EfficientNet-Lite0 that sees the whole photo: the food often lies at the edge, which the usual center crop cuts off.
+    """EfficientNet-Lite0 that sees the whole photo: the food is often at the edge, which the usual center crop cuts off.
 
     Preparation belongs to the package, so another preparation is another package.
     """
@@ -85,7 +85,7 @@ TASKS = {"foods": foods, "topics": topics}
 
 
 def in_folds(task: Task) -> DataFrame:
-    """The rows with `fold`, 0 to 4: each label's rows in the order of a hash of their content, dealt out one by one."""
+    """The rows with `fold`, 0 to 4: each label's rows take turns, in the order of a hash of their content."""
     by_hash = Window.partitionBy("label").orderBy(F.xxhash64("input"))
     return task.rows.withColumn("fold", F.row_number().over(by_hash) % FOLDS)
 
@@ -105,7 +105,7 @@ def cross_validated(featurized: DataFrame, task: Task) -> tuple[list[str], list[
 
 
 def head(task: Task) -> LogisticRegression:
-    """What is trained: one weight for each feature and class."""
+    """The classifier: one weight for each feature and class."""
     return LogisticRegression(featuresCol="features", labelCol="index", regParam=task.regularization, maxIter=60)
 
 

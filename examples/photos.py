@@ -1,10 +1,10 @@
 """The photos of the demo: where they come from, what is on them, and which ImageNet names are right for them.
 
-What lives here: the list, and `provide`, which puts the photos into a folder. They are real photographs that travel as
-test data in published Python wheels; the wheels are fetched with pip at run time, checked by SHA-256 and read without
-being installed. No photo is kept in this repository. The photos were chosen by one rule: ImageNet's 1,000 classes can
-name what is on them (of the foolbox wheel's 20 photos, 19: there is no class for stained glass). Whether the network
-does name it played no part: the Range Rover is here although it is taken for a convertible.
+What lives here: the list, and `provide`, which puts the photos into a folder. They are real photographs, test data in
+published Python wheels; the wheels are fetched with pip at run time, checked by SHA-256 and read without being
+installed. No photo is kept in this repository. The photos were chosen by one rule: ImageNet's 1,000 classes can name
+what is on them (of the foolbox wheel's 20 photos, 19: there is no class for stained glass). It did not matter whether
+the network names it: the Range Rover is here although it is classified as a convertible.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the examples draw: a confusion matrix, and who speaks when."""
+"""The plots of the examples: a confusion matrix, and who speaks when."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FIRE = "#e25822"
 
 
 def confusion_matrix(path: Path, title: str, labels: Sequence[str], counts: Sequence[Sequence[int]]) -> None:
-    """`counts[i][j]`: rows of class i that were taken for class j; colors are shares of the class."""
+    """`counts[i][j]`: rows of class i that were classified as class j; colors are shares of the class."""
     shares = [[n / max(1, sum(row)) for n in row] for row in counts]
     figure, axes = pyplot.subplots(figsize=(1.6 + 0.72 * len(labels), 1.4 + 0.62 * len(labels)), dpi=120)
     axes.imshow(shares, cmap="Oranges", vmin=0, vmax=1)
@@ -37,7 +37,7 @@ def voices(
     path: Path, files: Sequence[str], probabilities: Mapping[str, Sequence[float]], window_seconds: float,
     turns: Mapping[str, Sequence[tuple[float, float]]],
 ) -> None:  # fmt: skip
-    """One row a file: probability of speech as a line, the annotated turns as bars below it."""
+    """One row per file: probability of speech as a line, the annotated turns as bars below it."""
     figure, all_axes = pyplot.subplots(len(files), 1, figsize=(11, 0.9 + 0.95 * len(files)), dpi=110, squeeze=False)
     for file, axes in zip(files, all_axes[:, 0]):
         times = [index * window_seconds for index in range(len(probabilities[file]))]

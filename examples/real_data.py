@@ -51,7 +51,7 @@ def glosses(parts: tuple[str, ...] = ("noun", "verb", "adj", "adv")) -> list[Glo
 
 
 def every_nth(glosses: list[Gloss], count: int) -> list[Gloss]:
-    """`count` of them, spread evenly over the list."""
+    """`count` of them, evenly spaced over the list."""
     step = len(glosses) / count
     return [glosses[int(index * step)] for index in range(count)]
 

@@ -77,7 +77,7 @@ def train(spark: SparkSession) -> dict[str, float]:
 
 
 def main() -> int:
-    """The command; 0 when the network is as good as it should be."""
+    """The command; 0 if the network is good enough."""
     spark = flambeau.configure(SparkSession.builder.master("local[2]").appName("cars")).getOrCreate()
     try:
         figures = train(spark)

@@ -33,7 +33,7 @@ import session
 from flambeau.ml import TorchClassifier
 
 LEAST_SECONDS = 12.0
-"""Of speech, for a speaker to be told apart."""
+"""Seconds of speech that are enough to distinguish a speaker."""
 CLIP_SECONDS = 1.0
 LEAST_ACCURACY = 0.6
 """The largest class alone would give about a quarter; people in these meetings talk at the same time."""
@@ -133,7 +133,7 @@ def train(spark: SparkSession, model: Path) -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; 0 when the head is as good as it should be."""
+    """The command; 0 if the head is good enough."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.parse_args(arguments)
     model = session.MODELS / session.model("resemblyzer")

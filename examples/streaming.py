@@ -25,7 +25,7 @@ SCHEMA = "path string, modificationTime timestamp, length long, content binary"
 
 
 def label_what_arrived(spark: SparkSession, arriving: Path, out: Path) -> int:
-    """Runs the query until everything that is there is labeled; how many rows it read."""
+    """Runs the query until all existing files are labeled; returns how many rows it read."""
     stream = spark.readStream.format("binaryFile").schema(SCHEMA).load(arriving.resolve().as_uri())
     stream.createOrReplaceTempView("arriving")
     labeled = spark.sql(LABEL).writeStream.format("parquet").option("checkpointLocation", str(out / "checkpoint"))

@@ -48,7 +48,7 @@ def train(spark: SparkSession, model: Path) -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; 0 when the head is as good as it should be."""
+    """The command; 0 if the head is good enough."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.parse_args(arguments)
     model = session.MODELS / session.model("minilm_l6_v2")

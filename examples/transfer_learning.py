@@ -2,7 +2,7 @@
 
     .venv/bin/python examples/transfer_learning.py --out build/foods
 
-What lives here: the whole way, with Spark ML. Photos are read as files, and a third of them is held out. `TorchClassifier`
+What lives here: the whole program, with Spark ML. Photos are read as files, and a third of them is held out. `TorchClassifier`
 trains a linear head over the features of `efficientnet_lite0`, which the executors compute once. The held-out photos give the accuracy.
 The model becomes a package that SQL uses. It fails (exit 1) below the accuracy that such a head is known to reach.
 """
@@ -85,7 +85,7 @@ def train(spark: SparkSession, folder: Path, out: Path, workers: int) -> dict[st
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; 0 when the head is as good as it should be."""
+    """The command; 0 if the head is good enough."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "foods", help="folder for photos and package")
     parser.add_argument("--workers", type=int, default=1, help="Spark tasks that train together")

@@ -3,7 +3,7 @@
 
 Headers come from the `torch` wheel of the Python that runs this script (that wheel's libraries are CUDA builds of
 gigabytes); libraries come from the Maven jars (CPU only, about 110 MB as jars). Both are libtorch 2.13.0 and share one
-C++ ABI, so what is compiled against the former runs on the latter. OUT is replaced as a whole, or left as it is.
+C++ ABI, so what is compiled against the former runs on the latter. OUT is replaced as a whole, or not changed.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import zipfile
 
-# What a process needs at run time, in the order in which each may be loaded after those before it.
+# The libraries that a process needs, each after those that it depends on.
 LIBRARIES = [
     "libquadmath.so.0",
     "libgfortran.so.5",

@@ -3,7 +3,7 @@
 
 Programs find their neighbors by sys.path, and names such as `arm`, `data` and `run` stand for another file in each folder of
 the benchmarks. So mypy runs once for each group of files that agree on names, with the folders where these look, the nearest first.
-What mypy knows of the libraries is kept in build/mypy and shared by the runs. Its settings are in pyproject.toml.
+mypy's cache is in build/mypy and shared by the runs. Its settings are in pyproject.toml.
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = ("python", "models", "examples", "tests", "tests/fixtures", "tests/parity", "rust/train/examples", "gradle")
-"""Where programs and tests look for what they share."""
+"""Where programs and tests look for shared modules."""
 BENCHES = sorted(f"bench/{folder.name}" for folder in (ROOT / "bench").iterdir() if any(folder.glob("*.py")))
 
 
@@ -51,7 +51,7 @@ def files_of_groups() -> dict[Group, list[str]]:
 
 
 def main(wanted: list[str]) -> int:
-    """1 where a type is wrong."""
+    """1 if a type is wrong."""
     failed = 0
     for group, files in files_of_groups().items():
         if not files or (wanted and not set(wanted) & set(files)):

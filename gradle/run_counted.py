@@ -25,12 +25,12 @@ CARGO_FILE = re.compile(r"^\s+(?:Running (?:unittests )?|Doc-tests )(\S+)")
 CARGO_TEST = re.compile(r"^test (.+?)(?: - should panic)? \.\.\. (ok|FAILED)$")
 CHECK = re.compile(r"^check (\S+): (passed|failed)$")
 STRAGGLERS_S = 5
-"""How long processes that a command started may outlive it."""
+"""How long processes that a command started may run after it."""
 PYTEST = re.compile(r"^(?:=+ )?(?:\d+ \w+, )*\d+ (?:passed|failed|errors?)\b.* in [\d.]+s")
 
 
 class Report:
-    """What a command's lines say."""
+    """The counts in a command's output."""
 
     def __init__(self, name: str) -> None:
         self.passed = self.failed = 0
@@ -83,7 +83,7 @@ class Report:
 
 
 def end_with(process: subprocess.Popen[str]) -> None:
-    """Kills what a command that has ended left running: it holds the output open, which would never end."""
+    """Kills processes that an ended command left running: they hold the output open, so it would never end."""
     process.wait()
     time.sleep(STRAGGLERS_S)
     with contextlib.suppress(ProcessLookupError):

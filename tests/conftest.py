@@ -41,7 +41,7 @@ def photos() -> dict[str, tuple[str, ...]]:
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """A session as the README makes it: `local[2]`, both jars, libtorch out of its jar, and the UI on for its REST API."""
+    """A session as the README makes it: `local[2]`, both jars, libtorch from its jar, and the UI for its REST API."""
     from pyspark.sql import SparkSession
 
     import flambeau

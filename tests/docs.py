@@ -58,8 +58,8 @@ def statements(sql: str) -> list[str]:
 
 
 def workplace(folder: Path, photos: Path, jars: list[str]) -> Path:
-    """A folder as the reader has it: photos, recordings, both jars, model packages, and the files that the pages tell to write."""
-    import real_data  # found by what support puts on the path
+    """A folder like the reader's: photos, recordings, both jars, model packages, and the files that the pages tell to write."""
+    import real_data  # support adds its folder to the path
 
     (folder / "photos").mkdir(parents=True)
     real_data.meetings(folder / "recordings")

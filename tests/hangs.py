@@ -1,4 +1,4 @@
-"""A test that hangs ends, and says where it hung.
+"""Ends a test that hangs, and reports where it hung.
 
 A watchdog thread watches the running test. After a deadline that is far above the time of any good test, it prints the
 stacks of this Python and of every JVM below it. Then it kills the processes that this one started, and ends this
@@ -62,7 +62,7 @@ class Watchdog:
 
     def __init__(self, deadline_s: float = DEADLINE_S) -> None:
         self._deadline_s = deadline_s
-        # Pytest puts a file of its own in place of descriptor 2.
+        # Pytest replaces descriptor 2 by a file.
         self._stderr = os.fdopen(os.dup(2), "w", buffering=1)
         self._timer: threading.Timer | None = None
 

@@ -1,4 +1,4 @@
-"""One input of each modality, and how to ask for it: shared by the tests that hold all surfaces to the same numbers.
+"""One input of each modality, and how to ask for it: shared by the tests that compare the numbers of all APIs.
 
 What lives here: `inputs` (a photo, a text, half a minute of a meeting, four numbers) and `CALLS` (the calls, by
 model). Also `packages` (model to package), `stage` (the ML stage of a call), and `as_bytes` (a result as its exact
@@ -21,7 +21,7 @@ CALLS = {
     "audio": ("audio", "resemblyzer"),
     "numbers": ("numbers", "tiny"),
 }
-"""What is asked -> the column and the model of `featurize`."""
+"""Modality -> the column and the model of `featurize`."""
 
 
 def packages() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Looks over what people read: `python tests/prose.py` prints what is hard to read, and ends with 1 if there is any.
+"""Checks the text that people read: `python tests/prose.py` prints what is hard to read, and ends with 1 if there is any.
 
 What lives here: the prose (pages, comments and docstrings of all code, messages), our two rules, and the rules of proselint that fit
 technical text. Our rules: a sentence has at most 35 words; some turns of phrase have a plainer form (see `phrases`). Code is left out:
@@ -30,7 +30,7 @@ from phrases import PLAINER
 ROOT = Path(__file__).resolve().parent.parent
 
 LONGEST = 35
-"""Words of a sentence."""
+"""Maximum words of a sentence."""
 
 BORROWED = (
     "archaism",
@@ -152,7 +152,7 @@ def everything() -> Iterator[Prose]:
 
 
 def findings(prose: Iterator[Prose]) -> list[str]:
-    """What is to be said of it, a line each: place, and why."""
+    """The findings, one per line: place and reason."""
     if not CheckRegistry().checks:
         _register()
     own = {"flambeau.plainer": True}

@@ -1,4 +1,4 @@
-"""What the end-to-end tests share: where things are, a user's environment, and running a user's commands.
+"""Shared by the end-to-end tests: paths, a user's environment, and running a user's commands.
 
 What lives here: paths, `environment` (a new user's shell, without our variables), and `run` (a command with a
 deadline, whose output is in the failure message). `spark_home` is Spark as on PyPI with its own work folder, so that
@@ -37,7 +37,7 @@ MODEL = "efficientnet_lite0"
 MODELS = ROOT / "build" / "models"
 
 OURS = ("FLAMBEAU", "LIBTORCH", "LD_LIBRARY_PATH", "PYTHONPATH", "SPARK", "PYSPARK", "TORCH", "OMP_", "MKL_")
-"""How variables begin that a newcomer does not have."""
+"""Prefixes of variables that a new user does not have."""
 
 
 def jars() -> list[str]:
@@ -59,8 +59,8 @@ def jvm(spark: SparkSession) -> Any:
 
 
 DEADLINE_S, COMMAND_DEADLINE_S = 300, 600
-"""How long a condition, and a whole command, is waited for before it is said to hang. Neither says how long it should take: no
-test asserts that, for machines differ."""
+"""How long tests wait for a condition, and for a whole command, before they report a hang. No test asserts how long
+something should take, since machines differ."""
 
 
 def run(
@@ -110,7 +110,7 @@ def executor_logs(home: Path) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A TCP port of this machine that nobody listens on now."""
+    """A free TCP port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""Spark Connect: a server started by `spark-submit --jars`, a client of its own that has only the Python package.
+"""Spark Connect: a server started by `spark-submit --jars`, a separate client that has only the Python package.
 
 The client's answers are those of a classic session. (`python/tests/test_in_spark.py` does the same over a server inside the
 client's process.)
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, tuple[str, ...]]) -> dict[str, Any]:
-    """What the client program got from the server."""
+    """The client program's results from the server."""
     folder = tmp_path_factory.mktemp("connect")
     with connect_server(folder, {"spark.flambeau.udf.vectors_of": f"{PACKAGES}/tiny"}) as address:
         client: list[str | Path] = [sys.executable, PROGRAMS / "connect_client.py", address, PHOTOS.as_uri(), PACKAGES]

@@ -76,7 +76,7 @@ def test_gradle_commands(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def outcome(reader: Path) -> dict[str, str | None]:
-    """What became of the Python and SQL snippets, after the bash snippets have made what these use."""
+    """The outcomes of the Python and SQL snippets, after the bash snippets have made the files that they use."""
     if not (reader / "packages").exists():
         for snippet in snippets("bash"):
             if snippet.page in MAKERS:

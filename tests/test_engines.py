@@ -1,4 +1,4 @@
-"""An application runs a model on one engine, whichever executors it has and whatever they would choose by themselves."""
+"""An application runs a model on one engine, whatever its executors would choose themselves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support import PACKAGES, PROGRAMS, ROOT, environment, executor_logs, run, s
 
 
 def test_an_executor_that_comes_later_follows_the_first_choice(tmp_path: Path) -> None:
-    """The second executor finds another choice in the machine's memory, and asks the driver."""
+    """The second executor finds another choice on the machine's disk, and asks the driver."""
     home = spark_home(tmp_path)
     variables = environment(SPARK_HOME=str(home), PYTHONPATH=str(ROOT / "python"))
     libtorch = ROOT / ".libtorch"

@@ -1,4 +1,4 @@
-"""Every example runs as its own text says, from the checkout, and says itself whether it did what it promises."""
+"""Every example runs as its own docstring describes, from the checkout, and checks its own result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Failures stay with their query: the same session, and the same process, serve the next one; a kill is heeded within a batch."""
+"""A failure only ends its query: the same session and the same process run the next one. A killed task stops within a batch."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def engine(spark: SparkSession, request: pytest.FixtureRequest) -> Any:
 def test_a_canceled_job_ends_within_a_batch(
     spark: SparkSession, photo_table: DataFrame, kind: str, engine: str
 ) -> None:
-    """A kill is heeded between forward passes: a batch of 1,024 texts takes many seconds, one pass a part of one."""
+    """A killed task stops between forward passes: a batch of 1,024 texts takes many seconds, one pass less than one."""
     copies = spark.range(0, 100_000, 1, 2)
     if kind == "photos":
         call = F.featurize("content", MODEL)

@@ -1,4 +1,4 @@
-"""A test that hangs ends and says where; a command that hangs does too."""
+"""A test that hangs is ended with a report of the place, and so is a command."""
 
 from __future__ import annotations
 

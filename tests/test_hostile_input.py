@@ -1,4 +1,4 @@
-"""What users' tables really hold: every odd row gets a right answer or a clear error, in every modality, and nothing crashes."""
+"""Odd rows in users' tables: every row gets a correct result or a clear error, in every modality, and nothing crashes."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_sounds_that_are_none(spark: SparkSession) -> None:
 
 
 def test_thousands_of_pictures_sound_and_damaged(spark: SparkSession) -> None:
-    """None ends the query or the process, none that is answered has other values than Pillow's pixels, every sound one is answered."""
+    """None ends the query or the process. If there is a result, it is that of Pillow's pixels. Every good one has a result."""
     from PIL import Image
 
     sys.path.insert(0, str(ROOT / "tests" / "parity"))
@@ -225,7 +225,7 @@ def letters(**parts: object) -> dict[str, object]:
 
 
 def test_a_tokenizer_that_makes_too_much(spark: SparkSession, tmp_path: Path) -> None:
-    """Eight rules of sixteen: four billion letters out of one. The row that begins it is at fault, and no other."""
+    """Eight rules of sixteen: four billion letters out of one. Only that row is an error."""
     rule = {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 16}
     model = counting_package(tmp_path / "grows", letters(normalizer={"type": "Sequence", "normalizers": [rule] * 8}))
     rows = spark.createDataFrame([("bcd",), ("banana",), (None,), ("",)], "text string")
@@ -236,7 +236,7 @@ def test_a_tokenizer_that_makes_too_much(spark: SparkSession, tmp_path: Path) ->
 
 
 def test_a_tokenizer_that_no_row_could_use(spark: SparkSession, tmp_path: Path) -> None:
-    """It names a token that it lacks: the library panics at the first row, so the package is refused."""
+    """It names a token that it lacks: the library panics at the first row, so the package is an error."""
     single = [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
     template = {"type": "TemplateProcessing", "single": single, "pair": single, "special_tokens": {}}
     model = counting_package(tmp_path / "lacks", letters(post_processor=template))
@@ -287,13 +287,13 @@ def test_rows_of_50_mb(spark: SparkSession, tmp_path: Path) -> None:
 
 
 def test_hundreds_of_damaged_sounds(spark: SparkSession) -> None:
-    """None ends the query or the process, and none that is answered has other values than libsndfile's samples."""
+    """None ends the query or the process. If there is a result, it is that of libsndfile's samples."""
     folder = ROOT / "build" / "audio-reference"
     packed, at, rows = (folder / "damaged.bin").read_bytes(), 0, []
     for case in json.loads((folder / "damaged.json").read_text()):
         file, answer = case["bytes"], 4 * case.get("samples", 0)
         samples = packed[at + file : at + file + answer]
-        # Nothing tells that a frame of an MP3 is damaged, so decoders differ there; and no tolerance is given.
+        # A frame of an MP3 does not show damage, so decoders differ there; these are not compared.
         right = float_wav(samples, case["sample_rate"]) if samples and case["tolerance"] is not None else None
         rows.append((case["name"], bytearray(packed[at : at + file]), None if right is None else bytearray(right)))
         at += file + answer

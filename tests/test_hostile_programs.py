@@ -1,7 +1,7 @@
-"""Programs that try to bring their executor down: each fails its own query, by its own condition, and the process serves the next.
+"""Programs that try to crash their executor: each fails its own query with its own condition, and the process runs the next.
 
-They run in a process of their own, since the process is what they are after. What cannot be stopped from inside (a program that
-never ends) is contained by Spark's task reaper, as docs/errors.md says; the last test shows that.
+They run in a separate process, which they try to end. A program that never ends cannot be stopped from inside. Spark's
+task reaper ends its executor, as described in docs/errors.md; the last test shows that.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def answers(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What one process answered to all of them; it must not end before the last."""
+    """The results of one process for all of them; it must not end before the last."""
     FILE.unlink(missing_ok=True)
     names = [*REFUSED, *ANSWERED, "nan", *MUTANTS]
     command: list[str | Path] = [sys.executable, PROGRAMS / "hostile_job.py", packages, PACKAGES / "tiny", *names]
@@ -130,7 +130,7 @@ def test_nan_is_an_answer(answers: dict[str, dict[str, Any]]) -> None:
 
 
 def test_mutated_programs_are_answered_or_refused(answers: dict[str, dict[str, Any]]) -> None:
-    """By a condition that is no bug of ours; most do not load, some are right still."""
+    """With a condition that is not a bug of Flambeau; most do not load, some still work."""
     found = [answers[name].get("condition") for name in MUTANTS]
     assert set(found) <= {None, "FLAMBEAU_BAD_INPUT", "FLAMBEAU_BAD_MODEL", "FLAMBEAU_NATIVE"}, found
     assert found.count("FLAMBEAU_BAD_MODEL") > len(MUTANTS) / 3
@@ -143,7 +143,7 @@ def test_no_program_wrote_a_file(answers: dict[str, dict[str, Any]]) -> None:
 
 
 def test_the_task_reaper_contains_a_program_that_never_ends(packages: Path, tmp_path: Path) -> None:
-    """As docs/errors.md says: the executor is given up, a new one serves the next query."""
+    """As docs/errors.md says: the executor is killed, and a new one runs the next query."""
     home = spark_home(tmp_path)
     variables = environment(SPARK_HOME=str(home), PYTHONPATH=str(ROOT / "python"))
     command: list[str | Path] = [

@@ -1,7 +1,7 @@
-"""Features and labels in Spark against Pillow and Python torch, on the very same files: cosine >= 0.9999, same first label.
+"""Features and labels in Spark compared with Pillow and Python torch, on the same files: cosine >= 0.9999, same first label.
 
-The files are the demo's photos, and one of them again in every format and mode that users have: the claim is about what a
-model sees, whatever the bytes look like.
+The files are the demo's photos, and one of them again in every format and mode that users have: the features are
+compared, whatever the encoding.
 """
 
 from __future__ import annotations

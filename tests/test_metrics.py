@@ -1,4 +1,4 @@
-"""The Spark UI's SQL page, read as its REST API gives it: every metric of the operator is there and says the truth.
+"""The Spark UI's SQL page, read as its REST API gives it: every metric of the operator is there and correct.
 
 The UI shows times in whole milliseconds, so a short one may read 0 on a fast machine. Times are read in nanoseconds, from the
 metrics that the UI shows.
@@ -91,7 +91,7 @@ def metrics_of(spark: SparkSession, frame: DataFrame, description: str) -> dict[
 def test_metrics_of_photos(
     spark: SparkSession, photo_table: DataFrame, photos: dict[str, tuple[str, ...]], tmp_path: Path
 ) -> None:
-    # Another content than that of the embedded package, which earlier tests may have loaded: this query has to load it.
+    # Different content from the embedded package, which earlier tests may have loaded: this query has to load it.
     package = tmp_path / MODEL
     shutil.copytree(support.ROOT / "build" / "models" / MODEL, package)
     descriptor = package / "model.toml"

@@ -1,4 +1,4 @@
-"""ML stages as PySpark users write them: against the functions, in pipelines, saved, loaded elsewhere, over Connect."""
+"""ML stages in PySpark: compared with the functions, in pipelines, saved, loaded elsewhere, over Connect."""
 
 from __future__ import annotations
 

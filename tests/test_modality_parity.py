@@ -1,7 +1,7 @@
-"""Texts and sounds through SQL give what the published Python gives, on real texts and real meetings.
+"""Texts and sounds in SQL give the same results as the published Python, on real texts and real meetings.
 
 The references are made by tests/parity (`./gradlew references`): silero-vad's own Python for every window, Resemblyzer's own
-for speakers, Hugging Face's tokenizer. Token ids are held to that tokenizer by rust/media/tests/text_parity.rs; here the
+for speakers, Hugging Face's tokenizer. rust/media/tests/text_parity.rs compares token ids with that tokenizer. Here the
 recipe's network in Python torch gets the tokenizer's ids, and SQL the text.
 """
 
@@ -28,7 +28,7 @@ GLOSSES = 400
 
 @pytest.fixture(scope="module")
 def clips() -> dict[str, dict[str, Any]]:
-    """File -> what the published Python says of it."""
+    """File -> the published Python's result."""
     return {clip["file"]: clip for clip in json.loads((REFERENCE / "models.json").read_text(encoding="utf-8"))}
 
 

@@ -1,6 +1,6 @@
-"""Thousands of damaged model packages: each is read, or refused with a message that says what is wrong. No crash, no hang.
+"""Thousands of damaged model packages: each is read, or is an error with a message that tells the reason. No crash, no hang.
 
-Damage is drawn from one seed: bytes flipped, cut out and put in, in manifests, programs, labels, tokenizers and zips; values of the
+Damage is random from one seed: bytes flipped, cut out and put in, in manifests, programs, labels, tokenizers and zips; values of the
 manifest replaced by others of every type.
 """
 
@@ -38,7 +38,7 @@ VALUES = (
     "4294967296", "9223372036854775807", "1e400", "nan", "inf", "true", "[]", "[0]", "[-1]", "[9223372036854775807, 9223372036854775807]",
     '["a"]', "[[1]]", "{}", "{ file = 1 }", "[{}]", "1979-05-27T07:32:00Z", "[" * 200 + "]" * 200,
 )  # fmt: skip
-"""What stands for a value of the manifest."""
+"""Replacements for a value of the manifest."""
 
 
 class Words(nn.Module):

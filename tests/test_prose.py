@@ -1,4 +1,4 @@
-"""`prose` reads all that people read, and finds what it is for. What it finds in the repository, ./gradlew lint says."""
+"""`prose` reads all text that people read, and applies its rules. ./gradlew lint reports its findings in the repository."""
 
 from __future__ import annotations
 

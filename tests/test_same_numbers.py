@@ -1,6 +1,6 @@
 """One input of each modality gives the same bits from every place where Spark users write code.
 
-SQL is what the others are compared with; SQL itself is held to Python torch by the parity tests.
+The others are compared with SQL; the parity tests compare SQL with Python torch.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What a session, a process or a machine lacks is said with a condition and what to do. Each case is a process of its own,
-since a JVM keeps what it was started with."""
+"""If a session, a process or a machine lacks something, the error has a condition and advice. Each case is a separate
+process, since a JVM keeps its settings from the start."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MISSING_EXTENSION = "this session lacks Flambeau's extension: set spark.sql.exte
 
 
 def answers(folder: Path, *arguments: str) -> dict[str, list[str]]:
-    """What each use of Flambeau failed with, as [type or condition, message]."""
+    """The error of each use of Flambeau, as [type or condition, message]."""
     done = run(
         [sys.executable, PROGRAMS / "setup_job.py", *arguments], folder, environment(PYTHONPATH=str(ROOT / "python"))
     )

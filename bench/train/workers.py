@@ -40,7 +40,7 @@ EPOCHS = {"net": 5, "net_128": 5, "head": 6}
 NEAR = 0.25
 """Largest difference of the last epochs' losses, as a share of the larger one."""
 EQUAL = {1: 1e-4, 2: 0.05}
-"""Largest relative difference of the net's losses before any step, by workers: with two, batch normalization sees halves of the batch."""
+"""Largest relative difference of the net's losses before any step, by workers: with two, batch normalization gets halves of the batch."""
 LEAST = {"net": 0.95, "head": 1.2}
 """Of Python torch's rate (its loop with a DataLoader), with one worker."""
 LIMIT_SECONDS, TRIES = 100, 3
@@ -72,7 +72,7 @@ def provide(folder: Path, rows: dict[str, int]) -> None:
 
 
 def measure(kind: str, rows: int, epochs: int, rounds: int, folder: Path) -> dict[str, dict[str, Any]]:
-    """Every arm, by `name xWORKERS`: what it printed last, and the rate over all rounds."""
+    """Every arm, by `name xWORKERS`: its last output, and the rate over all rounds."""
     found: dict[str, dict[str, Any]] = {}
     rates: dict[str, list[float]] = {}
     paths = os.pathsep.join(map(str, (HERE, ROOT / "python")))
@@ -92,8 +92,8 @@ def measure(kind: str, rows: int, epochs: int, rounds: int, folder: Path) -> dic
 
 
 def finished(command: list[Any], paths: str) -> dict[str, Any]:
-    """What an arm printed. c10d's processes sometimes abort at their end, or wait for a rank that is gone: those arms are tried
-    again, and how often is kept. Ours is not: it has to work."""
+    """The output of an arm. c10d's processes sometimes abort at their end, or wait for a rank that is gone: those arms
+    are retried, and the number of retries is saved. Ours is never retried."""
     tries = 1 if "flambeau" in command else TRIES
     for failed in range(tries):
         try:
@@ -106,7 +106,7 @@ def finished(command: list[Any], paths: str) -> dict[str, Any]:
 
 
 def compare_losses(kind: str, arms: dict[str, dict[str, Any]]) -> None:
-    """Ends the program where the arms do not train the same."""
+    """Ends the program if the arms do not train the same model."""
     last = {name: arm["losses"][-1] for name, arm in arms.items() if not name.startswith("apart")}
     if max(last.values()) - min(last.values()) > NEAR * max(last.values()):
         sys.exit(f"bench: {kind}: the last losses are not near each other: {last}")
@@ -118,7 +118,7 @@ def compare_losses(kind: str, arms: dict[str, dict[str, Any]]) -> None:
 
 
 def goals(kind: str, arms: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """What was wanted and what came of it."""
+    """The wanted ratios and the measured ones."""
     rate = {name: arm["steady_samples_per_s"] for name, arm in arms.items()}
     ours = {n: rate[f"flambeau x{n}"] for n in (1, 2)}
     ratios = {"of Python torch, 1 worker": (ours[1] / rate["torch x1"], LEAST[loop.TRAININGS[kind].module])}

@@ -9,8 +9,8 @@
     photos.select("path", F.classify("content", "efficientnet_lite0", 3)).show(truncate=False)
 
 What lives here: `configure` sets up a session, and `register` turns a model into a SQL function. The modules are `functions`
-(the SQL functions as Column functions), `ml` (Spark ML stages), `export` (PyTorch model -> package; needs torch) and `models`
-(what is in a package).
+(the SQL functions as Column functions), `ml` (Spark ML stages), `export` (PyTorch model -> package; needs torch) and
+`models` (the contents of packages).
 
 The jars do the work, in the executors' own process. No Python worker takes part, and executors do not need this package.
 """

@@ -1,8 +1,8 @@
 """Whether a session can use Flambeau, and why not.
 
-What lives here: `require`, which functions, stages and `register` ask before they build on a session. Spark's own answer to
-a missing extension is `UNRESOLVED_ROUTINE`, which names no reason. A session is asked once; it costs one call into the JVM,
-or one to the Connect server.
+What lives here: `require`, which functions, stages and `register` call before they use a session. Without the
+extension, Spark's own error is `UNRESOLVED_ROUTINE`, without a reason. A session is checked once, with one call into
+the JVM or to the Connect server.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _asked: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def require_active(who: str) -> None:
-    """As `require`, of the session that this thread works with, if there is one."""
+    """As `require`, for the active session of this thread, if there is one."""
     from pyspark.sql import SparkSession
 
     session = SparkSession.getActiveSession()
@@ -44,7 +44,7 @@ def require(session: SparkSession, who: str) -> None:
     try:
         known = session.catalog.functionExists(FUNCTION)
     except PySparkException:
-        return  # whatever is wrong with the session, the query itself will say it better
+        return  # if something else is wrong with the session, the query itself has a better error
     if not known:
         raise FlambeauError(f"{who}: {_reason(session)}")
     _asked.add(session)

@@ -4,8 +4,8 @@
     df.withColumn("f", F.featurize("content", "efficientnet_lite0"))
 
 What lives here: one thin function for each SQL function, built on `call_function`, so that the same code runs in classic
-PySpark and over Spark Connect. Models are looked up later, when Spark analyzes the query. In a session without Flambeau's extension the
-functions raise a FlambeauError that says what is missing.
+PySpark and over Spark Connect. Models are looked up later, when Spark analyzes the query. In a session without
+Flambeau's extension the functions raise a FlambeauError that names what is missing.
 
 `input` is the name of a column or a Column. Image models take encoded bytes (JPEG, PNG, WebP, GIF, BMP, TIFF) or Spark's `image`
 struct. Text models take a string. Audio models take encoded bytes. Tensor models take a number or an array.

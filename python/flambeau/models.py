@@ -1,4 +1,4 @@
-"""What model packages hold: `python -m flambeau.models list | show NAME | check PATH | run PATH FILE...`.
+"""The contents of model packages: `python -m flambeau.models list | show NAME | check PATH | run PATH FILE...`.
 
 What lives here: `Package`, `find` and the command line. A `Package` is read without unpacking, from a folder, a `.zip` or a jar, or from
 a bare `.pt` with its `.toml`. `find` looks names up in the same order as a session: the folders of `FLAMBEAU_MODELS_PATH` or `--path`,
@@ -33,9 +33,9 @@ else:
 
 MANIFEST = "model.toml"
 EMBEDDED = "flambeau/models/"
-"""Where packages lie inside a jar."""
+"""Where packages are inside a jar."""
 INDEX = "package.index"
-"""What the build adds to a package inside a jar, for unpacking."""
+"""A file that the build adds to a package inside a jar, for unpacking."""
 PATH_VARIABLE = "FLAMBEAU_MODELS_PATH"
 
 MOST_MANIFEST_BYTES = 1 << 20
@@ -50,7 +50,7 @@ UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What reading a damaged archive may raise: cut short, wrong sums, unknown (a RuntimeError) or encrypted members, impossible names."""
+"""Exceptions for a damaged archive: truncated, wrong checksums, unknown (a RuntimeError) or encrypted members, impossible names."""
 
 Root = Union[Path, zipfile.Path]
 
@@ -82,7 +82,7 @@ class Package:
             raise FlambeauError(f"{self.location}: no file {name}")
 
     def manifest(self) -> dict[str, Any]:
-        """The manifest as plain tables; of a bare program, its description with what it may leave out."""
+        """The manifest as plain tables; for a bare program, its description with the omitted entries."""
         name = MANIFEST if self.program is None else _description(self.program)
         content = b""
         for part in self._chunks(name):
@@ -116,7 +116,7 @@ class Package:
         return {**named, **manifest.get("files", {})}
 
     def problems(self) -> list[str]:
-        """What is wrong with the files: missing, changed, or not named by the manifest. Empty: nothing."""
+        """The errors of the files: missing, changed, or not named by the manifest. Empty if there are none."""
         found = []
         hashes = self.hashes()
         for name, expected in hashes.items():
@@ -152,7 +152,7 @@ def _check_tables(where: str, tables: dict[str, Any]) -> None:
 
 
 def _programs(where: str, tables: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """File and hash of each variant, and of the heads behind them."""
+    """File and hash of each variant, and of their heads."""
     for variant in tables.get("variant", []):
         for what, program in (("[[variant]]", variant), ("[variant.head]", variant.get("head", {}))):
             if not isinstance(program, dict):
@@ -225,7 +225,7 @@ def _listed(entry: Path) -> Package:
 
 
 def find(name: str, path: Sequence[str | os.PathLike[str]] | None = None) -> Package:
-    """The package that a name or a path stands for."""
+    """The package with this name or path."""
     if Path(name).exists():
         return open_package(name)
     seen = []
@@ -287,7 +287,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Prints what the model gives for each file; 1 if a file was bad."""
+    """Prints the model's results for each file; 1 if a file was bad."""
     from . import running
 
     status = 0
@@ -315,7 +315,7 @@ def _print_list(path: Sequence[str] | None) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; 0 when all is well, 1 when not."""
+    """The command; 0 if there are no errors, otherwise 1."""
     options = _parser().parse_args(arguments)
     try:
         if options.command == "list":

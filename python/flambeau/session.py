@@ -1,7 +1,7 @@
 """Sets up a Spark session for Flambeau.
 
 What lives here: `configure`, which adds the jars and the session extension to a builder, and `find_jars`, which finds
-the jars. Both only add to what the user set. Nothing here starts a JVM. If one is already running (`spark-submit` started it),
+the jars. Both only add to the user's settings. Nothing here starts a JVM. If one is already running (`spark-submit` started it),
 its settings are read.
 """
 
@@ -31,11 +31,11 @@ SPARK_LINES = ("4.0", "4.1", "4.2", "4.3")
 
 
 class FlambeauError(RuntimeError):
-    """Flambeau is not set up as asked; the message says what to do."""
+    """Flambeau is not set up correctly; the message tells what to do."""
 
 
 def check_spark_version(version: str) -> None:
-    """Checks that this is a version of Spark that there is a jar for.
+    """Checks that there is a jar for this version of Spark.
 
     Raises:
         FlambeauError: it is not.
@@ -52,7 +52,7 @@ def _line(version: str) -> str:
 
 
 def _installed_line() -> str:
-    """The line of Spark that Python has; where it has none, the line that this package is tested with most."""
+    """The line of the installed PySpark; without PySpark, the line that is tested most."""
     try:
         import pyspark
     except ImportError:
@@ -88,7 +88,7 @@ def find_jars() -> list[str]:
 def configure(builder: Builder, jars: Sequence[str | os.PathLike[str]] | None = None) -> Builder:
     """Sets what a session needs for Flambeau's functions, and returns the builder.
 
-    Adds to `spark.jars` and `spark.sql.extensions`, and keeps what is there. Use it before `getOrCreate()`, with a classic
+    Adds to `spark.jars` and `spark.sql.extensions`, and keeps existing values. Use it before `getOrCreate()`, with a classic
     builder or with one that starts a local Connect server (`builder.remote("local[2]")`). A Connect server elsewhere
     must have been started with the jars and the extension; then `configure` is not needed here.
 
@@ -133,7 +133,7 @@ def _joined(first: Iterable[str], second: Iterable[str]) -> list[str]:
 
 
 def _settings_of_running_jvm() -> dict[str, str] | None:
-    """What the JVM of this program was started with, by `spark-submit` or by an earlier session; None: there is no JVM.
+    """The settings of this program's JVM, from `spark-submit` or an earlier session; None: there is no JVM.
 
     Raises:
         FlambeauError: there is one, and it cannot see the Flambeau jar.

@@ -1,4 +1,4 @@
-"""What the Python tests share: the checkout's paths, and small networks whose answers can be worked out by hand."""
+"""Shared by the Python tests: the checkout's paths, and small networks whose results can be computed by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`flambeau.export.package`: what it writes is what the module gives, or nothing is written."""
+"""`flambeau.export.package`: the package gives the module's results, or nothing is written."""
 
 from __future__ import annotations
 

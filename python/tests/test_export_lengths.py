@@ -1,4 +1,4 @@
-"""`flambeau.export` at every length: what is right for short rows only is refused, and so is what varies."""
+"""`flambeau.export` at every length: programs that are right only for short rows are errors, and so are outputs of varying shapes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FEATURES = [export.Output("features", "features")]
 
 
 def tokenizer(folder: Path, **parts: object) -> Path:
-    """A `tokenizer.json` of 300 words, [CLS] before and [SEP] behind each text; `parts` are put in."""
+    """A `tokenizer.json` of 300 words, [CLS] before and [SEP] after each text; `parts` are added."""
     vocabulary = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, **{f"w{n}": n for n in range(4, WORDS)}}
     document = {
         "version": "1.0",
@@ -98,7 +98,7 @@ def test_positions_shorter_than_the_texts_are_refused_with_the_number(tmp_path: 
     cut = {"truncation": {"direction": "Right", "max_length": 200, "strategy": "LongestFirst", "stride": 0}}
     with pytest.raises(export.ExportError, match=r"200 tokens are let through \(the tokenizer, .*set max_length=130"):
         write(Mean(positions=130), tmp_path, export.TextInput(tokenizer(tmp_path, **cut)))
-    # Fewer than any batch that is traced by default.
+    # Fewer than in any batch that is traced by default.
     with pytest.raises(export.ExportError, match=r"set max_length=5$"):
         write(Mean(positions=5), tmp_path, export.TextInput(tokenizer(tmp_path), max_length=512))
     write(Mean(positions=130), tmp_path, export.TextInput(tokenizer(tmp_path), max_length=130))
@@ -126,7 +126,7 @@ def test_token_ids_beyond_the_table_are_refused(tmp_path: Path) -> None:
 
 
 class PerToken(nn.Module):
-    """A score for every token, without a word about how many."""
+    """A score for every token, without their number."""
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         return torch.stack([input_ids, input_ids * 2], dim=2).float() * attention_mask.unsqueeze(2)
@@ -140,7 +140,7 @@ class Counted(nn.Module):
 
 
 class Pairs(nn.Module):
-    """How near all rows of the batch are to each other: as many columns as rows."""
+    """The similarity of all rows of the batch: as many columns as rows."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x @ x.T

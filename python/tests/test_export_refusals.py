@@ -1,4 +1,4 @@
-"""`flambeau.export` refuses what an executor could not run, or not run twice alike, and says what to do instead."""
+"""`flambeau.export` rejects programs that an executor could not run, or that give different results each time, with advice."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_an_example_fits_the_inputs(tmp_path: Path, example: object, message: st
 
 
 class OnData(nn.Module):
-    """Another way for large values than for small ones."""
+    """A different branch for large values."""
 
     def forward(self, x: Tensor) -> Tensor:
         if x.max() > 50:
@@ -105,7 +105,7 @@ class OnData(nn.Module):
 
 
 class OnSign(nn.Module):
-    """Another way for a negative sum, of floats or whole numbers."""
+    """A different branch for a negative sum, of floats or whole numbers."""
 
     def forward(self, x: Tensor) -> Tensor:
         if x.sum() < 0:
@@ -114,14 +114,14 @@ class OnSign(nn.Module):
 
 
 class OnNothing(nn.Module):
-    """Another way for a row of zeros."""
+    """A different branch for a row of zeros."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x * 2 if bool((x != 0).any()) else x + 1
 
 
 class OnDarkness(nn.Module):
-    """Another way for black pictures."""
+    """A different branch for black pictures."""
 
     def forward(self, image: Tensor) -> Tensor:
         if image[0].sum() == 0:
@@ -143,7 +143,7 @@ def test_a_branch_on_the_data_is_refused_with_the_tracers_words(tmp_path: Path) 
 
 
 class Counting(nn.Module):
-    """Counts its calls into what it gives."""
+    """Adds the number of its calls to its result."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -156,7 +156,7 @@ class Counting(nn.Module):
 
 
 class Remembering(Counting):
-    """Counts its calls, but does not tell."""
+    """Counts its calls, but not in its result."""
 
     def forward(self, x: Tensor) -> Tensor:
         self.calls += 1
@@ -164,7 +164,7 @@ class Remembering(Counting):
 
 
 class AlwaysDropping(nn.Module):
-    """Dropout that does not ask whether it is training."""
+    """Dropout that does not check whether it is training."""
 
     def forward(self, x: Tensor) -> Tensor:
         return nn.functional.dropout(x, 0.5)
@@ -178,14 +178,14 @@ class InPlace(nn.Module):
 
 
 class Complex(nn.Module):
-    """Gives a spectrum as it is."""
+    """Returns a complex spectrum."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.fft.fft(x)
 
 
 class Quantized(nn.Module):
-    """Forgets to come back from int8."""
+    """Forgets to convert back from int8."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.quantize_per_tensor(x, 0.1, 0, torch.qint8)
@@ -263,7 +263,7 @@ class ByNumPy(nn.Module):
 
 
 class ByRow(nn.Module):
-    """Goes through the rows one by one."""
+    """Processes the rows one by one."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.stack([row * 2 for row in x])
@@ -302,7 +302,7 @@ class Zero(nn.Module):
 
 
 class View(nn.Module):
-    """Gives a part of its own input, which nobody changes."""
+    """Returns a part of its own input, which is not changed."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x[:, 1:3]
@@ -320,7 +320,7 @@ def test_what_is_no_error_but_must_be_heard(tmp_path: Path, method: str) -> None
 
 
 class Exact(nn.Module):
-    """A whole number beyond what f64 can tell from its neighbor."""
+    """A whole number that f64 cannot distinguish from the next one."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x[:, 0].long() + (1 << 53) + 1

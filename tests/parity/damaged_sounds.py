@@ -1,4 +1,4 @@
-"""Sounds with a few wrong bytes, and what libsndfile makes of each.
+"""Sounds with a few wrong bytes, and libsndfile's result for each.
 
 What lives here: `write`, which damages short files of every kind by a seed and packs them into one file, for a decoder to answer the same or refuse.
 `python tests/parity/damaged_sounds.py build/audio-reference build/damaged-sounds 2000 7` makes more of them with another seed, for
@@ -20,7 +20,7 @@ import odd_sounds
 
 #: Of each kind.
 COUNT = 150
-#: Nobody's answer is longer: a header may promise years.
+#: The longest result: a header may claim years.
 MOST_FRAMES = 100_000
 
 
@@ -51,7 +51,7 @@ def kinds(speech: np.ndarray) -> dict[str, tuple[bytes, float | None]]:
 
 
 def damage(file: bytes, generator: random.Random) -> bytes:
-    """Some bytes of `file` changed, or a stretch of it gone, doubled or replaced by what comes from elsewhere in it."""
+    """`file` with some bytes changed, or a part of it removed, doubled or replaced by another part."""
     damaged = bytearray(file)
     reach = min(len(file), 100) if generator.random() < 0.5 else len(file)
     if generator.random() < 0.7:
@@ -75,7 +75,7 @@ def answer(file: bytes) -> tuple[np.ndarray, int] | None:
 
 
 def write(out: Path, speech: np.ndarray, count: int = COUNT, seed: int = 11) -> None:
-    """`damaged.json` and `damaged.bin`: each file, and behind it the samples of its answer."""
+    """`damaged.json` and `damaged.bin`: each file, followed by the samples of its result."""
     generator = random.Random(seed)
     cases, packed = [], io.BytesIO()
     for kind, (file, tolerance) in kinds(speech).items():

@@ -1,4 +1,4 @@
-"""Makes the folder against which rust/media/tests/audio_parity.rs holds audio preparation, and the audio models their results.
+"""Makes the reference folder for rust/media/tests/audio_parity.rs (audio preparation) and for the results of the audio models.
 
     python tests/parity/make_audio_reference.py build/audio-reference
 
@@ -7,7 +7,7 @@ In it:
   the mono f32 samples that libsndfile reads from it. Also the published MP3 and Opus, and the expected error of an
   empty or foreign file.
 - `damaged.json` and `damaged.bin`: the same kinds of files with a few wrong bytes, and libsndfile's answers;
-- `resampled.json`: clips at one rate and what SoX's resampler (librosa's default) makes of them at another;
+- `resampled.json`: clips at one rate, and resampled to another by SoX's resampler (librosa's default);
 - `models.json` and `meetings/`, `turns/`: meetings, parts with single speakers, a beep, a tone, noise and silence.
   Each has every window's probability by Silero VAD's published program, and the embedding by Resemblyzer's own Python.
 

@@ -1,4 +1,4 @@
-"""Makes the folder against which rust/media/tests/image_parity.rs holds image preparation.
+"""Makes the reference folder for rust/media/tests/image_parity.rs.
 
     python tests/parity/make_image_reference.py build/image-reference [--photos DIR ...]
 
@@ -25,7 +25,7 @@ import picture_archives
 from odd_files import png
 
 Spec = Mapping[str, Any]
-"""What model.toml says of an image."""
+"""The settings of an image in model.toml."""
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "box": Image.Resampling.BOX,
@@ -198,13 +198,13 @@ def exif_of(orientation: int) -> Image.Exif:
 
 
 def with_size(data: bytes, side: int) -> bytes:
-    """A PNG whose header says that it has so many pixels a side."""
+    """A PNG whose header claims this many pixels per side."""
     header = b"IHDR" + struct.pack(">II", side, side) + data[24:29]
     return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
 
 
 def bad_files() -> Iterator[tuple[str, bytes, str]]:
-    """(name, bytes, what the error says)."""
+    """(name, bytes, the expected error)."""
     base = picture(75, 50)
     yield "empty.jpg", b"", "empty"
     yield "text.jpg", b"Dear Spark, this is a letter.", 'begins with "Dear Spark'
@@ -286,7 +286,7 @@ def toml(value: object) -> str:
 
 
 def whole(data: bytes, spec: Spec | None = None) -> Spec:
-    """A spec that gives the pixels as they are."""
+    """A spec that returns the pixels unchanged."""
     image: Image.Image = Image.open(io.BytesIO(data))
     if (spec or {}).get("exif_orientation"):
         image = ImageOps.exif_transpose(image)

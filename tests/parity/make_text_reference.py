@@ -1,4 +1,4 @@
-"""Makes the folder against which rust/media/tests/text_parity.rs holds tokenizing.
+"""Makes the reference folder for rust/media/tests/text_parity.rs.
 
     python tests/parity/make_text_reference.py build/text-reference
 

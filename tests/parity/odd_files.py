@@ -1,4 +1,4 @@
-"""Files by hand of the formats beside TIFF, in all the flavors that Pillow reads but does not write."""
+"""Hand-made files of the formats other than TIFF, in all variants that Pillow reads but does not write."""
 
 import io
 import itertools
@@ -14,7 +14,7 @@ from PIL import Image
 from tiff_files import Values, pack, samples
 
 Files = Iterator[tuple[str, bytes]]
-"""Names, and what is in the files."""
+"""Names, and the files' contents."""
 Frame = tuple[int, int, Image.Image, bool, bool, bool]
 """x, y, image, blend, dispose, lossless."""
 WithAlpha = Callable[[Image.Image], Image.Image]

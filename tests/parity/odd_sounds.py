@@ -1,7 +1,8 @@
-"""Sound files as they are found: tags around them, lengths that their writers left open, chunks out of the books, many channels.
+"""Real sound files: tags around them, lengths that their writers left open, unusual chunks, many channels.
 
-What lives here: `write`, which puts each kind into a folder and says what must be read from it. The samples are libsndfile's, read from the file
-itself, or from its orderly twin where libsndfile does not read the odd one; `damaged` are those that must be refused.
+What lives here: `write`, which puts each kind into a folder and lists the expected samples. The samples are
+libsndfile's, read from the file itself, or from a regular file with the same content if libsndfile does not read the
+odd one. `damaged` are those that must be errors.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def encoded(samples: np.ndarray, rate: int, **how: object) -> bytes:
 
 
 def mono(file: bytes) -> tuple[np.ndarray, int]:
-    """What libsndfile reads of it, averaged over the channels."""
+    """The samples that libsndfile reads, averaged over the channels."""
     samples, rate = soundfile.read(io.BytesIO(file), dtype="float32", always_2d=True)
     return samples.mean(axis=1, dtype=np.float32), rate
 
@@ -56,7 +57,7 @@ def wav(
     riff: int | None = None,
     length: int | None = None,
 ) -> bytes:
-    """A WAV file around `data`; `riff` and `length` are what its header says, right or wrong."""
+    """A WAV file around `data`; `riff` and `length` are those in its header, right or wrong."""
     body = b"WAVE" + before + chunk(b"fmt ", fmt) + chunk(b"data", data, length) + after
     return chunk(b"RIFF", body, riff)
 
@@ -73,7 +74,7 @@ def extensible(tag: int, bits: int, valid: int, rate: int = 16_000) -> bytes:
 
 
 def wav_cases(speech: np.ndarray) -> dict[str, tuple[bytes, bytes]]:
-    """Each odd file and its orderly twin."""
+    """Each odd file and its regular counterpart."""
     whole = (np.clip(speech, -1, 1) * 32767).astype("<i2")
     data, fmt = whole.tobytes(), pcm()
     plain = wav(fmt, data)
@@ -143,7 +144,7 @@ def unknown_length(info: bytes) -> bytes:
 
 
 def flac_cases(speech: np.ndarray) -> dict[str, tuple[bytes, bytes]]:
-    """Each odd file and its orderly twin."""
+    """Each odd file and its regular counterpart."""
     plain = encoded(speech, 16_000, format="FLAC", subtype="PCM_16")
     info, frames = flac_blocks(plain)
     open_end = unknown_length(info)
@@ -227,7 +228,7 @@ def ogg_cases(speech: np.ndarray) -> dict[str, tuple[bytes, bytes]]:
 
 
 def damaged(speech: np.ndarray) -> dict[str, tuple[bytes, str]]:
-    """Each file that is refused, and how its error begins."""
+    """Each file that is an error, and the beginning of the message."""
     flac16, flac44 = (encoded(speech, rate, format="FLAC", subtype="PCM_16") for rate in (16_000, 44_100))
     stereo = encoded(spread(speech, 2), 16_000, format="FLAC", subtype="PCM_16")
     info, frames = flac_blocks(flac16)

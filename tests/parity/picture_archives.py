@@ -1,8 +1,8 @@
-"""Many small pictures with Pillow's verdict on each, in two archives that rust/media/tests/image_parity.rs reads.
+"""Many small pictures with Pillow's result for each, in two archives that rust/media/tests/image_parity.rs reads.
 
-`sound.pictures` holds whole files of every flavor that can be made (tiff_files, odd_files); `damaged.pictures` holds files with some
+`sound.pictures` holds complete files of every variant that can be made (tiff_files, odd_files); `damaged.pictures` holds files with some
 bytes changed, cut, doubled or left out, seeded. A record is: length of the name and the name; length of the file and the file; 1 and
-width, height, RGB bytes where Pillow gives a picture, else 0. Numbers are little-endian u32.
+width, height, RGB bytes if Pillow reads a picture, otherwise 0. Numbers are little-endian u32.
 
     python tests/parity/picture_archives.py FOLDER --damaged 100000 --seed 7     # a long run; then
     FLAMBEAU_IMAGE_REFERENCE=FOLDER cargo test --release -p flambeau-media --test image_parity archive
@@ -89,7 +89,7 @@ def read_archive(path: pathlib.Path) -> Iterator[tuple[str, bytes, NDArray[np.ui
 
 
 def wrong_in_pillow(name: str) -> bool:
-    """Where Pillow reads a layout as if it were another; the right pixels, as also where it refuses one, are those of the plain twin."""
+    """Layouts that Pillow reads wrong; the right pixels are those of the plain file. So it is for layouts that Pillow rejects."""
     swapped = name.startswith(("gray16s", "gray32s", "gray32f")) and "_be_" in name and "_raw" not in name
     return swapped or ("_plane" in name and "_raw" in name) or "silent_plane" in name
 
@@ -150,7 +150,7 @@ def bases(picture: Picture, with_alpha: WithAlpha) -> dict[str, list[bytes]]:
 
 
 def damage(data: bytes, random: np.random.Generator) -> bytes:
-    """Some bytes changed, and now and then a part cut off, doubled or left out."""
+    """Some bytes changed, and sometimes a part cut off, doubled or left out."""
     damaged = bytearray(data)
     for _ in range(int(random.integers(1, 5))):
         near = (

@@ -1,4 +1,4 @@
-"""The audio recipes' programs against the published Python, on real meetings: every clip in one padded batch with others.
+"""The audio recipes' programs compared with the published Python, on real meetings: every clip in one padded batch with others.
 
     python -m pytest tests/parity/test_audio_models.py
 
@@ -38,7 +38,7 @@ def read_float_wav(path: Path) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def clips() -> Clips:
-    """What the reference says of each clip, and its samples."""
+    """The reference's results for each clip, and its samples."""
     found: Clips = json.loads((REFERENCE / "models.json").read_text(encoding="utf-8"))
     for clip in found:
         clip["wave"] = read_float_wav(REFERENCE / clip["file"])
@@ -47,7 +47,7 @@ def clips() -> Clips:
 
 
 def batches(clips: Clips, rows: int = 7) -> list[tuple[Clips, torch.Tensor, torch.Tensor]]:
-    """Clips of any length side by side, zero padded; padding and neighbors must not matter."""
+    """Clips of any length in one batch, zero padded; padding and other rows must not matter."""
     order = sorted(clips, key=lambda clip: clip["samples"] * 2654435761 % 997)
     parts = [order[start : start + rows] for start in range(0, len(order), rows)]
     padded = [torch.nn.utils.rnn.pad_sequence([clip["wave"] for clip in part], batch_first=True) for part in parts]
@@ -58,7 +58,7 @@ def batches(clips: Clips, rows: int = 7) -> list[tuple[Clips, torch.Tensor, torc
 def windows(clips: Clips) -> dict[str, list[float]]:
     """Our probability of every window, by file; the mean that the package gives is checked on the way."""
     module = sources.model("silero_vad").load_network()
-    # What an executor runs: scripted, frozen.
+    # As in an executor: scripted, frozen.
     program = torch.jit.freeze(torch.jit.script(module), preserved_attrs=["probabilities"])
     found = {}
     with torch.inference_mode():

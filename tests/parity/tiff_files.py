@@ -1,4 +1,4 @@
-"""TIFF files by hand, in all the layouts that Pillow's writer does not have: planes, tiles, bit orders, depths, extra samples.
+"""Hand-made TIFF files, in all the layouts that Pillow's writer does not have: planes, tiles, bit orders, depths, extra samples.
 
     for name, data, twin in tiffs(): ...
 

@@ -1,4 +1,4 @@
-"""A program that never ends, on an executor that Spark's task reaper gives up; then a right one.
+"""A program that never ends, on an executor that Spark's task reaper kills; then a good one.
 
 python endless_job.py ENDLESS RIGHT    (prints JSON)
 """

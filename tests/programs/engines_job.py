@@ -1,8 +1,8 @@
-"""Two executors, one after the other, that would choose different engines; and one asked for an engine by name.
+"""Two executors, one after the other, that would choose different engines; and one with a configured engine.
 
 python engines_job.py PACKAGE FOLDER LIBTORCH    (prints JSON)
 
-The machine's memory of engines in FOLDER is turned round between the two executors.
+The machine's saved choice of engines in FOLDER is reversed between the two executors.
 """
 
 from __future__ import annotations

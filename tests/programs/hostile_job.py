@@ -1,4 +1,4 @@
-"""Runs programs that try to end their process, one after another in one process, and a right one after each.
+"""Runs programs that try to end their process, one after another in one process, and a good one after each.
 
 python hostile_job.py PACKAGES RIGHT NAME...    (prints a line of JSON for each name)
 """
@@ -17,7 +17,7 @@ from flambeau import functions as F
 
 
 def main() -> None:
-    """One session; the process that ran the first program answers the last."""
+    """One session; the process that ran the first program also runs the last."""
     packages, right = Path(sys.argv[1]), sys.argv[2]
     builder = (
         SparkSession.builder.master("local[1]")

@@ -17,7 +17,7 @@ from flambeau.ml import TorchClassificationModel, TorchClassifier
 
 
 def condition(spark: SparkSession, query: str) -> str:
-    """What a query fails with."""
+    """The error of a query."""
     try:
         spark.sql(query).collect()
     except PySparkException as failure:

@@ -1,4 +1,4 @@
-"""A job on executors that cannot see the driver's models: `local-cluster`, one machine, but paths that mean something else there.
+"""A job on executors that cannot see the driver's models: `local-cluster`, one machine, but the same paths mean other files there.
 
     python located_job.py    (in a folder that holds `packages/`; prints JSON)
 
@@ -41,14 +41,14 @@ def best(rows: DataFrame, model: str) -> list[str]:
 
 
 def main() -> None:
-    """One session, the same question to packages in several places."""
+    """One session, the same query for packages in several places."""
     executors = HERE / "executors"
     executors.mkdir()
     builder = SparkSession.builder.master("local-cluster[2,1,1024]")
     for key, value in {
         "spark.executor.extraJavaOptions": f"-Djava.io.tmpdir={executors}",
         "spark.flambeau.libtorch": os.environ["TEST_LIBTORCH"],
-        # An entry that cannot be reached must not stand in the way of the others.
+        # An entry that cannot be reached must not affect the others.
         "spark.flambeau.models.allow": f"{HIDDEN},viewfs://nowhere/models,viewfs://models/all",
         "spark.hadoop.fs.viewfs.mounttable.models.link./all": (HERE / "packages").as_uri(),
         "spark.ui.enabled": "false",

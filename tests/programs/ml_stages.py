@@ -2,7 +2,7 @@
 
 Usage:
 
-    python ml_stages.py load FOLDER       a saved cross-validated pipeline, applied to the saved table beside it
+    python ml_stages.py load FOLDER       a saved cross-validated pipeline, applied to the saved table
     python ml_stages.py connect FOLDER    stages over Spark Connect: transform, save, load, fit, cross-validate
     python ml_stages.py bare FOLDER       a session with the jars but without the extension
 """
@@ -94,7 +94,7 @@ def connect(folder: str) -> dict[str, Any]:
 
 
 def bare(folder: str) -> dict[str, Any]:
-    """What a user reads who forgot `flambeau.configure`."""
+    """The error for a user who forgot `flambeau.configure`."""
     from flambeau.ml import TorchModelTransformer
 
     builder = SparkSession.builder.master("local[1]").config("spark.jars", ",".join(flambeau.find_jars()))

@@ -1,4 +1,4 @@
-"""A program that uses Flambeau where something is missing, and prints what each use fails with. Run by `test_setup.py`.
+"""A program that uses Flambeau although something is missing, and prints the error of each use. Run by `test_setup.py`.
 
 python setup_job.py no-jars | no-extension | connect      a session without Flambeau
 python setup_job.py run PACKAGE KEY=VALUE...              a session with Flambeau and these settings
@@ -22,7 +22,7 @@ from flambeau.ml import DeepImageFeaturizer, TorchClassifier
 
 
 def failure(use: Callable[[], Any]) -> list[str]:
-    """The error's condition, or its type where it has none, and its message; without an error, what came."""
+    """The error's condition (or its type if it has none) and its message; without an error, the result."""
     try:
         return ["", str(use())]
     except PySparkException as error:

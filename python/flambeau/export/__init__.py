@@ -271,7 +271,7 @@ CHANGES_IN_TRAINING = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._Batc
 
 
 def _check_license(license: object) -> None:
-    """Somebody has to be told what may be done with the weights."""
+    """Users of the package must know what they may do with the weights."""
     if not isinstance(license, str) or not license.strip() or "\n" in license:
         raise ExportError(
             f"license={license!r}: give the license of the weights as an SPDX expression, such as 'Apache-2.0' or 'MIT' "
@@ -296,7 +296,7 @@ def _check_example(inputs: Sequence[Input], example: Sequence[Tensor]) -> None:
 
 
 def _check_declared(inputs: Sequence[Input], outputs: Sequence[Output]) -> None:
-    """At least one of each, names told apart, and at most one output that each SQL function would take."""
+    """At least one of each, different names, and at most one output for each SQL function."""
     for what, items in (("input", inputs), ("output", outputs)):
         names = [item.name for item in items]
         if not names:
@@ -311,7 +311,7 @@ def _check_declared(inputs: Sequence[Input], outputs: Sequence[Output]) -> None:
 
 
 def _describe(outputs: Sequence[Output], results: Sequence[Tensor]) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """The `[[output]]` tables, completed by what the module gave, and the label files."""
+    """The `[[output]]` tables, completed from the module's results, and the label files."""
     names_of = {getattr(torch, theirs): ours for ours, theirs in DTYPES.items()}
     tables: list[dict[str, Any]] = []
     files: dict[str, str] = {}
@@ -354,7 +354,7 @@ def _describe(outputs: Sequence[Output], results: Sequence[Tensor]) -> tuple[lis
 
 
 def _check_lengths(output: Output, value: Tensor, outputs: Sequence[Output], results: Sequence[Tensor]) -> None:
-    """The output that counts this one's items is there, whole numbers, one a row, none above what there is."""
+    """The output that counts this one's items exists and has whole numbers, one per row, none too large."""
     counts = next((result for other, result in zip(outputs, results) if other.name == output.lengths), None)
     if counts is None or counts.dim() != 1 or counts.dtype not in (torch.int64, torch.int32):
         raise ExportError(

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 
-# This script's folder, whose files are named like other people's modules.
+# This script's folder; its files have the same names as other modules.
 sys.path[:] = [place for place in sys.path if os.path.abspath(place) != os.path.dirname(os.path.abspath(__file__))]
 
 import warnings

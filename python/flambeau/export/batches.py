@@ -1,8 +1,8 @@
 """The batches on which a program is compared with its module.
 
-What lives here: `draw`, which makes random rows of given lengths; `Rows`, which puts any of them together as the executors would
-(padded to the longest); and `extremes`, inputs that random ones never are. These are black and white images, silence, zeros, and
-large numbers of either sign. They show a branch that depends on the data.
+What lives here: `draw`, which makes random rows of given lengths; `Rows`, which makes batches of them like the
+executors (padded to the longest); and `extremes`, inputs that are never random. These are black and white images,
+silence, zeros, and large numbers of either sign. They show a branch that depends on the data.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The command line of the export.
 
-What lives here: the options, and the way from their words to `ImageInput`, `Output` and friends. Whatever can be said
-here can be said with `flambeau.export.package`, which does the work.
+What lives here: the options, and their conversion to `ImageInput`, `Output` and so on. `flambeau.export.package` does
+the work and has the same options.
 """
 
 from __future__ import annotations

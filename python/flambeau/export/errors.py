@@ -8,7 +8,7 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class ExportError(ValueError):
-    """The model cannot be packaged as asked; the message says what to change."""
+    """The model cannot be packaged in this way; the message tells what to change."""
 
 
 def check_name(kind: str, name: str) -> None:

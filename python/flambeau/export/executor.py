@@ -1,11 +1,11 @@
 """A process with libtorch alone, in which programs are tried before they are packaged.
 
 What lives here: `run_bare`. The process that exports has imported whatever the model needed (torchvision, custom operators);
-an executor has not. So the program is loaded, frozen and run by `bare.py` in a child process, and only what comes out of
-there is believed.
+an executor has not. So the program is loaded, frozen and run by `bare.py` in a child process, and only its results
+count.
 
 Ownership: one child for each exporting process, started at the first call, kept because importing torch takes longer than most
-programs run, and ended at exit. A lock hands it to one thread at a time. A child that dies takes its program with it, not us.
+programs run, and ended at exit. A lock lets one thread use it at a time. If a program crashes the child, this process continues.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class _Child:
         return self.owner == os.getpid() and self.process.poll() is None
 
     def do(self, folder: Path) -> bool:
-        """Hands over one folder and waits; False if the process died on it."""
+        """Passes one folder on and waits; False if the process died."""
         assert self.process.stdin is not None and self.process.stdout is not None
         try:
             self.process.stdin.write(f"{folder}\n")

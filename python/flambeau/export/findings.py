@@ -1,4 +1,4 @@
-"""What the module's own results tell about it, before any program is compared.
+"""Checks of the module's own results, before any program is compared.
 
 What lives here: `fixed_shapes`, which refuses outputs of a size that varies, and findings that are not errors but that the user
 should know. `depends_on_company`: a row's result depends on padding or on the other rows. `constants`: an output is the same for
@@ -22,10 +22,10 @@ NOTICEABLE = 1e-3
 
 
 def fixed_shapes(outputs: Sequence[Output], batches: Sequence[Batch], results: Sequence[Sequence[Tensor]]) -> None:
-    """Every output has the same shape for each row of each batch, but for the dimension that `lengths` counts.
+    """Every output has the same shape for each row of each batch, except for the dimension that `lengths` counts.
 
     Raises:
-        ExportError: one has not.
+        ExportError: an output does not.
     """
     for index, output in enumerate(outputs):
         first = 1 if output.lengths is None else 2
@@ -63,9 +63,9 @@ def _counts_fit(
 def depends_on_company(
     outputs: Sequence[Output], together: Sequence[Tensor], alone: Sequence[Sequence[Tensor]], label: str, varied: bool
 ) -> list[str]:
-    """Warnings about rows whose result alone is another than beside others.
+    """Warnings about rows whose result alone differs from their result in a batch.
 
-    `alone[row]` is what the module gave for that row of the batch by itself. `varied`: the rows differ in length, and the
+    `alone[row]` is the module's result for that row of the batch alone. `varied`: the rows differ in length, and the
     first is the longest, so that only the others were padded.
     """
     found = []

@@ -1,17 +1,18 @@
-"""Convolutions in bf16 that stay near their f32 results.
+"""Convolutions in bf16 with results close to those in f32.
 
 What lives here:
 
 - `fold` puts a batch normalization into the convolution before it, while all numbers are still f32;
-- `moments` looks at what a convolution is given;
+- `moments` measures the inputs of a convolution;
 - `to_bf16` rounds a convolution's weights.
 
 A module that is brought to bf16 with its normalizations rounds their means and scales, and loses most there.
 
-Rounding to the nearest bf16 makes the least error in the weights, not in the results. Errors of weights that see alike inputs add
-up: neighbors in a kernel, or channels that rise and fall together. So each weight is rounded up or down such that the expected
-square of the result's error is least. Measured on EfficientNet-Lite0 and 800 photos, with rounded weights alone, the least cosine of the
-features is 0.9970 with depthwise weights rounded to the nearest. It is 0.99881 where each kernel's mean result stays, and 0.99954 as here.
+Rounding to the nearest bf16 makes the least error in the weights, not in the results. Errors of weights with similar
+inputs add up: neighbors in a kernel, or correlated channels. So each weight is rounded up or down such that the
+expected square of the result's error is least. Measured on EfficientNet-Lite0 and 800 photos, with rounded weights
+alone, the least cosine of the features is 0.9970 with depthwise weights rounded to the nearest. It is 0.99881 where
+each kernel's mean result stays, and 0.99954 as here.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from torch.nn.functional import unfold
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 STEADY = 1e-4
-"""Added to the moments' diagonals, as a share of their mean: what the examples do not show is not free to change."""
+"""Added to the moments' diagonals, as a share of their mean: so weights without inputs in the examples do not change freely."""
 
 
 def fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
@@ -42,7 +43,7 @@ def fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
 
 
 def moments(conv: nn.Conv2d, inputs: Tensor) -> Tensor:
-    """What a kernel's weights are multiplied by, on average over all places: the products of every two.
+    """The second moments of a kernel's inputs: the mean products of every two, over all places.
 
     Args:
         inputs: what the convolution pads and reads, f32 `[n, channels, height, width]`.
@@ -72,8 +73,8 @@ def to_bf16(conv: nn.Conv2d, seen: Tensor) -> None:
 def round_together(weights: Tensor, seen: Tensor) -> Tensor:
     """Rounds such that the expected square of each kernel's error, `e @ seen @ e`, is as small as single changes can bring it.
 
-    Every weight becomes one of its two neighbors in bf16: the nearest at first; then, as long as it helps, the one that helps most
-    goes to its other neighbor.
+    Every weight becomes one of its two neighbors in bf16: first the nearest; then, while it helps, the weight that
+    helps most changes to its other neighbor.
 
     Args:
         weights: f32 `[groups, kernels, weights]`.

@@ -1,7 +1,7 @@
-"""Outputs of inner layers: a module that gives, beside its own outputs, what some of its parts gave.
+"""Outputs of inner layers: a module that returns its own outputs and those of some of its parts.
 
 What lives here: `WithLayers`, which `package(layers=…)` exports instead of the module itself. Its hooks live only as long
-as the wrapper; the module that the user handed over is unhooked by `close`.
+as the wrapper; `close` removes them from the user's module.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """How short and how long a row of the module may be, found by running it.
 
-What lives here: `settle`, which goes through the inputs whose rows differ in length. The longest text is what `max_length` or the
-tokenizer lets through; where neither says, it is what the module takes, and that becomes the package's `max_length`. A
-module that fails on the longest is refused with the number that it takes. Sounds have a limit in seconds, often far above what a
-model can be run on. So the longest clip that is tried is half a minute, or more if a run stays short.
+What lives here: `settle`, which goes through the inputs whose rows differ in length. `max_length` or the tokenizer
+define the longest text. If neither does, it is the longest that the module takes, and that becomes the package's
+`max_length`. If a module fails on the longest, the error has the number that it takes. Sounds have a limit in seconds,
+often far above what a model can be run on. So the longest clip that is tried is half a minute, or more if a run stays
+short.
 
 All runs here are of one row.
 """
@@ -24,7 +25,7 @@ from .sequences import AudioInput, TextInput
 from .specs import Input, Output
 
 Problem = Callable[..., "str | None"]
-"""Runs one row of a length (and of another input than the given one); None if the module takes it, else its complaint."""
+"""Runs one row of a length (and of another input than the given one); None if the module takes it, otherwise its error."""
 TYPICAL_TOKENS = 16
 MOST_TOKENS = 4_096
 """The end of a position table is looked for up to this many tokens."""
@@ -136,7 +137,7 @@ def _text(module: nn.Module, item: TextInput, typical: int, problem: Problem) ->
             f"input {item.name}: {longest} tokens are let through ({_whose(item)}), but {reason}. The module takes {found} tokens "
             f"at most: set max_length={found}"
         )
-    # Written into the package, so that it tells by itself.
+    # Written into the package, so that it is part of its description.
     return replace(item, max_length=longest)
 
 
@@ -145,7 +146,7 @@ def _whose(item: TextInput) -> str:
 
 
 def _positions(module: nn.Module, item: TextInput, typical: int, problem: Problem) -> int:
-    """The greatest length that the module takes, where nobody said one."""
+    """The greatest length that the module takes, if none was given."""
     declared = getattr(getattr(module, "config", None), "max_position_embeddings", None)
     if isinstance(declared, int) and typical < declared <= MOST_TOKENS and problem(declared) is None:
         return declared

@@ -1,7 +1,7 @@
 """Writes model packages: the folder, its `model.toml` and the hashes in it.
 
 What lives here: `PackageWriter` and the TOML of format 1. `PackageWriter` collects files in a temporary folder beside the target and
-renames it into place at the end, so nobody ever sees half a package. The engine decides whether a manifest is valid.
+renames it into place at the end, so a package is always complete. The engine decides whether a manifest is valid.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""From an eager module to a TorchScript program, and how near the results of two programs are.
+"""From an eager module to a TorchScript program, and how close the results of two programs are.
 
 What lives here: `compile_program` (trace or script), `run` (call, and bring the outputs into the declared order), and
-`parity`, which compares what two of them gave. `proof` says on which batches.
+`parity`, which compares the results of two of them. `proof` chooses the batches.
 
 Programs are saved unfrozen, because a frozen one can no longer be converted to another precision.
 """
@@ -65,7 +65,7 @@ class _InOrder(nn.Module):
 
 
 def in_order(result: object, names: Sequence[str]) -> list[Tensor]:
-    """What a module returned, as one tensor for each name: a bare tensor, a tuple or list, or a mapping by name."""
+    """A module's results, as one tensor for each name: a bare tensor, a tuple or list, or a mapping by name."""
     if isinstance(result, Tensor):
         found: list[object] = [result]
     elif isinstance(result, Mapping):
@@ -114,7 +114,7 @@ def example_batch(inputs: Sequence[Input], rows: int, seed: int = 0) -> list[Ten
 
 @contextmanager
 def _collected(messages: list[str]) -> Iterator[None]:
-    """Collects warnings as single lines; torch's notice that TorchScript is an old road is left out.
+    """Collects warnings as single lines; torch's notice that TorchScript is deprecated is left out.
 
     The tracer's are preceded by the line of the user's code that they are about.
     """
@@ -160,7 +160,7 @@ def compile_program(
 
 
 def parity(name: str, frozen: bool, right: Tensor, given: Tensor, label: str = "") -> Parity:
-    """How near `given` is to `right`. Whole numbers are compared as such; NaN and infinity equal themselves.
+    """How close `given` is to `right`. Whole numbers are compared exactly; NaN and infinity equal themselves.
 
     Raises:
         ExportError: shape or type differ.
@@ -175,7 +175,7 @@ def parity(name: str, frozen: bool, right: Tensor, given: Tensor, label: str = "
     if a.numel() == 0:
         return Parity(name, rows, frozen, 0.0, 0.0, 1.0, label)
     same = (a == b) | ((a != a) & (b != b))
-    # A whole number above 2^53 loses its end as f64: where they differ, they differ by at least 1.
+    # A whole number above 2^53 loses its last digits as f64: where they differ, they differ by at least 1.
     apart = (a.double() - b.double()).abs()
     apart = torch.where(same, 0.0, apart if a.is_floating_point() else apart.clamp(min=1.0))
     difference = float(apart.max())

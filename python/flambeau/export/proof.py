@@ -1,4 +1,4 @@
-"""The proof that a program gives what its module gives.
+"""The proof that a program gives the same results as its module.
 
 What lives here: `Proof`. It runs the eager module on every batch once and looks at the results (`findings`). Then it compares
 programs with them: as saved, in this process; and frozen, in a process with libtorch only (`executor`), as executors do.
@@ -32,7 +32,7 @@ ROWS = 3
 
 
 class Proof:
-    """Batches, and what the module gives for them. Made once for an export; owned by one thread.
+    """Batches, and the module's results for them. Made once for an export; owned by one thread.
 
     Raises:
         ExportError: the module fails, changes its input, gives another result the second time, or an output of a varying size.
@@ -67,7 +67,7 @@ class Proof:
         by_themselves = self.expected[1 : 1 + ROWS] if spans.longest else [
             self.expected[1], *(self._eager(module, batch) for batch in alone[1:])
         ]  # fmt: skip
-        # What reduced precision is measured on: the rows that the user calls real, else the random ones.
+        # The rows for measuring reduced precision: the user's real ones, otherwise the random ones.
         self.measured = [len(ordinary) - 1] if example is not None else list(range(len(self.batches)))
         self.warnings = [
             *spans.warnings,
@@ -90,7 +90,7 @@ class Proof:
             )
 
     def _between(self, inputs: Sequence[Input], spans: Spans) -> list[Batch]:
-        """One row at lengths of every magnitude, where the tracer saw a branch that may be on the length."""
+        """One row at lengths of every magnitude, if the tracer saw a branch that may depend on the length."""
         if not self._branches or not spans.longest:
             return []
         shares = [2.0**-power for power in range(2, 9)]
@@ -117,7 +117,7 @@ class Proof:
         return [value.clone() for value in results]
 
     def _add_extremes(self, module: nn.Module, inputs: Sequence[Input], spans: Spans) -> None:
-        """The batches of extreme values that the module takes: to refuse them is its right."""
+        """The batches of extreme values that the module accepts; it may raise for others."""
         for batch in extremes(inputs, spans.between(0.25), apart=bool(self._branches)):
             try:
                 expected = self._eager(module, batch)
@@ -130,7 +130,7 @@ class Proof:
         fixed_shapes(self._outputs, self.batches, self.expected)
 
     def _again(self, module: nn.Module) -> None:
-        """A batch once more: nothing random, nothing kept from one call to the next."""
+        """A batch again: the module must not be random or keep state between calls."""
         for output, right, given in zip(self._outputs, self.expected[1], self._eager(module, self.batches[1])):
             found = parity(output.name, False, right, given)
             if not found.holds:

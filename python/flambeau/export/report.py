@@ -1,7 +1,7 @@
 """What an export did, as an object and as a page of text.
 
-What lives here: `ExportReport`, which `flambeau.export.package` returns and prints (it holds plain values only), and `Progress`,
-which tells on stderr what a long export is doing.
+What lives here: `ExportReport`, which `flambeau.export.package` returns and prints (it holds plain values only), and
+`Progress`, which reports on stderr what a long export is doing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from .program import Parity
 
 SILENT_S = 5.0
-"""An export shorter than this says nothing before its report."""
+"""An export shorter than this prints nothing before its report."""
 
 
 class Progress:

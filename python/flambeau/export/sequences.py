@@ -59,7 +59,7 @@ class TextInput:
 
     @property
     def longest(self) -> int | None:
-        """Most tokens of a text; None: neither `max_length` nor the tokenizer says."""
+        """Maximum tokens of a text; None: neither `max_length` nor the tokenizer has a limit."""
         return self.max_length or self.loaded.longest
 
     def table(self) -> dict[str, Any]:
@@ -154,7 +154,7 @@ class AudioInput:
 
     @property
     def longest(self) -> int:
-        """Most samples of a row of the program."""
+        """Maximum samples of a row of the program."""
         return self.window_samples or max(1, int(self.max_seconds * self.sample_rate))
 
     def draw(self, length: int, generator: torch.Generator) -> torch.Tensor:

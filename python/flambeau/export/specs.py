@@ -1,4 +1,4 @@
-"""What a model takes and gives: the vocabulary of `flambeau.export`.
+"""Inputs and outputs of a model: the classes of `flambeau.export`.
 
 What lives here: `Output`, and one frozen dataclass for each kind of input: `ImageInput` and `TensorInput`. (`TextInput` and `AudioInput`,
 whose rows differ in length, are in `sequences`.) Each checks itself when it is made, so a mistake is reported where it was written. Each

@@ -1,7 +1,7 @@
-"""What is exported: a module, in eval mode, on the CPU; or a refusal that says what to pass instead.
+"""The exported module, in eval mode, on the CPU; or an error that tells what to pass instead.
 
-What lives here: `as_module`, which looks at what `package` was given before anything is run, and `hint`, which adds what to do
-to a module's own error message.
+What lives here: `as_module`, which checks the argument of `package` before anything is run, and `hint`, which adds
+advice to a module's own error message.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .errors import ExportError
 
 
 def as_module(given: object) -> nn.Module:
-    """The module itself, in eval mode. What `torch.compile` made is unwrapped.
+    """The module itself, in eval mode. A result of `torch.compile` is unwrapped.
 
     Raises:
         ExportError: it is not a module, or its weights are missing or on another device.
@@ -67,7 +67,7 @@ def _kind(given: object) -> str:
 
 
 def hint(module: nn.Module, batch: list[Tensor], reason: str) -> str:
-    """What to do about the module's own error, where that can be told; else nothing."""
+    """Advice about the module's own error, if there is any; otherwise nothing."""
     low = {value.dtype for value in module.parameters() if value.dtype in (torch.float16, torch.bfloat16)}
     if low and "dtype" in reason and any(value.dtype == torch.float32 for value in batch):
         return (

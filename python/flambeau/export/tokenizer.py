@@ -1,9 +1,9 @@
-"""The tokenizer of a text input: found, read, and checked for what would stop an executor from loading it.
+"""The tokenizer of a text input: found, read, and checked for everything that would stop an executor from loading it.
 
 What lives here: `read_tokenizer` and `TokenizerFile`. `read_tokenizer` takes a `tokenizer.json`, the folder around it, or a
 tokenizer object of `tokenizers` or `transformers`. `TokenizerFile` has the bytes that go into the package, and the facts about them that
-the export needs. If the package `tokenizers` is installed, it must be able to load the bytes too. The checks below find what the
-executors' tokenizer library refuses.
+the export needs. If the package `tokenizers` is installed, it must be able to load the bytes too. The checks below
+find what the executors' tokenizer library rejects.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ HOW_TO_SAVE = f"AutoTokenizer.from_pretrained(…).save_pretrained(folder) of tr
 
 
 def _serialized(source: Any) -> bytes:
-    """What a tokenizer object of `tokenizers`, or a fast one of `transformers`, would write to its file."""
+    """The file that a tokenizer object of `tokenizers`, or a fast one of `transformers`, would write."""
     backend = getattr(source, "backend_tokenizer", None) or source
     to_str = getattr(backend, "to_str", None)
     if not callable(to_str):
@@ -180,7 +180,7 @@ def _vocabulary(model: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _added(entries: list[Mapping[str, Any]]) -> dict[str, int]:
-    """Token to id, of the tokens beside the model's own."""
+    """Token to id, of the added tokens."""
     for entry in entries:
         missing = [key for key in ("single_word", "lstrip", "rstrip", "normalized", "special") if key not in entry]
         if missing:
@@ -250,8 +250,9 @@ def _special_tokens(post_processor: Mapping[str, Any] | None) -> int:
 
 
 def _load_for_real(content: bytes, refuse: Any) -> None:
-    """Loads the bytes with `tokenizers`, where that is installed, and tokenizes two short texts. A text may be an error, for the
-    vocabulary may lack a token for it; a panic of the library is not, and would come with every row.
+    """Loads the bytes with `tokenizers`, where that is installed, and tokenizes two short texts. A text may be an
+    error, since the vocabulary may lack a token for it. A panic of the library is not allowed: it would happen for
+    every row.
     """
     try:
         from tokenizers import Tokenizer

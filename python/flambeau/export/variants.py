@@ -1,8 +1,8 @@
 """Variants of reduced precision: the same program in bf16 or f16, with f32 inputs and outputs.
 
-What lives here: `reduced`, which makes one out of the compiled f32 program and measures how near its results are. A variant
-says which processor features make it fast; elsewhere the engine takes the f32 one. It runs only where
-`spark.flambeau.precision` asks for it.
+What lives here: `reduced`, which makes one from the compiled f32 program and measures how close its results are. A
+variant lists the processor features that make it fast; without them the engine uses the f32 one. It runs only if
+`spark.flambeau.precision` requests it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Variant:
 
     @property
     def name(self) -> str:
-        """What it is asked for by."""
+        """Its name in `spark.flambeau.precision`."""
         return self.precision if self.engine == "torchscript" else f"aot-{self.precision}"
 
     @property

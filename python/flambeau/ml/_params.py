@@ -70,7 +70,7 @@ def _setter(own: Param[Any]) -> Callable[[Any, Any], Any]:
 class Keywords(Params):
     """Parameters by keyword, and accessors: a subclass that declares `x` gets `getX` and `setX`, unless it defines them."""
 
-    # Spark's destructor reads it, even of a stage whose constructor refused its arguments.
+    # Spark's destructor reads it, even if the stage's constructor raised for its arguments.
     _java_obj: Any = None
 
     if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Keywords(Params):
         return {}
 
     def _given(self: S, given: Mapping[str, Any]) -> S:
-        """Sets the parameters that are given; None is as good as not given."""
+        """Sets the parameters that are given; None means not given."""
         for name in given:
             if not self.hasParam(name):
                 known = [each.name for each in self.params]
@@ -104,12 +104,12 @@ class Keywords(Params):
 
 
 class Saved(JavaMLReadable[Any], JavaMLWritable):
-    """Saving and loading; comes after Spark's own base classes."""
+    """Saving and loading; must come after Spark's own base classes."""
 
     @classmethod
     def read(cls: type[T]) -> JavaMLReader[T]:
         """The reader of saved stages of this class."""
-        # Spark derives the Java class from the Python one's module, so it gets a class that says the Java package.
+        # Spark derives the Java class from the Python one's module, so it gets a class with the name of the Java package.
         as_java = type(cls.__name__, (cls,), {"__module__": JAVA_PACKAGE})
         read: Callable[[type], JavaMLReader[T]] = JavaMLReadable.read.__func__  # type: ignore[attr-defined]  # a classmethod's own
         return read(as_java)

@@ -1,4 +1,4 @@
-"""Saving and loading of searches and of what they found.
+"""Saving and loading of searches and of their results.
 
 What lives here: the writers and readers of `RandomSearch`, `SuccessiveHalving` and `SearchModel`. A saved search is a folder on
 any Hadoop file system. It has `metadata` as Spark writes it, with the search space in it, and a folder each for `estimator` and
@@ -62,7 +62,7 @@ class SearchWriter(_Writer):
 
 
 class ModelWriter(_Writer):
-    """Writes what a search found."""
+    """Writes the result of a search."""
 
     def _stages(self) -> dict[str, Any]:
         return {"bestModel": self.instance.bestModel}
@@ -104,7 +104,7 @@ class SearchReader(_Reader):
 
 
 class ModelReader(_Reader):
-    """Reads what a search found."""
+    """Reads the result of a search."""
 
     def load(self, path: str) -> SearchModel:
         """The model that was saved to this folder."""

@@ -1,4 +1,4 @@
-"""What a search draws parameter sets from.
+"""Search spaces: the distributions that parameter sets are drawn from.
 
 What lives here: `uniform`, `log_uniform`, `integer` and `choice`. Each is a small value that is called with a source of random
 numbers and that can be stored as JSON. A parameter is stored as the uid of its stage and its name, and found again in a loaded estimator
@@ -93,7 +93,7 @@ def choice(*values: Any) -> Choice:
 
 
 def stored(space: Mapping[Param[Any], Draw]) -> list[dict[str, Any]]:
-    """The space as JSON can hold it; fails if a draw is a function of the user's own."""
+    """The space as JSON; fails if a distribution is the user's own function."""
     names = {kind: name for name, kind in KINDS.items()}
     for param, draw in space.items():
         if type(draw) not in names:

@@ -1,4 +1,4 @@
-"""What the stages over pretrained models share."""
+"""Shared by the stages over pretrained models."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ModelStage(Keywords, JavaTransformer, Saved):
 
 
 class Featurizer(ModelStage, FeaturizerParams):
-    """A stage that gives the model's features."""
+    """A stage that returns the model's features."""
 
     def __init__(self, **params: Unpack[FeaturizerKeywords]) -> None:
         super().__init__(**params)

@@ -57,7 +57,7 @@ class Trial:
 
 
 class _Search(Keywords, Estimator[Any], HasSeed, HasParallelism, MLWritable, MLReadable[Any]):
-    """What the searches share."""
+    """Shared by the searches."""
 
     estimator: Estimator[Any]
     space: dict[Param[Any], Draw]
@@ -83,12 +83,12 @@ class _Search(Keywords, Estimator[Any], HasSeed, HasParallelism, MLWritable, MLR
         return [{name: draw(source) for name, draw in self.space.items()} for _ in range(self.getNumTrials())]
 
     def _columns(self, params: ParamMap) -> dict[str, Any]:
-        """The values by column: a parameter's name, with its stage's uid in front where the name alone says too little."""
+        """The values by column: a parameter's name, with its stage's uid before it if the name alone is ambiguous."""
         names = Counter(["candidate", "round", "resource", "metric", *(each.name for each in self.space)])
         return {p.name if names[p.name] == 1 else f"{p.parent}.{p.name}": _plain(value) for p, value in params.items()}
 
     def copy(self: S, extra: ParamMap | None = None) -> S:
-        """A copy with these parameters; those of the estimator and of the evaluator go to these, as with `CrossValidator`."""
+        """A copy with these parameters; those of the estimator and of the evaluator are passed to them, as in `CrossValidator`."""
         extra = extra or {}
         same = super().copy(extra)
         same.estimator, same.evaluator = self.estimator.copy(extra), self.evaluator.copy(extra)
@@ -122,7 +122,7 @@ class _Search(Keywords, Estimator[Any], HasSeed, HasParallelism, MLWritable, MLR
         raise TypeError(f"{type(self).__name__} does not say how it searches")
 
     def _tried(self, train: DataFrame, held: DataFrame, maps: Sequence[ParamMap]) -> list[tuple[Model, float]]:
-        """The model and the metric of each parameter map; `parallelism` fits run side by side, each over a share of the maps."""
+        """The model and the metric of each parameter map; `parallelism` fits run in parallel, each over a share of the maps."""
         lanes = max(1, min(self.getParallelism(), len(maps)))
         shares = [list(range(lane, len(maps), lanes)) for lane in range(lanes)]
 
@@ -149,7 +149,7 @@ class RandomSearch(_Search):
     space : parameter of the estimator -> distribution (`uniform`, `log_uniform`, `integer`, `choice`)
     numTrials : default 16
     trainRatio : part of the rows that is trained on; default 0.75
-    parallelism : fits that run side by side; default 1
+    parallelism : fits that run in parallel; default 1
     seed : of the draws and of the split; default 0
     """
 
