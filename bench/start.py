@@ -2,7 +2,7 @@
 
 Every round is a new process with a warm disk: libtorch and the model are unpacked. Prints, in seconds and as the median of all
 rounds: the session's start (Spark's own, before the clock), the analysis of the query (`spark.sql`), its first result
-(`collect`), both together, and the same query once more. For the first result, the time of a session without Flambeau
+(`collect`), both together, and the same query again. For the first result, the time of a session without Flambeau
 for reading the same photos is printed too.
 """
 

@@ -67,7 +67,7 @@ def topics(per_topic: int) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Turn:
-    """Somebody speaks in a meeting: from `start` for `seconds`."""
+    """A turn of a speaker in a meeting: from `start` for `seconds`."""
 
     start: float
     seconds: float

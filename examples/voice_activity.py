@@ -32,7 +32,7 @@ ORDER BY file"""
 
 
 def annotated(turns: Sequence[real_data.Turn], windows: int) -> list[bool]:
-    """Whether somebody speaks in the middle of each window."""
+    """Whether there is speech in the middle of each window."""
     middles = [(index + 0.5) * WINDOW_SECONDS for index in range(windows)]
     return [any(turn.start <= middle < turn.start + turn.seconds for turn in turns) for middle in middles]
 

@@ -44,7 +44,7 @@ def _is_comment(token: _TokenType, file: Path) -> bool:
 
 
 def _spans(file: Path, text: str) -> Iterator[tuple[int, int]]:
-    """Where comments begin and end; lines of the same kind with nothing but a line break between them are one."""
+    """Where comments begin and end; lines of the same kind with only a line break between them are one."""
     begin = end = -1
     kind = ""
     for start, token, value in get_lexer_for_filename(file.name, stripnl=False).get_tokens_unprocessed(text):

@@ -22,5 +22,22 @@ PLAINER: list[tuple[str, str]] = [
         "begin with the subject",
     ),
     (r"\bmake(s)? small\b", "minimizes"),
+    (r"\blet(s|ting)? go of\b", "release"),
+    (r"\b[Aa]s (?:the |its |their |a )?[\w']+ (has|have) (it|them)\b", "as in …"),
+    (r"\bto blame\b", "the cause"),
+    (r"\b[Ww]ithout a word\b", "without a message"),
+    (r"\bnear(er)? (each other|one another)\b", "close to, similar to"),
+    (r"\bonce more\b", "again"),
+    (r"\b([Ss]ome|[Nn]o)body\b", "name the one: a user, a thread, no other code"),
+    (r"(?<!\?)\bso many (?!that\b|as\b)", "this many"),
+    (r"[,;] else (?!if\b)", "otherwise"),
+    (r"\bin clear\b(?! text)", "in clear text"),
+    (r"\bwhat is asked\b|\b(is|are) asked (of|for)\b", "needs, requests, calls"),
+    (r"\b(learnt|misspelt|spoilt)\b", "learned, misspelled, spoiled"),
+    (
+        r"\bWhat (a|an|the) \w+ (gives|gave|says|said|wants|asks)\b",
+        "name it: the result, the text, the requirements of …",
+    ),
+    (r"\bmust needs\b|\bshall\b|\bought to\b", "must, should"),
 ]
 """Turns of phrase, as regular expressions, and what to write."""

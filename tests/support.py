@@ -125,7 +125,7 @@ def wait_until(holds: Callable[[], bool], what: str, seconds: float = DEADLINE_S
 
 
 def is_running(process: int) -> bool:
-    """Whether there is such a process, other than one that has ended and whose status nobody has asked for."""
+    """Whether there is such a process, other than an ended one whose status was not read."""
     try:
         return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(") ")[2][0] != "Z"
     except OSError:

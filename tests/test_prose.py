@@ -73,3 +73,25 @@ def test_turns_of_phrase_and_doubled_words_are_found() -> None:
     assert of("Bytes of one batch at the most.") == ["README.md:1: 'at the most': at most, at least: without 'the'"]
     assert len(of("A file, the name of which is long, hangs on on the weather.")) == 3
     assert of("There is no model of that name, at most one of them.") == []
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        "It lets go of the lock.",
+        "As PyTorch has it, the mean.",
+        "The row is to blame.",
+        "The path if it is set, else the jar.",
+        "A batch of so many rows.",
+        "Nobody reads it, and it is read once more.",
+        "What the model gives is kept.",
+        "It goes on, and whoever waits is told.",
+    ],
+)
+def test_phrases_are_found(phrase: str) -> None:
+    assert of(phrase), phrase
+
+
+def test_plain_sentences_are_not() -> None:
+    plain = "The loop releases the lock as in PyTorch. There are so many that it is slow. If it is set, use it; otherwise the jar."
+    assert of(plain) == []

@@ -1,4 +1,4 @@
-"""The `spark-sql` shell with nothing but `--jars` and `--conf`, in a shell that knows none of our variables."""
+"""The `spark-sql` shell with only `--jars` and `--conf`, in a shell that knows none of our variables."""
 
 from __future__ import annotations
 

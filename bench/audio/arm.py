@@ -75,7 +75,7 @@ def same_network(name: str) -> Callable[[list[np.ndarray]], np.ndarray]:
 
 
 def published(name: str) -> Callable[[list[np.ndarray]], np.ndarray]:
-    """The model's own package, a clip at a time, as its documentation has it (without Resemblyzer's trimming of silence)."""
+    """The model's own package, a clip at a time, as in its documentation (without Resemblyzer's trimming of silence)."""
     import make_audio_reference
     import sources
 

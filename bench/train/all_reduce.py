@@ -74,7 +74,7 @@ def started(ours: bool, rank: int, place: str, times: int, sizes: list[int]) -> 
 
 
 def free_port() -> int:
-    """One that nobody listens on."""
+    """A free port."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])

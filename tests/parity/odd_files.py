@@ -40,7 +40,7 @@ def bmp(
     gap: int = 0,
     body: bytes | None = None,
 ) -> bytes:
-    """A BMP of `values` [height, width]: indices or packed pixels of so many bits. `offset` overrides the true data offset."""
+    """A BMP of `values` [height, width]: indices or packed pixels of this many bits. `offset` overrides the true data offset."""
     height, width = values.shape
     rows = values if top_down else values[::-1]
     if body is None:

@@ -30,7 +30,7 @@ Kind = tuple[str, int, int, int, Sequence[int] | None, int]
 
 
 def samples(width: int, height: int, count: int, bits: int, seed: int) -> NDArray[np.int64]:
-    """[height, width, count] values of so many bits: smooth with some noise, every bit used."""
+    """[height, width, count] values of this many bits: smooth with some noise, every bit used."""
     random = np.random.default_rng(seed)
     y, x, s = np.mgrid[0:height, 0:width, 0:count]
     top = 2**bits - 1

@@ -49,7 +49,7 @@ def moments(conv: nn.Conv2d, inputs: Tensor) -> Tensor:
         inputs: what the convolution pads and reads, f32 `[n, channels, height, width]`.
 
     Returns:
-        f64 `[groups, weights + 1, weights + 1]` for kernels of so many weights; the last is the bias, which is multiplied by 1.
+        f64 `[groups, weights + 1, weights + 1]` for kernels with this many weights; the last is the bias, which is multiplied by 1.
     """
     assert not isinstance(conv.padding, str)
     total, places = torch.zeros(()), 0

@@ -149,7 +149,7 @@ class ImageInput:
 
 @dataclass(frozen=True)
 class TensorInput:
-    """Numbers: a scalar column for shape `()`, else an array (nested by shape); `[n, *shape]` in the program.
+    """Numbers: a scalar column for shape `()`, otherwise an array (nested by shape); `[n, *shape]` in the program.
 
     Args:
         shape: of one row, without the batch dimension.

@@ -67,8 +67,9 @@ class _Reduced(nn.Module):
 def reduced(
     program: bytes, precision: str, outputs: Sequence[Output], proof: Proof, own: bytes | None = None
 ) -> Variant:
-    """The program in `precision`, measured in a process with libtorch only on the example of `proof`, where it has one, else on
-    its random batches (the extreme ones left out). `own`: the compiled program of that precision, where it is not the whole of `program` cast.
+    """The program in `precision`, measured in a process with libtorch only on the example of `proof`, if it has one,
+    otherwise on its random batches (the extreme ones left out). `own`: the compiled program of that precision, where
+    it is not the whole of `program` cast.
 
     Raises:
         ExportError: no such precision, or the program cannot run in it.

@@ -105,7 +105,7 @@ impl Drop for Jpeg<'_> {
     }
 }
 
-/// The rows of a picture, from the top. A pixel is a byte for one component; else four, which are red, green, blue and 255 for three
+/// The rows of a picture, from the top. A pixel is a byte for one component; otherwise four bytes: red, green, blue and 255 for three
 /// components, and the inks as stored (Adobe: 255 is no ink) for four.
 #[derive(Debug)]
 pub struct Rows<'a> {

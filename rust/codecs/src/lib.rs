@@ -39,7 +39,7 @@ pub enum CodecError {
 /// The text at `message`, which the library ended with a zero byte.
 ///
 /// # Safety
-/// `message` points to such a text, which nobody changes during the call.
+/// `message` points to such a text, which does not change during the call.
 unsafe fn text(message: *const c_char) -> String {
     // SAFETY: as the caller promises.
     let text = unsafe { CStr::from_ptr(message) };

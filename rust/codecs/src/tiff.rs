@@ -66,7 +66,7 @@ pub struct Tags {
     pub compression: u16,
     /// 2 where the first pixel of a byte is in its lowest bits.
     pub fill_order: u16,
-    /// 1 to 8, as EXIF has it.
+    /// 1 to 8, as in EXIF.
     pub orientation: u16,
     /// Meaning of the samples beyond the colors. libtiff fills in what the file leaves out.
     pub extra: Vec<u16>,

@@ -28,7 +28,7 @@ pub fn filled<T: TensorElement, R>(shape: &[i64], write: impl FnOnce(&mut [T]) -
     } else {
         let pointer = tensor.data_ptr().cast::<T>();
         // SAFETY: a fresh contiguous CPU tensor of kind T::KIND owns `len` initialized elements at `pointer`, aligned for T,
-        // and nobody else holds the tensor until this function returns.
+        // and no other code has the tensor until this function returns.
         write(unsafe { std::slice::from_raw_parts_mut(pointer, len) })
     };
     Ok((tensor, result))

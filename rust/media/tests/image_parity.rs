@@ -1,6 +1,6 @@
 //! Image preparation against Pillow: every case in the folder made by `tests/parity/make_image_reference.py`.
 //!
-//! The folder is `FLAMBEAU_IMAGE_REFERENCE`, else `build/image-reference` of the checkout, which `./gradlew test` makes first.
+//! The folder is `FLAMBEAU_IMAGE_REFERENCE`, otherwise `build/image-reference` of the checkout, which `./gradlew test` makes first.
 //! Each case gives the settings, the file and the values, which must be equal. Two archives hold many small files each, sound and
 //! damaged, with Pillow's pixels of those that it reads (`tests/parity/picture_archives.py`).
 

@@ -32,7 +32,7 @@ struct sigaction before;
 
 std::atomic<uint64_t> foreign_traps{0};
 thread_local uint64_t own_traps = 0;
-thread_local bool computes = false;  // a thread that asked for traps_so_far, so that somebody checks
+thread_local bool computes = false;  // a thread that called traps_so_far, so that traps are checked
 
 // Executable parts of libtorch, the libraries it computes with, and our own.
 int note_ranges(dl_phdr_info* info, size_t, void*) {

@@ -13,7 +13,7 @@ use super::spec::{LossKind, TrainingSpec};
 
 /// The targets of some rows.
 pub(super) struct Target {
-    /// i64 classes `[n]`, or values `[n, k]`, shaped as the label is: f64 for an output of f64, else f32.
+    /// i64 classes `[n]`, or values `[n, k]`, shaped as the label is: f64 for an output of f64, otherwise f32.
     pub(super) tensor: Tensor,
     /// `[n]` of that type; None: all 1.
     pub(super) weights: Option<Tensor>,

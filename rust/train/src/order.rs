@@ -190,7 +190,7 @@ mod tests {
         }
     }
 
-    /// Rows of each batch of an epoch of so many rows, in batches of 8.
+    /// Rows of each batch of an epoch with this many rows, in batches of 8.
     fn sizes(rows: u32, tail: Tail) -> Vec<usize> {
         let slots = by_slot(4, (0..rows).map(|r| (r, r % 4, i64::from(r))));
         let counts: Vec<u64> = slots.iter().map(|slot| slot.len() as u64).collect();

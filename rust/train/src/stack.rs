@@ -202,7 +202,7 @@ fn stackable(specs: &[TrainingSpec]) -> Option<&HeadSpec> {
     first.program.head.as_ref().filter(|_| specs.iter().all(|spec| plain(spec) && like(spec)))
 }
 
-/// Values and gradients of so many trainings, `[trainings, width]`.
+/// Values and gradients of this many trainings, `[trainings, width]`.
 fn room(trainings: usize, width: usize) -> Result<(Tensor, Tensor), TchError> {
     let zeros = || Tensor::f_zeros([trainings as i64, width as i64], (Kind::Float, Device::Cpu));
     Ok((zeros()?, zeros()?))

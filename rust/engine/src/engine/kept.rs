@@ -20,7 +20,7 @@ pub fn keep_choices(folder: PathBuf) {
     FOLDER.get_or_init(|| folder);
 }
 
-/// Where code lies while it is opened: beside the choices, else where the system keeps temporary files.
+/// Where code lies while it is opened: next to the choices, otherwise in the system's folder for temporary files.
 pub(super) fn scratch() -> PathBuf {
     let own = FOLDER.get().filter(|folder| fs::create_dir_all(folder).is_ok());
     own.map_or_else(std::env::temp_dir, Clone::clone)

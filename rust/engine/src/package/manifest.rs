@@ -31,7 +31,7 @@ pub struct PackageFile {
     pub name: String,
     /// In hexadecimal, small letters.
     pub sha256: String,
-    /// Whether it is a program, possibly large; else labels, a tokenizer and the like.
+    /// Whether it is a program, possibly large; otherwise labels, a tokenizer and the like.
     pub program: bool,
 }
 

@@ -70,7 +70,7 @@ impl Package {
         chosen.map_err(|why| EngineError::model(&self.descriptor.name, format!("no variant can run here ({why})")))
     }
 
-    /// The same among the variants that were compiled ahead of time; else why there is none.
+    /// The same among the variants that were compiled ahead of time; otherwise why there is none.
     pub(crate) fn compiled_variant(&self, options: &ModelOptions) -> Result<&Variant, String> {
         self.first(EngineKind::AotInductor, options.precision, options.min_cosine)
     }

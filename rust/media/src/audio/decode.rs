@@ -97,7 +97,7 @@ fn stream<'s>(source: impl MediaSource + 's) -> MediaSourceStream<'s> {
     MediaSourceStream::new(Box::new(source), Default::default())
 }
 
-/// MP3 without the zeros that some tags leave in front of it.
+/// MP3 without the zeros that some tags leave before it.
 fn without_zeros(bytes: &[u8]) -> &[u8] {
     let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
     &bytes[zeros..]

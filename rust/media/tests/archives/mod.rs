@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// The folder of the references: `FLAMBEAU_IMAGE_REFERENCE`, else that of the checkout.
+/// The folder of the references: `FLAMBEAU_IMAGE_REFERENCE`, otherwise that of the checkout.
 pub fn folder() -> PathBuf {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     std::env::var_os("FLAMBEAU_IMAGE_REFERENCE").map_or_else(|| checkout.join("build/image-reference"), PathBuf::from)

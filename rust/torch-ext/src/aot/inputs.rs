@@ -7,7 +7,7 @@ use tch::{Kind, Tensor};
 
 use crate::TorchError;
 
-/// One program takes at most so many tensors.
+/// One program takes at most this many tensors.
 const MAX_INPUTS: usize = 1_000;
 
 /// One tensor that the code takes.

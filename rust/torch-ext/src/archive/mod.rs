@@ -40,7 +40,7 @@ pub struct Archive {
     version: Version,
 }
 
-/// Changes with the content: size and time of the last change, which nobody but the administrator can set back.
+/// Changes with the content: size and time of the last change, which only the administrator can set back.
 #[derive(Debug, PartialEq, Eq)]
 struct Version(u64, i64, i64);
 

@@ -24,7 +24,7 @@ pub(super) fn id3v2(bytes: &[u8]) -> Option<usize> {
     Some(10 + content + footer).filter(|&length| length <= bytes.len())
 }
 
-/// Length of the ID3v1 tag that `bytes` end with; "TAG+" in front of it is the enhanced tag.
+/// Length of the ID3v1 tag that `bytes` end with; "TAG+" before it is the enhanced tag.
 fn id3v1(bytes: &[u8]) -> Option<usize> {
     let ends = |length: usize, magic: &[u8]| bytes.len() >= length && bytes[bytes.len() - length..].starts_with(magic);
     match ends(128, b"TAG") {

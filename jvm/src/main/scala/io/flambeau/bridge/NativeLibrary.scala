@@ -15,7 +15,7 @@ import io.flambeau.files.LocalCache
 /**
  * Finds libtorch and Flambeau's library, and loads both once per process (executor or driver).
  *
- * The rule, each step of it logged: `spark.flambeau.libtorch`, else the environment's `LIBTORCH`, else the
+ * The rule, each step of it logged: `spark.flambeau.libtorch`, otherwise the environment's `LIBTORCH`, otherwise the
  * flambeau-libtorch jar on the class path, unpacked once per machine by content hash. Libraries are loaded one by one in
  * dependency order, so that neither LD_LIBRARY_PATH nor the folder of our own library matters.
  *

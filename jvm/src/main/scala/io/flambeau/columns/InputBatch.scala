@@ -15,8 +15,8 @@ import io.flambeau.spark.ArrowAccess
 /**
  * The inputs of one batch, appended row by row or a stretch of a column at a time, then read as Arrow vectors.
  *
- * The vectors of `load` share the buffers that `append` writes, so call `clear` before the next `append`, when nobody uses the
- * vectors any more. Owns buffers and vectors; the allocator is the caller's. Used by the task's thread.
+ * The vectors of `load` share the buffers that `append` writes, so call `clear` before the next `append`, when the vectors are
+ * not used any more. Owns buffers and vectors; the allocator is the caller's. Used by the task's thread.
  *
  * @param schema
  *   types of the columns, as rows store them

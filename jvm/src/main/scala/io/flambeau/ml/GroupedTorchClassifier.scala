@@ -29,7 +29,7 @@ trait GroupedTorchClassifierParams extends GroupedParams with HasClassWeights wi
  * }}}
  *
  * Labels are 0, 1, … as for [[TorchClassifier]]. All groups have the same classes. Their number comes from the label column's
- * metadata. Without metadata it is the largest label of all rows plus one, and the rows are read once more to find it. Otherwise as
+ * metadata. Without metadata it is the largest label of all rows plus one, and the rows are read again to find it. Otherwise as
  * [[GroupedTorchRegressor]]. `balance` is not supported.
  */
 class GroupedTorchClassifier(override val uid: String) extends GroupedTorchTrainer[GroupedTorchClassificationModel] with GroupedTorchClassifierParams {

@@ -126,7 +126,7 @@ final class SearchSpace private (private[ml] val draws: Seq[(ParamRef, Draw)]) e
 
 private[ml] object SearchSpace {
 
-  /** A parameter and its distribution, as a file has them. */
+  /** A parameter and its distribution in a file. */
   private[ml] final case class Entry(param: ParamRef, draw: Draw)
 
   def write(space: SearchSpace): String = Json.write(space.draws.map { case (ref, draw) => Entry(ref, draw) })

@@ -19,8 +19,8 @@ import io.flambeau.models.PackageSource.Descriptor
 /**
  * From a model's name to its files.
  *
- * On the driver, [[resolve]] turns what the user wrote into a [[ModelRef]]: a path or URI as given; else that name under
- * `spark.flambeau.models.path`; else the package of that name embedded in a jar. It reads the manifest and the small files each
+ * On the driver, [[resolve]] turns what the user wrote into a [[ModelRef]]: a path or URI as given; otherwise that name under
+ * `spark.flambeau.models.path`; otherwise the package of that name embedded in a jar. It reads the manifest and the small files each
  * time, so the next query notices a changed package.
  *
  * On executors, [[localDirectory]] makes the files local. They come from one of these places:
@@ -31,7 +31,7 @@ import io.flambeau.models.PackageSource.Descriptor
  *    Otherwise the driver's file server sends the files from its disk to the executor's.
  *
  * What is fetched or unpacked is kept in one folder per machine and content ([[LocalCache]]). The native side checks the
- * content's hash once more when it loads.
+ * content's hash again when it loads.
  */
 object ModelStore {
 

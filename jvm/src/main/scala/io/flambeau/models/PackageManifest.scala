@@ -7,7 +7,7 @@ import io.flambeau.bridge.{Json, NativePackages}
 /** The contents of a manifest's text ([[NativePackages]] reads it). Runs on the caller's thread. */
 private[flambeau] object PackageManifest {
 
-  /** A file of a package. `program`: one of its variants, possibly large; else labels, a tokenizer and the like. */
+  /** A file of a package. `program`: one of its variants, possibly large; otherwise labels, a tokenizer and the like. */
   final case class File(name: String, sha256: String, program: Boolean)
 
   /** `hash`: SHA-256 of the manifest, the identity of the content. `files`: everything beside `model.toml`. */
@@ -37,6 +37,6 @@ private[flambeau] object PackageManifest {
     def answer(hashes: Map[String, String]) = Json.as[Wrapped](NativePackages.wrap(location, description, program, Json.write(hashes)))
     val first = answer(Map.empty)
     val complete = first.manifest.orElse(answer(first.needs.map(name => name -> sha256(name)).toMap).manifest)
-    complete.getOrElse(throw new IllegalStateException(s"all hashes of $location were given, and more are asked for"))
+    complete.getOrElse(throw new IllegalStateException(s"all hashes of $location were given, and more are needed"))
   }
 }
