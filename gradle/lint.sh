@@ -1,6 +1,6 @@
 #!/bin/sh
 # sh gradle/lint.sh [NAME…]: the checks of these names, or all; each counts as one test (run_counted.py reads the lines).
-# sh gradle/lint.sh --fix [NAME…]: mends what its tool can mend. scalafmt needs its class path in SCALAFMT: ./gradlew lint has it.
+# sh gradle/lint.sh --fix [NAME…]: fixes what its tool can fix. scalafmt needs its class path in SCALAFMT: ./gradlew lint has it.
 set -u
 cd "$(dirname "$0")/.."
 fix=false

@@ -1,5 +1,5 @@
 #!/bin/sh
-# sh gradle/spelling.sh [OPTION…]: American spelling, as Spark and PyTorch have it, in all files that people write.
+# sh gradle/spelling.sh [OPTION…]: American spelling, as in Spark and PyTorch, in all files that people write.
 set -eu
 cd "$(dirname "$0")/.."
 git ls-files -co --exclude-standard -z -- . ':!LICENSE' ':!*NOTICE*' ':!*.lock' ':!*.svg' ':!gradlew*' |

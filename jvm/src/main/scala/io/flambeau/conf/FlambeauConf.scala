@@ -27,7 +27,7 @@ object FlambeauConf {
 
   val ModelsPath: Setting[Seq[String]] = Setting(
     Prefix + "models.path", "", Folders,
-    "Folders that are searched for a plain model name, before the packages in jars: comma-separated paths or URIs of Hadoop file systems. A name stands for a folder, a `.zip` of one or a `.pt` file with its `.toml`.")
+    "Folders that are searched for a plain model name, before the packages in jars: comma-separated paths or URIs of Hadoop file systems. A name can be a folder, a `.zip` of one or a `.pt` file with its `.toml`.")
 
   val ModelsAllow: Setting[Seq[String]] = Setting(
     Prefix + "models.allow", "", Folders,
@@ -67,7 +67,7 @@ object FlambeauConf {
 
   val ImageDecode: Setting[Decode] = Setting(
     Prefix + "image.decode", "exact", OneOf(Decode),
-    "`exact` decodes every pixel that the model sees, as Pillow does. `auto` shrinks large JPEG photos while it decodes them, to at least twice the size that the model's resize asks for. That is faster, but changes most values by up to one gray level, which small networks notice (the guide on images has figures). Smaller photos and other formats are exact in both.")
+    "`exact` decodes every pixel that the model sees, as Pillow does. `auto` shrinks large JPEG photos while it decodes them, to at least twice the size that the model's resize needs. That is faster, but changes most values by up to one gray level, which small networks notice (the guide on images has figures). Smaller photos and other formats are exact in both.")
 
   val Precision: Setting[InferencePrecision] = Setting(
     Prefix + "precision", "f32", OneOf(InferencePrecision),
@@ -75,7 +75,7 @@ object FlambeauConf {
 
   val Engine: Setting[io.flambeau.conf.Engine] = Setting(
     Prefix + "engine", "auto", OneOf(io.flambeau.conf.Engine),
-    "What runs a model's program. `torchscript`: libtorch's interpreter. `fused`: the same program with kernels of oneDNN. `aot`: machine code that the package holds, if `spark.flambeau.models.machineCode` allows it; the fastest other engine if there is none that this machine can run. `auto`: the fastest one whose outputs are right, chosen when a model is first loaded on a machine and then remembered. All executors of an application use the same engine.")
+    "Engine that runs a model's program. `torchscript`: libtorch's interpreter. `fused`: the same program with kernels of oneDNN. `aot`: machine code that the package holds, if `spark.flambeau.models.machineCode` allows it; the fastest other engine if there is none that this machine can run. `auto`: the fastest one whose outputs are right, chosen when a model is first loaded on a machine and then remembered. All executors of an application use the same engine.")
 
   val MinCosine: Setting[Double] = Setting(
     Prefix + "precision.minCosine", "0.999", Real(0, 1),
@@ -83,7 +83,7 @@ object FlambeauConf {
 
   val TrainAllowUnencrypted: Setting[Boolean] = Setting(
     Prefix + "train.allowUnencrypted", "false", Flag,
-    "Whether training with several workers may send gradients unencrypted, even if the application asks Spark for authentication or encryption (spark.authenticate, spark.network.crypto.enabled, spark.ssl). False refuses such a training.",
+    "Whether training with several workers may send gradients unencrypted, even if the application asks Spark for authentication or encryption (spark.authenticate, spark.network.crypto.enabled, spark.ssl). If false, such a training is an error.",
     perProcess = true)
 
   val LogLevel: Setting[io.flambeau.conf.LogLevel] = Setting(
