@@ -130,7 +130,7 @@ def test_nan_is_an_answer(answers: dict[str, dict[str, Any]]) -> None:
 
 
 def test_mutated_programs_are_answered_or_refused(answers: dict[str, dict[str, Any]]) -> None:
-    """With a condition that is not a bug of Flambeau; most do not load, some still work."""
+    """With a condition that is not a bug in Flambeau; most do not load, some still work."""
     found = [answers[name].get("condition") for name in MUTANTS]
     assert set(found) <= {None, "FLAMBEAU_BAD_INPUT", "FLAMBEAU_BAD_MODEL", "FLAMBEAU_NATIVE"}, found
     assert found.count("FLAMBEAU_BAD_MODEL") > len(MUTANTS) / 3

@@ -259,9 +259,9 @@ def describe(package: Package) -> str:
     for variant in manifest.get("variant", []):
         wanted = variant.get("requires")
         needs = f", needs {' '.join(map(str, wanted if isinstance(wanted, list) else [wanted]))}" if wanted else ""
-        behind = f", {variant['head'].get('file')} behind it" if variant.get("head") else ""
+        head = f", followed by {variant['head'].get('file')}" if variant.get("head") else ""
         lines.append(
-            f"  program  {variant.get('file')}: {variant.get('engine')}, {variant.get('precision')}{needs}{behind}"
+            f"  program  {variant.get('file')}: {variant.get('engine')}, {variant.get('precision')}{needs}{head}"
         )
     for name, sha256 in package.hashes().items():
         lines.append(f"  sha256   {sha256}  {name}")

@@ -117,7 +117,7 @@ pub enum EngineError {
     /// Stopped from outside.
     #[error("the work was canceled")]
     Canceled,
-    /// A bug of ours that was noticed.
+    /// A bug in Flambeau that was detected.
     #[error("internal error: {0}")]
     Internal(String),
 }

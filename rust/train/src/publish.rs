@@ -49,7 +49,7 @@ impl Trainer {
         }
         let featurizer = spec.featurizer.as_deref().map(Package::open).transpose()?;
         let (mut manifest, variant) = match (&self.program.package, &featurizer) {
-            (Some(_), Some(_)) => return Err(EngineError::BadRequest("a featurizer goes in front of heads only".into())),
+            (Some(_), Some(_)) => return Err(EngineError::BadRequest("only heads can have a featurizer".into())),
             (Some(package), None) => (of_program(package, directory).map_err(fail)?, variant(PROGRAM, &self.save(PROGRAM, directory)?)),
             (None, None) => (self.of_head(), variant(PROGRAM, &self.save(PROGRAM, directory)?)),
             (None, Some(featurizer)) => self.behind(featurizer, directory)?,

@@ -60,7 +60,7 @@ impl Stack {
     fn of_heads(feed: &Arc<Feed>, ranks: &Arc<Ranks>, specs: Vec<TrainingSpec>, canceled: Arc<AtomicBool>) -> Result<Self, EngineError> {
         process::keep_to_threads();
         let head = stackable(&specs)
-            .ok_or_else(|| EngineError::BadRequest("only heads that differ in nothing but how they are optimized make a stack".into()))?
+            .ok_or_else(|| EngineError::BadRequest("the heads of a stack may differ only in how they are optimized".into()))?
             .clone();
         let mut parts: Vec<Parts> = Vec::new();
         for spec in &specs {

@@ -217,7 +217,7 @@ pub struct Variant {
 impl Variant {
     /// Its files, for messages.
     pub(crate) fn programs(&self) -> String {
-        self.head.as_ref().map_or(self.file.clone(), |head| format!("{} with {} behind it", self.file, head.file))
+        self.head.as_ref().map_or(self.file.clone(), |head| format!("{} followed by {}", self.file, head.file))
     }
 }
 

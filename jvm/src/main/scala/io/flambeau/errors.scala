@@ -59,7 +59,7 @@ object FlambeauException {
   private[flambeau] val OfTheCall = Set("FLAMBEAU_BAD_ARGUMENT", "FLAMBEAU_UNKNOWN_MODEL")
 
   /** Only for kinds that are bugs in Flambeau. */
-  private[flambeau] val Bug = "This is a bug of Flambeau. The executor keeps running. Please report it with the executor's log."
+  private[flambeau] val Bug = "This is a bug in Flambeau. The executor keeps running. Please report it with the executor's log."
 
   /** This process cannot use Flambeau with any model: a problem with libraries, folders or the platform. */
   private[flambeau] def setup(text: String, cause: Throwable): FlambeauException =

@@ -25,7 +25,7 @@ abstract class SingleInputStage extends PretrainedStage with HasInput with HasOu
     }
     ref.spec.output(role).getOrElse(
       fail(s"model '${ref.name}' has no output of role $role; its outputs are " +
-        s"${ref.spec.outputs.map(o => s"${o.name} (${o.role})").mkString(", ")}. TorchModelTransformer gives them as they are"))
+        s"${ref.spec.outputs.map(o => s"${o.name} (${o.role})").mkString(", ")}. TorchModelTransformer returns all of them"))
   }
 }
 

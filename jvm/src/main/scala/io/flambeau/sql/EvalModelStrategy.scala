@@ -22,7 +22,7 @@ private[flambeau] object EvalModelStrategy extends SparkStrategy {
       firstCall(placed).foreach { call =>
         throw new FlambeauAnalysisException(
           "FLAMBEAU_BAD_ARGUMENT",
-          s"${call.sql} cannot be evaluated where it stands, because its inputs come from more than one side of a join. " +
+          s"${call.sql} cannot be evaluated at this place, because its inputs come from more than one side of a join. " +
             "Compute it in a subquery over the joined rows, and use its result")
       }
       planLater(placed) :: Nil

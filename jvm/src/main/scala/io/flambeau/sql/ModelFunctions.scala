@@ -170,7 +170,7 @@ object ModelFunctions {
   private def constant(function: String, parameter: String, argument: Expression): Any = {
     val value = Arguments.unnamed(argument)
     if (!value.resolved || !value.foldable) {
-      Arguments.fail(function, s"$parameter must be a literal, not ${value.sql}: which model runs is known before the query runs")
+      Arguments.fail(function, s"$parameter must be a literal, not ${value.sql}: the model must be known before the query runs")
     }
     try value.eval()
     catch { case NonFatal(cause) => Arguments.fail(function, s"$parameter cannot be computed from ${value.sql}: ${cause.getMessage}") }

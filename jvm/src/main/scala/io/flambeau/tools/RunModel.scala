@@ -99,7 +99,7 @@ object RunModel {
         case InputKind.Text => (StringType, UTF8String.fromString(field(json, input).asText))
         case InputKind.Tensor => tensor(if (inputs.length == 1 && !json.isObject) json else field(json, input), input.shape.length)
         case _ if inputs.length == 1 => (BinaryType, bytes)
-        case kind => throw new IllegalArgumentException(s"model '${ref.name}' takes $kind beside other inputs; a file cannot hold both")
+        case kind => throw new IllegalArgumentException(s"model '${ref.name}' takes $kind and other inputs; a file cannot hold both")
       }
     }
     val schema = StructType(inputs.zip(values).map { case (input, (dataType, _)) => StructField(input.name, dataType) })

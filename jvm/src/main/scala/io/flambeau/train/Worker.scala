@@ -97,7 +97,7 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics, channe
   private def failed(task: TaskContext, meeting: Rendezvous, cause: Throwable): Failure = lasting(meeting, cause) match {
     case Some(failure) =>
       try meeting.fail(failure)
-      catch { case NonFatal(lost) => logWarning(s"the other workers were not told: $lost") }
+      catch { case NonFatal(lost) => logWarning(s"the other workers could not be informed: $lost") }
       failure
     case None => cause match {
         case native: NativeException =>
