@@ -91,7 +91,7 @@ class Timed:
 
 
 def session(arm: str, batch: int) -> SparkSession:
-    """`local[2]`; Flambeau's jars only where they are measured."""
+    """`local[2]`; Flambeau's jars only if they are measured."""
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.master(f"local[{CORES}]").appName("bench").config("spark.ui.enabled", "false")

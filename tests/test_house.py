@@ -168,7 +168,7 @@ PACKAGES = {
 """The Scala packages, and the files of the root package that others stand on: each with what it may name."""
 
 SCALA_ROOT = {"FlambeauException": "errors", "FlambeauAnalysisException": "errors"}
-"""The file that holds a class of the root package, where it is called otherwise."""
+"""The file that holds a class of the root package, if its name differs."""
 
 
 def test_scala_packages_depend_one_way() -> None:

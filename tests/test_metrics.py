@@ -117,7 +117,7 @@ def test_metrics_of_photos(
 
 
 def test_metrics_of_many_small_rows(spark: SparkSession) -> None:
-    """Work of a few nanoseconds a row adds up."""
+    """Work of a few nanoseconds per row adds up."""
     numbers = spark.range(0, 200_000, 1, 2).selectExpr("array_repeat(CAST(id AS FLOAT), 16) AS x")
     metrics = metrics_of(
         spark, numbers.select(F.featurize("x", "noop").alias("f")).selectExpr("sum(f[3])"), "metrics of small rows"

@@ -163,7 +163,7 @@ def column(arm: str, name: str) -> Column:
 
 
 def session(arm: str) -> SparkSession:
-    """`local[2]`; Flambeau's jars only where they are measured."""
+    """`local[2]`; Flambeau's jars only if they are measured."""
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.master("local[2]").appName(f"bench-{arm}").config("spark.ui.enabled", "false")

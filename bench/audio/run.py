@@ -1,4 +1,4 @@
-"""`./gradlew bench` or `.venv/bin/python bench/audio/run.py`: clips a second side by side, results compared first.
+"""`./gradlew bench` or `.venv/bin/python bench/audio/run.py`: clips per second side by side, results compared first.
 
 Two models: Resemblyzer's speaker embedding and Silero VAD's probability of speech. Every run is a fresh process; all
 arms take turns, twice (`--rounds`). predict_batch_udf runs the same network on padded batches, with default malloc and

@@ -1,4 +1,4 @@
-"""`./gradlew bench` or `.venv/bin/python bench/text/run.py`: embedded texts a second side by side, results compared first.
+"""`./gradlew bench` or `.venv/bin/python bench/text/run.py`: embedded texts per second side by side, results compared first.
 
 4,096 glosses of WordNet; all-MiniLM-L6-v2 and a BERT of 12 layers (random weights). `--cases`, `--arms` and `--rows` cut it down, as in
 

@@ -44,7 +44,7 @@ def ddp(kind: str, workers: int, rows: int, epochs: int) -> dict[str, Any]:
 
 
 def session(ours: bool, **more: str) -> Any:
-    """`local[2]`; Flambeau's jars only where they are measured. `more`: settings, with `_` for the dots."""
+    """`local[2]`; Flambeau's jars only if they are measured. `more`: settings, with `_` for the dots."""
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.master("local[2]").appName("bench-train").config("spark.ui.enabled", "false")

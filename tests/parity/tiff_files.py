@@ -169,7 +169,7 @@ def assemble(entries: Mapping[int, Entry], body: bytes, order: str, big: bool) -
 
 
 def kinds() -> Iterator[Kind]:
-    """(name, bits, photometric, samples a pixel, extra samples, sample format) that Pillow reads."""
+    """(name, bits, photometric, samples per pixel, extra samples, sample format) that Pillow reads."""
     for bits in (1, 2, 4, 8):
         yield f"white{bits}", bits, GRAY_INVERTED, 1, None, 1
         yield f"gray{bits}", bits, GRAY, 1, None, 1

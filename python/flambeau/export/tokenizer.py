@@ -250,7 +250,7 @@ def _special_tokens(post_processor: Mapping[str, Any] | None) -> int:
 
 
 def _load_for_real(content: bytes, refuse: Any) -> None:
-    """Loads the bytes with `tokenizers`, where that is installed, and tokenizes two short texts. A text may be an
+    """Loads the bytes with `tokenizers`, if that is installed, and tokenizes two short texts. A text may be an
     error, since the vocabulary may lack a token for it. A panic of the library is not allowed: it would happen for
     every row.
     """

@@ -1,4 +1,4 @@
-//! JPEG by libjpeg-turbo: baseline, progressive, arithmetic and lossless files of 8 bits a sample.
+//! JPEG by libjpeg-turbo: baseline, progressive, arithmetic and lossless files of 8 bits per sample.
 //!
 //! [`Jpeg`] is a file whose header was read; [`Rows`] gives its pixels from the top, all of them or a part, shrunk while they are
 //! decoded or not. A part has exactly the pixels that it has in the whole picture.

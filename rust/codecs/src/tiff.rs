@@ -45,7 +45,7 @@ unsafe extern "C" {
     fn flambeau_tiff_rgba(file: *mut c_void, width: u32, height: u32, pixels: *mut u32) -> c_int;
 }
 
-/// The tags of the first image, by the names of the TIFF specification; defaults where they are absent (0 for `photometric`).
+/// The tags of the first image, by the names of the TIFF specification; defaults if they are absent (0 for `photometric`).
 #[derive(Clone, Debug)]
 pub struct Tags {
     /// Pixels a row.
@@ -147,7 +147,7 @@ impl<'a> Tiff<'a> {
             if plane.is_null() || colors == 0 {
                 return Vec::new();
             }
-            // SAFETY: a color map has 2^bits values a plane, which libtiff checked and keeps as long as the handle.
+            // SAFETY: a color map has 2^bits values per plane, which libtiff checked and keeps as long as the handle.
             let values = unsafe { std::slice::from_raw_parts(plane, colors) };
             values.to_vec()
         });

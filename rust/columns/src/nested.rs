@@ -24,7 +24,7 @@ pub fn lists(values: ArrayRef, shape: &[usize], present: &[bool]) -> Option<Arra
     list(offsets, array, nulls(present))
 }
 
-/// As [`lists`], where rows differ in length: row i, if present, holds the next of `lengths` items of `shape`.
+/// As [`lists`], for rows that differ in length: row i, if present, holds the next of `lengths` items of `shape`.
 ///
 /// `None` if the numbers do not add up or exceed 32-bit offsets.
 #[must_use]

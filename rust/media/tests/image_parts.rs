@@ -49,7 +49,7 @@ fn part(file: &[u8], shrink: u32, cut: Option<(Range<u32>, Range<u32>)>) -> Resu
     Ok((columns, pixels))
 }
 
-/// The part of `whole` that the columns and rows cut out; `pixel` bytes a pixel.
+/// The part of `whole` that the columns and rows cut out; `pixel` bytes per pixel.
 fn cut_out(whole: &Part, pixel: usize, columns: &Range<u32>, rows: &Range<u32>) -> Vec<u8> {
     let width = whole.0.len();
     let row = |y: u32| {

@@ -11,7 +11,7 @@ use crate::{TorchError, error, ffi};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub enum OptimizerKind {
-    /// Stochastic gradient descent, with momentum where it is not 0.
+    /// Stochastic gradient descent, with momentum if it is not 0.
     Sgd = 0,
     /// Adam; weight decay is added to the gradient.
     Adam = 1,

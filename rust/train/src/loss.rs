@@ -34,7 +34,7 @@ pub(super) struct Loss {
 }
 
 impl Loss {
-    /// For a program with `outputs` values a row, of this type.
+    /// For a program with `outputs` values per row, of this type.
     pub(super) fn new(spec: &TrainingSpec, outputs: usize, dtype: Dtype) -> Result<Self, EngineError> {
         let refuse = |text: String| Err(EngineError::BadRequest(text));
         let expected = match spec.loss {

@@ -221,7 +221,7 @@ impl Variant {
     }
 }
 
-/// A second TorchScript program. It takes one output of the first (flattened to [rows, features]) and computes the package's outputs.
+/// A second TorchScript program. It takes one output of the first (flattened to `[rows, features]`) and computes the package's outputs.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeadProgram {

@@ -1,7 +1,7 @@
 //! Takes the library out of a `.pt2` file.
 //!
 //! Only the records that running needs are written: the one library of the archive's one program, and the list of its foreign
-//! operators where it has one. They get our own names, in a new folder that only this user can enter. All other
+//! operators if it has one. They get our own names, in a new folder that only this user can enter. All other
 //! records of the archive stay there.
 
 use std::fs::{self, Permissions};

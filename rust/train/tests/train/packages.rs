@@ -203,7 +203,7 @@ fn pictures_that_are_read_back_from_disk_give_the_model_that_prepared_ones_do() 
     assert!(matches!(sizes[..], [size] if size > 0 && size % 40 == 0), "one file of all rows: {sizes:?}");
     drop((trainer, feed));
     assert_eq!(kept(), [0; 0], "the file goes with the feed");
-    // Each epoch over a feed of its own, where no picture was prepared before.
+    // Each epoch over a new feed, without prepared pictures.
     let checkpoint = directory.join("checkpoint");
     for epoch in 1..=3 {
         let mut trainer = open(&picture_feed(&bytes, &labels), &Arc::new(Ranks::alone()), &spec(epoch)).unwrap();

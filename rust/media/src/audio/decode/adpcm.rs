@@ -1,4 +1,4 @@
-//! ADPCM in WAV: Microsoft's and IMA's four bits a sample, in blocks that each begin with complete samples.
+//! ADPCM in WAV: Microsoft's and IMA's four bits per sample, in blocks that each begin with complete samples.
 //!
 //! The arithmetic is libsndfile's, in whole numbers. Other rounding adds up within a block, to a hundredth of full scale with
 //! Symphonia 0.6.1. A block is a few hundred bytes; no other state is kept.

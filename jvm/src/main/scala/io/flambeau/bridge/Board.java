@@ -8,6 +8,6 @@ public interface Board {
   /** Puts a value under a key. */
   void put(String key, byte[] value);
 
-  /** The value under a key, or null where it is not there yet. Does not wait. */
+  /** The value under a key, or null if it is not there yet. Does not wait. */
   byte[] look(String key);
 }

@@ -5,7 +5,7 @@ import org.apache.spark.unsafe.Platform
 
 /**
  * Spark's arrays as bytes: eight for the number of elements, a bit for each that is NULL (in words of eight bytes), then the
- * elements, one after another where they are numbers.
+ * elements, one after another if they are numbers.
  */
 private[columns] object UnsafeArrays {
 

@@ -77,7 +77,7 @@ private[ml] object GroupedTorchModel {
   val Loss = "loss"
   val Parameters = "parameters"
 
-  /** Key of the metadata of `parameters`: how many values a head gives. */
+  /** Key of the metadata of `parameters`: how many outputs a head has. */
   val Outputs = "outputs"
 
   private val Folder = "models"

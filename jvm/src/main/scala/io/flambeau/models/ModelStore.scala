@@ -26,7 +26,7 @@ import io.flambeau.models.PackageSource.Descriptor
  * On executors, [[localDirectory]] makes the files local. They come from one of these places:
  *  - embedded in a jar: unpacked from there;
  *  - a Hadoop file system: read from there, with the driver's Hadoop settings;
- *  - a local path, driver and executor being one process: a folder is used where it is, a `.zip` or `.pt` is unpacked;
+ *  - a local path, if driver and executor are one process: a folder is used directly, a `.zip` or `.pt` is unpacked;
  *  - a local path of a cluster's driver: a folder with the same content at the same path is used (a shared file system).
  *    Otherwise the driver's file server sends the files from its disk to the executor's.
  *

@@ -15,8 +15,8 @@ import io.flambeau.models.ModelRef
 private[sql] final case class BatchLimits(rows: Int, bytes: Long)
 
 /**
- * Which rows a task evaluates, and which of those fail the query if they are bad; conditions over the child's columns that
- * are never NULL.
+ * The rows that a task evaluates, and those of them that fail the query if they are bad. These are conditions over the child's
+ * columns that are never NULL.
  *
  * @param evaluated
  *   none: every row

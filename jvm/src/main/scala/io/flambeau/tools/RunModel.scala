@@ -33,7 +33,7 @@ import io.flambeau.sql.EvaluationFailure
  * {{{java -cp <Spark's jars and Flambeau's> io.flambeau.tools.RunModel [--path FOLDERS] [--k K] MODEL FILE...}}}
  *
  * A file is one row: the bytes of an image or a sound, a UTF-8 text, or, for tensors, JSON (an array; an object by input's
- * name where there are several). One line of JSON per file: `{"file", "outputs": {name: values}, "labels": [{"label", "index",
+ * name if there are several). One line of JSON per file: `{"file", "outputs": {name: values}, "labels": [{"label", "index",
  * "probability"}]}`, without `labels` where the model has no scores, or `{"file", "error"}`. Ends with 1 if a file was bad;
  * with 2 and the line `{"failed": why}` if there is no such model, or it or this process cannot run it.
  */
