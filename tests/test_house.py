@@ -188,7 +188,7 @@ def test_scala_packages_depend_one_way() -> None:
 
 
 def test_java_is_written_where_scala_cannot_reach() -> None:
-    """In the package for what Spark keeps to itself, beside the native methods, and where nothing of Scala may be loaded."""
+    """Java is in the package for Spark's private classes, next to the native methods, and where Scala must not be loaded."""
     files = {file.relative_to(ROOT / SCALA) for file in tracked(f"{SCALA}/*.java")}
     others = {str(file) for file in files if file.parts[0] != "spark"}
     assert others == {

@@ -1,4 +1,4 @@
-"""`.venv/bin/python bench/train/maps.py`: eight parameter maps of a head in one `fit`, beside one map.
+"""`.venv/bin/python bench/train/maps.py`: eight parameter maps of a head in one `fit`, compared with one map.
 
 The rows are photos (the tiles of bench/images) for a pretrained network, and 1,280 features without one. `fit(rows,
 maps)` reads and featurizes once. So eight maps must take at most 1.3 times as long as one over photos, 1.4 times over

@@ -2,7 +2,7 @@
 
 Three trainings, the same rows, optimizer and batch: a linear head and an MLP over 20,000 rows of 1,280 features, and a small
 convolutional net over 512 pictures of 64 x 64. Ours is the engine alone (rust/train/examples/train_alone.rs, no JVM); Python's are the
-loop with a DataLoader, as users write it, and the quickest loop over tensors in memory (train_alone.py beside it).
+loop with a DataLoader, as users write it, and the fastest loop over tensors in memory (train_alone.py in the same folder).
 Losses first: after the last epoch they must be close to each other (shuffles and first parameters differ, so they are not equal;
 rust/train/tests/train/equality.rs tests equality). Writes bench/results/<version>/train.json.
 """

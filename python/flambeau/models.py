@@ -59,7 +59,7 @@ Root = Union[Path, zipfile.Path]
 class Package:
     """A package: `location` is for messages, `root` to read from. Reading may raise FlambeauError.
 
-    `program` is the file of a bare program. The `.toml` beside it describes it instead of a manifest.
+    `program` is the file of a bare program. The `.toml` next to it describes it instead of a manifest.
     """
 
     location: str

@@ -1,4 +1,4 @@
-//! The library finds libtorch and the codecs beside itself, or already loaded by the JVM side.
+//! The library finds libtorch and the codecs in its own folder, or already loaded by the JVM side.
 
 fn main() {
     println!("cargo:rustc-link-arg-cdylib=-Wl,-rpath,$ORIGIN");

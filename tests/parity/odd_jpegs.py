@@ -39,7 +39,7 @@ def jpegs(picture: Picture) -> Files:
 
 
 def parts(picture: Picture) -> Files:
-    """JPEGs large enough for a part to leave out blocks, and pictures stored as each EXIF orientation has them beside upright ones."""
+    """JPEGs large enough for a part to leave out blocks, and pictures stored in each EXIF orientation, with the upright ones."""
     for subsampling, progressive in itertools.product(("4:4:4", "4:2:2", "4:2:0", "4:1:1"), (False, True)):
         whole = io.BytesIO()
         picture(181, 139).save(whole, "JPEG", subsampling=subsampling, progressive=progressive, quality=85)

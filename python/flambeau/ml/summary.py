@@ -64,7 +64,7 @@ class TrainingSummary:
         return int(self._java.skippedRows())
 
     def plot(self) -> Figure:
-        """The losses and, beside them, the metrics, by epoch. Needs matplotlib."""
+        """The losses and, next to them, the metrics, by epoch. Needs matplotlib."""
         try:
             from matplotlib.figure import Figure
         except ImportError as error:

@@ -14,7 +14,7 @@ fn open(name: &str) -> Arc<Model> {
 
 #[test]
 fn idle_models_stay_within_their_bound_and_held_ones_stay() {
-    // Room for two: each counts 16 MiB beside its weights.
+    // Room for two: each counts 16 MiB in addition to its weights.
     registry::configure(40 << 20);
     let held = open("tiny");
     for name in ["noop", "raises", "allocates", "wrong_shape", "image_tiny"] {

@@ -22,7 +22,7 @@ namespace {
 using Runner = torch::inductor::AOTIModelContainerRunnerCpu;
 
 // Compiled code also needs libtorch.so. That library is empty: a program that is linked with libtorch_cpu.so may not have loaded
-// it, and the system does not look for it here. It lies beside libtorch_cpu.so.
+// it, and the system does not look for it here. It is in the folder of libtorch_cpu.so.
 void load_libtorch() {
   Dl_info here{};
   TORCH_CHECK(dladdr(reinterpret_cast<void*>(&aoti_torch_device_type_cpu), &here) != 0, "libtorch_cpu.so has no path");

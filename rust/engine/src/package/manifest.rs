@@ -1,7 +1,7 @@
 //! Reads a manifest by itself, without the files next to it, so that the JVM can fetch a package file by file.
 //!
 //! The JVM reads `model.toml` from its place, asks [`list`] which files belong to it, and fetches them. A bare program
-//! (`net.pt`) has no `model.toml`: [`wrap`] makes one from the description beside it (`net.toml`, with the same grammar; entries
+//! (`net.pt`) has no `model.toml`: [`wrap`] makes one from the description next to it (`net.toml`, with the same grammar; entries
 //! that follow from the program itself may be omitted).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +20,7 @@ pub struct Listing {
     pub name: String,
     /// SHA-256 of `model.toml`.
     pub hash: String,
-    /// Every file of the package beside `model.toml`.
+    /// Every file of the package except `model.toml`.
     pub files: Vec<PackageFile>,
 }
 
@@ -44,7 +44,7 @@ pub struct Wrapped {
     pub needs: Vec<String>,
 }
 
-/// The package's name, its hash and every file that belongs to it beside `model.toml`.
+/// The package's name, its hash and every file that belongs to it except `model.toml`.
 ///
 /// # Errors
 /// A manifest that does not parse or contradicts itself. `place` is its name in messages.

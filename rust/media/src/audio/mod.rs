@@ -10,7 +10,7 @@
 //! 2. [`resample()`] brings the samples to the program's rate.
 //! 3. [`AudioSpec::windows`] cuts a long clip; each window is a row of the program; the engine joins their results.
 //! 4. The engine groups rows with `prepare::text::plan_batches` (samples instead of tokens) and [`fill`]s
-//!    `samples` f32 `[rows, longest]`, zero padded, beside `lengths` i64 `[rows]`.
+//!    `samples` f32 `[rows, longest]`, zero padded, and `lengths` i64 `[rows]`.
 //!
 //! [`AudioPreparer`] does steps 1 to 3 in one call. Ownership: waveforms belong to the batch that is being prepared. Hostile
 //! bytes give an [`AudioError`], never a panic, and never need more memory than `max_seconds` allows.

@@ -28,7 +28,7 @@ final class FlambeauAnalysisException(condition: String, text: String, cause: Op
       origin.line, origin.startPosition) {
 
   /**
-   * Adds line and position if the call itself is wrong; beside line and column of a `model.toml` they would be confusing. There is no
+   * Adds line and position if the call itself is wrong; with line and column of a `model.toml` they would be confusing. There is no
    * query context: PySpark logs every exception with a context by itself, with its stack trace.
    */
   override def withPosition(at: Origin): AnalysisException = if (!FlambeauException.OfTheCall(condition)) this

@@ -32,7 +32,7 @@ final class NativeBridge {
   static native String listPackage(String place, String manifest);
 
   /**
-   * The {@code model.toml} of a bare TorchScript file from the description beside it, as JSON: {@code {"manifest": text}}, or
+   * The {@code model.toml} of a bare TorchScript file from the description next to it, as JSON: {@code {"manifest": text}}, or
    * {@code {"needs": [file names]}} while {@code hashesJson} (file name to SHA-256) is incomplete.
    */
   static native String wrapProgram(String place, String description, String program, String hashesJson);

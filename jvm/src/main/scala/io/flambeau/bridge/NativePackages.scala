@@ -20,7 +20,7 @@ private[flambeau] object NativePackages {
   def list(location: String, manifest: String): String = loaded(NativeBridge.listPackage(location, manifest))
 
   /**
-   * The manifest of a bare TorchScript file from the description beside it, or the files whose hashes it needs.
+   * The manifest of a bare TorchScript file from the description next to it, or the files whose hashes it needs.
    *
    * @param hashesJson
    *   file name to SHA-256

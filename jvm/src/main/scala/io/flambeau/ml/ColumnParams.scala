@@ -39,7 +39,7 @@ trait HasFeatures extends Params with HasFeaturesCol {
 }
 
 /**
- * The columns of class scores that classifiers add beside the prediction (an empty name omits a column), and Spark ML's
+ * The columns of class scores that classifiers add to the prediction (an empty name omits a column), and Spark ML's
  * `thresholds`. The prediction is the class with the largest probability / threshold; not set: the most probable class.
  */
 trait HasScoreColumns extends Params with HasProbabilityCol with HasRawPredictionCol with HasThresholds {

@@ -62,7 +62,7 @@ trait HasTrainingLoop extends Params with HasSeed {
   final val checkpointEpochs: IntParam = new IntParam(
     this, "checkpointEpochs", "epochs between two checkpoints", ParamValidators.gt(0))
 
-  /** Steps between checkpoints, beside those at the ends of epochs. Not set: none in between. */
+  /** Steps between checkpoints, in addition to those at the ends of epochs. Not set: none in between. */
   final val checkpointSteps: IntParam = new IntParam(
     this, "checkpointSteps", "steps between two checkpoints, beside those at the ends of epochs; not set: none in between", ParamValidators.gt(0))
 

@@ -72,7 +72,7 @@ trait ModelStage extends Transformer with HasInvalid with DefaultParamsWritable 
 
   override def copy(extra: ParamMap): Transformer = defaultCopy(extra)
 
-  /** Saves parameters and, if the stage carries it, the model package beside them. */
+  /** Saves parameters and, if the stage carries it, the model package next to them. */
   override def write: MLWriter = SavedPackage.writer(this)
 
   /** Spark's own writer of parameters. */

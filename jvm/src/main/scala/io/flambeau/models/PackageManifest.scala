@@ -10,7 +10,7 @@ private[flambeau] object PackageManifest {
   /** A file of a package. `program`: one of its variants, possibly large; otherwise labels, a tokenizer and the like. */
   final case class File(name: String, sha256: String, program: Boolean)
 
-  /** `hash`: SHA-256 of the manifest, the identity of the content. `files`: everything beside `model.toml`. */
+  /** `hash`: SHA-256 of the manifest, the identity of the content. `files`: all except `model.toml`. */
   final case class Listing(name: String, hash: String, files: Seq[File])
 
   /** The manifest of a bare program; None if hashes of the files in `needs` are missing. */
@@ -28,10 +28,10 @@ private[flambeau] object PackageManifest {
   def list(location: String, manifest: String): Listing = Json.as[Listing](NativePackages.list(location, manifest))
 
   /**
-   * The manifest of a bare TorchScript file, from the description beside it.
+   * The manifest of a bare TorchScript file, from the description next to it.
    *
    * @param sha256
-   *   gives the SHA-256 of a file beside the program; asked only for those that the description does not tell
+   *   returns the SHA-256 of a file next to the program; called only for those without a hash in the description
    */
   def wrap(location: String, description: String, program: String)(sha256: String => String): String = {
     def answer(hashes: Map[String, String]) = Json.as[Wrapped](NativePackages.wrap(location, description, program, Json.write(hashes)))

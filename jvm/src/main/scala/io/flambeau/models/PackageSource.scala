@@ -111,7 +111,7 @@ private[models] final class ZippedPackage(val location: FileLocation) extends Pa
   private def refuse(why: String): Nothing = throw new IOException(s"${location.uri} is not unpacked: it $why")
 }
 
-/** A bare TorchScript file with a description beside it: the manifest is made from both. */
+/** A bare TorchScript file with a description next to it: the manifest is made from both. */
 private[models] final class BareProgram(val location: FileLocation, description: FileLocation) extends PackageSource {
 
   override def manifest(): String =

@@ -110,7 +110,7 @@ private[flambeau] final case class PackageSpec(
 private[flambeau] final case class RunSpec(
     program: Program, learning: Learning, settings: TrainingSettings, checkpoints: CheckpointSpec, result: PackageSpec, logDir: Option[String]) {
 
-  /** Fails with an IOException if what it writes beside its model cannot be written from here. */
+  /** Fails with an IOException if its files other than the model cannot be written from here. */
   def probe(hadoop: HadoopSettings): Unit = {
     checkpoints.directory.foreach(Storage.probe("checkpointDir", _, hadoop))
     logDir.foreach(Storage.probe("logDir", _, hadoop))

@@ -8,7 +8,7 @@ import org.apache.spark.ml.param._
  * Writes the parameters of the stages as Python classes (`python/flambeau/ml/_generated_params.py`), from the stages themselves: names,
  * types, documentation and defaults. `./gradlew pythonParams` runs it, and [[PythonParamsSuite]] says when the file is stale.
  *
- * A Scala trait becomes a Python class with the same name, beside the types of its keyword arguments. A parameter whose documentation or
+ * A Scala trait becomes a Python class with the same name, next to the types of its keyword arguments. A parameter whose documentation or
  * default depends on the stage is in the class of the stage. Columns that Spark ML shares come from PySpark's own classes.
  */
 object PythonParams {

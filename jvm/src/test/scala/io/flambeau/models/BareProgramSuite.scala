@@ -5,7 +5,7 @@ import java.nio.file.{Files, Path}
 import io.flambeau.FlambeauSuite
 import io.flambeau.files.LocalFiles
 
-/** A TorchScript file with a description beside it. */
+/** A TorchScript file with a description next to it. */
 class BareProgramSuite extends FlambeauSuite {
 
   private lazy val folder = Files.createTempDirectory("flambeau-programs")
