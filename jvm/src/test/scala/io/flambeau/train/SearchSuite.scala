@@ -106,7 +106,7 @@ class SearchSuite extends TrainingSuite {
     }
   }
 
-  test("what is no number comes last; mistakes are told before anything runs") {
+  test("NaN comes last; mistakes are errors before anything runs") {
     val rows = points(60)
     val regression = new LogisticRegression()
     val space = new SearchSpace().choice(regression.regParam, 0.0, 0.1, 0.2)
