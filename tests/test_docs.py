@@ -1,8 +1,8 @@
 """Every snippet of README, CONTRIBUTING and docs runs; what the pages name exists.
 
-Commands run as they are written, in a folder like the reader's (those of CONTRIBUTING in the checkout). Two cannot
-call themselves: `./gradlew …` is planned by the real Gradle without being executed (`--dry-run`, all lines in one),
-and `pytest …` only collects its tests.
+Commands run as they are written, in a folder like the reader's (those of CONTRIBUTING in the checkout); pip and `--packages` take
+the wheels and the Maven repository of this build. Two cannot call themselves: `./gradlew …` is planned by the real Gradle
+without being executed (`--dry-run`, all lines in one), and `pytest …` only collects its tests.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ else:
 from docs import PAGES, RUNNABLE, Snippet, snippets, workplace
 from flambeau import models
 from support import EXTENSION, MODEL, PHOTOS, PROGRAMS, ROOT, SPARK, environment, jars, run
+from test_maven_repository import EMPTY_IVY, REPOSITORY
+from test_wheel import WHEELS
 
 MAKERS = ("docs/models.md", "docs/guides/tensors.md", "docs/guides/your-own-model.md")
 """Pages whose bash snippets make packages that other snippets use."""
@@ -40,6 +42,18 @@ def shell() -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     given = {"FLAMBEAU_JARS": os.environ["FLAMBEAU_JARS"]} if "FLAMBEAU_JARS" in os.environ else {}
     return environment(PATH=path, PYTHONPATH=str(ROOT / "python"), SPARK_HOME=str(SPARK), **given)
+
+
+def registries(folder: Path) -> dict[str, str]:
+    """Variables that let pip and `--packages` take what this build has made, and nothing from the network. pip installs into
+    `folder`."""
+    settings, conf = folder / "ivysettings.xml", folder / "conf" / "spark-defaults.conf"
+    conf.parent.mkdir(exist_ok=True)
+    settings.write_text(EMPTY_IVY, encoding="utf-8")
+    lines = {"repositories": REPOSITORY.as_uri(), "ivySettings": str(settings), "ivy": str(folder / "ivy")}
+    conf.write_text("".join(f"spark.jars.{key} {value}\n" for key, value in lines.items()), encoding="utf-8")
+    pip = {"NO_INDEX": "1", "NO_DEPS": "1", "FIND_LINKS": str(WHEELS), "TARGET": str(folder / "installed")}
+    return {"SPARK_CONF_DIR": str(conf.parent), **{f"PIP_{key}": value for key, value in pip.items()}}
 
 
 def test_every_fence_is_of_a_kind_that_runs() -> None:
@@ -61,7 +75,7 @@ def test_bash(snippet: Snippet, reader: Path) -> None:
             continue  # test_gradle_commands plans all of them in one run
         if "pytest" in words:
             command += " --collect-only -p no:cacheprovider"
-        run(["bash", "-euo", "pipefail", "-c", command], folder, shell())
+        run(["bash", "-euo", "pipefail", "-c", command], folder, {**shell(), **registries(reader.parent)})
 
 
 def test_gradle_commands(tmp_path: Path) -> None:

@@ -250,6 +250,7 @@ def test_pages_name_the_versions_of_gradle_properties() -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in pages)
     jars = set(re.findall(r"flambeau(?:_2\.13|-libtorch-cpu-linux-x86_64)-([\d.]+)\.jar", text))
     assert jars == {said["version"]}
+    assert set(re.findall(r"io\.flambeau:flambeau-[\w.-]+:(\d[\w.]*\d)", text)) == {said["version"]}
     assert set(re.findall(r"libtorch (\d+\.\d+\.\d+)", text)) == {said["torchVersion"]}
 
 

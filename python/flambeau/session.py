@@ -7,6 +7,7 @@ its settings are read.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -24,6 +25,11 @@ JARS_VARIABLE = "FLAMBEAU_JARS"
 JARS_FOLDER = Path(__file__).resolve().parent / "jars"
 MAIN_JAR = "flambeau-spark"
 """How the name of the jar with the extension begins; the line of Spark that it is made for follows."""
+LIBTORCH_JAR = "flambeau-libtorch"
+LIBTORCH_PACKAGE = "flambeau_libtorch_cpu"
+"""The package that brings libtorch's jar where this one does not have it."""
+COORDINATE = "io.flambeau:flambeau-spark"
+"""How the Maven coordinate of that jar begins, in `spark.jars.packages`."""
 
 
 SPARK_LINES = ("4.0", "4.1", "4.2", "4.3")
@@ -60,8 +66,16 @@ def _installed_line() -> str:
     return _line(pyspark.__version__)
 
 
+def _jars_of(package: str) -> list[Path]:
+    """The jars in a package's folder `jars`; none if the package is not installed."""
+    spec = importlib.util.find_spec(package)
+    folders = (spec and spec.submodule_search_locations) or []
+    return sorted(jar for folder in folders for jar in (Path(folder) / "jars").glob("*.jar"))
+
+
 def find_jars() -> list[str]:
-    """The jars that a session needs: those in `FLAMBEAU_JARS` (comma-separated), otherwise those of this package.
+    """The jars that a session needs: those in `FLAMBEAU_JARS` (comma-separated), otherwise those of this package, for the Spark
+    that Python has, and of `flambeau-libtorch-cpu`.
 
     Raises:
         FlambeauError: there are no jars.
@@ -75,6 +89,8 @@ def find_jars() -> list[str]:
     line = _installed_line()
     main = f"{MAIN_JAR}{line}_2.13-"
     jars = sorted(JARS_FOLDER.glob("*.jar"))
+    if not any(jar.name.startswith(LIBTORCH_JAR) for jar in jars):
+        jars += _jars_of(LIBTORCH_PACKAGE)
     found = [str(jar) for jar in jars if jar.name.startswith(main) or not jar.name.startswith(MAIN_JAR)]
     if not any(Path(jar).name.startswith(main) for jar in found):
         raise FlambeauError(
@@ -91,6 +107,8 @@ def configure(builder: Builder, jars: Sequence[str | os.PathLike[str]] | None = 
     Adds to `spark.jars` and `spark.sql.extensions`, and keeps existing values. Use it before `getOrCreate()`, with a classic
     builder or with one that starts a local Connect server (`builder.remote("local[2]")`). A Connect server elsewhere
     must have been started with the jars and the extension; then `configure` is not needed here.
+
+    If `spark.jars.packages` names Flambeau, Spark fetches the jars, and none are added here.
 
     If the JVM is already running (`spark-submit`, a second session), it must have the jars already: from `--jars`, or from `configure`
     before the first session. They are not added twice.
@@ -114,7 +132,8 @@ def configure(builder: Builder, jars: Sequence[str | os.PathLike[str]] | None = 
             f"--conf spark.sql.extensions={EXTENSION}; a client needs no configuration"
         )
     running = _settings_of_running_jvm()
-    if running is None:
+    fetched = any(package.startswith(COORDINATE) for package in _entries(options.get("spark.jars.packages")))
+    if running is None and not fetched:
         present = _entries(options.get("spark.jars"))
         if not any(Path(jar).name.startswith(MAIN_JAR) for jar in present):
             present = _joined(present, [os.fspath(jar) for jar in jars] if jars is not None else find_jars())

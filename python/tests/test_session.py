@@ -73,6 +73,13 @@ def test_jars_can_be_named(jars: list[str], monkeypatch: pytest.MonkeyPatch) -> 
         flambeau.find_jars()
 
 
+def test_jars_that_spark_fetches_are_not_added_again(jars: list[str]) -> None:
+    coordinate = "io.flambeau:flambeau-spark4.1_2.13:0.1.0"
+    builder = SparkSession.builder.config("spark.jars.packages", f"org.example:other:1,{coordinate}")
+    assert "spark.jars" not in options(flambeau.configure(builder))
+    assert options(builder)["spark.sql.extensions"] == "io.flambeau.FlambeauExtensions"
+
+
 def test_without_jars_the_error_says_how_to_build_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "JARS_FOLDER", tmp_path)
     with pytest.raises(flambeau.FlambeauError, match=r"\./gradlew pythonJars.*FLAMBEAU_JARS"):
