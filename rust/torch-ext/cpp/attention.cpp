@@ -1,11 +1,12 @@
 // See attention.h. The products of attention are small, and libtorch's bf16 and f16 kernels prepare each one again.
 #include "attention.h"
 
+#include "nodes.h"
+
 #include <ATen/ATen.h>
 #include <torch/csrc/jit/runtime/operator.h>
 
 #include <optional>
-#include <vector>
 
 namespace flambeau {
 namespace {
@@ -46,19 +47,14 @@ const Symbol& operation() {
   return symbol;
 }
 
-void collect(torch::jit::Block* block, std::vector<Node*>& found) {
-  for (Node* node : block->nodes()) {
-    const bool is_attention = node->kind() == Symbol::fromQualString("aten::scaled_dot_product_attention");
-    if (is_attention && node->inputs().size() == kArguments) found.push_back(node);
-    for (torch::jit::Block* inner : node->blocks()) collect(inner, found);
-  }
+bool is_attention(const Node* node) {
+  return node->kind() == Symbol::fromQualString("aten::scaled_dot_product_attention") && node->inputs().size() == kArguments;
 }
 
 }  // namespace
 
 int32_t widen_attention(const std::shared_ptr<torch::jit::Graph>& graph) {
-  std::vector<Node*> found;
-  collect(graph->block(), found);
+  const auto found = nodes_of(*graph, is_attention);
   for (Node* node : found) {
     Node* widened = graph->create(operation(), node->inputs());
     widened->insertBefore(node);

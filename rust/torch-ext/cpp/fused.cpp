@@ -7,6 +7,7 @@
 #include "attention.h"
 #include "error.h"
 #include "module.h"
+#include "nodes.h"
 #include "outputs.h"
 #include "pack.h"
 #include "pads.h"
@@ -57,16 +58,6 @@ struct Fused {
   bool convolves = false;
 };
 
-bool has_convolution(torch::jit::Block* block) {
-  for (torch::jit::Node* node : block->nodes()) {
-    if (flambeau::is_convolution(node)) return true;
-    for (torch::jit::Block* inner : node->blocks()) {
-      if (has_convolution(inner)) return true;
-    }
-  }
-  return false;
-}
-
 // Sizes and strides of all inputs: a plan is for both.
 Shape shape_of(const at::Tensor* const* inputs, int32_t count) {
   Shape shape;
@@ -110,7 +101,7 @@ void* flb_fused_new(const void* module, FlbError* error) {
     } else {
       fused->graph->eraseInput(0);
     }
-    fused->convolves = has_convolution(fused->graph->block());
+    fused->convolves = !flambeau::nodes_of(*fused->graph, flambeau::is_convolution).empty();
     flambeau::fold_pads(fused->graph);
     flambeau::widen_attention(fused->graph);
     fused->packed = flambeau::pack_products(fused->graph);

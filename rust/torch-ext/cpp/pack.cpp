@@ -2,13 +2,14 @@
 // less than half of the core's peak here, oneDNN over 80 %). The packed weights replace the plain ones.
 #include "pack.h"
 
+#include "nodes.h"
+
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/jit/ir/constants.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 
 #include <optional>
 #include <string>
-#include <vector>
 
 namespace flambeau {
 namespace {
@@ -60,20 +61,13 @@ void pack(torch::jit::Graph& graph, Node* product, const at::Tensor& weight) {
   replaced->output()->replaceAllUsesWith(result);
 }
 
-void collect(torch::jit::Block* block, std::vector<Node*>& products) {
-  for (Node* node : block->nodes()) {
-    if (node->kind() == Symbol::fromQualString("aten::linear")) products.push_back(node);
-    for (torch::jit::Block* inner : node->blocks()) collect(inner, products);
-  }
-}
+bool is_product(const Node* node) { return node->kind() == Symbol::fromQualString("aten::linear"); }
 
 }  // namespace
 
 int32_t pack_products(const std::shared_ptr<torch::jit::Graph>& graph) {
-  std::vector<Node*> products;
-  collect(graph->block(), products);
   int32_t packed = 0;
-  for (Node* product : products) {
+  for (Node* product : nodes_of(*graph, is_product)) {
     const auto weight = torch::jit::toIValue(product->input(1));
     const auto bias = torch::jit::toIValue(product->input(2));
     if (!weight || !weight->isTensor() || !bias || !can_pack(weight->toTensor())) continue;

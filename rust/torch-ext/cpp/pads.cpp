@@ -2,6 +2,8 @@
 // took a fifth of a pass.
 #include "pads.h"
 
+#include "nodes.h"
+
 #include <ATen/ATen.h>
 #include <torch/csrc/jit/ir/constants.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
@@ -97,13 +99,6 @@ void fold(torch::jit::Graph& graph, Node* node) {
   node->replaceInput(0, pad->input(0));
 }
 
-void fold_in(torch::jit::Graph& graph, torch::jit::Block* block) {
-  for (Node* node : block->nodes()) {
-    fold(graph, node);
-    for (torch::jit::Block* inner : node->blocks()) fold_in(graph, inner);
-  }
-}
-
 }  // namespace
 
 bool is_convolution(const Node* node) {
@@ -112,7 +107,7 @@ bool is_convolution(const Node* node) {
 }
 
 void fold_pads(const std::shared_ptr<torch::jit::Graph>& graph) {
-  fold_in(*graph, graph->block());
+  for (Node* node : nodes_of(*graph, is_convolution)) fold(*graph, node);
   torch::jit::EliminateDeadCode(graph);
 }
 
