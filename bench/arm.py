@@ -31,7 +31,7 @@ import pandas as pd
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(ROOT / "python"), str(HERE)]
-import machine
+import harness
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession
@@ -71,18 +71,18 @@ class Timed:
     def run(self, once: Callable[[], object]) -> None:
         """Every timed pass."""
         for _ in range(self.passes):
-            started, used = time.perf_counter(), machine.cpu_seconds()
+            started, used = time.perf_counter(), harness.cpu_seconds()
             once()
-            self._add(self.rows, time.perf_counter() - started, machine.cpu_seconds() - used)
+            self._add(self.rows, time.perf_counter() - started, harness.cpu_seconds() - used)
 
     def run_beyond(self, once: Callable[[], object], thrice: Callable[[], object]) -> None:
         """Timed passes of a system that loads again for each: the time for three times the rows minus the time for the rows."""
         for _ in range(self.passes):
             spent = []
             for query in (once, thrice):
-                started, used = time.perf_counter(), machine.cpu_seconds()
+                started, used = time.perf_counter(), harness.cpu_seconds()
                 query()
-                spent.append((time.perf_counter() - started, machine.cpu_seconds() - used))
+                spent.append((time.perf_counter() - started, harness.cpu_seconds() - used))
             self._add(2 * self.rows, spent[1][0] - spent[0][0], spent[1][1] - spent[0][1])
 
     def _add(self, rows: int, seconds: float, cpu_seconds: float) -> None:

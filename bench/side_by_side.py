@@ -23,7 +23,7 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(HERE), str(ROOT / "python")]
-import machine
+import harness
 import networks
 import peers
 from flambeau.version import __version__
@@ -98,7 +98,7 @@ def engine_alone(case: Case, chosen: argparse.Namespace, precision: str) -> dict
         precision,
     ]
     command.append(str(chosen.rows or 0))
-    done = subprocess.run(command, env=machine.surroundings(), capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=harness.surroundings(), capture_output=True, text=True, check=True)
     passes = [json.loads(line) for line in done.stdout.splitlines()][1:]
     spent_s = sum(passes[-1][key] for key in ("prepare_ns", "forward_ns", "convert_ns")) / 1e9
     rates = [p["rows_per_s"] for p in passes]
@@ -140,22 +140,22 @@ def run(family: str, case: Case, chosen: argparse.Namespace) -> dict[str, Any]:
                 out[arm],
                 *rows,
             ]
-            tuned = {} if plain == arm else machine.TUNED
+            tuned = {} if plain == arm else harness.TUNED
             command += ["--passes", str(chosen.passes)]
             variables: dict[str, Any] = {"PYSPARK_PYTHON": str(python), **tuned, **case.environment.get(arm, {})}
-            runs[arm] = functools.partial(machine.run_arm, command, **variables)
-        found = machine.in_turns(runs, chosen.rounds, "rows")
+            runs[arm] = functools.partial(harness.run_arm, command, **variables)
+        found = harness.in_turns(runs, chosen.rounds, "rows")
         least, unlike = compared(case, out)
     if "flambeau-bf16" in unlike:
         unlike.append("engine alone-bf16")
     found = [arm for arm in found if arm["arm"] not in unlike]
     ours = "flambeau" if "flambeau" in arms else arms[0]
-    machine.print_arms(found, ours, "rows")
+    harness.print_arms(found, ours, "rows")
     print(f"least cosine to {next(iter(out))}: {', '.join(f'{arm} {value:.6f}' for arm, value in least.items())}")
     if unlike:
         print(f"left out, for their results are not near enough: {', '.join(unlike)}")
-    reached = machine.times_faster(found, ours)
-    machine.print_floors(reached, {arm: floor for arm, floor in case.floors.items() if arm in reached})
+    reached = harness.times_faster(found, ours)
+    harness.print_floors(reached, {arm: floor for arm, floor in case.floors.items() if arm in reached})
     return {
         "about": case.about,
         "arms": found,
@@ -179,7 +179,7 @@ def compared(case: Case, out: Mapping[str, Path]) -> tuple[dict[str, float], lis
     if first.shape[1] == 1:  # probabilities: how near, as 1 - the largest difference
         least = {arm: float(1 - np.abs(first - values).max()) for arm, values in found.items()}
     else:
-        least = {arm: float(machine.cosines(first, values).min()) for arm, values in found.items()}
+        least = {arm: float(harness.cosines(first, values).min()) for arm, values in found.items()}
     unlike = []
     for arm, value in least.items():
         is_rough = "bf16" in arm or "draft" in arm
@@ -193,14 +193,14 @@ def compared(case: Case, out: Mapping[str, Path]) -> tuple[dict[str, float], lis
 
 def main(family: str, cases: Sequence[Case], chosen: argparse.Namespace) -> None:
     """Runs the chosen cases and saves the results."""
-    about = machine.describe()
+    about = harness.describe()
     print(f"{about['cpu']}, {about['cores']} cores, load {about['load_before']:.1f}", flush=True)
-    path = machine.RESULTS / __version__ / f"{family}.json"
+    path = harness.RESULTS / __version__ / f"{family}.json"
     for case in cases:
         result = run(family, case, chosen)
         if chosen.rows or chosen.arms:
             continue
         kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         result["machine"] = {**about, "load_after": os.getloadavg()[0]}
-        machine.keep(family, __version__, {"cases": {**kept.get("cases", {}), case.name: result}})
+        harness.keep(family, __version__, {"cases": {**kept.get("cases", {}), case.name: result}})
         print(f"kept in {path.relative_to(ROOT)}", flush=True)

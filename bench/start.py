@@ -18,7 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(ROOT / part) for part in ("bench", "python", "models", "examples")]
-import machine
+import harness
 
 PLAIN = "SELECT regexp_extract(path, '[^/]+$', 0) AS photo, length(content), sha2(content, 256) FROM photos"
 
@@ -57,13 +57,13 @@ def main() -> None:
         return
     import photos
 
-    rounds = machine.rounds(__doc__)
+    rounds = harness.rounds(__doc__)
     photos.provide(ROOT / "build" / "bench-start")
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     found: dict[str, list[dict[str, float]]] = {"flambeau": [], "plain": []}
     for _ in range(rounds):
         for kind, lines in found.items():
-            lines.append(machine.run_arm([sys.executable, __file__, "once", kind]))
+            lines.append(harness.run_arm([sys.executable, __file__, "once", kind]))
     for kind, lines in found.items():
         print(kind, *(f"{name} {statistics.median(line[name] for line in lines):.2f} s" for name in lines[0]), sep=", ")
 

@@ -24,7 +24,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "bench")]
-import machine
+import harness
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession
@@ -188,10 +188,10 @@ def main() -> None:
     np.save(out, np.stack(collected["features"].tolist()).astype(np.float32))
     rates, busy = [], []
     for _ in range(PASSES):
-        started, used = time.perf_counter(), machine.cpu_seconds()
+        started, used = time.perf_counter(), harness.cpu_seconds()
         result.write.format("noop").mode("overwrite").save()
         rates.append(round(rows / (time.perf_counter() - started), 2))
-        busy.append(round(rows / (machine.cpu_seconds() - used), 2))
+        busy.append(round(rows / (harness.cpu_seconds() - used), 2))
     print(json.dumps({"arm": arm, "model": name, "rows": rows, "clips_per_s": rates, "clips_per_cpu_s": busy}))
     spark.stop()
 

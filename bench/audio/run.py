@@ -22,7 +22,7 @@ ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT / "python"), str(ROOT / "tests" / "parity")]
 import data
 
-import machine
+import harness
 import networks
 import peers
 import sources
@@ -52,7 +52,7 @@ def compared(model: str, out: dict[str, Path]) -> dict[str, float]:
             continue
         theirs = np.load(path)
         if model == "resemblyzer":
-            found[name] = float(machine.cosines(ours, theirs).min())
+            found[name] = float(harness.cosines(ours, theirs).min())
             equal = found[name] >= LEAST_COSINE[name]
         else:
             found[name] = float(np.abs(ours - theirs).max())
@@ -63,9 +63,9 @@ def compared(model: str, out: dict[str, Path]) -> dict[str, float]:
 
 
 def main() -> None:
-    rounds = machine.rounds(__doc__)
+    rounds = harness.rounds(__doc__)
     clips = data.provide(ROOT / "build" / "bench-audio")
-    about = machine.describe()
+    about = harness.describe()
     print(f"{data.CLIPS} clips; {about['cpu']}, {about['cores']} cores, load {about['load_before']:.1f}", flush=True)
     models: dict[str, dict[str, object]] = {}
     for model in ("resemblyzer", "silero_vad"):
@@ -80,28 +80,28 @@ def main() -> None:
             out = {name: Path(temporary) / f"{number}.npy" for number, name in enumerate(kinds)}
             runs = {
                 name: functools.partial(
-                    machine.run_arm,
+                    harness.run_arm,
                     [peers.python(), HERE / "arm.py", kind, model, clips, out[name]],
                     None,
                     PYSPARK_PYTHON=str(peers.python()),
-                    **(machine.TUNED if "tuned" in name else {}),
+                    **(harness.TUNED if "tuned" in name else {}),
                 )
                 for name, kind in kinds.items()
             }
             print(f"{model}:", flush=True)
-            arms = machine.in_turns(runs, rounds, "clips")
+            arms = harness.in_turns(runs, rounds, "clips")
             nearness = compared(model, out)
-        machine.print_arms(arms, "flambeau", "clips")
-        reached = machine.times_faster(arms, "flambeau")
+        harness.print_arms(arms, "flambeau", "clips")
+        reached = harness.times_faster(arms, "flambeau")
         measure = "least cosine" if model == "resemblyzer" else "largest difference"
         print(f"{measure} of results: {', '.join(f'{name} {value:.6f}' for name, value in nearness.items())}")
-        machine.print_floors(reached, FLOORS)
+        harness.print_floors(reached, FLOORS)
         models[model] = {"arms": arms, measure.replace(" ", "_"): nearness, "reached": reached}
         if "flambeau, bf16" in kinds:
-            models[model]["reached_bf16"] = faster = machine.times_faster(arms, "flambeau, bf16")
+            models[model]["reached_bf16"] = faster = harness.times_faster(arms, "flambeau, bf16")
             print(f"flambeau in bf16: {', '.join(f'{name} {times}' for name, times in faster.items())}")
     kept = {"machine": {**about, "load_after": os.getloadavg()[0]}, "models": models, "floors": FLOORS}
-    path = machine.keep("audio", __version__, kept)
+    path = harness.keep("audio", __version__, kept)
     print(f"kept in {path.relative_to(ROOT)}")
 
 

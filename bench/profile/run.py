@@ -23,7 +23,7 @@ ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE.parent / "images"), str(HERE.parent), str(ROOT / "python")]
 import data
 
-import machine
+import harness
 import networks
 from flambeau.version import __version__
 
@@ -209,12 +209,12 @@ def main() -> None:
     for (name, symbol), share in longest:
         print(f"  {share:6.1%}  {name:9} {symbol}")
     kept = {
-        "machine": machine.describe(),
+        "machine": harness.describe(),
         "about": about,
         "ms_per_row": parts,
         "longest": [[*key, share] for key, share in longest],
     }
-    path = machine.keep("profile", __version__, json.loads(json.dumps(kept)))
+    path = harness.keep("profile", __version__, json.loads(json.dumps(kept)))
     draw(parts, samples, about, path.with_suffix(".png"))
     print(f"kept in {path.relative_to(ROOT)} and {path.with_suffix('.png').name}")
 

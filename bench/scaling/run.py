@@ -18,7 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE.parent / "images"), str(HERE.parent), str(ROOT / "python")]
-import machine
+import harness
 from flambeau.version import __version__
 
 NETWORK, TILES, PARTITIONS = "efficientnet_lite0", 64, 8
@@ -104,10 +104,10 @@ def main() -> None:
     import networks
 
     networks.package(NETWORK)
-    about = machine.describe()
+    about = harness.describe()
     me = [sys.executable, __file__, "once"]
-    rows = machine.run_arm([*me, "2", *chosen.times.split(",")])["lines"]
-    tasks = [machine.run_arm([*me, number, "10"])["lines"][0] for number in chosen.tasks.split(",")]
+    rows = harness.run_arm([*me, "2", *chosen.times.split(",")])["lines"]
+    tasks = [harness.run_arm([*me, number, "10"])["lines"][0] for number in chosen.tasks.split(",")]
     for title, lines in (("rows", rows), ("tasks", tasks)):
         print(f"\n{title:>8} {'seconds':>8} {'rows/s':>8} {'MiB':>6} {'models':>7} {'weights MiB':>12}")
         for line in lines:
@@ -124,7 +124,7 @@ def main() -> None:
         )
     if [chosen.times, chosen.tasks] != [parser.get_default("times"), parser.get_default("tasks")]:
         return
-    path = machine.keep("scaling", __version__, {"machine": about, "rows": rows, "tasks": tasks})
+    path = harness.keep("scaling", __version__, {"machine": about, "rows": rows, "tasks": tasks})
     print(f"kept in {path.relative_to(ROOT)}")
 
 

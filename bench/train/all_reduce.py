@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "python")]
-import machine
+import harness
 
 SIZES = [4, 100_000_000]
 """Bytes of one sum."""
@@ -138,8 +138,8 @@ def main() -> None:
         return None
     from flambeau.version import __version__
 
-    about = machine.describe()
-    print(machine.keep("train_all_reduce", __version__, {"machine": about, **measure(given.rounds, 10, SIZES)}))
+    about = harness.describe()
+    print(harness.keep("train_all_reduce", __version__, {"machine": about, **measure(given.rounds, 10, SIZES)}))
     return None
 
 

@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT / "python")]
 import arm
-import machine
+import harness
 from flambeau.version import __version__
 
 MOST_SECONDS = 1.0
@@ -61,8 +61,8 @@ def canceled(spark: Any, rows: Any, workers: int, folder: Path) -> float:
 
 
 def main() -> None:
-    rounds = machine.rounds(__doc__)
-    about = machine.describe()
+    rounds = harness.rounds(__doc__)
+    about = harness.describe()
     with tempfile.TemporaryDirectory(prefix="flambeau-bench-") as folder:
         spark = arm.session(True, spark_local_dir=folder)
         spark.sparkContext.setLogLevel("OFF")
@@ -75,7 +75,7 @@ def main() -> None:
         met = "" if max(seconds) <= MOST_SECONDS else ": MISSED"
         print(f"{workers} workers: {statistics.median(seconds):.2f} s, {max(seconds):.2f} s at the most{met}")
     found = {str(workers): {"seconds": seconds} for workers, seconds in times.items()}
-    print(machine.keep("train_cancel", __version__, {"machine": about, "most_s": MOST_SECONDS, "workers": found}))
+    print(harness.keep("train_cancel", __version__, {"machine": about, "most_s": MOST_SECONDS, "workers": found}))
 
 
 if __name__ == "__main__":

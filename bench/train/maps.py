@@ -20,7 +20,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "images"), str(HERE.parent), str(RO
 import data
 
 import arm
-import machine
+import harness
 from flambeau.version import __version__
 
 MOST = {"photos": 1.3, "features": 1.4}
@@ -54,8 +54,8 @@ def seconds(head: Any, rows: Any, maps: list[Any], rounds: int) -> tuple[float, 
 def main() -> None:
     from flambeau.ml import TorchClassifier
 
-    rounds = machine.rounds(__doc__)
-    about = machine.describe()
+    rounds = harness.rounds(__doc__)
+    about = harness.describe()
     spark = arm.session(True)
     results: dict[str, object] = {}
     for name, rows in tables(spark).items():
@@ -77,7 +77,7 @@ def main() -> None:
         results[name] = {"rows": count, "one_s": round(one, 3), "eight_s": round(eight, 3), "times": round(times, 3)}
     spark.stop()
     kept = {"machine": {**about, "load_after": os.getloadavg()[0]}, "most": MOST, "maps": results}
-    print(machine.keep("train_maps", __version__, kept))
+    print(harness.keep("train_maps", __version__, kept))
 
 
 if __name__ == "__main__":

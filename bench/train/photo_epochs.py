@@ -22,7 +22,7 @@ import data
 
 import arm
 import fine_tuning
-import machine
+import harness
 from flambeau.version import __version__
 
 LEAST_BUSY = 0.95
@@ -36,8 +36,8 @@ def shares(history: list[Any]) -> list[float]:
 def main() -> None:
     from flambeau.ml import TorchEstimator
 
-    rounds = machine.rounds(__doc__)
-    about = machine.describe()
+    rounds = harness.rounds(__doc__)
+    about = harness.describe()
     spark = arm.session(True)
     tiles = spark.read.format("binaryFile").load(str(data.provide("tiles")[0]))
     photos = tiles.selectExpr("content", "double(pmod(int(regexp_extract(path, '([0-9]+)[.]jpg', 1)), 4)) AS label")
@@ -77,7 +77,7 @@ def main() -> None:
         "first_epoch": first,
         "later_epochs": later,
     }
-    print(machine.keep("train_photos", __version__, {**kept, "epochs": epochs}))
+    print(harness.keep("train_photos", __version__, {**kept, "epochs": epochs}))
 
 
 if __name__ == "__main__":

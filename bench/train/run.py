@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "python")]
 
-import machine
+import harness
 from flambeau.version import __version__
 
 EXAMPLES = ROOT / "rust" / "train" / "examples"
@@ -73,7 +73,7 @@ def main() -> None:
     subprocess.run(
         ["cargo", "build", "--release", "-p", "flambeau-train", "--example", "train_alone"], cwd=ROOT, check=True
     )
-    described = machine.describe()
+    described = harness.describe()
     results = {}
     with tempfile.TemporaryDirectory(prefix="flambeau-bench-") as folder:
         for title, (kind, batch) in TRAININGS.items():
@@ -88,7 +88,7 @@ def main() -> None:
                 print(f"  {arm['arm']!s:16} {rate:12.0f} samples/s  {ours / rate:5.2f}x  loss {arm['last_loss']}")
             results[title] = arms
     described["load_after"] = os.getloadavg()[0]
-    print(machine.keep("train", __version__, {"machine": described, "trainings": results}))
+    print(harness.keep("train", __version__, {"machine": described, "trainings": results}))
 
 
 if __name__ == "__main__":

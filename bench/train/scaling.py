@@ -35,7 +35,7 @@ ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT / "python")]
 import loop
 
-import machine
+import harness
 from flambeau.version import __version__
 
 WORKERS = [2**power for power in range(10)]
@@ -150,7 +150,7 @@ def plot(programs: list[Program], all_links: list[Link], path: Path) -> None:
 
 
 def main() -> None:
-    folder = machine.RESULTS / __version__
+    folder = harness.RESULTS / __version__
     found = [folder / f"{name}.json" for name in ("train_workers", "train_all_reduce")]
     for path in found:
         if not path.exists():
@@ -183,7 +183,7 @@ def main() -> None:
         "programs": [asdict(program) for program in programs],
         "table": table,
     }
-    print(f"\n{machine.keep('train_scaling', __version__, kept)}\n{picture}")
+    print(f"\n{harness.keep('train_scaling', __version__, kept)}\n{picture}")
 
 
 if __name__ == "__main__":

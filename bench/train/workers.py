@@ -27,7 +27,7 @@ import all_reduce
 import loop
 import train_alone  # loop.py finds it
 
-import machine
+import harness
 from flambeau.version import __version__
 
 ARMS = (
@@ -97,7 +97,7 @@ def finished(command: list[Any], paths: str) -> dict[str, Any]:
     tries = 1 if "flambeau" in command else TRIES
     for failed in range(tries):
         try:
-            found = machine.run_arm(command, limit_s=LIMIT_SECONDS, OMP_NUM_THREADS="1", PYTHONPATH=paths)
+            found = harness.run_arm(command, limit_s=LIMIT_SECONDS, OMP_NUM_THREADS="1", PYTHONPATH=paths)
         except (TimeoutError, SystemExit) as error:
             print(f"    {error}", flush=True)
             continue
@@ -156,7 +156,7 @@ def main() -> None:
     given = parser.parse_args()
     rows = {"net": 64, "net_128": 128, "head": 1280} if given.tiny else ROWS
     epochs = dict.fromkeys(ROWS, 2) if given.tiny else EPOCHS
-    about = machine.describe()
+    about = harness.describe()
     trainings = {}
     with tempfile.TemporaryDirectory(prefix="flambeau-bench-") as temporary:
         folder = Path(temporary)
@@ -171,8 +171,8 @@ def main() -> None:
     sums = all_reduce.measure(1, 2, [4, 1_000_000]) if given.tiny else all_reduce.measure(2, 10, all_reduce.SIZES)
     if not given.tiny:
         about["load_after"] = os.getloadavg()[0]
-        print(machine.keep("train_workers", __version__, {"machine": about, "trainings": trainings}))
-        print(machine.keep("train_all_reduce", __version__, {"machine": about, **sums}))
+        print(harness.keep("train_workers", __version__, {"machine": about, "trainings": trainings}))
+        print(harness.keep("train_all_reduce", __version__, {"machine": about, **sums}))
 
 
 if __name__ == "__main__":

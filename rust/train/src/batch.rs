@@ -198,7 +198,7 @@ impl Sources {
         let mut units_of = Vec::new();
         for rows_of in staged {
             let units: Vec<usize> = match rows_of {
-                StagedRows::Clips { units, .. } => units.iter().map(|range| range.start).collect(),
+                StagedRows::Clips { items, .. } => items.iter().map(|range| range.start).collect(),
                 _ => (0..rows.len()).collect(),
             };
             if let Some(lengths) = rows_of.lengths() {

@@ -59,7 +59,7 @@ fn how_a_process_starts_and_a_model_is_opened() {
 
 #[test]
 fn what_a_session_computes() {
-    let output = |task, k, tolerant| OutputRequest { task, k, tolerant };
+    let output = |task, k, null_on_error| OutputRequest { task, k, null_on_error };
     let outputs = vec![
         output(Task::Featurize, 0, true),
         output(Task::Classify, 7, false),

@@ -48,8 +48,8 @@ pub(super) fn fastest<'a>(
     preparers: &[Preparer],
 ) -> Result<Opened<'a>, EngineError> {
     let model = &package.descriptor.name;
-    let place = kept::Place::of(package, variant, compiled);
-    match (place.read(), compiled) {
+    let kept = kept::ChoiceFile::of(package, variant, compiled);
+    match (kept.read(), compiled) {
         (Some(EngineName::Torchscript), _) => return Ok((Box::new(TorchscriptEngine::new(script(package, variant)?)), variant)),
         (Some(EngineName::Fused), _) => return Ok((fused_or(script(package, variant)?, model), variant)),
         (Some(EngineName::Aot), Some(compiled)) => {
@@ -71,7 +71,7 @@ pub(super) fn fastest<'a>(
         Err(cause) => ((boxed(plain), variant), format!("it fails on generated rows ({cause})")),
     };
     log::info!("model '{model}' ({}) runs with the engine {}: {why}", file.file, engine.name());
-    place.write(engine.name(), &why);
+    kept.write(engine.name(), &why);
     Ok((engine, file))
 }
 

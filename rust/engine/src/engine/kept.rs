@@ -36,9 +36,9 @@ struct Choice {
 }
 
 /// Where one choice is saved; `None` if the JVM names no folder.
-pub(super) struct Place(Option<PathBuf>);
+pub(super) struct ChoiceFile(Option<PathBuf>);
 
-impl Place {
+impl ChoiceFile {
     pub(super) fn of(package: &Package, variant: &Variant, compiled: Option<&Variant>) -> Self {
         let path = FOLDER.get().map(|folder| {
             let compiled = compiled.map_or("", |compiled| &compiled.sha256);

@@ -1,4 +1,4 @@
-//! Columns of encoded sounds into sample tensors. A clip longer than the package's window becomes several units, whose
+//! Columns of encoded sounds into sample tensors. A clip longer than the package's window becomes several items, whose
 //! results are pooled after the forward pass.
 
 use arrow_array::ArrayRef;
@@ -38,16 +38,16 @@ impl AudioInputPreparer {
         let prepare = |row: usize| guard::row(stop, || self.audio.prepare(bytes.value(row)));
         let decoded: Vec<_> = pool::install(|| rows.par_iter().map(|&row| prepare(row)).collect());
         let spec = self.audio.spec();
-        let (mut clips, mut units, mut faults) = (Vec::new(), Vec::with_capacity(rows.len()), Vec::new());
+        let (mut clips, mut items, mut faults) = (Vec::new(), Vec::with_capacity(rows.len()), Vec::new());
         for (i, clip) in decoded.into_iter().enumerate() {
             let first = clips.len();
             match clip {
                 Ok(samples) => clips.extend(spec.windows(samples.len()).into_iter().map(|window| samples[window].to_vec())),
                 Err(fault) => faults.push((i, fault)),
             }
-            units.push(first..clips.len());
+            items.push(first..clips.len());
         }
-        Ok(Staged { rows: StagedRows::Clips { clips, units, pool: spec.pooling() }, faults })
+        Ok(Staged { rows: StagedRows::Clips { clips, items, pool: spec.pooling() }, faults })
     }
 
     pub(super) fn sample(&self, rows: usize) -> Result<Vec<Tensor>, String> {
@@ -56,16 +56,16 @@ impl AudioInputPreparer {
         let mut clip = vec![0_f32; samples];
         made_up(&mut clip);
         let clips: Vec<Vec<f32>> = std::iter::repeat_n(clip, rows).collect();
-        let units: Vec<usize> = (0..rows).collect();
-        self.assemble(&clips, &units, samples).map_err(|error| error.to_string())
+        let items: Vec<usize> = (0..rows).collect();
+        self.assemble(&clips, &items, samples).map_err(|error| error.to_string())
     }
 
-    pub(super) fn assemble(&self, clips: &[Vec<f32>], units: &[usize], length: usize) -> Result<Vec<Tensor>, TchError> {
+    pub(super) fn assemble(&self, clips: &[Vec<f32>], items: &[usize], length: usize) -> Result<Vec<Tensor>, TchError> {
         let spec = self.audio.spec();
         let length = if spec.pads_to_window() { spec.window_samples.unwrap_or(length) } else { length };
-        let rows: Vec<&[f32]> = units.iter().map(|&unit| clips[unit].as_slice()).collect();
+        let rows: Vec<&[f32]> = items.iter().map(|&item| clips[item].as_slice()).collect();
         let (samples, lengths) = fill(&rows, length);
-        let shape = [units.len() as i64, length as i64];
+        let shape = [items.len() as i64, length as i64];
         let tensor = |input: &AudioInput| match input {
             AudioInput::Samples => Tensor::f_from_slice(&samples).and_then(|t| t.f_view(shape)),
             AudioInput::Lengths => Tensor::f_from_slice(&lengths),

@@ -144,15 +144,15 @@ impl Preparer {
         }
     }
 
-    /// The program's tensors for these units, in this order.
+    /// The program's tensors for these items, in this order.
     ///
     /// # Errors
     /// libtorch has no memory for them.
-    pub fn assemble(&self, model: &str, staged: &StagedRows, units: &[usize], length: usize) -> Result<Vec<tch::Tensor>, EngineError> {
+    pub fn assemble(&self, model: &str, staged: &StagedRows, items: &[usize], length: usize) -> Result<Vec<tch::Tensor>, EngineError> {
         let tensors = match (self, staged) {
-            (_, StagedRows::Dense(tensor)) => staged::select(tensor, units).map(|t| vec![t]),
-            (Self::Text(text), StagedRows::Tokens(rows)) => text.assemble(rows, units, length),
-            (Self::Audio(audio), StagedRows::Clips { clips, .. }) => audio.assemble(clips, units, length),
+            (_, StagedRows::Dense(tensor)) => staged::select(tensor, items).map(|t| vec![t]),
+            (Self::Text(text), StagedRows::Tokens(rows)) => text.assemble(rows, items, length),
+            (Self::Audio(audio), StagedRows::Clips { clips, .. }) => audio.assemble(clips, items, length),
             _ => return Err(EngineError::Internal("rows were staged by another preparer".into())),
         };
         tensors.map_err(|error| EngineError::torch(model, error))

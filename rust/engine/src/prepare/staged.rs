@@ -17,26 +17,26 @@ pub struct Staged {
     pub faults: Vec<(usize, RowFault)>,
 }
 
-/// A unit is one row of the program's batch dimension: a row of the column, or a window of a clip.
+/// An item is one row of the program's batch dimension: a row of the column, or a window of a clip.
 #[derive(Debug)]
 pub enum StagedRows {
-    /// One tensor, a unit per row; faulty rows hold zeros.
+    /// One tensor, an item per row; faulty rows hold zeros.
     Dense(Tensor),
     /// Token ids; faulty rows are empty.
     Tokens(Vec<TokenRow>),
-    /// Samples of every unit, and the units of every staged row.
+    /// Samples of every item, and the items of every staged row.
     Clips {
-        /// Samples of each unit.
+        /// Samples of each item.
         clips: Vec<Vec<f32>>,
-        /// Which units belong to each staged row.
-        units: Vec<Range<usize>>,
-        /// How the results of a row's units become one.
+        /// Which items belong to each staged row.
+        items: Vec<Range<usize>>,
+        /// How the results of a row's items become one.
         pool: Pool,
     },
 }
 
 impl StagedRows {
-    /// Lengths of all units, if they have any.
+    /// Lengths of all items, if they have any.
     #[must_use]
     pub fn lengths(&self) -> Option<Vec<usize>> {
         match self {
@@ -47,14 +47,14 @@ impl StagedRows {
     }
 }
 
-/// Rows `units` of `tensor`: a view if they are consecutive, otherwise a copy in the same layout.
-pub(super) fn select(tensor: &Tensor, units: &[usize]) -> Result<Tensor, TchError> {
-    let Some(&first) = units.first() else { return tensor.f_narrow(0, 0, 0) };
-    let consecutive = units.iter().enumerate().all(|(i, unit)| *unit == first + i);
+/// Rows `items` of `tensor`: a view if they are consecutive, otherwise a copy in the same layout.
+pub(super) fn select(tensor: &Tensor, items: &[usize]) -> Result<Tensor, TchError> {
+    let Some(&first) = items.first() else { return tensor.f_narrow(0, 0, 0) };
+    let consecutive = items.iter().enumerate().all(|(i, item)| *item == first + i);
     if consecutive {
-        return tensor.f_narrow(0, first as i64, units.len() as i64);
+        return tensor.f_narrow(0, first as i64, items.len() as i64);
     }
-    let index: Vec<i64> = units.iter().map(|unit| *unit as i64).collect();
+    let index: Vec<i64> = items.iter().map(|item| *item as i64).collect();
     let index = Tensor::f_from_slice(&index)?;
     // Images have their channels last, which a plain selection would not keep.
     if tensor.dim() == 4 && !tensor.is_contiguous() {

@@ -60,13 +60,13 @@ impl TextInputPreparer {
         let row = self.text.encode(SAMPLE).map_err(|error| error.to_string())?;
         let length = row.len().max(1);
         let staged: Vec<TokenRow> = std::iter::repeat_n(row, rows).collect();
-        let units: Vec<usize> = (0..rows).collect();
-        self.assemble(&staged, &units, length).map_err(|error| error.to_string())
+        let items: Vec<usize> = (0..rows).collect();
+        self.assemble(&staged, &items, length).map_err(|error| error.to_string())
     }
 
-    pub(super) fn assemble(&self, rows: &[TokenRow], units: &[usize], length: usize) -> Result<Vec<Tensor>, TchError> {
-        let bucket = Bucket { rows: units.to_vec(), length };
-        let shape = [units.len() as i64, length as i64];
+    pub(super) fn assemble(&self, rows: &[TokenRow], items: &[usize], length: usize) -> Result<Vec<Tensor>, TchError> {
+        let bucket = Bucket { rows: items.to_vec(), length };
+        let shape = [items.len() as i64, length as i64];
         let tensor = |&input| Tensor::f_from_slice(&self.text.fill(rows, &bucket, input)).and_then(|t| t.f_view(shape));
         self.text.inputs().iter().map(tensor).collect()
     }

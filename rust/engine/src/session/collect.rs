@@ -5,40 +5,40 @@ use tch::{Kind, TchError, Tensor};
 
 use super::passes::Pooling;
 
-/// Collects outputs by place.
+/// Collects outputs by the index of their item.
 pub(super) struct Collector {
-    units: usize,
+    items: usize,
     outputs: Vec<Tensor>,
 }
 
 impl Collector {
-    /// For results of `units` places.
-    pub(super) fn new(units: usize) -> Self {
-        Self { units, outputs: Vec::new() }
+    /// For the results of this many items.
+    pub(super) fn new(items: usize) -> Self {
+        Self { items, outputs: Vec::new() }
     }
 
     /// Takes the outputs of one pass. A single pass in order is kept as it is.
-    pub(super) fn add(&mut self, places: &[usize], outputs: Vec<Tensor>) -> Result<(), TchError> {
-        let in_order = places.iter().enumerate().all(|(i, place)| i == *place);
-        if places.len() == self.units && in_order {
+    pub(super) fn add(&mut self, output_indices: &[usize], outputs: Vec<Tensor>) -> Result<(), TchError> {
+        let in_order = output_indices.iter().enumerate().all(|(i, output_index)| i == *output_index);
+        if output_indices.len() == self.items && in_order {
             self.outputs = outputs;
             return Ok(());
         }
         if self.outputs.is_empty() {
             for output in &outputs {
                 let mut shape = output.size();
-                shape[0] = self.units as i64;
+                shape[0] = self.items as i64;
                 self.outputs.push(Tensor::f_zeros(shape, (output.f_kind()?, output.device()))?);
             }
         }
         for (all, output) in self.outputs.iter_mut().zip(&outputs) {
             widen(all, output)?;
         }
-        let index: Vec<i64> = places.iter().map(|place| *place as i64).collect();
+        let index: Vec<i64> = output_indices.iter().map(|output_index| *output_index as i64).collect();
         let index = Tensor::f_from_slice(&index)?;
         for (all, output) in self.outputs.iter_mut().zip(outputs) {
             let items = output.size().get(1).copied().filter(|n| all.size().get(1) != Some(n));
-            // A pass of shorter rows fills the beginning of its places.
+            // A pass of shorter rows fills the beginning of its part.
             let mut target = match items {
                 Some(n) => all.f_narrow(1, 0, n)?,
                 None => all.shallow_clone(),
@@ -48,7 +48,7 @@ impl Collector {
         Ok(())
     }
 
-    /// One tensor per output with a row per sound row; none if there was no pass.
+    /// One tensor per output with a row per valid row; none if there was no pass.
     pub(super) fn finish(self, pooling: Option<&Pooling>) -> Result<Vec<Tensor>, TchError> {
         let Some(pooling) = pooling else { return Ok(self.outputs) };
         self.outputs.iter().map(|output| pooled(output, pooling)).collect()
@@ -68,8 +68,8 @@ fn widen(all: &mut Tensor, output: &Tensor) -> Result<(), TchError> {
 }
 
 fn pooled(output: &Tensor, pooling: &Pooling) -> Result<Tensor, TchError> {
-    let rows = pooling.places.iter().map(|places| {
-        let windows = output.f_narrow(0, places.start as i64, places.len() as i64)?;
+    let rows = pooling.output_ranges.iter().map(|range| {
+        let windows = output.f_narrow(0, range.start as i64, range.len() as i64)?;
         match pooling.pool {
             Pool::Mean => windows.f_to_kind(Kind::Double)?.f_mean_dim([0_i64].as_slice(), true, Kind::Double)?.f_to_kind(output.f_kind()?),
             Pool::Max => windows.f_amax([0_i64].as_slice(), true),
@@ -84,21 +84,21 @@ fn pooled(output: &Tensor, pooling: &Pooling) -> Result<Tensor, TchError> {
 mod tests {
     use super::*;
 
-    /// The rows of the result at these places.
-    fn joined(windows: &[f32], width: i64, places: &[std::ops::Range<usize>], pool: Pool) -> Vec<f32> {
+    /// The rows of the result at these indices.
+    fn joined(windows: &[f32], width: i64, ranges: &[std::ops::Range<usize>], pool: Pool) -> Vec<f32> {
         let output = Tensor::f_from_slice(windows).unwrap().f_view([-1, width]).unwrap();
-        let rows = pooled(&output, &Pooling { places: places.to_vec(), pool }).unwrap();
-        assert_eq!(rows.size(), [places.len() as i64, width]);
+        let rows = pooled(&output, &Pooling { output_ranges: ranges.to_vec(), pool }).unwrap();
+        assert_eq!(rows.size(), [ranges.len() as i64, width]);
         crate::memory::values::<f32>(&rows).unwrap().to_vec()
     }
 
     #[test]
     fn windows_of_a_clip_are_joined_element_by_element() {
         let windows = [1.0, 5.0, 3.0, -1.0, 8.0, 9.0];
-        let places = [0..2, 2..3];
-        assert_eq!(joined(&windows, 2, &places, Pool::Mean), [2.0, 2.0, 8.0, 9.0]);
-        assert_eq!(joined(&windows, 2, &places, Pool::Max), [3.0, 5.0, 8.0, 9.0]);
-        assert_eq!(joined(&windows, 2, &places, Pool::First), [1.0, 5.0, 8.0, 9.0]);
+        let ranges = [0..2, 2..3];
+        assert_eq!(joined(&windows, 2, &ranges, Pool::Mean), [2.0, 2.0, 8.0, 9.0]);
+        assert_eq!(joined(&windows, 2, &ranges, Pool::Max), [3.0, 5.0, 8.0, 9.0]);
+        assert_eq!(joined(&windows, 2, &ranges, Pool::First), [1.0, 5.0, 8.0, 9.0]);
         assert!(joined(&[f32::NAN, 1.0], 1, std::slice::from_ref(&(0..2)), Pool::Max)[0].is_nan());
     }
 }

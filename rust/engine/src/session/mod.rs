@@ -1,7 +1,7 @@
 //! A session: one task's evaluation of one model over one input schema, for a list of requested outputs.
 //!
 //! How a batch is evaluated: rows with a NULL in any input are set aside; the others are staged column by column. Rows that
-//! cannot be staged are errors, or set aside too if every request tolerates them. Forward passes are planned, run and collected
+//! cannot be staged are errors, or set aside too if every request takes NULL for them. Forward passes are planned, run and collected
 //! in row order. Rows that make the program fail are found ([`runner`]) and treated likewise. Each request becomes one column
 //! with NULL for the rows set aside.
 //!
@@ -46,11 +46,11 @@ pub struct Session {
 }
 
 /// The rows of a batch that reach the model, and the reasons why others do not.
-struct Admitted {
+struct StagedBatch {
     /// Rows of the batch with all inputs present.
     present: Vec<usize>,
     /// Positions in `present` that staged well.
-    sound: Vec<usize>,
+    valid: Vec<usize>,
     /// Positions in `present` with the first fault of each, in order.
     faults: Vec<(usize, String, RowFault)>,
     staged: Vec<Staged>,
@@ -132,18 +132,18 @@ impl Session {
         let rows = batch.len();
         counters.rows += rows as u64;
         let started = Instant::now();
-        let mut admitted = self.admit(batch, stop)?;
+        let mut staged_batch = self.stage_rows(batch, stop)?;
         counters.prepare_ns += elapsed_ns(started);
-        counters.bad_rows += admitted.faults.len() as u64;
-        if let Some((position, input, fault)) = self.intolerable(&admitted) {
-            let row = admitted.present[position];
+        counters.bad_rows += staged_batch.faults.len() as u64;
+        if let Some((position, input, fault)) = self.first_fatal_fault(&staged_batch) {
+            let row = staged_batch.present[position];
             return Err(EngineError::BadInput { row, input, fault });
         }
-        let outputs = self.run(&mut admitted, counters, stop)?;
+        let outputs = self.run(&mut staged_batch, counters, stop)?;
         let started = Instant::now();
-        let result = self.results(rows, &admitted, &outputs)?;
+        let result = self.results(rows, &staged_batch, &outputs)?;
         counters.convert_ns += elapsed_ns(started);
-        let staged: u64 = self.estimate_bytes(admitted.present.len() as u64);
+        let staged: u64 = self.estimate_bytes(staged_batch.present.len() as u64);
         counters.peak_native_bytes = counters.peak_native_bytes.max(staged);
         Ok(result)
     }
@@ -161,7 +161,7 @@ impl Session {
     }
 
     /// Sets NULL rows aside and stages the others, until `stop` is true.
-    fn admit(&self, batch: &StructArray, stop: &mut dyn FnMut() -> bool) -> Result<Admitted, EngineError> {
+    fn stage_rows(&self, batch: &StructArray, stop: &mut dyn FnMut() -> bool) -> Result<StagedBatch, EngineError> {
         let preparers = &self.model.preparers;
         let present = present(batch, preparers);
         let mut staged = Vec::with_capacity(preparers.len());
@@ -173,9 +173,9 @@ impl Session {
             }
             staged.push(one);
         }
-        let sound = (0..present.len()).filter(|position| fault_of.is_empty() || !fault_of.contains_key(position)).collect();
+        let valid = (0..present.len()).filter(|position| fault_of.is_empty() || !fault_of.contains_key(position)).collect();
         let faults = fault_of.into_iter().map(|(position, (input, fault))| (position, input, fault)).collect();
-        Ok(Admitted { present, sound, faults, staged })
+        Ok(StagedBatch { present, valid, faults, staged })
     }
 
     /// Copying numbers is fast. Decoding and tokenizing may take long, so the task can be stopped meanwhile.
@@ -191,33 +191,38 @@ impl Session {
         staged.unwrap_or_else(|| Err(EngineError::Internal("rows were not prepared".into())))
     }
 
-    /// The first fault, if some request does not tolerate faults.
-    fn intolerable(&self, admitted: &Admitted) -> Option<(usize, String, RowFault)> {
-        if self.request.is_tolerant() {
+    /// The first fault, if some request wants an error for it.
+    fn first_fatal_fault(&self, staged_batch: &StagedBatch) -> Option<(usize, String, RowFault)> {
+        if self.request.is_null_on_error() {
             return None;
         }
-        admitted.faults.first().map(|(position, input, fault)| (*position, input.clone(), fault.clone()))
+        staged_batch.faults.first().map(|(position, input, fault)| (*position, input.clone(), fault.clone()))
     }
 
-    /// The model's outputs for the sound rows, in their order. Rows that make the program fail are removed from them.
-    fn run(&self, admitted: &mut Admitted, counters: &mut Counters, stop: &mut dyn FnMut() -> bool) -> Result<Vec<Tensor>, EngineError> {
+    /// The model's outputs for the valid rows, in their order. Rows that make the program fail are removed from them.
+    fn run(
+        &self,
+        staged_batch: &mut StagedBatch,
+        counters: &mut Counters,
+        stop: &mut dyn FnMut() -> bool,
+    ) -> Result<Vec<Tensor>, EngineError> {
         if let Some(fault) = self.request.fault {
             fault.strike(self.model())?;
         }
-        let plan = passes::plan(admitted.staged.iter().map(|s| &s.rows), &admitted.sound, self.pass_rows());
+        let plan = passes::plan(staged_batch.staged.iter().map(|s| &s.rows), &staged_batch.valid, self.pass_rows());
         counters.real_tokens += plan.real;
         counters.padded_tokens += plan.padded;
         let runner = runner::Runner {
             model: &self.model,
             plan: &plan,
-            tolerant: self.request.is_tolerant(),
+            null_on_error: self.request.is_null_on_error(),
             unanswered: &self.unanswered,
             counters: &mut *counters,
             stop,
         };
-        let Ran { outputs, refused } = runner.run(&mut admitted.staged).map_err(|error| match error {
+        let Ran { outputs, refused } = runner.run(&mut staged_batch.staged).map_err(|error| match error {
             EngineError::BadInput { row, input, fault } => {
-                EngineError::BadInput { row: admitted.present[admitted.sound[row]], input, fault }
+                EngineError::BadInput { row: staged_batch.present[staged_batch.valid[row]], input, fault }
             }
             other => other,
         })?;
@@ -227,10 +232,10 @@ impl Session {
         counters.bad_rows += refused.len() as u64;
         let started = Instant::now();
         let answered: Vec<usize> =
-            (0..admitted.sound.len()).filter(|i| refused.binary_search_by_key(i, |(row, _)| *row).is_err()).collect();
+            (0..staged_batch.valid.len()).filter(|i| refused.binary_search_by_key(i, |(row, _)| *row).is_err()).collect();
         let outputs = if answered.is_empty() { Vec::new() } else { self.rows_of(&outputs, &answered)? };
-        admitted.faults.extend(refused.into_iter().map(|(row, fault)| (admitted.sound[row], String::new(), fault)));
-        admitted.sound = answered.into_iter().map(|i| admitted.sound[i]).collect();
+        staged_batch.faults.extend(refused.into_iter().map(|(row, fault)| (staged_batch.valid[row], String::new(), fault)));
+        staged_batch.valid = answered.into_iter().map(|i| staged_batch.valid[i]).collect();
         counters.convert_ns += elapsed_ns(started);
         Ok(outputs)
     }
@@ -248,10 +253,10 @@ impl Session {
         if has_images { batch_rows.min(IMAGE_PASS_ROWS) } else { batch_rows }
     }
 
-    fn results(&self, rows: usize, admitted: &Admitted, outputs: &[Tensor]) -> Result<StructArray, EngineError> {
+    fn results(&self, rows: usize, staged_batch: &StagedBatch, outputs: &[Tensor]) -> Result<StructArray, EngineError> {
         let mut present = vec![false; rows];
-        for &position in &admitted.sound {
-            present[admitted.present[position]] = true;
+        for &position in &staged_batch.valid {
+            present[staged_batch.present[position]] = true;
         }
         let context = results::Context { package: &self.model.package, outputs, present: &present };
         let columns = self
@@ -263,7 +268,7 @@ impl Session {
                 Task::Classify => results::classes(&context, output.k),
                 Task::Infer => results::everything(&context),
                 Task::Error => {
-                    Ok(results::errors(rows, admitted.faults.iter().map(|(p, input, fault)| (admitted.present[*p], input, fault))))
+                    Ok(results::errors(rows, staged_batch.faults.iter().map(|(p, input, fault)| (staged_batch.present[*p], input, fault))))
                 }
             })
             .collect::<Result<Vec<ArrayRef>, _>>()?;

@@ -62,7 +62,7 @@ impl<'a> PassQueue<'a> {
     pub(super) fn next(&self) -> Option<Pass> {
         let mut waiting = locked(&self.waiting);
         let pass = waiting.pop()?;
-        let rows = pass.units.len();
+        let rows = pass.items.len();
         let parts = rows.div_ceil(self.model.pace.rows(pass.length));
         if parts <= 1 {
             return Some(pass);
@@ -99,7 +99,7 @@ impl<'a> PassQueue<'a> {
     }
 
     fn forward(&self, pass: &Pass, cost: &mut Counters) -> Result<Vec<Tensor>, EngineError> {
-        let rows = pass.units.len();
+        let rows = pass.items.len();
         let given = self.model.padded(rows);
         let started = Instant::now();
         let inputs = self.assemble(pass, given)?;
@@ -116,14 +116,14 @@ impl<'a> PassQueue<'a> {
 
     /// The program's inputs for `given` rows: those of the pass, and copies of its last one.
     fn assemble(&self, pass: &Pass, given: usize) -> Result<Vec<Tensor>, EngineError> {
-        let padded = (given > pass.units.len()).then(|| {
-            let last = pass.units.last().copied().unwrap_or(0);
-            pass.units.iter().copied().chain(std::iter::repeat(last)).take(given).collect::<Vec<_>>()
+        let padded = (given > pass.items.len()).then(|| {
+            let last = pass.items.last().copied().unwrap_or(0);
+            pass.items.iter().copied().chain(std::iter::repeat(last)).take(given).collect::<Vec<_>>()
         });
-        let units = padded.as_deref().unwrap_or(&pass.units);
+        let items = padded.as_deref().unwrap_or(&pass.items);
         let mut inputs = Vec::new();
         for (preparer, staged) in self.model.preparers.iter().zip(locked(&self.staged).iter()) {
-            inputs.extend(preparer.assemble(self.model.name(), &staged.rows, units, pass.length)?);
+            inputs.extend(preparer.assemble(self.model.name(), &staged.rows, items, pass.length)?);
         }
         Ok(inputs)
     }

@@ -30,7 +30,7 @@ pub struct OutputRequest {
     /// Maximum number of labels of `classify`.
     pub k: usize,
     /// NULL for a bad row instead of an error.
-    pub tolerant: bool,
+    pub null_on_error: bool,
 }
 
 /// The content of a result column.
@@ -50,13 +50,13 @@ pub enum Task {
 impl Request {
     /// A request for one column, of pictures as large as Pillow takes them.
     #[must_use]
-    pub fn one(task: Task, k: usize, tolerant: bool) -> Self {
-        Self { outputs: vec![OutputRequest { task, k, tolerant }], images: ImageLimits::default(), pass_rows: None, fault: None }
+    pub fn one(task: Task, k: usize, null_on_error: bool) -> Self {
+        Self { outputs: vec![OutputRequest { task, k, null_on_error }], images: ImageLimits::default(), pass_rows: None, fault: None }
     }
 
     /// Whether no column wants an error for a bad row.
-    pub(crate) fn is_tolerant(&self) -> bool {
-        self.outputs.iter().all(|output| output.tolerant || output.task == Task::Error)
+    pub(crate) fn is_null_on_error(&self) -> bool {
+        self.outputs.iter().all(|output| output.null_on_error || output.task == Task::Error)
     }
 
     pub(crate) fn check(&self, package: &Package) -> Result<(), EngineError> {

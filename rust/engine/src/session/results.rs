@@ -19,18 +19,18 @@ use crate::{EngineError, Package, RowFault, memory};
 /// The data that all result columns of a batch share.
 pub(super) struct Context<'a> {
     pub(super) package: &'a Package,
-    /// Of the sound rows; empty if there are none.
+    /// Of the valid rows; empty if there are none.
     pub(super) outputs: &'a [Tensor],
-    /// Which rows of the batch are sound.
+    /// Which rows of the batch are valid.
     pub(super) present: &'a [bool],
 }
 
 impl Context<'_> {
-    fn sound(&self) -> usize {
+    fn valid(&self) -> usize {
         self.present.iter().filter(|p| **p).count()
     }
 
-    /// Items of each sound row in output `index`, if rows differ in length.
+    /// Items of each valid row in output `index`, if rows differ in length.
     fn lengths(&self, index: usize) -> Result<Option<Vec<usize>>, EngineError> {
         let outputs = &self.package.descriptor.outputs;
         let output = &outputs[index];
@@ -100,7 +100,7 @@ pub(super) fn classes(context: &Context, k: usize) -> Result<ArrayRef, EngineErr
         }
         None => Vec::new(),
     };
-    let mut best = Vec::with_capacity(context.sound() * k);
+    let mut best = Vec::with_capacity(context.valid() * k);
     for row in probabilities.chunks(classes.max(1)) {
         best.extend(top(row, k).into_iter().map(|class| (class, row[class])));
     }
@@ -189,7 +189,7 @@ fn leaf(context: &Context, index: usize, lengths: Option<&[usize]>, dtype: Dtype
     })
 }
 
-/// One value per sound row into one per row of the batch.
+/// One value per valid row into one per row of the batch.
 fn scalars(values: &ArrayRef, present: &[bool]) -> Result<ArrayRef, EngineError> {
     let mut next = 0_u32;
     let index: UInt32Array = present

@@ -24,9 +24,9 @@ const ENOUGH: usize = 32;
 
 /// The results of a batch.
 pub(super) struct Ran {
-    /// One tensor per output, a row per sound row; values of failed rows are arbitrary.
+    /// One tensor per output, a row per valid row; values of failed rows are arbitrary.
     pub(super) outputs: Vec<Tensor>,
-    /// Positions in the list of sound rows that made the program fail, in order, with the reason.
+    /// Positions in the list of valid rows that made the program fail, in order, with the reason.
     pub(super) refused: Vec<(usize, RowFault)>,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Runner<'a> {
     pub(super) model: &'a Model,
     pub(super) plan: &'a Plan,
     /// Whether failed rows are set aside; otherwise the first ends the batch.
-    pub(super) tolerant: bool,
+    pub(super) null_on_error: bool,
     /// Rows that made this session's program fail, while it has not succeeded for any.
     pub(super) unanswered: &'a AtomicUsize,
     pub(super) counters: &'a mut Counters,
@@ -50,10 +50,10 @@ struct SoFar {
 
 impl Runner<'_> {
     /// # Errors
-    /// [`EngineError::BadInput`] for a failed row if the request is strict; its `row` is a position in the list of sound rows.
+    /// [`EngineError::BadInput`] for a failed row if the request is strict; its `row` is a position in the list of valid rows.
     pub(super) fn run(mut self, staged: &mut [Staged]) -> Result<Ran, EngineError> {
         let queue = PassQueue::new(self.model, self.plan, staged);
-        let mut so_far = SoFar { collector: Collector::new(self.plan.units), refused: Vec::new() };
+        let mut so_far = SoFar { collector: Collector::new(self.plan.items), refused: Vec::new() };
         while queue.len() > 0 {
             let helpers = queue.len() - 1;
             spare::helped(
@@ -100,22 +100,22 @@ impl Runner<'_> {
         let Outcome { pass, outputs, .. } = outcome;
         let error = match outputs {
             Ok(outputs) => {
-                let added = so_far.collector.add(&pass.places, outputs);
+                let added = so_far.collector.add(&pass.output_indices, outputs);
                 return added.map_err(|error| EngineError::torch(self.model.name(), error));
             }
             Err(error) if !is_refusal(&error) => return Err(error),
             Err(error) => error,
         };
-        if pass.units.len() > 1 {
-            let half = pass.units.len() / 2;
+        if pass.items.len() > 1 {
+            let half = pass.items.len() / 2;
             let (first, rest) = pass.split(half, self.plan.lengths.as_deref());
             queue.push([rest.again(), first.again()]);
             return Ok(());
         }
         self.blame_program(queue, &pass, &error)?;
-        let row = self.plan.row_of(pass.places[0]);
+        let row = self.plan.row_of(pass.output_indices[0]);
         let fault = RowFault::Refused(cause_of(&error));
-        if !self.tolerant {
+        if !self.null_on_error {
             return Err(EngineError::BadInput { row, input: String::new(), fault });
         }
         if !so_far.refused.iter().any(|(known, _)| *known == row) {
@@ -131,8 +131,8 @@ impl Runner<'_> {
             return Ok(());
         }
         let plan = self.plan;
-        let others = [0, plan.units / 2, plan.units - 1].map(|place| plan.alone(place));
-        for other in others.into_iter().flatten().filter(|other| other.places != pass.places) {
+        let others = [0, plan.items / 2, plan.items - 1].map(|output_index| plan.alone(output_index));
+        for other in others.into_iter().flatten().filter(|other| other.output_indices != pass.output_indices) {
             let Outcome { outputs, cost, .. } = self.run_one(queue, other.again())?;
             self.counters.add_pass(&cost);
             match outputs {

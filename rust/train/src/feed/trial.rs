@@ -71,9 +71,9 @@ fn not_finite(staged: &StagedRows, rows: usize) -> Vec<usize> {
     match staged {
         StagedRows::Dense(tensor) => memory::rows_not_finite(tensor, rows),
         StagedRows::Tokens(_) => Vec::new(),
-        StagedRows::Clips { clips, units, .. } => {
+        StagedRows::Clips { clips, items, .. } => {
             let bad = |range: &std::ops::Range<usize>| clips[range.clone()].iter().flatten().any(|sample| !sample.is_finite());
-            units.iter().enumerate().filter(|(_, range)| bad(range)).map(|(i, _)| i).collect()
+            items.iter().enumerate().filter(|(_, range)| bad(range)).map(|(i, _)| i).collect()
         }
     }
 }

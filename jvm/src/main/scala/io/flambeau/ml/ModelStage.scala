@@ -50,8 +50,8 @@ trait ModelStage extends Transformer with HasInvalid with DefaultParamsWritable 
       val adapted = ModelInputs.adapt(toRichColumn(dataset.col(ModelStage.quoted(column))).expr, input)
       if (refusesNotFinite && FiniteOnly.concerns(adapted.dataType)) FiniteOnly(adapted) else adapted
     }
-    val call = ModelCall(inputs, planned.ref, planned.task, tolerant = $(handleInvalid) != HasInvalid.Error)
-    val result = if (call.tolerant) call else Required(call, uid, planned.ref.name, nullReason(planned))
+    val call = ModelCall(inputs, planned.ref, planned.task, nullOnError = $(handleInvalid) != HasInvalid.Error)
+    val result = if (call.nullOnError) call else Required(call, uid, planned.ref.name, nullReason(planned))
     val outputs = planned.outputs.map(o => ExpressionColumn.of(o.value(result)).as(o.column, o.metadata))
     val reason = get(errorCol).map(ExpressionColumn.of(reasonOf(call, planned)).as(_))
     val added = dataset.select(col("*") +: (outputs ++ reason): _*)
@@ -114,7 +114,7 @@ trait ModelStage extends Transformer with HasInvalid with DefaultParamsWritable 
   }
 
   private def reasonOf(call: ModelCall, planned: Evaluation): Expression = {
-    val fault = call.copy(task = ModelTask.Error, tolerant = true)
+    val fault = call.copy(task = ModelTask.Error, nullOnError = true)
     If(IsNotNull(call), Literal(null, StringType), Coalesce(Seq(fault, Literal(nullReason(planned)))))
   }
 

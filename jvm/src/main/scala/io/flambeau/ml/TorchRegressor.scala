@@ -82,8 +82,8 @@ private[ml] object HeadColumns {
   def check(columns: TrainingColumns, features: String, featurizer: Option[ModelRef]): Unit =
     featurizer.fold(columns.checkFeatures(features))(columns.checkFeaturizer(features, _))
 
-  def input(columns: TrainingColumns, dataset: Dataset[_], features: String, featurizer: Option[ModelRef], tolerant: Boolean): FeedInput =
-    featurizer.fold(columns.features(dataset, features))(columns.featurized(dataset, features, _, tolerant))
+  def input(columns: TrainingColumns, dataset: Dataset[_], features: String, featurizer: Option[ModelRef], nullOnError: Boolean): FeedInput =
+    featurizer.fold(columns.features(dataset, features))(columns.featurized(dataset, features, _, nullOnError))
 
   def result(uid: String, labels: Option[Seq[String]], featurizer: Option[ModelRef]): PackageSpec = PackageSpec(
     uid, labels, featurizer.fold("NOASSERTION")(_.spec.license), s"trained by $uid${featurizer.fold("")(ref => s" over ${ref.spec.name}")}", featurizer)

@@ -117,9 +117,9 @@ private[ml] final class TrainingColumns(schema: StructType, fail: String => Noth
   }
 
   /** The features that a model makes of a column. */
-  def featurized(dataset: Dataset[_], column: String, ref: ModelRef, tolerant: Boolean): FeedInput = {
+  def featurized(dataset: Dataset[_], column: String, ref: ModelRef, nullOnError: Boolean): FeedInput = {
     checkFeaturizer(column, ref)
-    val call = ModelCall(Seq(ModelInputs.adapt(expressionOf(dataset, column), ref.spec.inputs.head)), ref, ModelTask.Featurize, tolerant)
+    val call = ModelCall(Seq(ModelInputs.adapt(expressionOf(dataset, column), ref.spec.inputs.head)), ref, ModelTask.Featurize, nullOnError)
     val size = ref.spec.output(OutputRole.Features).map(_.shape.product.toInt)
     FeedInput(TrainingColumns.Features, ExpressionColumn.of(call), Some(DenseColumn(size.toSeq, "f32")))
   }

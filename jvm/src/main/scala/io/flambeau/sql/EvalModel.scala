@@ -44,16 +44,16 @@ final case class EvalModel(
       inputs.zip(otherInputs).forall { case (mine, theirs) => mine.semanticEquals(theirs) }
 
   /** Whether every row that is evaluated may fail the query. */
-  def isStrict: Boolean = requests.forall(!_.tolerant)
+  def isStrict: Boolean = requests.forall(!_.nullOnError)
 
-  /** The conditions of the requests that are `tolerant`, or of the others. */
-  def guardsOf(tolerant: Boolean): Seq[Expression] = requests.zip(guards).collect { case (r, guard) if r.tolerant == tolerant => guard }
+  /** The conditions of the requests that are `nullOnError`, or of the others. */
+  def guardsOf(nullOnError: Boolean): Seq[Expression] = requests.zip(guards).collect { case (r, guard) if r.nullOnError == nullOnError => guard }
 
   /** This node with this request for these rows added, and its attribute. */
   def serving(wanted: ModelRequest, guard: Expression): (EvalModel, Attribute) = {
     val at = requests.indexOf(wanted)
     val wider = if (at < 0) guard else CallGuards.any(Seq(guards(at), guard))
-    val mayBeNull = wanted.tolerant || wider != TrueLiteral || inputs.exists(ModelInputs.mayBeNull)
+    val mayBeNull = wanted.nullOnError || wider != TrueLiteral || inputs.exists(ModelInputs.mayBeNull)
     if (at < 0) {
       val result = AttributeReference(wanted.function, wanted.task.dataType(model.spec), mayBeNull)()
       (copy(requests = requests :+ wanted, results = results :+ result, guards = guards :+ wider), result)

@@ -29,7 +29,7 @@ private[sql] object RowsWanted {
   val All: RowsWanted = RowsWanted(None, None)
 
   def apply(requests: Seq[ModelRequest], guards: Seq[Expression]): RowsWanted = {
-    val strict = requests.zip(guards).collect { case (request, guard) if !request.tolerant => guard }
+    val strict = requests.zip(guards).collect { case (request, guard) if !request.nullOnError => guard }
     val (evaluated, required) = (CallGuards.any(guards), CallGuards.any(strict))
     val agree = strict.isEmpty || evaluated.semanticEquals(required)
     RowsWanted(Some(evaluated).filter(_ != TrueLiteral), if (agree) None else Some(required))

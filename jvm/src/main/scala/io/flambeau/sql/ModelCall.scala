@@ -16,11 +16,11 @@ import io.flambeau.models.ModelRef
  * @param inputs
  *   one expression per input of the model, in the model's own order, types as [[ModelInputs]] accepts them
  */
-final case class ModelCall(inputs: Seq[Expression], model: ModelRef, task: ModelTask, tolerant: Boolean)
+final case class ModelCall(inputs: Seq[Expression], model: ModelRef, task: ModelTask, nullOnError: Boolean)
     extends Expression
     with Unevaluable {
 
-  def request: ModelRequest = ModelRequest(task, tolerant)
+  def request: ModelRequest = ModelRequest(task, nullOnError)
 
   /** Whether an input is the variable of a lambda around this call; the variables of lambdas inside its inputs are fine. */
   def isOverLambdaVariable: Boolean = {
@@ -30,12 +30,12 @@ final case class ModelCall(inputs: Seq[Expression], model: ModelRef, task: Model
 
   override def children: Seq[Expression] = inputs
 
-  override def nullable: Boolean = tolerant || inputs.exists(ModelInputs.mayBeNull)
+  override def nullable: Boolean = nullOnError || inputs.exists(ModelInputs.mayBeNull)
 
   override def dataType: DataType = task.dataType(model.spec)
 
   /** A strict call fails on a bad row. Spark never moves it below an operator that removes such rows, and never merges it with one. */
-  override lazy val throwable: Boolean = !tolerant || inputs.exists(_.throwable)
+  override lazy val throwable: Boolean = !nullOnError || inputs.exists(_.throwable)
 
   override def checkInputDataTypes(): TypeCheckResult = ModelInputs.check(inputs, model.spec)
 

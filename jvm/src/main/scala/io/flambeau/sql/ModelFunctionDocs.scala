@@ -11,25 +11,25 @@ private[sql] object ModelFunctionDocs {
   private val Input =
     "      * input - BINARY (an encoded image or sound) or an image struct, STRING, or a number, an array of numbers or an ML vector, as the model requires\n"
 
-  private def onBadInput(tolerant: Boolean): String =
-    if (tolerant) "Bad input gives NULL." else "Bad input fails the query; the try_ variant gives NULL instead."
+  private def onBadInput(nullOnError: Boolean): String =
+    if (nullOnError) "Bad input gives NULL." else "Bad input fails the query; the try_ variant gives NULL instead."
 
-  def featurize(tolerant: Boolean): ExpressionInfo = info(
-    if (tolerant) "try_featurize" else "featurize",
-    s"_FUNC_(input, model) - The model's features of the input, as array<float>. NULL for NULL. ${onBadInput(tolerant)}",
+  def featurize(nullOnError: Boolean): ExpressionInfo = info(
+    if (nullOnError) "try_featurize" else "featurize",
+    s"_FUNC_(input, model) - The model's features of the input, as array<float>. NULL for NULL. ${onBadInput(nullOnError)}",
     Input + Model,
     "SELECT size(_FUNC_(content, 'efficientnet_lite0')) FROM photos LIMIT 1;\n       1280")
 
-  def classify(tolerant: Boolean): ExpressionInfo = info(
-    if (tolerant) "try_classify" else "classify",
+  def classify(nullOnError: Boolean): ExpressionInfo = info(
+    if (nullOnError) "try_classify" else "classify",
     "_FUNC_(input, model[, k]) - The k most probable labels, best first, as " +
-      s"array<struct<label:string,index:int,probability:float>>. NULL for NULL. ${onBadInput(tolerant)}",
+      s"array<struct<label:string,index:int,probability:float>>. NULL for NULL. ${onBadInput(nullOnError)}",
     Input + Model + s"      * k - maximum number of labels, a whole number literal; default ${ModelTask.DefaultK}\n",
     "SELECT _FUNC_(content, 'efficientnet_lite0', 1)[0].label FROM photos LIMIT 1;\n       tabby")
 
-  def infer(tolerant: Boolean): ExpressionInfo = info(
-    if (tolerant) "try_infer" else "infer",
-    s"_FUNC_(model, inputs...) - Every output of the model, as a struct with a field for each. NULL if any input is. ${onBadInput(tolerant)}",
+  def infer(nullOnError: Boolean): ExpressionInfo = info(
+    if (nullOnError) "try_infer" else "infer",
+    s"_FUNC_(model, inputs...) - Every output of the model, as a struct with a field for each. NULL if any input is. ${onBadInput(nullOnError)}",
     Model + "      * inputs - the model's inputs, in its order or by their names\n",
     "SELECT _FUNC_('efficientnet_lite0', content).features[0] FROM photos LIMIT 1;\n       0.1")
 

@@ -32,11 +32,11 @@ object ModelFunctions {
   }
 
   /** The six functions that every session has. */
-  val all: Seq[Definition] = Seq(false, true).flatMap { tolerant =>
+  val all: Seq[Definition] = Seq(false, true).flatMap { nullOnError =>
     Seq(
-      Definition(name("featurize", tolerant), ModelFunctionDocs.featurize(tolerant), featurize(tolerant)),
-      Definition(name("classify", tolerant), ModelFunctionDocs.classify(tolerant), classify(tolerant)),
-      Definition(name("infer", tolerant), ModelFunctionDocs.infer(tolerant), infer(tolerant)))
+      Definition(name("featurize", nullOnError), ModelFunctionDocs.featurize(nullOnError), featurize(nullOnError)),
+      Definition(name("classify", nullOnError), ModelFunctionDocs.classify(nullOnError), classify(nullOnError)),
+      Definition(name("infer", nullOnError), ModelFunctionDocs.infer(nullOnError), infer(nullOnError)))
   }
 
   /** Functions that this class made built-in, by name. */
@@ -83,7 +83,7 @@ object ModelFunctions {
       val optional = if (task.isInstanceOf[ModelTask.Classify]) Seq("k") else Nil
       val bound = Arguments.bind(name, arguments, inputs, optional)
       val withK = bound.get("k").map(k => ModelTask.Classify(positiveInt(name, k))).getOrElse(task)
-      call(name, inputs.map(bound), ref, ModelRequest(withK, tolerant = false))
+      call(name, inputs.map(bound), ref, ModelRequest(withK, nullOnError = false))
     }
     Definition(name, new NamedFunctionInfo(name, model, () => ModelStore.resolve(model, sessionConf)), build)
   }
@@ -97,23 +97,23 @@ object ModelFunctions {
     case _ => SQLConf.get
   }
 
-  private def name(task: String, tolerant: Boolean): String = if (tolerant) s"try_$task" else task
+  private def name(task: String, nullOnError: Boolean): String = if (nullOnError) s"try_$task" else task
 
-  private def featurize(tolerant: Boolean): Builder = { arguments =>
-    val function = name("featurize", tolerant)
+  private def featurize(nullOnError: Boolean): Builder = { arguments =>
+    val function = name("featurize", nullOnError)
     val bound = Arguments.bind(function, arguments, Seq("input", "model"), Nil)
-    call(function, Seq(bound("input")), resolve(function, bound("model")), ModelRequest(ModelTask.Featurize, tolerant))
+    call(function, Seq(bound("input")), resolve(function, bound("model")), ModelRequest(ModelTask.Featurize, nullOnError))
   }
 
-  private def classify(tolerant: Boolean): Builder = { arguments =>
-    val function = name("classify", tolerant)
+  private def classify(nullOnError: Boolean): Builder = { arguments =>
+    val function = name("classify", nullOnError)
     val bound = Arguments.bind(function, arguments, Seq("input", "model"), Seq("k"))
     val k = bound.get("k").map(positiveInt(function, _)).getOrElse(ModelTask.DefaultK)
-    call(function, Seq(bound("input")), resolve(function, bound("model")), ModelRequest(ModelTask.Classify(k), tolerant))
+    call(function, Seq(bound("input")), resolve(function, bound("model")), ModelRequest(ModelTask.Classify(k), nullOnError))
   }
 
-  private def infer(tolerant: Boolean): Builder = { arguments =>
-    val function = name("infer", tolerant)
+  private def infer(nullOnError: Boolean): Builder = { arguments =>
+    val function = name("infer", nullOnError)
     val model = arguments.collectFirst { case NamedArgumentExpression(key, value) if key.equalsIgnoreCase("model") => value }
       .orElse(arguments.headOption)
       .getOrElse(Arguments.fail(function, "it takes the model's name, then the model's inputs"))
@@ -121,10 +121,10 @@ object ModelFunctions {
     val inputs = ref.spec.inputs.map(_.name)
     if (inputs.exists(_.equalsIgnoreCase("model"))) {
       // An input of that name can only be given by position: the name is also a parameter's.
-      call(function, arguments.tail.map(Arguments.unnamed), ref, ModelRequest(ModelTask.Infer, tolerant))
+      call(function, arguments.tail.map(Arguments.unnamed), ref, ModelRequest(ModelTask.Infer, nullOnError))
     } else {
       val bound = Arguments.bind(function, arguments, "model" +: inputs, Nil)
-      call(function, inputs.map(bound), ref, ModelRequest(ModelTask.Infer, tolerant))
+      call(function, inputs.map(bound), ref, ModelRequest(ModelTask.Infer, nullOnError))
     }
   }
 
@@ -148,7 +148,7 @@ object ModelFunctions {
           s"the call has ${inputs.length}; infer('${ref.name}', ${spec.inputs.map(_.name).mkString(", ")}) takes them all")
     }
     val adapted = inputs.zip(spec.inputs).map { case (argument, input) => ModelInputs.adapt(argument, input) }
-    ModelCall(adapted, ref, request.task, request.tolerant)
+    ModelCall(adapted, ref, request.task, request.nullOnError)
   }
 
   private def resolve(function: String, model: Expression): ModelRef =

@@ -71,18 +71,18 @@ object ModelTask {
 }
 
 /**
- * A task, strict or tolerant.
+ * A task, and what becomes of a bad row.
  *
- * @param tolerant
+ * @param nullOnError
  *   the `try_` variant: NULL for a bad row instead of a failed query
  */
-final case class ModelRequest(task: ModelTask, tolerant: Boolean) {
+final case class ModelRequest(task: ModelTask, nullOnError: Boolean) {
 
   /** The SQL function's name. */
-  def function: String = if (tolerant) s"try_${task.name}" else task.name
+  def function: String = if (nullOnError) s"try_${task.name}" else task.name
 
   def toOutputRequest: OutputRequest = task match {
-    case ModelTask.Classify(k) => OutputRequest(task.task, k, tolerant)
-    case _ => OutputRequest(task.task, 0, tolerant)
+    case ModelTask.Classify(k) => OutputRequest(task.task, k, nullOnError)
+    case _ => OutputRequest(task.task, 0, nullOnError)
   }
 }

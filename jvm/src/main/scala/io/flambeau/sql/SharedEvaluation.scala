@@ -107,11 +107,11 @@ private[sql] object SharedEvaluation extends AliasHelper {
       val columns = node.child.outputSet
       val known = guard.forall(e => CallGuards.isPortable(e, columns) && !ModelCall.in(e))
       // Rows that are already evaluated and, if this call is strict, may already fail.
-      val served = (if (wanted.tolerant) node.guards else node.guardsOf(tolerant = false)).find(CallGuards.implies(guard, _))
+      val served = (if (wanted.nullOnError) node.guards else node.guardsOf(nullOnError = false)).find(CallGuards.implies(guard, _))
       val nothingRemoved = removed == Removed.Nothing
-      def widened = surviving(node, guard, removed).filter(_ => wanted.tolerant || node.isStrict)
+      def widened = surviving(node, guard, removed).filter(_ => wanted.nullOnError || node.isStrict)
       val condition = served.orElse(if (nothingRemoved && known) Some(CallGuards.all(guard)) else widened)
-        .orElse(if (wanted.tolerant && known && guard.forall(CallGuards.isHarmless)) Some(CallGuards.all(guard)) else None)
+        .orElse(if (wanted.nullOnError && known && guard.forall(CallGuards.isHarmless)) Some(CallGuards.all(guard)) else None)
       condition.map(node.serving(wanted, _))
     }
 

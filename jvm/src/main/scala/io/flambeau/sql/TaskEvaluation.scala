@@ -184,7 +184,7 @@ private[sql] final class TaskEvaluation(
 
   /** The requests for the native side. */
   private def asked: Seq[ModelRequest] =
-    if (requiredByRow) requests.map(_.copy(tolerant = true)) :+ ModelRequest(ModelTask.Error, tolerant = true) else requests
+    if (requiredByRow) requests.map(_.copy(nullOnError = true)) :+ ModelRequest(ModelTask.Error, nullOnError = true) else requests
 
   private def askedTypes: Seq[DataType] = if (requiredByRow) resultTypes :+ StringType else resultTypes
 

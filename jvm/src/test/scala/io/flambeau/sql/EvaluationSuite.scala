@@ -129,7 +129,7 @@ class EvaluationSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
     val result = AttributeReference("f", ArrayType(FloatType, containsNull = false))()
     val plan = EvaluationPlan(
       Seq(attribute), ModelStore.resolve("tiny", spark.asInstanceOf[classic.SparkSession].sessionState.conf),
-      Seq(ModelRequest(ModelTask.Featurize, tolerant = false)), Nil, Seq(result), Seq(result), Seq(attribute),
+      Seq(ModelRequest(ModelTask.Featurize, nullOnError = false)), Nil, Seq(result), Seq(result), Seq(attribute),
       BatchLimits(64, 1 << 20), InferenceSettings.of(spark.asInstanceOf[classic.SparkSession].sessionState.conf), EvalModelMetrics.create(spark.sparkContext))
     val toUnsafe = UnsafeProjection.create(StructType(Seq(StructField("v", ArrayType(FloatType)))))
     val rows = (0 until 64).iterator.map(i => toUnsafe(InternalRow(new GenericArrayData(Array.fill(4)(i.toFloat)))))

@@ -30,10 +30,10 @@ object Task extends NamedValues[Task] {
  *
  * @param k
  *   maximum number of labels of `classify`
- * @param tolerant
+ * @param nullOnError
  *   the `try_` variant: NULL for a bad row instead of an error
  */
-final case class OutputRequest(task: Task, k: Int, tolerant: Boolean)
+final case class OutputRequest(task: Task, k: Int, nullOnError: Boolean)
 
 /** Where a session must fail, for tests. */
 sealed abstract class Fault(override val name: String) extends Named
