@@ -4,8 +4,8 @@ What lives here: `Package`, `find` and the command line. A `Package` is read wit
 a bare `.pt` with its `.toml`. `find` looks names up in the same order as a session: the folders of `FLAMBEAU_MODELS_PATH` or `--path`,
 then the packages inside the jars.
 
-This is pure Python and needs no torch. `run` (in `running`) starts the engine. `check` compares the files with the manifest; whether a
-manifest is valid is decided by the engine.
+This is pure Python and needs no torch. `run` (in `running`) starts the engine. `check` holds the manifest against the rules of the engine
+(`_manifest`), and the files against the manifest.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Union
 
+from . import _manifest
 from .session import FlambeauError, find_jars
 
 if sys.version_info >= (3, 11):
@@ -104,6 +105,20 @@ class Package:
         }
         return {"name": Path(self.program).stem, "license": "NOASSERTION", "variant": [variant], **tables}
 
+    def _complete(self) -> dict[str, Any]:
+        """The manifest; of a bare program, with the files that its description names, whose hashes are taken as they are."""
+        tables = self.manifest()
+        if self.program is None:
+            return tables
+        named = [table["labels"] for table in tables.get("output", []) if "labels" in table]
+        named += [
+            table["text"].get("tokenizer", "tokenizer.json")
+            for table in tables.get("input", [])
+            if isinstance(table.get("text"), dict)
+        ]
+        files = {name: "" for name in named if isinstance(name, str)}
+        return {"format": _manifest.FORMAT, "files": files, **tables}
+
     def hashes(self) -> dict[str, str]:
         """File name -> SHA-256, of every file that the manifest names."""
         manifest = self.manifest()
@@ -116,8 +131,10 @@ class Package:
         return {**named, **manifest.get("files", {})}
 
     def problems(self) -> list[str]:
-        """The errors of the files: missing, changed, or not named by the manifest. Empty if there are none."""
-        found = []
+        """Errors: a manifest that the engine rejects; files that are missing, changed, or not named by the manifest. Empty if there are none."""
+        wrong = _manifest.problem(self._complete())
+        name = MANIFEST if self.program is None else _description(self.program)
+        found = [] if wrong is None else [f"{self.location}: {name}: {wrong}"]
         hashes = self.hashes()
         for name, expected in hashes.items():
             try:

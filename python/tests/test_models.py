@@ -103,7 +103,7 @@ def test_a_bare_program_is_described_by_the_toml_beside_it(folder: Path, capsys:
     with pytest.raises(FlambeauError, match="is not a model package"):
         open_package(bare)
     bare.with_suffix(".toml").write_text(
-        '[[input]]\nname = "x"\nkind = "tensor"\n[[output]]\nname = "y"\nrole = "features"\n'
+        '[[input]]\nname = "x"\nkind = "tensor"\n[[output]]\nname = "y"\nrole = "features"\nshape = [2]\n'
     )
     assert open_package(bare).problems() == []
     assert main(["show", "bare", "--path", str(folder)]) == 0

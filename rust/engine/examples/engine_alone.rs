@@ -29,7 +29,8 @@ fn main() -> Result<()> {
     let column = if limit == 0 { column } else { column.slice(0, limit.min(column.len())) };
     let word = |i: usize, default: &str| arguments.get(i).map_or(default, String::as_str).to_owned();
     allow_machine_code(true);
-    let options = ModelOptions { precision: word(5, "f32").try_into()?, engine: word(7, "auto").try_into()?, ..ModelOptions::plain() };
+    let (precision, engine) = (serde_json::from_value(word(5, "f32").into())?, serde_json::from_value(word(7, "auto").into())?);
+    let options = ModelOptions { precision, engine, ..ModelOptions::plain() };
     let model = registry::open(Path::new(package), &options)?;
     let fields = Fields::from(vec![Field::new("content", column.data_type().clone(), true)]);
     for pass in 0..passes {

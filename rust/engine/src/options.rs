@@ -2,9 +2,6 @@
 
 use serde::Deserialize;
 
-use crate::EngineError;
-use crate::package::Precision;
-
 /// The options for opening a model; the JVM sends all of them.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,13 +20,13 @@ impl ModelOptions {
     /// In f32, by libtorch's interpreter, with any `model.toml`: the start for programs without a JVM.
     #[must_use]
     pub fn plain() -> Self {
-        Self { hash: None, min_cosine: 0.999, precision: Precision::F32, engine: WantedEngine::Torchscript }
+        Self { hash: None, min_cosine: 0.0, precision: Precision::F32, engine: WantedEngine::Torchscript }
     }
 }
 
 /// What `spark.flambeau.engine` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
-#[serde(try_from = "String")]
+#[serde(rename_all = "snake_case")]
 pub enum WantedEngine {
     /// The fastest engine with correct outputs.
     Auto,
@@ -41,16 +38,27 @@ pub enum WantedEngine {
     Aot,
 }
 
-impl TryFrom<String> for WantedEngine {
-    type Error = EngineError;
+/// The values of `spark.flambeau.precision`; see [`crate::Package::choose_variant`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Precision {
+    F32,
+    Bf16,
+    F16,
+    /// The first variant of a package that the machine can run.
+    Fastest,
+}
 
-    fn try_from(text: String) -> Result<Self, EngineError> {
-        match text.as_str() {
-            "auto" => Ok(Self::Auto),
-            "torchscript" => Ok(Self::Torchscript),
-            "fused" => Ok(Self::Fused),
-            "aot" => Ok(Self::Aot),
-            _ => Err(EngineError::BadRequest(format!("spark.flambeau.engine is '{text}'; it can be auto, torchscript, fused or aot"))),
+impl Precision {
+    /// The name in the setting, and in variants except for [`Self::Fastest`].
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::F16 => "f16",
+            Self::Fastest => "fastest",
         }
     }
 }

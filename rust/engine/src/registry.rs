@@ -27,7 +27,7 @@ const IDLE: Duration = Duration::from_secs(600);
 const OVERHEAD_BYTES: u64 = 16 << 20;
 
 /// Maximum bytes of models that no session holds.
-static IDLE_BYTES: AtomicU64 = AtomicU64::new(512 << 20);
+static IDLE_BYTES: AtomicU64 = AtomicU64::new(0);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {

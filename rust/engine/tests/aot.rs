@@ -121,7 +121,7 @@ fn changed(name: &str, old: &str, new: &str) -> PathBuf {
 
 fn open(package: &Path, engine: &str) -> Result<Arc<Model>, String> {
     allow_machine_code(true);
-    let options = ModelOptions { engine: engine.to_owned().try_into().unwrap(), ..ModelOptions::plain() };
+    let options = ModelOptions { engine: serde_json::from_value(engine.into()).unwrap(), ..ModelOptions::plain() };
     registry::open(package, &options).map_err(|error| error.to_string())
 }
 

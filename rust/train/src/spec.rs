@@ -257,7 +257,7 @@ impl MetricName {
 }
 
 impl TrainingSpec {
-    /// Rejects invalid values.
+    /// Rejects zeros that would be divided by, and a missing program. The bounds of values are those of the estimators' parameters.
     pub(crate) fn check(&self) -> Result<(), EngineError> {
         let refuse = |text: String| Err(EngineError::BadRequest(text));
         if self.batch_rows == 0 {
@@ -265,19 +265,6 @@ impl TrainingSpec {
         }
         if self.micro_batch_rows == Some(0) {
             return refuse("microBatchSize must be at least 1".into());
-        }
-        let lr = self.optimizer.lr;
-        if !lr.is_finite() || lr < 0.0 {
-            return refuse(format!("learningRate must be a number of at least 0, not {lr}"));
-        }
-        if !(0.0..1.0).contains(&self.label_smoothing) {
-            return refuse(format!("labelSmoothing must be in [0, 1), not {}", self.label_smoothing));
-        }
-        if self.clip_norm.is_some_and(|norm| !norm.is_finite() || norm <= 0.0) {
-            return refuse("clipNorm must be above 0".into());
-        }
-        if self.class_weights.iter().flatten().any(|w| !w.is_finite() || *w < 0.0) {
-            return refuse("classWeights must be numbers of at least 0".into());
         }
         if self.checkpoint_steps == Some(0) || self.checkpoint_epochs == Some(0) {
             return refuse("checkpoint intervals must be at least 1".into());
@@ -294,9 +281,6 @@ impl HeadSpec {
     pub(crate) fn check(&self) -> Result<(), EngineError> {
         if self.inputs == 0 || self.outputs == 0 || self.hidden.contains(&0) {
             return Err(EngineError::BadRequest("every layer of a head needs at least 1 value".into()));
-        }
-        if !(0.0..1.0).contains(&self.dropout) {
-            return Err(EngineError::BadRequest(format!("dropout must be in [0, 1), not {}", self.dropout)));
         }
         Ok(())
     }

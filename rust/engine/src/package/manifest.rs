@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
-use super::{Descriptor, check};
+use super::Descriptor;
+use super::parsed::{self, Parsed};
 use crate::EngineError;
 
 /// The files that a manifest lists.
@@ -49,17 +49,12 @@ pub struct Wrapped {
 /// # Errors
 /// A manifest that does not parse or contradicts itself. `place` is its name in messages.
 pub fn list(place: &str, manifest: &str) -> Result<Listing, EngineError> {
-    let descriptor = parse(place, manifest)?;
-    check::structure(&descriptor).map_err(|cause| EngineError::model(&descriptor.name, format!("model.toml: {cause}")))?;
+    let Parsed { hash, descriptor } = parsed::read(place, manifest)?;
     let file = |name: &String, sha256: &String, program| PackageFile { name: name.clone(), sha256: sha256.to_lowercase(), program };
     let small = descriptor.files.iter().map(|(name, sha256)| file(name, sha256, false));
     let programs = descriptor.variants.iter().map(|v| file(&v.file, &v.sha256, true));
     let heads = descriptor.variants.iter().filter_map(|v| v.head.as_ref()).map(|head| file(&head.file, &head.sha256, true));
-    Ok(Listing {
-        hash: format!("{:x}", Sha256::digest(manifest.as_bytes())),
-        files: small.chain(programs).chain(heads).collect(),
-        name: descriptor.name.clone(),
-    })
+    Ok(Listing { hash, files: small.chain(programs).chain(heads).collect(), name: descriptor.name.clone() })
 }
 
 /// The manifest of a bare TorchScript file, or the files that it needs while `hashes` (file name to SHA-256) is incomplete.
@@ -70,7 +65,7 @@ pub fn list(place: &str, manifest: &str) -> Result<Listing, EngineError> {
 pub fn wrap(place: &str, description: &str, program: &str, hashes: &BTreeMap<String, String>) -> Result<Wrapped, EngineError> {
     let table: toml::Table = toml::from_str(description).map_err(|error| EngineError::model(place, error.to_string()))?;
     let composed = compose(&table, description, program, hashes);
-    let descriptor = parse(place, &composed)?;
+    let descriptor: Descriptor = toml::from_str(&composed).map_err(|error| EngineError::model(place, format!("model.toml: {error}")))?;
     if descriptor.variants.iter().any(|variant| variant.file != program) {
         return Err(EngineError::model(place, format!("[[variant]] names another file than {program}, the program beside it")));
     }
@@ -84,10 +79,6 @@ pub fn wrap(place: &str, description: &str, program: &str, hashes: &BTreeMap<Str
     }
     let needs: Vec<String> = needed.into_iter().filter(|name| !hashes.contains_key(*name)).map(str::to_owned).collect();
     Ok(Wrapped { manifest: needs.is_empty().then_some(composed), needs })
-}
-
-fn parse(place: &str, manifest: &str) -> Result<Descriptor, EngineError> {
-    toml::from_str(manifest).map_err(|error| EngineError::model(place, format!("model.toml: {error}")))
 }
 
 /// The description with the omitted entries: plain keys before it, tables after it.

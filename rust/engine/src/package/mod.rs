@@ -7,19 +7,21 @@ mod check;
 mod describe;
 mod descriptor;
 mod manifest;
-mod precision;
+mod parsed;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use flambeau_torch_ext::{Archive, process};
-use sha2::{Digest, Sha256};
 
 pub use check::hash;
 pub use describe::{Description, InputDescription, OutputDescription};
 pub use descriptor::{Activation, Descriptor, Dtype, EngineKind, HeadProgram, Input, InputKind, Output, Role, Variant};
 pub use manifest::{Listing, PackageFile, Wrapped, list, wrap};
-pub use precision::Precision;
 
+use parsed::Parsed;
+
+pub use crate::options::Precision;
 use crate::{EngineError, ModelOptions, cpu};
 
 /// A package that was read and checked. Its program is not loaded.
@@ -30,7 +32,7 @@ pub struct Package {
     /// SHA-256 of `model.toml` in hexadecimal: the identity of the content.
     pub hash: String,
     /// What `model.toml` says.
-    pub descriptor: Descriptor,
+    pub descriptor: Arc<Descriptor>,
     /// Labels of each output, in order; empty if it has none.
     pub labels: Vec<Vec<String>>,
 }
@@ -44,13 +46,11 @@ impl Package {
         let path = directory.join("model.toml");
         let fail = |cause: String| EngineError::model(&directory.display().to_string(), cause);
         let text = std::fs::read_to_string(&path).map_err(|error| fail(format!("model.toml cannot be read: {error}")))?;
-        let descriptor: Descriptor = toml::from_str(&text).map_err(|error| fail(format!("model.toml: {error}")))?;
-        check::structure(&descriptor).map_err(|cause| EngineError::model(&descriptor.name, format!("model.toml: {cause}")))?;
+        let Parsed { hash, descriptor } = parsed::read(&directory.display().to_string(), &text)?;
         for (name, sha256) in &descriptor.files {
             check::file(&descriptor.name, directory, name, sha256)?;
         }
         let labels = descriptor.outputs.iter().map(|output| check::labels(&descriptor, output, directory)).collect::<Result<_, _>>()?;
-        let hash = format!("{:x}", Sha256::digest(text.as_bytes()));
         Ok(Self { directory: directory.to_owned(), hash, descriptor, labels })
     }
 

@@ -91,7 +91,8 @@ object FlambeauConf {
     "Level of native log messages (error, warn, info, debug, trace). They appear in Spark's log under io.flambeau.native.", perProcess = true)
 
   val all: Seq[Setting[_]] = Seq(
-    BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, ImageDecode, Engine, Precision, MinCosine, ModelsMaxBytes, ModelsIdleBytes, ModelsMachineCode, Libtorch,
+    BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, ImageDecode, Engine, Precision, MinCosine, ModelsMaxBytes, ModelsIdleBytes,
+    ModelsMachineCode, Libtorch,
     NativeDirectory, DecodeThreads, TrainAllowUnencrypted, LogLevel)
 
   /** Named functions: `spark.flambeau.udf.<name>=<model>`. */

@@ -49,7 +49,7 @@ trait HasTrainingLoss extends Params {
 
   /** Error, in label units, above which the Huber loss grows linearly; default 1. */
   final val huberDelta: DoubleParam = new DoubleParam(
-    this, "huberDelta", "Huber loss only: error, in label units, above which the loss grows linearly", ParamValidators.gt(0))
+    this, "huberDelta", "Huber loss only: error, in label units, above which the loss grows linearly", StageParams.positive)
 
   setDefault(huberDelta -> 1.0)
 
@@ -80,7 +80,7 @@ trait HasClassWeights extends Params {
   /** A weight for each class, in the order of the labels; multiplied with `weightCol`. Not set: all count the same. */
   final val classWeights: DoubleArrayParam = new DoubleArrayParam(
     this, "classWeights", "weight of each class, in the order of the labels; multiplied with the rows' own weights",
-    (w: Array[Double]) => w.nonEmpty && w.forall(_ >= 0))
+    (w: Array[Double]) => w.nonEmpty && w.forall(StageParams.notNegative))
 
   /** Whether classes get weights so that all count the same, whatever their number of rows; default false. */
   final val balance: BooleanParam = new BooleanParam(

@@ -34,7 +34,7 @@ trait HasTrainingLoop extends Params with HasSeed {
 
   /** Least improvement of the metric that counts as better; default 0. */
   final val minDelta: DoubleParam = new DoubleParam(
-    this, "minDelta", "least improvement of the metric that counts as better", ParamValidators.gtEq(0))
+    this, "minDelta", "least improvement of the metric that counts as better", StageParams.notNegative)
 
   /** Metric on the validation rows that compares epochs; default `loss`. */
   final val metric: Param[String] = new Param[String](

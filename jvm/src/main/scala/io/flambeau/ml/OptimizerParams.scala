@@ -13,7 +13,7 @@ trait HasOptimizer extends Params {
 
   /** Size of a step; default 0.001. With a schedule, the largest. */
   final val learningRate: DoubleParam = new DoubleParam(
-    this, "learningRate", "size of a step; with a schedule, the largest", ParamValidators.gt(0))
+    this, "learningRate", "size of a step; with a schedule, the largest", StageParams.positive)
 
   /** Of sgd and rmsprop; default 0. */
   final val momentum: DoubleParam = new DoubleParam(
@@ -25,11 +25,11 @@ trait HasOptimizer extends Params {
 
   /** How strongly parameters are pulled to zero; default 0. */
   final val weightDecay: DoubleParam = new DoubleParam(
-    this, "weightDecay", "how strongly parameters are pulled towards zero; in adamw apart from the gradient", ParamValidators.gtEq(0))
+    this, "weightDecay", "how strongly parameters are pulled towards zero; in adamw apart from the gradient", StageParams.notNegative)
 
   /** Norm that the gradient of a step is cut down to. Not set: it is taken as it is. */
   final val clipNorm: DoubleParam = new DoubleParam(
-    this, "clipNorm", "norm of all gradients above which they are scaled down; not set: never", ParamValidators.gt(0))
+    this, "clipNorm", "norm of all gradients above which they are scaled down; not set: never", StageParams.positive)
 
   /** `constant` (default), `step`, `cosine` or `one_cycle`. */
   final val schedule: Param[String] = new Param[String](

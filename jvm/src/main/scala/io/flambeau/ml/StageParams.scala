@@ -12,6 +12,12 @@ import io.flambeau.conf.Values
 private[ml] object StageParams {
   def notEmpty(value: String): Boolean = value.nonEmpty
 
+  /** A finite number above 0. Infinity is no JSON, and native code takes what it is sent. */
+  val positive: Double => Boolean = value => value > 0 && !value.isInfinite
+
+  /** A finite number, 0 or above. */
+  val notNegative: Double => Boolean = value => value >= 0 && !value.isInfinite
+
   /** Whether a value is one of these words. Others are rejected here, since Spark's own message does not list the words. */
   def oneOf(param: String, words: Array[String]): String => Boolean = value =>
     words.contains(value) || {

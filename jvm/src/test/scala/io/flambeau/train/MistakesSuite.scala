@@ -18,6 +18,22 @@ class MistakesSuite extends TrainingSuite {
         "optimizer is 'adamv', but it must be sgd, adam, adamw or rmsprop; did you mean 'adam'?"))
   }
 
+  test("numbers out of their bounds are refused when they are set") {
+    val model = classifier
+    Seq[Double => Any](model.setLearningRate, model.setClipNorm).foreach { set =>
+      Seq(0.0, -1.0, Double.NaN, Double.PositiveInfinity).foreach(value => intercept[IllegalArgumentException](set(value)))
+    }
+    Seq[Double => Any](model.setWeightDecay, model.setMinDelta, weight => model.setClassWeights(Array(1.0, weight))).foreach { set =>
+      Seq(-1.0, Double.NaN, Double.PositiveInfinity).foreach(value => intercept[IllegalArgumentException](set(value)))
+    }
+    Seq[Double => Any](model.setDropout, model.setLabelSmoothing, model.setMomentum).foreach { set =>
+      Seq(-0.1, 1.0, Double.NaN).foreach(value => intercept[IllegalArgumentException](set(value)))
+    }
+    intercept[IllegalArgumentException](model.setBatchSize(0))
+    intercept[IllegalArgumentException](model.setHiddenLayers(Array(8, 0)))
+    Seq(0.0, Double.PositiveInfinity).foreach(value => intercept[IllegalArgumentException](regressor.setHuberDelta(value)))
+  }
+
   test("more workers than slots fail at once") {
     assertFails("FLAMBEAU_BAD_ARGUMENT", "numWorkers is 5", "runs 4 tasks")(classifier.setNumWorkers(5).fit(points(30)))
   }

@@ -1,0 +1,336 @@
+"""Whether a `model.toml` is valid, for those who look into a package without the engine.
+
+What lives here: `problem`, and format 1 as tables of keys. The engine is the judge (`rust/engine/src/package`); these are its rules
+again. `tests/manifests.json` lists manifests that are valid and others that are not, and tests of Rust, Scala and Python agree on each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+FORMAT = 1
+MOST_COUNT = 2**64 - 1
+LIMITS = (-(2**63), 2**63 - 1)
+LARGEST_SIDE = 1 << 14
+SAMPLE_RATES = (1_000, 384_000)
+LONGEST_SECONDS = 86_400
+CHANNELS = {"RGB": 3, "BGR": 3, "L": 1}
+WHOLE = ("i64", "i32", "i16", "i8", "u8")
+DTYPES = ("f32", "f64", "f16", "bf16", *WHOLE, "bool")
+
+
+class _Invalid(Exception):
+    """The message says what is wrong, and where."""
+
+
+Check = Callable[[Any], None]
+
+
+def problem(tables: Mapping[str, Any]) -> str | None:
+    """What is wrong with a manifest, or None if the engine accepts it."""
+    try:
+        _manifest(tables)
+    except _Invalid as cause:
+        return str(cause)
+    return None
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise _Invalid(message)
+
+
+# types of values
+
+
+def _text(value: Any) -> None:
+    _require(isinstance(value, str), f"{value!r:.100} is not a text")
+
+
+def _flag(value: Any) -> None:
+    _require(isinstance(value, bool), f"{value!r:.100} is not true or false")
+
+
+def _is_whole(value: Any, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _whole(least: int, most: int) -> Check:
+    return lambda value: _require(
+        _is_whole(value, least, most), f"{value!r:.100} is not a whole number from {least} to {most}"
+    )
+
+
+def _number(value: Any) -> None:
+    _require(isinstance(value, float) or _is_whole(value, LIMITS[0], MOST_COUNT), f"{value!r:.100} is not a number")
+
+
+def _one_of(*names: str) -> Check:
+    return lambda value: _require(
+        isinstance(value, str) and value in names, f"{value!r:.100} is none of {', '.join(names)}"
+    )
+
+
+def _list_of(check: Check, length: int | None = None) -> Check:
+    def checked(value: Any) -> None:
+        _require(
+            isinstance(value, list) and length in (None, len(value)), f"{value!r:.100} is not a list as it should be"
+        )
+        for one in value:
+            check(one)
+
+    return checked
+
+
+def _table(required: Mapping[str, Check], optional: Mapping[str, Check]) -> Check:
+    def checked(value: Any) -> None:
+        _require(isinstance(value, dict), f"{value!r:.100} is not a table")
+        for key in required:
+            _require(key in value, f"{key} is missing")
+        for key, one in value.items():
+            check = required.get(key) or optional.get(key)
+            if check is None:
+                raise _Invalid(f"{key} is not a key of format {FORMAT}")
+            try:
+                check(one)
+            except _Invalid as cause:
+                raise _Invalid(f"{key}: {cause}") from cause
+
+    return checked
+
+
+def _side(value: Any) -> None:
+    """One number, or height and width; `_image` checks how large they are."""
+    if isinstance(value, list):
+        _list_of(_whole(0, 2**32 - 1), 2)(value)
+    else:
+        _whole(0, 2**32 - 1)(value)
+
+
+_count = _whole(0, MOST_COUNT)
+_limit = _whole(*LIMITS)
+_dtype = _one_of(*DTYPES)
+
+IMAGE = _table(
+    {},
+    {
+        "resize": _side,
+        "crop": _side,
+        "interpolation": _one_of("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"),
+        "channels": _one_of(*CHANNELS),
+        "scale": _number,
+        "mean": _list_of(_number),
+        "std": _list_of(_number),
+        "exif_orientation": _flag,
+        "background": _list_of(_whole(0, 255), 3),
+    },
+)
+TEXT = _table(
+    {},
+    {
+        "tokenizer": _text,
+        "max_length": _count,
+        "inputs": _list_of(_one_of("input_ids", "attention_mask", "token_type_ids")),
+    },
+)
+AUDIO = _table(
+    {"sample_rate": _whole(0, 2**32 - 1)},
+    {
+        "max_seconds": _number,
+        "window_samples": _count,
+        "hop_samples": _count,
+        "pool": _one_of("mean", "max", "first"),
+        "inputs": _list_of(_one_of("samples", "lengths")),
+    },
+)
+KINDS = ("image", "text", "audio")
+INPUT = _table(
+    {"name": _text, "kind": _one_of(*KINDS, "tensor")},
+    {
+        "dtype": _dtype,
+        "shape": _list_of(_count),
+        "min": _limit,
+        "max": _limit,
+        "image": IMAGE,
+        "text": TEXT,
+        "audio": AUDIO,
+    },
+)
+OUTPUT = _table(
+    {"name": _text, "role": _one_of("features", "scores", "other"), "shape": _list_of(_count)},
+    {"lengths": _text, "dtype": _dtype, "labels": _text, "activation": _one_of("softmax", "sigmoid", "none")},
+)
+HEAD = _table({"file": _text, "sha256": _text, "reads": _text}, {"index": _count})
+VARIANT = _table(
+    {"file": _text, "engine": _one_of("torchscript", "aot_inductor"), "precision": _text, "sha256": _text},
+    {"requires": _list_of(_text), "libtorch": _text, "cosine": _number, "head": HEAD},
+)
+
+
+def _files(value: Any) -> None:
+    _require(isinstance(value, dict), f"{value!r:.100} is not a table")
+    for sha256 in value.values():
+        _text(sha256)
+
+
+MANIFEST = _table(
+    {
+        "format": _whole(0, 2**32 - 1),
+        "name": _text,
+        "license": _text,
+        "input": _list_of(INPUT),
+        "output": _list_of(OUTPUT),
+        "variant": _list_of(VARIANT),
+    },
+    {"description": _text, "trainable": _flag, "batch_rows": _count, "files": _files},
+)
+
+
+# what the types cannot say
+
+
+def _manifest(tables: Mapping[str, Any]) -> None:
+    MANIFEST(tables)
+    _require(tables["format"] == FORMAT, f"format is {tables['format']}, this version reads {FORMAT}")
+    _require(bool(tables["name"].strip()), "name is empty")
+    _unique("input", (table["name"] for table in tables["input"]))
+    _unique("output", (table["name"] for table in tables["output"]))
+    _unique("variant", (table["file"] for table in tables["variant"]))
+    files = tables.get("files", {})
+    for table in tables["input"]:
+        _of("input", table, _input)
+    for table in tables["output"]:
+        _of("output", table, lambda output: _output(output, tables, files))
+    for variant in tables["variant"]:
+        if variant["engine"] == "aot_inductor":
+            complete = "libtorch" in variant and bool(variant.get("requires")) and "head" not in variant
+            _require(
+                complete,
+                f"variant {variant['file']!r} is compiled code: it needs libtorch and requires, and cannot have a head",
+            )
+    heads = [variant["head"] for variant in tables["variant"] if "head" in variant]
+    for head in heads:
+        _require(
+            not set(head["reads"]) & set('"\\\n'),
+            f"head.reads is {head['reads']!r}, which is not the name of an output",
+        )
+    for name in [*files, *(program["file"] for program in [*tables["variant"], *heads])]:
+        inside = bool(name) and not name.startswith(".") and not set(name) & set("/\\\0")
+        _require(inside, f"{name!r} is not the name of a file in the package's folder")
+
+
+def _of(what: str, table: dict[str, Any], check: Callable[[dict[str, Any]], None]) -> None:
+    try:
+        check(table)
+    except _Invalid as cause:
+        raise _Invalid(f"{what} {table['name']!r}: {cause}") from cause
+
+
+def _unique(what: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        _require(name not in seen, f"two {what}s are called {name!r}")
+        seen.add(name)
+    _require(bool(seen), f"there is no [[{what}]]")
+
+
+def _input(table: dict[str, Any]) -> None:
+    _shape(table.get("shape", []))
+    for kind in KINDS:
+        present = kind in table
+        verb = "must not have" if present else "needs"
+        _require(present == (table["kind"] == kind), f"an input of kind {table['kind']} {verb} a table [input.{kind}]")
+    low, high = table.get("min"), table.get("max")
+    if low is not None or high is not None:
+        limited = table["kind"] == "tensor" and table.get("dtype", "f32") in WHOLE
+        _require(limited, f"min and max are for tensors of whole numbers ({', '.join(WHOLE)})")
+        _require(low is None or high is None or low <= high, f"min is {low}, which is above max, {high}")
+    if "image" in table:
+        _image(table["image"])
+    if "text" in table:
+        _tokens(table["text"])
+    if "audio" in table:
+        _sound(table["audio"])
+
+
+def _shape(shape: list[int]) -> None:
+    values = 1
+    for side in shape:
+        values *= side
+        _require(values < 2**64, f"the shape is {shape}, but a row has less than 2^31 values")
+    _require(values < 2**31, f"the shape is {shape}, but a row has less than 2^31 values")
+
+
+def _image(spec: dict[str, Any]) -> None:
+    for key in ("resize", "crop"):
+        size = spec.get(key, 1)
+        fits = all(1 <= side <= LARGEST_SIDE for side in (size if isinstance(size, list) else [size]))
+        _require(fits, f"{key}: sides must be 1 to {LARGEST_SIDE}, not {size}")
+    known = "crop" in spec or isinstance(spec.get("resize"), list)
+    _require(known, "the size is unknown: give crop, or resize = [height, width]")
+    channels = CHANNELS[spec.get("channels", "RGB")]
+    for key in ("mean", "std"):
+        values = spec.get(key, [1] * channels)
+        _require(len(values) == channels, f"{key}: {len(values)} values for {channels} channels")
+        _require(all(math.isfinite(value) for value in values), f"{key}: values must be finite")
+    _require(0 not in spec.get("std", []), "std: values must not be 0")
+    scale = spec.get("scale", 1)
+    _require(math.isfinite(scale) and scale != 0, f"scale: must be finite and not 0, not {scale}")
+
+
+def _tokens(spec: dict[str, Any]) -> None:
+    tokenizer = spec.get("tokenizer", "tokenizer.json")
+    parts = tokenizer.split("/")
+    inside = bool(tokenizer) and parts[0] not in ("", ".") and ".." not in parts
+    _require(inside, f"tokenizer = {tokenizer!r} is not a file of the package")
+    _require(spec.get("max_length") != 0, "max_length = 0 leaves no token")
+    inputs = spec.get("inputs", ["input_ids"])
+    _require("input_ids" in inputs, "inputs lacks 'input_ids'")
+    _require(len(set(inputs)) == len(inputs), "inputs names a tensor twice")
+
+
+def _sound(spec: dict[str, Any]) -> None:
+    low, high = SAMPLE_RATES
+    _require(low <= spec["sample_rate"] <= high, f"sample_rate = {spec['sample_rate']} is outside {low} to {high}")
+    seconds = spec.get("max_seconds", 600)
+    _require(0 < seconds <= LONGEST_SECONDS, f"max_seconds = {seconds} is outside 0 to {LONGEST_SECONDS}")
+    window, hop = spec.get("window_samples"), spec.get("hop_samples")
+    _require(window != 0, "window_samples = 0")
+    _require(hop != 0, "hop_samples = 0")
+    _require(window is not None or hop is None, "hop_samples needs window_samples")
+    _require(
+        window is None or hop is None or hop <= window, f"hop_samples = {hop} skips samples between windows of {window}"
+    )
+    _require(window is not None or "pool" not in spec, "pool needs window_samples")
+    inputs = spec.get("inputs", ["samples", "lengths"])
+    _require(
+        sorted(inputs) in (["samples"], ["lengths", "samples"]), 'inputs must be "samples", and "lengths" at most once'
+    )
+    _require("lengths" in inputs or window is not None, 'inputs without "lengths" needs window_samples')
+
+
+def _output(table: dict[str, Any], tables: Mapping[str, Any], files: Mapping[str, str]) -> None:
+    _shape(table["shape"])
+    if "lengths" in table:
+        _lengths(table, tables)
+    if table["role"] == "scores":
+        _require(len(table["shape"]) == 1, f"scores have one dimension; the shape is {table['shape']}")
+    labels = table.get("labels")
+    _require(labels is None or labels in files, f"labels are in {labels!r}, which [files] does not list")
+
+
+def _lengths(table: dict[str, Any], tables: Mapping[str, Any]) -> None:
+    _require(table["role"] == "other", "rows that differ in length (lengths = …) are for outputs with the role other")
+    counts = [
+        output["name"]
+        for output in tables["output"]
+        if not output["shape"] and "lengths" not in output and output.get("dtype", "f32") in ("i64", "i32")
+    ]
+    _require(
+        table["lengths"] in counts,
+        f"lengths = {table['lengths']!r} does not name an output of shape [] and dtype i64 or i32",
+    )
+    windows = any("window_samples" in table.get("audio", {}) for table in tables["input"])
+    _require(not windows, "lengths cannot be combined with window_samples")
