@@ -1,12 +1,13 @@
 //! The cost of preparing a row for a model: `cargo bench -p flambeau-media`. CONTRIBUTING.md says how to compare two states of the code.
 //!
-//! Rows are generated here, so that two machines measure the same rows. A picture is a noisy gradient of 640 x 480 pixels,
+//! Rows are generated here, so that two machines measure the same rows; only compressed sounds are those of the tests. A picture is a noisy gradient of 640 x 480 pixels,
 //! prepared for EfficientNet-Lite0; `resize` begins with its pixels, so the difference from `picture` is the time of decoding.
 
 #![allow(missing_docs, clippy::expect_used, reason = "a program for people who measure")]
 
 use std::hint::black_box;
 use std::io::Cursor;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -130,12 +131,27 @@ fn wav() -> Vec<u8> {
     file
 }
 
+/// Four seconds of a meeting, compressed; there is no encoder here.
+fn clip(name: &str) -> Vec<u8> {
+    let folder = std::env::var_os("FLAMBEAU_AUDIO_REFERENCE")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../build/audio-reference"), PathBuf::from);
+    std::fs::read(folder.join("clips").join(name)).expect("a clip: run ./gradlew references")
+}
+
 fn sounds(criterion: &mut Criterion) {
     let file = wav();
     let samples = decode(&file, 600.0).expect("a sound").samples;
     let mut group = criterion.benchmark_group("sound");
     group.throughput(Throughput::Elements(samples.len() as u64));
     group.bench_function("wav", |bencher| bencher.iter(|| decode(black_box(&file), 600.0).expect("a sound")));
+    for name in ["flac16_44100_1.flac", "vorbis_44100_1.ogg", "mp3_44100_1.mp3"] {
+        let file = clip(name);
+        let samples = decode(&file, 600.0).expect("a sound").samples.len();
+        group.throughput(Throughput::Elements(samples as u64));
+        let kind = name.split_once('_').map_or(name, |(kind, _)| kind);
+        group.bench_function(kind, |bencher| bencher.iter(|| decode(black_box(&file), 600.0).expect("a sound")));
+    }
+    group.throughput(Throughput::Elements(samples.len() as u64));
     group.bench_function("44.1 to 16 kHz", |bencher| bencher.iter(|| resample(black_box(&samples), 44_100, 16_000).expect("samples")));
 }
 
