@@ -97,13 +97,13 @@ ENGINE = [
     "cpu",
     "start",
     "stats",
+    "options",
     "package",
     "memory",
     "pool",
     "prepare",
     "spare",
     "pace",
-    "options",
     "engine",
     "model",
     "registry",
@@ -242,6 +242,14 @@ def test_versions_are_those_of_gradle_properties() -> None:
         == said["torchVersion"]
     )
     assert said["torchJarVersion"].startswith(f"{said['torchVersion']}-")
+
+
+def test_python_knows_the_lines_of_spark_that_there_is_a_jar_for() -> None:
+    said = versions()
+    lines = {name.removeprefix("sparkLine.") for name in said if name.startswith("sparkLine.")}
+    lines.add(said["sparkVersion"].rpartition(".")[0])
+    declared = one(r"^SPARK_LINES = \((.*)\)$", "python/flambeau/session.py")
+    assert set(re.findall(r'"([\d.]+)"', declared)) == lines
 
 
 def test_pages_name_the_versions_of_gradle_properties() -> None:

@@ -11,6 +11,7 @@ import org.scalatest.time.{Minutes, Span}
 
 import io.flambeau.bridge.NativeStats
 import io.flambeau.conf.FlambeauConf
+import io.flambeau.files.LocalFiles
 import io.flambeau.spark.ArrowAccess
 
 /**
@@ -106,7 +107,12 @@ object FlambeauSuite {
     folder
   }
 
-  lazy val warehouse: Path = Files.createTempDirectory("flambeau-warehouse")
+  /** Goes with the process, as the session that uses it does. */
+  lazy val warehouse: Path = {
+    val folder = Files.createTempDirectory("flambeau-warehouse")
+    sys.addShutdownHook(LocalFiles.deleteFolder(folder))
+    folder
+  }
 
   lazy val session: SparkSession = SparkSession.builder()
     .master("local[4]") // room for four workers that train together

@@ -77,10 +77,12 @@ class LocalCacheSuite extends AnyFunSuite with BeforeAndAfterEach {
       LocalFiles.deleteFolder(folder)
       Files.writeString(folder, "no folder")
     }
+    val elsewhere = Files.createTempDirectory("flambeau-elsewhere")
     repaired(wanted = contents.size) { folder =>
       LocalFiles.deleteFolder(folder)
-      Files.createSymbolicLink(folder, Files.createTempDirectory("flambeau-elsewhere"))
+      Files.createSymbolicLink(folder, elsewhere)
     }
+    Files.delete(elsewhere)
   }
 
   test("what was opened before the folder was mended can still be read") {
@@ -93,7 +95,9 @@ class LocalCacheSuite extends AnyFunSuite with BeforeAndAfterEach {
   }
 
   test("a private folder belongs to this user's number, is no link, and nobody else can write it") {
-    assert(PrivateFolder.uid == Files.getAttribute(Files.createTempFile("flambeau", "mine"), "unix:uid"))
+    val file = Files.createTempFile("flambeau", "mine")
+    assert(PrivateFolder.uid == Files.getAttribute(file, "unix:uid"))
+    Files.delete(file)
     val shared = Files.createTempDirectory("flambeau-shared")
     Files.setPosixFilePermissions(shared, PosixFilePermissions.fromString("rwxrwxrwx"))
     val own = shared.resolve(s"flambeau-${PrivateFolder.uid}")

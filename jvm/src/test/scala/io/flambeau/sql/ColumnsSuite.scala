@@ -8,11 +8,17 @@ import org.apache.spark.sql.execution.adaptive.AdaptiveSparkPlanHelper
 
 import io.flambeau.FlambeauSuite
 import io.flambeau.conf.FlambeauConf
+import io.flambeau.files.LocalFiles
 
 /** Columnar inputs, from Parquet in all of its encodings: the same results as from rows. */
 class ColumnsSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
 
-  private val folder = Files.createTempDirectory("flambeau-columns")
+  private lazy val folder = Files.createTempDirectory("flambeau-columns")
+
+  override protected def afterAll(): Unit = {
+    LocalFiles.deleteFolder(folder)
+    super.afterAll()
+  }
 
   /** 1,000 rows: arrays that repeat (which Parquet keeps in a dictionary) and that do not, NULL arrays, columns of other types. */
   private lazy val table: String = {
