@@ -25,7 +25,7 @@ def test_pages_docstrings_comments_and_messages_are_read() -> None:
     read_files = {one.file.relative_to(ROOT).as_posix() for one in everything}
     for name in (
         "tests/test_prose.py",
-        "rust/train/src/order.rs",
+        "rust/train/src/sampler.rs",
         "rust/train/tests/train/main.rs",
         "gradle/check_types.py",
     ):

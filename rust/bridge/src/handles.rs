@@ -5,20 +5,20 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flambeau_engine::{Model, Session};
-use flambeau_train::{Feed, Ranks, Stack};
+use flambeau_train::{Feed, Ranks, TrainingLoop};
 use once_cell::sync::Lazy;
 
 use crate::failure::Failure;
 
 /// Trainers: locked by the thread that uses them, and stopped without the lock.
 pub(crate) struct HeldTrainers {
-    stack: Mutex<Stack>,
+    training: Mutex<TrainingLoop>,
     pub(crate) canceled: Arc<AtomicBool>,
 }
 
 impl HeldTrainers {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Stack> {
-        self.stack.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> MutexGuard<'_, TrainingLoop> {
+        self.training.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -87,8 +87,8 @@ pub(crate) fn add_group(group: Ranks) -> i64 {
     add(Held::Group(Arc::new(group)))
 }
 
-pub(crate) fn add_trainers(stack: Stack, canceled: Arc<AtomicBool>) -> i64 {
-    add(Held::Trainers(Arc::new(HeldTrainers { stack: Mutex::new(stack), canceled })))
+pub(crate) fn add_trainers(training: TrainingLoop, canceled: Arc<AtomicBool>) -> i64 {
+    add(Held::Trainers(Arc::new(HeldTrainers { training: Mutex::new(training), canceled })))
 }
 
 /// Removes a handle; its object is dropped when the last call that uses it returns. Unknown handles are ignored.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flambeau_engine::EngineError;
 use flambeau_train::spec::{ProgramSpec, TrainingSpec};
-use flambeau_train::{Board, Feed, FeedSpec, GroupSpec, GroupsSpec, PublishSpec, Ranks, Stack};
+use flambeau_train::{Board, ExportSpec, Feed, FeedSpec, GroupSpec, GroupsSpec, Ranks, TrainingLoop};
 use jni::objects::{JByteArray, JClass, JObject, JString, JValue};
 use jni::sys::jlong;
 use jni::{Env, jni_sig, jni_str};
@@ -100,8 +100,8 @@ pub(crate) fn open_trainers<'local>(
 ) -> Answer<jlong> {
     let specs: Vec<TrainingSpec> = parsed(env, &specs)?;
     let canceled = Arc::new(AtomicBool::new(false));
-    let stack = Stack::open(&handles::feed(feed)?, &handles::group(group)?, specs, canceled.clone())?;
-    Ok(handles::add_trainers(stack, canceled))
+    let training = TrainingLoop::open(&handles::feed(feed)?, &handles::group(group)?, specs, canceled.clone())?;
+    Ok(handles::add_trainers(training, canceled))
 }
 
 /// Checks that a program can be trained as specified, before there are any rows.
@@ -133,7 +133,7 @@ pub(crate) fn save_checkpoint<'local>(
     file: JString<'local>,
 ) -> Answer<()> {
     let file = file.try_to_string(env)?;
-    Ok(handles::trainers(trainers)?.lock().trainer(at(place))?.save_checkpoint(Path::new(&file))?)
+    Ok(handles::trainers(trainers)?.lock().save_checkpoint(at(place), Path::new(&file))?)
 }
 
 pub(crate) fn restore_checkpoint<'local>(
@@ -144,7 +144,7 @@ pub(crate) fn restore_checkpoint<'local>(
     file: JString<'local>,
 ) -> Answer<()> {
     let file = file.try_to_string(env)?;
-    Ok(handles::trainers(trainers)?.lock().trainer(at(place))?.restore_checkpoint(Path::new(&file))?)
+    Ok(handles::trainers(trainers)?.lock().restore_checkpoint(at(place), Path::new(&file))?)
 }
 
 pub(crate) fn save_package<'local>(
@@ -156,8 +156,8 @@ pub(crate) fn save_package<'local>(
     spec: JString<'local>,
 ) -> Answer<JString<'local>> {
     let directory = directory.try_to_string(env)?;
-    let spec: PublishSpec = parsed(env, &spec)?;
-    let described = handles::trainers(trainers)?.lock().trainer(at(place))?.save_package(Path::new(&directory), &spec)?;
+    let spec: ExportSpec = parsed(env, &spec)?;
+    let described = handles::trainers(trainers)?.lock().save_package(at(place), Path::new(&directory), &spec)?;
     json(env, &described)
 }
 
@@ -181,7 +181,7 @@ pub(crate) fn cancel_trainers<'local>(_env: &mut Env<'local>, _class: JClass<'lo
         return Ok(());
     }
     match handles::trainers(trainers) {
-        Ok(stack) => stack.canceled.store(true, Ordering::Relaxed),
+        Ok(trainers) => trainers.canceled.store(true, Ordering::Relaxed),
         // It may just have closed: then there is nothing to stop.
         Err(Failure::StaleHandle(..)) => {}
         Err(other) => return Err(other),

@@ -1,25 +1,29 @@
 //! Steps of training on one thread: `cargo bench -p flambeau-train`. Each measurement is an epoch of 32 steps of a head over 1280
-//! features, from rows on disk to the changed parameters. CONTRIBUTING.md says how to compare two states of the code.
+//! features, from rows on disk to the changed parameters; or of heads of groups, all groups at once. CONTRIBUTING.md says how to compare two states of the code.
 
-#![allow(missing_docs, clippy::expect_used, reason = "a program for people who measure")]
+#![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, reason = "a program for people who measure")]
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use arrow_array::{Array, ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int32Array, StructArray};
+use arrow_array::{Array, ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int32Array, Int64Array, StructArray};
 use arrow_schema::{DataType, Field, Fields};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use flambeau_torch_ext::process;
-use flambeau_train::{Event, Feed, FeedSpec, Ranks, Stack};
+use flambeau_train::{Event, Feed, Ranks, TrainingLoop, train_groups};
 use serde_json::{Value, json};
+
+#[path = "../tests/train/whole.rs"]
+mod whole;
 
 const STEPS: usize = 32;
 const BATCH_ROWS: usize = 64;
 const ROWS: usize = STEPS * BATCH_ROWS;
 const FEATURES: usize = 1280;
 const CLASSES: usize = 5;
+const GROUPS: usize = 64;
 
 /// A number that looks random, between -1/2 and 1/2.
 fn value(i: usize) -> f32 {
@@ -34,14 +38,14 @@ fn rows() -> StructArray {
         ("x", Arc::new(features)),
         ("__label", Arc::new(Float64Array::from_iter_values((0..ROWS).map(|row| (row % CLASSES) as f64)))),
         ("__slot", Arc::new(Int32Array::from_iter_values((0..ROWS).map(|row| (row % 256) as i32)))),
+        ("__group", Arc::new(Int64Array::from_iter_values((0..ROWS).map(|row| (row % GROUPS) as i64)))),
     ];
     let fields: Fields = columns.iter().map(|(name, column)| Field::new(*name, column.data_type().clone(), true)).collect();
     StructArray::new(fields, columns.into_iter().map(|(_, column)| column).collect(), None)
 }
 
 fn feed(directory: &Path) -> Arc<Feed> {
-    let spec = json!({"directory": directory, "slots": 256, "dense": {"x": {"shape": [FEATURES]}}});
-    let spec: FeedSpec = serde_json::from_value(spec).expect("a feed's spec");
+    let spec = whole::feed(&json!({"directory": directory, "slots": 256, "dense": {"x": {"shape": [FEATURES]}}}));
     let rows = rows();
     let feed = Feed::create(spec, rows.fields().clone()).expect("a feed");
     feed.add(&rows).expect("rows");
@@ -68,14 +72,21 @@ fn steps(criterion: &mut Criterion) {
     ];
     for (name, specs) in trainings {
         let open = || {
-            let specs = specs.iter().cloned().map(|spec| serde_json::from_value(spec).expect("a training's spec")).collect();
-            Stack::open(&feed, &ranks, specs, Arc::new(AtomicBool::new(false))).expect("a stack")
+            let specs = specs.iter().map(whole::training).collect();
+            TrainingLoop::open(&feed, &ranks, specs, Arc::new(AtomicBool::new(false))).expect("trainings")
         };
-        let run = |stack: &mut Stack| {
-            let progress = stack.run(Duration::from_secs(600)).expect("an epoch");
+        let run = |training: &mut TrainingLoop| {
+            let progress = training.run(Duration::from_secs(600)).expect("an epoch");
             assert!(progress.iter().all(|one| one.event == Event::Done));
         };
         group.bench_function(name, |bencher| bencher.iter_batched_ref(open, run, BatchSize::PerIteration));
+    }
+    let groups = |batch_rows: Value| {
+        whole::groups(&json!({"head": {"inputs": FEATURES, "outputs": CLASSES, "hidden": [16]}, "input": "x", "loss": "cross_entropy",
+            "optimizer": {"name": "adam", "lr": 0.001}, "batch_rows": batch_rows, "epochs": 8, "seed": 1}))
+    };
+    for (name, spec) in [("64 groups", groups(Value::Null)), ("64 groups, in batches", groups(json!(8)))] {
+        group.bench_function(name, |bencher| bencher.iter(|| train_groups(&feed, &spec, feed.canceled()).expect("heads")));
     }
     drop(feed);
     // It is empty now; a failure to delete it does not affect the next run.

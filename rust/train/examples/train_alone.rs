@@ -16,7 +16,7 @@ use arrow_array::{Array, ArrayRef, FixedSizeListArray, Float32Array, Float64Arra
 use arrow_schema::{DataType, Field, Fields};
 use board::FolderBoard;
 use flambeau_torch_ext::process;
-use flambeau_train::{Event, Feed, GroupSpec, Ranks, Stack};
+use flambeau_train::{Event, Feed, GroupSpec, Ranks, TrainingLoop};
 use serde_json::{Value, json};
 
 #[path = "../tests/train/board.rs"]
@@ -73,9 +73,9 @@ fn nested(flat: &FixedSizeListArray, rows: usize) -> ArrayRef {
 
 fn run(feed: &Arc<Feed>, ranks: &Arc<Ranks>, specs: Vec<Value>) -> Vec<(f64, f64)> {
     let specs = specs.iter().map(whole::training).collect();
-    let mut stack = Stack::open(feed, ranks, specs, Arc::new(AtomicBool::new(false))).unwrap();
+    let mut training = TrainingLoop::open(feed, ranks, specs, Arc::new(AtomicBool::new(false))).unwrap();
     loop {
-        let progress = stack.run(Duration::from_secs(600)).unwrap();
+        let progress = training.run(Duration::from_secs(600)).unwrap();
         if progress.iter().all(|one| one.event == Event::Done) {
             let of = |row: &flambeau_train::EpochRow| (row.train_loss.unwrap(), row.samples as f64 / row.seconds);
             return progress[0].history.iter().map(of).collect();

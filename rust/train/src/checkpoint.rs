@@ -16,8 +16,10 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tch::Tensor;
 
+use super::epoch::put_back;
 use super::settings;
-use super::trainer::{Best, Position, Trainer};
+use super::split::DataSplit;
+use super::state::{Best, Position, TrainState};
 
 /// The first bytes of a file; a new format gets a new number.
 const MAGIC: &[u8] = b"flambeau checkpoint 2\n";
@@ -32,72 +34,63 @@ struct Header {
     position: Position,
 }
 
-impl Trainer {
-    /// Writes a checkpoint.
-    ///
-    /// # Errors
-    /// A file that cannot be written.
-    pub fn save_checkpoint(&self, file: &Path) -> Result<(), EngineError> {
-        let torch = |error: tch::TchError| EngineError::torch(&self.program.name, error);
-        let header = Header { settings: settings::of(self), position: self.position.clone() };
-        let header = serde_json::to_vec(&header).map_err(|error| EngineError::Internal(error.to_string()))?;
-        let optimizer = self.parameters.optimizer.save().map_err(|error| EngineError::torch(&self.program.name, error))?;
-        let mut tensors = vec![
-            ("header".to_owned(), Tensor::f_from_slice(&header).map_err(torch)?),
-            ("optimizer".to_owned(), Tensor::f_from_slice(&optimizer).map_err(torch)?),
-            ("values".to_owned(), self.parameters.flat.values.shallow_clone()),
-        ];
-        tensors.extend(self.program.buffers.iter().enumerate().map(|(i, (_, t))| (format!("buffer_{i}"), t.shallow_clone())));
-        if let Some(best) = &self.best {
-            tensors.push(("best_values".to_owned(), best.values.shallow_clone()));
-            tensors.extend(best.buffers.iter().enumerate().map(|(i, t)| (format!("best_buffer_{i}"), t.shallow_clone())));
-        }
-        let partial = file.with_extension("part");
-        let written = write(&partial, &tensors).and_then(|()| std::fs::rename(&partial, file));
-        written.map_err(|error| EngineError::Disk(format!("the checkpoint {} cannot be written: {error}", file.display())))
+/// Writes a checkpoint.
+pub(super) fn save(state: &TrainState, split: &DataSplit, file: &Path) -> Result<(), EngineError> {
+    let torch = |error: tch::TchError| EngineError::torch(&state.program.name, error);
+    let header = Header { settings: settings::of(state, split), position: state.position.clone() };
+    let header = serde_json::to_vec(&header).map_err(|error| EngineError::Internal(error.to_string()))?;
+    let optimizer = state.params.optimizer.save().map_err(|error| EngineError::torch(&state.program.name, error))?;
+    let mut tensors = vec![
+        ("header".to_owned(), Tensor::f_from_slice(&header).map_err(torch)?),
+        ("optimizer".to_owned(), Tensor::f_from_slice(&optimizer).map_err(torch)?),
+        ("values".to_owned(), state.params.flat.values.shallow_clone()),
+    ];
+    tensors.extend(state.program.buffers.iter().enumerate().map(|(i, (_, t))| (format!("buffer_{i}"), t.shallow_clone())));
+    if let Some(best) = &state.best {
+        tensors.push(("best_values".to_owned(), best.values.shallow_clone()));
+        tensors.extend(best.buffers.iter().enumerate().map(|(i, t)| (format!("best_buffer_{i}"), t.shallow_clone())));
     }
+    let partial = file.with_extension("part");
+    let written = write(&partial, &tensors).and_then(|()| std::fs::rename(&partial, file));
+    written.map_err(|error| EngineError::Disk(format!("the checkpoint {} cannot be written: {error}", file.display())))
+}
 
-    /// Continues where the checkpoint was made. Changes nothing if that fails.
-    ///
-    /// # Errors
-    /// A file that is damaged, or of another training: the differences are listed.
-    pub fn restore_checkpoint(&mut self, file: &Path) -> Result<(), EngineError> {
-        let refuse = |cause: String| EngineError::BadCheckpoint(format!("the checkpoint cannot be used: {cause}"));
-        let archive = open(file).map_err(refuse)?;
-        let tensors = Tensor::load_multi_from_stream(archive).map_err(|error| refuse(flambeau_engine::error::text_of(error)))?;
-        let mut tensors: HashMap<String, Tensor> = tensors.into_iter().collect();
-        let bytes = |tensor: Option<&Tensor>, name: &str| {
-            tensor.and_then(memory::values::<u8>).map(<[u8]>::to_vec).ok_or_else(|| refuse(format!("it has no {name}")))
-        };
-        let header: Header = serde_json::from_slice(&bytes(tensors.get("header"), "header")?).map_err(|error| refuse(error.to_string()))?;
-        let differs = settings::differences(&settings::of(self), &header.settings);
-        if !differs.is_empty() {
-            return Err(EngineError::BadRequest(format!("the checkpoint is of another training: {}", differs.join("; "))));
-        }
-        if header.position.epoch > self.spec.epochs {
-            return Err(EngineError::BadRequest(format!(
-                "the checkpoint is of another training: maxEpochs is {}, but the checkpoint already has {} epochs",
-                self.spec.epochs, header.position.epoch
-            )));
-        }
-        let optimizer = bytes(tensors.get("optimizer"), "optimizer")?;
-        let buffers = |tensors: &mut HashMap<String, Tensor>, prefix: &str, count: usize| -> Result<Vec<Tensor>, EngineError> {
-            (0..count).map(|i| tensors.remove(&format!("{prefix}{i}")).ok_or_else(|| refuse(format!("it has no {prefix}{i}")))).collect()
-        };
-        let count = self.program.buffers.len();
-        let values = tensors.remove("values").ok_or_else(|| refuse("it has no values".into()))?;
-        let kept = buffers(&mut tensors, "buffer_", count)?;
-        let best = match tensors.remove("best_values") {
-            Some(values) => Some(Best { values, buffers: buffers(&mut tensors, "best_buffer_", count)? }),
-            None => None,
-        };
-        self.forget_ahead();
-        self.put_back(&values, &kept)?;
-        self.parameters.optimizer.load(&optimizer).map_err(|error| EngineError::torch(&self.program.name, error))?;
-        self.best = best;
-        self.position = header.position;
-        Ok(())
+/// Continues where the checkpoint was made. Changes nothing if that fails.
+pub(super) fn restore(state: &mut TrainState, split: &DataSplit, file: &Path) -> Result<(), EngineError> {
+    let refuse = |cause: String| EngineError::BadCheckpoint(format!("the checkpoint cannot be used: {cause}"));
+    let archive = open(file).map_err(refuse)?;
+    let tensors = Tensor::load_multi_from_stream(archive).map_err(|error| refuse(flambeau_engine::error::text_of(error)))?;
+    let mut tensors: HashMap<String, Tensor> = tensors.into_iter().collect();
+    let bytes = |tensor: Option<&Tensor>, name: &str| {
+        tensor.and_then(memory::values::<u8>).map(<[u8]>::to_vec).ok_or_else(|| refuse(format!("it has no {name}")))
+    };
+    let header: Header = serde_json::from_slice(&bytes(tensors.get("header"), "header")?).map_err(|error| refuse(error.to_string()))?;
+    let differs = settings::differences(&settings::of(state, split), &header.settings);
+    if !differs.is_empty() {
+        return Err(EngineError::BadRequest(format!("the checkpoint is of another training: {}", differs.join("; "))));
     }
+    if header.position.epoch > state.spec.epochs {
+        return Err(EngineError::BadRequest(format!(
+            "the checkpoint is of another training: maxEpochs is {}, but the checkpoint already has {} epochs",
+            state.spec.epochs, header.position.epoch
+        )));
+    }
+    let optimizer = bytes(tensors.get("optimizer"), "optimizer")?;
+    let buffers = |tensors: &mut HashMap<String, Tensor>, prefix: &str, count: usize| -> Result<Vec<Tensor>, EngineError> {
+        (0..count).map(|i| tensors.remove(&format!("{prefix}{i}")).ok_or_else(|| refuse(format!("it has no {prefix}{i}")))).collect()
+    };
+    let count = state.program.buffers.len();
+    let values = tensors.remove("values").ok_or_else(|| refuse("it has no values".into()))?;
+    let kept = buffers(&mut tensors, "buffer_", count)?;
+    let best = match tensors.remove("best_values") {
+        Some(values) => Some(Best { values, buffers: buffers(&mut tensors, "best_buffer_", count)? }),
+        None => None,
+    };
+    put_back(state, &values, &kept)?;
+    state.params.optimizer.load(&optimizer).map_err(|error| EngineError::torch(&state.program.name, error))?;
+    state.best = best;
+    state.position = header.position;
+    Ok(())
 }
 
 /// Writes the whole file: room for the hash, the archive, and then the hash.

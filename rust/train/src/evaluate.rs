@@ -1,76 +1,79 @@
 //! Validation rows through the program as it is.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use flambeau_engine::{EngineError, memory};
 use tch::{Kind, Tensor};
 
-use super::batch::Sources;
-use super::feed::{Labels, Sealed};
+use super::feed::{Labels, RowColumns};
+use super::inputs::InputPipeline;
 use super::loss::{Loss, Target};
-use super::metrics::{Metrics, Tally};
+use super::metrics::{MetricAccumulator, Metrics};
 use super::program::Program;
-use super::ranks::Ranks;
+use super::state::{Context, TrainState};
 
 /// Maximum rows of one forward pass, and bytes of their inputs.
 const DENSE_ROWS: usize = 4096;
 const DECODED_ROWS: usize = 32;
 const PASS_BYTES: u64 = 64 << 20;
 
-/// The inputs of an evaluation.
-pub(super) struct Evaluation<'a> {
-    pub(super) feed: &'a Sealed,
-    pub(super) sources: &'a Sources,
-    pub(super) loss: &'a Loss,
-    pub(super) ranks: &'a Ranks,
-    pub(super) canceled: &'a AtomicBool,
+/// Loss and metrics over the validation rows of every worker; None if all weights are 0.
+pub(super) fn evaluate(state: &mut TrainState, context: &Context) -> Result<Option<Metrics>, EngineError> {
+    let mut metrics = MetricAccumulator::new(state.loss.kind, state.program.outputs, state.program.has_own_loss());
+    let columns = &context.feed.rows;
+    for chunk in context.split.validation.chunks(rows_of_a_pass(&context.inputs)) {
+        context.check_canceled()?;
+        let inputs = context.inputs.tensors(chunk, None)?;
+        let output = predict(state, &inputs)?;
+        let target = state.loss.target(&columns.labels, columns.weights.as_deref(), chunk);
+        let target = target.map_err(|error| EngineError::torch(&state.program.name, error))?;
+        let no_grad = tch::no_grad_guard();
+        let sum = weighted_loss(&mut state.program, &state.loss, &output, &target, false)?;
+        drop(no_grad);
+        let sum = sum.f_double_value(&[]).map_err(|error| EngineError::torch(&state.program.name, error))?;
+        metrics.add_loss(sum, target.weight_sum);
+        if state.program.has_own_loss() {
+            metrics.add_weight(target.weight_sum);
+        } else {
+            count(&mut metrics, state, columns, &output, chunk)?;
+        }
+    }
+    metrics.finish(&context.ranks, &context.canceled)
 }
 
-impl Evaluation<'_> {
-    /// Loss and metrics over `rows` of every worker; None if all weights are 0.
-    pub(super) fn run(&self, program: &mut Program, rows: &[u32]) -> Result<Option<Metrics>, EngineError> {
-        let mut tally = Tally::new(self.loss.kind, program.outputs, program.has_own_loss());
-        let most = if self.sources.decodes() { DECODED_ROWS } else { DENSE_ROWS };
-        let fitting = usize::try_from(PASS_BYTES / self.sources.row_bytes().max(1)).unwrap_or(most);
-        let size = fitting.clamp(1, most);
-        for chunk in rows.chunks(size) {
-            if self.canceled.load(Ordering::Relaxed) {
-                return Err(EngineError::Canceled);
-            }
-            let inputs = self.sources.tensors(chunk, None)?;
-            let output = program.predict(&inputs)?;
-            let torch = |error: tch::TchError| EngineError::torch(&program.name, error);
-            let target = self.loss.target(&self.feed.rows.labels, self.feed.rows.weights.as_deref(), chunk).map_err(torch)?;
-            let no_grad = tch::no_grad_guard();
-            let sum = weighted_loss(program, self.loss, &output, &target, false)?;
-            drop(no_grad);
-            let sum = sum.f_double_value(&[]).map_err(|error| EngineError::torch(&program.name, error))?;
-            tally.add_loss(sum, target.weight_sum);
-            if program.has_own_loss() {
-                tally.add_weight(target.weight_sum);
-            } else {
-                self.count(&mut tally, program, &output, chunk)?;
-            }
-        }
-        tally.finish(self.ranks, self.canceled)
-    }
+fn rows_of_a_pass(inputs: &InputPipeline) -> usize {
+    let most = if inputs.decodes() { DECODED_ROWS } else { DENSE_ROWS };
+    let fitting = usize::try_from(PASS_BYTES / inputs.row_bytes().max(1)).unwrap_or(most);
+    fitting.clamp(1, most)
+}
 
-    fn count(&self, tally: &mut Tally, program: &Program, output: &Tensor, rows: &[u32]) -> Result<(), EngineError> {
-        let dense =
-            output.f_to_kind(Kind::Double).and_then(|t| t.f_contiguous()).map_err(|error| EngineError::torch(&program.name, error))?;
-        let values = memory::values::<f64>(&dense).ok_or_else(|| EngineError::Internal("an output is not dense".into()))?;
-        let width = values.len() / rows.len().max(1);
-        for (output, &row) in values.chunks(width.max(1)).zip(rows) {
-            let row = row as usize;
-            let weight = self.feed.rows.weights.as_ref().map_or(1.0, |w| w[row]);
-            match &self.feed.rows.labels {
-                Labels::Scalars(labels) if self.loss.is_classes() => tally.add_class(output, labels[row] as usize, weight),
-                Labels::Scalars(labels) => tally.add_values(output, &[labels[row]], weight),
-                Labels::Arrays(dense) => tally.add_values(output, &dense.numbers(row).collect::<Vec<_>>(), weight),
-            }
-        }
-        Ok(())
+/// The output that the loss reads, as in inference.
+fn predict(state: &mut TrainState, inputs: &[Tensor]) -> Result<Tensor, EngineError> {
+    match &state.head {
+        Some(head) => head.predict(&inputs[0]).map_err(|error| EngineError::torch(&state.program.name, error)),
+        None => state.program.predict(inputs),
     }
+}
+
+fn count(
+    metrics: &mut MetricAccumulator,
+    state: &TrainState,
+    columns: &RowColumns,
+    output: &Tensor,
+    rows: &[u32],
+) -> Result<(), EngineError> {
+    let dense = output.f_to_kind(Kind::Double).and_then(|t| t.f_contiguous());
+    let dense = dense.map_err(|error| EngineError::torch(&state.program.name, error))?;
+    let values = memory::values::<f64>(&dense).ok_or_else(|| EngineError::Internal("an output is not dense".into()))?;
+    let width = values.len() / rows.len().max(1);
+    for (output, &row) in values.chunks(width.max(1)).zip(rows) {
+        let row = row as usize;
+        let weight = columns.weights.as_ref().map_or(1.0, |w| w[row]);
+        match &columns.labels {
+            Labels::Scalars(labels) if state.loss.is_classes() => metrics.add_class(output, labels[row] as usize, weight),
+            Labels::Scalars(labels) => metrics.add_values(output, &[labels[row]], weight),
+            Labels::Arrays(dense) => metrics.add_values(output, &dense.numbers(row).collect::<Vec<_>>(), weight),
+        }
+    }
+    Ok(())
 }
 
 /// The weighted sum of rows' losses, by name or by the program's own method.

@@ -1,8 +1,8 @@
 //! Heads: linear layers with an activation and dropout between them.
 //!
 //! A head begins as `torch.nn.Sequential(Linear, …)` does after `torch.manual_seed(seed)`: kaiming-uniform weights with
-//! a = sqrt 5, biases within 1 / sqrt(fan_in), from PyTorch's generator. In training `pass` calls its few operators one by one. A
-//! TorchScript module shares the parameters and is saved.
+//! a = sqrt 5, biases within 1 / sqrt(fan_in), from PyTorch's generator. `batched_heads` computes
+//! its layers. A TorchScript module shares the parameters and is saved.
 //!
 //! Dropout draws a number for each value from seed, step, place in the global batch, layer and unit: the same whatever the
 //! number of workers, and after a resume.
@@ -20,19 +20,12 @@ const PURPOSE: u64 = 2;
 /// The name of a head in messages.
 pub(super) const NAME: &str = "head";
 
-/// The rows of a training pass, for dropout.
-pub(super) struct Noise<'a> {
+/// The key of dropout's random numbers, besides layer and unit.
+pub(super) struct DropoutKey<'a> {
     pub(super) seed: u64,
     pub(super) step: u64,
     /// Places in the global batch.
     pub(super) places: &'a [u32],
-}
-
-/// See the module.
-pub(super) struct Head {
-    spec: HeadSpec,
-    /// Weight and bias of each layer.
-    layers: Vec<(Tensor, Tensor)>,
 }
 
 /// Inputs and outputs of each layer.
@@ -70,54 +63,26 @@ pub(super) fn activated(activation: HeadActivation, x: &Tensor) -> Result<Tensor
     }
 }
 
-impl Head {
-    /// A fresh head, and its parameters by name.
-    pub(super) fn new(spec: &HeadSpec, seed: u64) -> Result<(Self, Trainable), EngineError> {
-        let fail = |error: flambeau_torch_ext::TorchError| EngineError::torch(NAME, error);
-        let mut layers = Vec::new();
-        let mut named = Vec::new();
-        for (i, (weight, bias)) in first_layers(spec, seed)?.into_iter().enumerate() {
-            let (weight, bias) = (weight.set_requires_grad(true), bias.set_requires_grad(true));
-            named.push((format!("weight_{i}"), weight.shallow_clone()));
-            named.push((format!("bias_{i}"), bias.shallow_clone()));
-            layers.push((weight, bias));
-        }
-        let script = Trainable::define(&source(spec, layers.len()), &named).map_err(fail)?;
-        Ok((Self { spec: spec.clone(), layers }, script))
+/// A fresh head as a TorchScript module; its parameters are the layers' in their order.
+pub(super) fn module(spec: &HeadSpec, seed: u64) -> Result<Trainable, EngineError> {
+    let mut named = Vec::new();
+    let layers = first_layers(spec, seed)?;
+    let source = source(spec, layers.len());
+    for (i, (weight, bias)) in layers.into_iter().enumerate() {
+        named.push((format!("weight_{i}"), weight.set_requires_grad(true)));
+        named.push((format!("bias_{i}"), bias.set_requires_grad(true)));
     }
-
-    pub(super) fn outputs(&self) -> usize {
-        self.spec.outputs
-    }
-
-    /// `[n, inputs]` to `[n, outputs]`; with `noise` as in training.
-    pub(super) fn forward(&self, input: &Tensor, noise: Option<&Noise>) -> Result<Tensor, TchError> {
-        let mut x = input.shallow_clone();
-        let last = self.layers.len() - 1;
-        for (i, (weight, bias)) in self.layers.iter().enumerate() {
-            x = x.f_linear(weight, Some(bias))?;
-            if i == last {
-                break;
-            }
-            x = activated(self.spec.activation, &x)?;
-            if let Some(noise) = noise
-                && self.spec.dropout > 0.0
-            {
-                x = x.f_mul(&mask(noise, i, self.spec.hidden[i], self.spec.dropout)?)?;
-            }
-        }
-        Ok(x)
-    }
+    Trainable::define(&source, &named).map_err(|error| EngineError::torch(NAME, error))
 }
 
 /// The factors of dropout: 0, or 1 / (1 - p).
-pub(super) fn mask(noise: &Noise, layer: usize, width: usize, p: f64) -> Result<Tensor, TchError> {
+pub(super) fn mask(key: &DropoutKey, layer: usize, width: usize, p: f64) -> Result<Tensor, TchError> {
     let keep = (1.0 / (1.0 - p)) as f32;
     let threshold = (p * 2_f64.powi(64)) as u64;
-    let shape = [noise.places.len() as i64, width as i64];
+    let shape = [key.places.len() as i64, width as i64];
     let fill = |out: &mut [f32]| {
-        let stream = Stream::of(&[noise.seed, PURPOSE, noise.step, layer as u64]);
-        for (row, &place) in out.chunks_mut(width).zip(noise.places) {
+        let stream = Stream::of(&[key.seed, PURPOSE, key.step, layer as u64]);
+        for (row, &place) in out.chunks_mut(width).zip(key.places) {
             let first = u64::from(place) * width as u64;
             for (value, n) in row.iter_mut().zip(first..) {
                 *value = if stream.at(n) < threshold { 0.0 } else { keep };

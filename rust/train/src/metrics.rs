@@ -28,7 +28,7 @@ struct Score {
 }
 
 /// Sums over rows.
-pub(super) struct Tally {
+pub(super) struct MetricAccumulator {
     kind: LossKind,
     outputs: usize,
     /// The program's own loss does not define the meaning of outputs.
@@ -46,7 +46,7 @@ pub(super) struct Tally {
     scores: Vec<Score>,
 }
 
-impl Tally {
+impl MetricAccumulator {
     pub(super) fn new(kind: LossKind, outputs: usize, only_loss: bool) -> Self {
         let classes = match kind {
             LossKind::CrossEntropy => outputs,
@@ -219,18 +219,18 @@ fn area_under_roc(mut scores: Vec<Score>) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn finish(tally: Tally) -> Metrics {
-        tally.finish(&Ranks::alone(), &AtomicBool::new(false)).unwrap().unwrap()
+    fn finish(metrics: MetricAccumulator) -> Metrics {
+        metrics.finish(&Ranks::alone(), &AtomicBool::new(false)).unwrap().unwrap()
     }
 
     #[test]
     fn classes() {
-        let mut tally = Tally::new(LossKind::CrossEntropy, 2, false);
+        let mut metrics = MetricAccumulator::new(LossKind::CrossEntropy, 2, false);
         for (scores, class) in [([0.1, 0.9], 1), ([0.8, 0.2], 0), ([0.6, 0.4], 1), ([0.3, 0.7], 0)] {
-            tally.add_class(&scores, class, 1.0);
+            metrics.add_class(&scores, class, 1.0);
         }
-        tally.add_loss(6.0, 4.0);
-        let found = finish(tally);
+        metrics.add_loss(6.0, 4.0);
+        let found = finish(metrics);
         assert!((found.loss - 1.5).abs() < 1e-12);
         assert!((found.metrics["accuracy"] - 0.5).abs() < 1e-12);
         assert!((found.metrics["f1"] - 0.5).abs() < 1e-12);
@@ -239,22 +239,22 @@ mod tests {
 
     #[test]
     fn values_and_weights() {
-        let mut tally = Tally::new(LossKind::Mse, 1, false);
-        tally.add_values(&[3.0], &[1.0], 3.0);
-        tally.add_values(&[5.0], &[5.0], 1.0);
-        tally.add_loss(12.0, 4.0);
-        let found = finish(tally);
+        let mut metrics = MetricAccumulator::new(LossKind::Mse, 1, false);
+        metrics.add_values(&[3.0], &[1.0], 3.0);
+        metrics.add_values(&[5.0], &[5.0], 1.0);
+        metrics.add_loss(12.0, 4.0);
+        let found = finish(metrics);
         assert!((found.metrics["rmse"] - 3.0_f64.sqrt()).abs() < 1e-12);
         assert!((found.metrics["mae"] - 1.5).abs() < 1e-12);
     }
 
     #[test]
     fn one_class_has_no_auc_and_no_rows_have_nothing() {
-        let mut tally = Tally::new(LossKind::Bce, 1, false);
-        tally.add_values(&[3.0], &[1.0], 1.0);
-        tally.add_loss(0.1, 1.0);
-        assert!(!finish(tally).metrics.contains_key("auc"));
-        let none = Tally::new(LossKind::Bce, 1, false).finish(&Ranks::alone(), &AtomicBool::new(false)).unwrap();
+        let mut metrics = MetricAccumulator::new(LossKind::Bce, 1, false);
+        metrics.add_values(&[3.0], &[1.0], 1.0);
+        metrics.add_loss(0.1, 1.0);
+        assert!(!finish(metrics).metrics.contains_key("auc"));
+        let none = MetricAccumulator::new(LossKind::Bce, 1, false).finish(&Ranks::alone(), &AtomicBool::new(false)).unwrap();
         assert!(none.is_none());
     }
 }

@@ -5,8 +5,8 @@ use flambeau_engine::package::{Dtype, InputKind, Package};
 use flambeau_torch_ext::Trainable;
 use tch::Tensor;
 
-use super::head::{self, Head, Noise};
-use super::patterns::Patterns;
+use super::head::{self, DropoutKey};
+use super::param_filter::ParamFilter;
 use super::random::Stream;
 use super::spec::{Precision, ProgramSpec, TrainingSpec};
 
@@ -27,7 +27,6 @@ pub(super) struct Program {
     /// For messages.
     pub(super) name: String,
     pub(super) script: Trainable,
-    head: Option<Head>,
     pub(super) package: Option<Package>,
     /// Which of the package's outputs the loss reads.
     pub(super) output: usize,
@@ -74,11 +73,7 @@ impl Program {
     pub(super) fn new(spec: &TrainingSpec) -> Result<Self, EngineError> {
         let bf16 = spec.precision == Precision::Bf16;
         let mut program = match (&spec.program.head, &spec.program.package) {
-            (Some(of_head), _) => {
-                let (head, script) = Head::new(of_head, spec.seed)?;
-                let outputs = head.outputs();
-                Self::bare(head::NAME.to_owned(), script, Some(head), None, 0, outputs)
-            }
+            (Some(of_head), _) => Self::bare(head::NAME.to_owned(), head::module(of_head, spec.seed)?, None, 0, of_head.outputs),
             (None, Some(directory)) => Self::of_package(Package::open(directory)?, &spec.program)?,
             (None, None) => return Err(EngineError::BadRequest("there is no program".into())),
         };
@@ -88,10 +83,10 @@ impl Program {
         Ok(program)
     }
 
-    fn bare(name: String, script: Trainable, head: Option<Head>, package: Option<Package>, output: usize, outputs: usize) -> Self {
+    fn bare(name: String, script: Trainable, package: Option<Package>, output: usize, outputs: usize) -> Self {
         let (learning, buffers) = (Vec::new(), Vec::new());
         let (loss_method, dtype) = (None, Dtype::F32);
-        Self { name, script, head, package, output, outputs, dtype, loss_method, bf16: false, learning, buffers, training: None }
+        Self { name, script, package, output, outputs, dtype, loss_method, bf16: false, learning, buffers, training: None }
     }
 
     fn of_package(package: Package, spec: &ProgramSpec) -> Result<Self, EngineError> {
@@ -122,7 +117,7 @@ impl Program {
             script.channels_last().map_err(|error| EngineError::torch(&name, error))?;
         }
         let (outputs, dtype) = (descriptor.outputs[output].row_len(), descriptor.outputs[output].dtype);
-        let bare = Self::bare(name, script, None, Some(package), output, outputs);
+        let bare = Self::bare(name, script, Some(package), output, outputs);
         Ok(Self { dtype, ..bare })
     }
 
@@ -130,7 +125,7 @@ impl Program {
     fn freeze(&mut self, patterns: &[String]) -> Result<(), EngineError> {
         let torch = |error| EngineError::torch(&self.name, error);
         let all = self.script.parameters().map_err(torch)?;
-        let frozen = Patterns::new(patterns)?;
+        let frozen = ParamFilter::new(patterns)?;
         if let Some(pattern) = frozen.unused(all.iter().map(|(name, _)| name.as_str())) {
             let names: Vec<_> = all.iter().take(20).map(|(name, _)| name.as_str()).collect();
             let text =
@@ -151,16 +146,11 @@ impl Program {
     }
 
     /// The output that the loss reads, `[n, …]`, with its history.
-    pub(super) fn learn(&mut self, inputs: &[Tensor], noise: &Noise, rank: usize) -> Result<Tensor, EngineError> {
-        if let Some(head) = &self.head
-            && !self.bf16
-        {
-            return head.forward(&inputs[0], Some(noise)).map_err(|error| EngineError::torch(&self.name, error));
-        }
+    pub(super) fn forward(&mut self, inputs: &[Tensor], key: &DropoutKey<'_>, rank: usize) -> Result<Tensor, EngineError> {
         self.mode(true)?;
-        // Dropout inside a program draws from the process's generator. After a resume it is exact only if one training runs in
-        // the process at a time.
-        let seed = Stream::of(&[noise.seed, PURPOSE, noise.step, rank as u64]).at(u64::from(noise.places.first().copied().unwrap_or(0)));
+        // Dropout inside a program draws from the process's generator: exact again after a resume where one training runs
+        // in the process at a time.
+        let seed = Stream::of(&[key.seed, PURPOSE, key.step, rank as u64]).at(u64::from(key.places.first().copied().unwrap_or(0)));
         tch::manual_seed((seed >> 1) as i64);
         match self.run("forward", inputs, true) {
             // One row has no variance: it is normalized with the running statistics, as in inference.
@@ -179,12 +169,6 @@ impl Program {
 
     /// The same in eval mode, without history.
     pub(super) fn predict(&mut self, inputs: &[Tensor]) -> Result<Tensor, EngineError> {
-        if let Some(head) = &self.head
-            && !self.bf16
-        {
-            let _no_grad = tch::no_grad_guard();
-            return head.forward(&inputs[0], None).map_err(|error| EngineError::torch(&self.name, error));
-        }
         self.mode(false)?;
         self.run("forward", inputs, false)
     }

@@ -7,7 +7,8 @@
 use serde_json::{Map, Value, json};
 
 use super::spec::{ScheduleName, TrainingSpec};
-use super::trainer::Trainer;
+use super::split::DataSplit;
+use super::state::TrainState;
 
 /// Relative tolerance of sums: they differ if rows come in another order.
 const TOLERANCE: f64 = 1e-9;
@@ -15,12 +16,12 @@ const TOLERANCE: f64 = 1e-9;
 /// Characters of a value in a message.
 const SHOWN: usize = 80;
 
-/// The settings of a training over its rows, as a JSON object.
-pub(super) fn of(trainer: &Trainer) -> Value {
-    let (spec, totals) = (&trainer.spec, &trainer.deal.totals);
+/// Those of a training over its rows, as a JSON object.
+pub(super) fn of(state: &TrainState, split: &DataSplit) -> Value {
+    let (spec, totals) = (&state.spec, &split.totals);
     let mut all = Map::new();
     let mut add = |name: &str, value: Value| all.insert(name.to_owned(), value);
-    add("number of training rows", json!(trainer.deal.total));
+    add("number of training rows", json!(split.total));
     add("number of validation rows", json!(totals.validation_rows as u64));
     add("sum of the training rows' weights", json!(totals.weight));
     add("sum of the validation rows' weights", json!(totals.validation_weight));
@@ -39,7 +40,7 @@ pub(super) fn of(trainer: &Trainer) -> Value {
     add("inputs", json!(spec.inputs));
     optimizer(spec, &mut add);
     schedule(spec, &mut add);
-    program(trainer, &mut add);
+    program(state, &mut add);
     Value::Object(all)
 }
 
@@ -69,8 +70,8 @@ fn schedule(spec: &TrainingSpec, add: &mut impl FnMut(&str, Value) -> Option<Val
     }
 }
 
-fn program(trainer: &Trainer, add: &mut impl FnMut(&str, Value) -> Option<Value>) {
-    let spec = &trainer.spec.program;
+fn program(state: &TrainState, add: &mut impl FnMut(&str, Value) -> Option<Value>) {
+    let spec = &state.spec.program;
     if let Some(head) = &spec.head {
         add("number of features", json!(head.inputs));
         add("number of outputs", json!(head.outputs));
@@ -78,13 +79,13 @@ fn program(trainer: &Trainer, add: &mut impl FnMut(&str, Value) -> Option<Value>
         add("activation", json!(format!("{:?}", head.activation).to_lowercase()));
         add("dropout", json!(head.dropout));
     }
-    if let Some(package) = &trainer.program.package {
+    if let Some(package) = &state.program.package {
         add("model", json!(package.hash));
-        add("outputName", json!(package.descriptor.outputs.get(trainer.program.output).map(|output| &output.name)));
-        let learning: Vec<String> = trainer.program.learning.iter().map(|(name, t)| format!("{name} {:?}", t.size())).collect();
+        add("outputName", json!(package.descriptor.outputs.get(state.program.output).map(|output| &output.name)));
+        let learning: Vec<String> = state.program.learning.iter().map(|(name, t)| format!("{name} {:?}", t.size())).collect();
         add("parameters that are not frozen", json!(learning.join(", ")));
     }
-    let augment = trainer.spec.augment.unwrap_or_default();
+    let augment = state.spec.augment.unwrap_or_default();
     add("augmentation (flip, shift, color jitter)", json!([augment.flip, augment.shift, augment.color_jitter]));
 }
 

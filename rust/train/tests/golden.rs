@@ -17,7 +17,7 @@ use flambeau_train::spec::{
     AugmentSpec, HeadActivation, HeadSpec, LossKind, MetricName, OptimizerName, OptimizerSpec, Precision as TrainingPrecision, ProgramSpec,
     ScheduleName, ScheduleSpec, TrainingSpec, ValidationSpec,
 };
-use flambeau_train::{DenseSpec, EpochRow, Event, FeedSpec, FeedSummary, GroupSpec, GroupsSpec, Progress, PublishSpec, Skipped, TrialSpec};
+use flambeau_train::{DenseSpec, EpochRow, Event, ExportSpec, FeedSpec, FeedSummary, GroupSpec, GroupsSpec, Progress, Skipped, TrialSpec};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -172,7 +172,7 @@ fn heads_of_groups() {
 fn the_package_of_a_result() {
     reads(
         "export",
-        &PublishSpec {
+        &ExportSpec {
             name: "torchClassifier_1".into(),
             labels: Some(vec!["rose".into(), "tulip".into()]),
             license: "MIT".into(),

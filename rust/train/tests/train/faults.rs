@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow_array::{ArrayRef, Float64Array, ListArray};
-use flambeau_train::{Feed, GroupSpec, Ranks, Trainer};
+use flambeau_train::{Feed, GroupSpec, Ranks};
 use serde_json::json;
 
 use crate::board::FolderBoard;
-use crate::support::{Rows, Spread, alone, class_rows, finish, folder, group, head_spec, member, open, spec, spread_group, struct_of};
+use crate::support::{
+    Rows, Spread, Trainer, alone, class_rows, finish, folder, group, head_spec, member, open, spec, spread_group, struct_of,
+};
 use crate::whole;
 
 /// Far longer than any test: reaching it means a hang.

@@ -10,14 +10,14 @@ use arrow_array::{Array, ArrayRef, BinaryArray, Float64Array, StructArray};
 use arrow_schema::{Field, Fields};
 use flambeau_engine::package::Precision;
 use flambeau_engine::{Counters, ModelOptions, Request, Session, Task, registry};
-use flambeau_train::{Feed, PublishSpec, Ranks};
+use flambeau_train::{ExportSpec, Feed, Ranks};
 use serde_json::json;
 
 use crate::support::{Parameters, Rows, alone, class_rows, difference, finish, floats, folder, head_spec, open, parameters, reference};
 use crate::whole;
 
-fn publish(name: &str, labels: &[&str], featurizer: Option<&Path>) -> PublishSpec {
-    PublishSpec {
+fn publish(name: &str, labels: &[&str], featurizer: Option<&Path>) -> ExportSpec {
+    ExportSpec {
         name: name.into(),
         labels: (!labels.is_empty()).then(|| labels.iter().map(|l| (*l).to_owned()).collect()),
         license: "MIT".into(),

@@ -1,6 +1,6 @@
 """The same trainings in Python torch: run by tests/train/main.rs, writes reference.json and trainable packages.
 
-The loop below is what a user would write, with the order of rows that rust/train/src/order.rs documents, implemented
+The loop below is what a user would write, with the order of rows that rust/train/src/sampler.rs documents, implemented
 here a second time. Usage: reference.py DIRECTORY
 """
 

@@ -5,24 +5,24 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use flambeau_engine::EngineError;
-use flambeau_train::{Event, Feed, Progress, Ranks, Stack};
+use flambeau_train::{Event, Feed, Progress, Ranks, TrainingLoop, trainings_together};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Parameters, Rows, alone, class_rows, difference, finish, folder, group, head_spec, parameters, reference, rows, spec,
+    Parameters, Rows, alone, class_rows, difference, finish, folder, group, head_spec, parameters, parameters_of, reference, rows, spec,
 };
 
 const NEAR: f32 = 1e-4;
 
-fn open(feed: &Arc<Feed>, ranks: &Arc<Ranks>, specs: &[Value]) -> Result<Stack, EngineError> {
-    Stack::open(feed, ranks, specs.iter().map(spec).collect(), Arc::new(AtomicBool::new(false)))
+fn open(feed: &Arc<Feed>, ranks: &Arc<Ranks>, specs: &[Value]) -> Result<TrainingLoop, EngineError> {
+    TrainingLoop::open(feed, ranks, specs.iter().map(spec).collect(), Arc::new(AtomicBool::new(false)))
 }
 
 fn ended(progress: &[Progress]) -> bool {
     progress.iter().all(|one| matches!(one.event, Event::Done | Event::StoppedEarly))
 }
 
-fn finish_all(stack: &mut Stack) -> Vec<Progress> {
+fn finish_all(stack: &mut TrainingLoop) -> Vec<Progress> {
     loop {
         let progress = stack.run(Duration::from_secs(600)).unwrap();
         if ended(&progress) {
@@ -31,8 +31,8 @@ fn finish_all(stack: &mut Stack) -> Vec<Progress> {
     }
 }
 
-fn parameters_of(stack: &mut Stack, count: usize) -> Vec<Parameters> {
-    (0..count).map(|place| parameters(stack.trainer(place).unwrap())).collect()
+fn parameters_of_all(stack: &TrainingLoop, count: usize) -> Vec<Parameters> {
+    (0..count).map(|place| parameters_of(stack, place)).collect()
 }
 
 /// The same head, optimized in very different ways.
@@ -69,7 +69,7 @@ fn check(rows: &Rows, specs: &[Value]) {
     let all: Vec<usize> = (0..rows.x.len()).rev().collect();
     let mut stack = open(&rows.feed(&all, &rows.dense()), &Arc::new(Ranks::alone()), specs).unwrap();
     let progress = finish_all(&mut stack);
-    for ((one, stacked), found) in specs.iter().zip(&progress).zip(parameters_of(&mut stack, specs.len())) {
+    for ((one, stacked), found) in specs.iter().zip(&progress).zip(parameters_of_all(&stack, specs.len())) {
         let mut single = alone(rows, one);
         compare(stacked, &finish(&mut single).unwrap(), near(one));
         let apart = difference(&parameters(&single), &found);
@@ -133,7 +133,7 @@ fn two_workers_add_up_all_heads_in_one_sum() {
         let feed = rows.feed(&rows.of_rank(ranks.rank, 2), &rows.dense());
         let mut stack = open(&feed, &ranks, &specs).unwrap();
         finish_all(&mut stack);
-        parameters_of(&mut stack, specs.len())
+        parameters_of_all(&stack, specs.len())
     });
     for (place, one) in specs.iter().enumerate() {
         let mut single = alone(&rows, one);
@@ -163,20 +163,42 @@ fn heads_that_were_interrupted_at_different_steps_meet_again() {
         let progress = first.run(Duration::from_secs(600)).unwrap();
         for (place, file) in [(0, &file), (3, &later)] {
             if progress[place].event == Event::Checkpoint && !saved.contains(&place) {
-                first.trainer(place).unwrap().save_checkpoint(file).unwrap();
+                first.save_checkpoint(place, file).unwrap();
                 saved.push(place);
             }
         }
     }
     drop(first);
     let mut second = open(&feed, &ranks, &specs).unwrap();
-    second.trainer(0).unwrap().restore_checkpoint(&file).unwrap();
-    second.trainer(3).unwrap().restore_checkpoint(&later).unwrap();
+    second.restore_checkpoint(0, &file).unwrap();
+    second.restore_checkpoint(3, &later).unwrap();
     finish_all(&mut second);
-    let (a, b) = (parameters_of(&mut undisturbed, 5), parameters_of(&mut second, 5));
+    let (a, b) = (parameters_of_all(&undisturbed, 5), parameters_of_all(&second, 5));
     for (a, b) in a.iter().zip(&b) {
         assert!(difference(a, b) < NEAR);
     }
+}
+
+#[test]
+fn who_steps_together() {
+    let places = |specs: &[Value]| trainings_together(&specs.iter().map(spec).collect::<Vec<_>>());
+    let with = |key: &str, value: Value| {
+        let mut one = head_spec();
+        one[key] = value;
+        one
+    };
+    let (faster, other_rows) = (with("optimizer", json!({"name": "sgd", "lr": 0.1})), with("seed", json!(12)));
+    let in_parts = with("micro_batch_rows", json!(8));
+    assert_eq!(
+        places(&[head_spec(), other_rows.clone(), faster, in_parts.clone(), in_parts, other_rows, with("epochs", json!(9))]),
+        [vec![0, 2, 6], vec![1, 5], vec![3], vec![4]]
+    );
+    // Two million parameters each: four million step together.
+    let large = with("program", json!({"head": {"inputs": 1000, "outputs": 1000, "hidden": [1000]}}));
+    assert_eq!(places(&vec![large; 5]), [vec![0, 1], vec![2, 3], vec![4]]);
+    let huge = with("program", json!({"head": {"inputs": 1000, "outputs": 5000, "hidden": [1000]}}));
+    assert_eq!(places(&vec![huge; 2]), [vec![0], vec![1]]);
+    assert_eq!(places(&[]), Vec::<Vec<usize>>::new());
 }
 
 #[test]

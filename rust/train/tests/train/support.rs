@@ -11,8 +11,9 @@ use arrow_array::types::Float32Type;
 use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, ListArray, StructArray};
 use arrow_schema::{Field, Fields};
 use flambeau_engine::EngineError;
+use flambeau_engine::package::Description;
 use flambeau_train::spec::TrainingSpec;
-use flambeau_train::{Event, Feed, GroupSpec, Progress, PublishSpec, Ranks, Trainer};
+use flambeau_train::{Event, ExportSpec, Feed, GroupSpec, Progress, Ranks, TrainingLoop};
 use serde_json::{Value, json};
 
 use crate::board::FolderBoard;
@@ -130,6 +131,31 @@ pub fn spec(value: &Value) -> TrainingSpec {
     whole::training(value)
 }
 
+/// One training by itself.
+pub struct Trainer(TrainingLoop);
+
+impl Trainer {
+    pub fn open(feed: &Arc<Feed>, ranks: &Arc<Ranks>, spec: TrainingSpec, canceled: Arc<AtomicBool>) -> Result<Self, EngineError> {
+        TrainingLoop::open(feed, ranks, vec![spec], canceled).map(Self)
+    }
+
+    pub fn run(&mut self, limit: Duration) -> Result<Progress, EngineError> {
+        self.0.run(limit).map(|mut all| all.remove(0))
+    }
+
+    pub fn save_checkpoint(&self, file: &Path) -> Result<(), EngineError> {
+        self.0.save_checkpoint(0, file)
+    }
+
+    pub fn restore_checkpoint(&mut self, file: &Path) -> Result<(), EngineError> {
+        self.0.restore_checkpoint(0, file)
+    }
+
+    pub fn save_package(&self, directory: &Path, spec: &ExportSpec) -> Result<Description, EngineError> {
+        self.0.save_package(0, directory, spec)
+    }
+}
+
 pub fn open(feed: &Arc<Feed>, ranks: &Arc<Ranks>, value: &Value) -> Result<Trainer, EngineError> {
     Trainer::open(feed, ranks, spec(value), Arc::new(AtomicBool::new(false)))
 }
@@ -150,10 +176,15 @@ pub fn finish(trainer: &mut Trainer) -> Result<Progress, EngineError> {
 
 /// Contents of the saved program: parameters and buffers by name.
 pub fn parameters(trainer: &Trainer) -> Parameters {
+    parameters_of(&trainer.0, 0)
+}
+
+/// The same of one of several trainings.
+pub fn parameters_of(trainings: &TrainingLoop, place: usize) -> Parameters {
     let directory = folder("package");
     let spec =
-        PublishSpec { name: "result".into(), labels: None, license: "NOASSERTION".into(), description: String::new(), featurizer: None };
-    trainer.save_package(&directory, &spec).unwrap();
+        ExportSpec { name: "result".into(), labels: None, license: "NOASSERTION".into(), description: String::new(), featurizer: None };
+    trainings.save_package(place, &directory, &spec).unwrap();
     let module = tch::CModule::load(directory.join("model.pt")).unwrap();
     let flat = |t: &tch::Tensor| Vec::<f32>::try_from(t.to_kind(tch::Kind::Float).contiguous().view([-1])).unwrap();
     module.named_parameters().unwrap().iter().map(|(name, t)| (name.clone(), flat(t))).collect()

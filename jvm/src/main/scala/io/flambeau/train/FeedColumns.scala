@@ -38,7 +38,7 @@ private[flambeau] final case class FeedLabel(value: Column, shape: Option[Seq[In
  *
  * A row's `__id` is its partition and position in the dataset as it comes; its slot among the `batchRows` of a batch follows
  * from the id, and its worker from the slot. So the composition of batches depends on the dataset and the batch size, not on the
- * number of workers (see rust/train/src/order.rs).
+ * number of workers (see rust/train/src/sampler.rs).
  */
 private[flambeau] final case class FeedColumns(
     inputs: Seq[FeedInput], label: FeedLabel, weight: Option[Column], validation: Option[Column], group: Option[Column]) {

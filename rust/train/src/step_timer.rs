@@ -10,8 +10,8 @@ const GOOD_SHARE: f64 = 4.0;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Clock {
-    /// In this epoch: how long steps waited for their rows.
+pub(super) struct StepTimer {
+    /// Of this epoch: steps waited so long for their rows.
     pub(super) waited: Duration,
     /// Time of the judged steps: in total, and of their sums over the workers.
     pub(super) summed: Duration,
@@ -19,8 +19,8 @@ pub(super) struct Clock {
     steps: u64,
 }
 
-impl Clock {
-    /// Records the duration of a step.
+impl StepTimer {
+    /// A step ended that took so long.
     pub(super) fn note(&mut self, took: Duration) {
         self.steps += 1;
         if self.steps == FIRST_STEPS {
@@ -55,25 +55,25 @@ impl Clock {
 mod tests {
     use super::*;
 
-    fn after_steps(step: Duration, sum: Duration) -> Clock {
-        let mut clock = Clock::default();
+    fn after_steps(step: Duration, sum: Duration) -> StepTimer {
+        let mut timer = StepTimer::default();
         for _ in 0..FIRST_STEPS + JUDGED_STEPS {
-            clock.summed += sum;
-            clock.note(step);
+            timer.summed += sum;
+            timer.note(step);
         }
-        clock
+        timer
     }
 
     #[test]
     fn sums_that_take_longer_than_the_rest_are_told_once_with_what_would_be_faster() {
         let ms = Duration::from_millis;
-        let mut clock = after_steps(ms(4), ms(3));
-        let advice = clock.advice(2, 64).unwrap();
+        let mut timer = after_steps(ms(4), ms(3));
+        let advice = timer.advice(2, 64).unwrap();
         assert!(advice.contains("takes 3.00 ms of a step's 4.00 ms") && advice.contains("set numWorkers to 1"), "{advice}");
         assert!(advice.contains("about 1024 instead of 64"), "{advice}");
-        assert!(!clock.advice(8, 64).unwrap().contains("numWorkers"), "eight workers are still faster than one");
-        clock.note(ms(4));
-        assert_eq!(clock.advice(2, 64), None);
+        assert!(!timer.advice(8, 64).unwrap().contains("numWorkers"), "eight workers are still faster than one");
+        timer.note(ms(4));
+        assert_eq!(timer.advice(2, 64), None);
         assert_eq!(after_steps(ms(4), ms(1)).advice(2, 64), None);
         assert_eq!(after_steps(ms(4), ms(3)).advice(1, 64), None);
     }

@@ -13,7 +13,7 @@ const PURPOSE: u64 = 1;
 
 /// A worker's part of a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct LocalBatch {
     /// Rows of the feed.
     pub(super) rows: Vec<u32>,
     /// Position of each in the global batch.
@@ -43,7 +43,7 @@ struct Place {
 }
 
 /// See the module.
-pub(super) struct Order {
+pub(super) struct Sampler {
     seed: u64,
     batch_rows: u64,
     tail: Tail,
@@ -71,7 +71,7 @@ pub(super) fn by_slot(slots: u32, rows: impl Iterator<Item = (u32, u32, i64)>) -
     all.into_iter().map(ordered).collect()
 }
 
-impl Order {
+impl Sampler {
     /// `slots`: own rows by slot; `counts`: rows of all workers by slot.
     pub(super) fn new(seed: u64, batch_rows: usize, tail: Tail, slots: Vec<Vec<u32>>, counts: &[u64]) -> Self {
         let mut places = Vec::with_capacity(slots.iter().map(Vec::len).sum());
@@ -107,7 +107,7 @@ impl Order {
     }
 
     /// This worker's part of a batch.
-    pub(super) fn part(&mut self, epoch: usize, batch: usize) -> Part {
+    pub(super) fn part(&mut self, epoch: usize, batch: usize) -> LocalBatch {
         if self.epoch != Some(epoch) {
             self.shuffle(epoch);
         }
@@ -117,7 +117,7 @@ impl Order {
         let from = self.places.partition_point(|p| p.position < first);
         let to = self.places.partition_point(|p| p.position < end);
         let own = &self.places[from..to];
-        Part {
+        LocalBatch {
             rows: own.iter().map(|p| self.shuffled[p.slot as usize][p.turn as usize]).collect(),
             places: own.iter().map(|p| u32::try_from(p.position - first).unwrap_or(u32::MAX)).collect(),
             global: usize::try_from(end - first).unwrap_or(usize::MAX),
@@ -149,11 +149,11 @@ mod tests {
         for rank in 0..workers {
             let own: Vec<u32> = (0..ROWS).rev().filter(|r| r % SLOTS % workers == rank).collect();
             let slots = by_slot(SLOTS, own.iter().enumerate().map(|(i, r)| (i as u32, r % SLOTS, i64::from(*r))));
-            let mut order = Order::new(7, 8, Tail::Kept, slots, &counts);
-            assert_eq!((order.total(), order.batches()), (103, 13));
-            all.resize(order.batches(), Vec::new());
+            let mut sampler = Sampler::new(7, 8, Tail::Kept, slots, &counts);
+            assert_eq!((sampler.total(), sampler.batches()), (103, 13));
+            all.resize(sampler.batches(), Vec::new());
             for (batch, ids) in all.iter_mut().enumerate() {
-                let part = order.part(epoch, batch);
+                let part = sampler.part(epoch, batch);
                 ids.extend(part.places.iter().zip(&part.rows).map(|(place, row)| (*place, i64::from(own[*row as usize]))));
             }
         }
@@ -185,8 +185,8 @@ mod tests {
     #[test]
     fn no_rows_make_no_batches() {
         for tail in [Tail::Kept, Tail::Dropped, Tail::Joined] {
-            let order = Order::new(7, 8, tail, vec![Vec::new(); 4], &[0; 4]);
-            assert_eq!((order.total(), order.batches()), (0, 0));
+            let sampler = Sampler::new(7, 8, tail, vec![Vec::new(); 4], &[0; 4]);
+            assert_eq!((sampler.total(), sampler.batches()), (0, 0));
         }
     }
 
@@ -194,8 +194,8 @@ mod tests {
     fn sizes(rows: u32, tail: Tail) -> Vec<usize> {
         let slots = by_slot(4, (0..rows).map(|r| (r, r % 4, i64::from(r))));
         let counts: Vec<u64> = slots.iter().map(|slot| slot.len() as u64).collect();
-        let mut order = Order::new(7, 8, tail, slots, &counts);
-        (0..order.batches()).map(|batch| order.part(0, batch)).map(|part| part.rows.len().max(part.global)).collect()
+        let mut sampler = Sampler::new(7, 8, tail, slots, &counts);
+        (0..sampler.batches()).map(|batch| sampler.part(0, batch)).map(|part| part.rows.len().max(part.global)).collect()
     }
 
     #[test]

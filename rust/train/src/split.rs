@@ -1,4 +1,4 @@
-//! Which of a worker's rows are for training, in which batches, and which for validation. Trainings of a stack share it.
+//! Which of a worker's rows are trained on, in which batches, and which validate. Trainings that step together share it.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
@@ -7,14 +7,14 @@ use flambeau_engine::EngineError;
 
 use super::feed::{Labels, MAX_SLOTS, Sealed};
 use super::loss::Loss;
-use super::order::{Order, Part, Tail, by_slot};
 use super::ranks::Ranks;
+use super::sampler::{LocalBatch, Sampler, Tail, by_slot};
 use super::spec::TrainingSpec;
 
 /// See the module.
-pub(super) struct Deal {
-    // Only the task's thread locks it; it is a lock since trainers may move between threads.
-    order: Mutex<Order>,
+pub(super) struct DataSplit {
+    // Locked by the task's thread alone; a lock since trainers may move between threads.
+    sampler: Mutex<Sampler>,
     /// Batches of an epoch.
     pub(super) batches: usize,
     /// Training rows of all workers.
@@ -42,8 +42,8 @@ pub(super) struct Totals {
 /// No label is likely to be here, or symmetrical to another about this point.
 const LABEL_ORIGIN: f64 = -0.618_033_988_749_894_9;
 
-impl Deal {
-    /// Counts rows over all workers, which call this at the same time. `normalizes`: whether a program has batch normalization.
+impl DataSplit {
+    /// Counts rows over all workers: they come here at the same time. `normalizes`: whether a program has batch normalization.
     ///
     /// # Errors
     /// Rows that all have weight 0, or too few for a batch; a peer that is gone.
@@ -79,8 +79,8 @@ impl Deal {
             (_, true) => Tail::Joined,
             _ => Tail::Kept,
         };
-        let order = Order::new(spec.seed, spec.batch_rows, tail, own, &counts);
-        let (batches, total) = (order.batches(), order.total());
+        let sampler = Sampler::new(spec.seed, spec.batch_rows, tail, own, &counts);
+        let (batches, total) = (sampler.batches(), sampler.total());
         if total > 0 && batches == 0 {
             let text = format!(
                 "dropLast leaves no row: there are {total} rows to train on, and batchSize is {}; lower batchSize",
@@ -89,12 +89,12 @@ impl Deal {
             return Err(EngineError::BadRequest(text));
         }
         totals.check(total)?;
-        Ok(Self { order: Mutex::new(order), batches, total, validation, has_validation, own_rows, totals })
+        Ok(Self { sampler: Mutex::new(sampler), batches, total, validation, has_validation, own_rows, totals })
     }
 
     /// This worker's part of a batch.
-    pub(super) fn part(&self, epoch: usize, batch: usize) -> Part {
-        self.order.lock().unwrap_or_else(PoisonError::into_inner).part(epoch, batch)
+    pub(super) fn part(&self, epoch: usize, batch: usize) -> LocalBatch {
+        self.sampler.lock().unwrap_or_else(PoisonError::into_inner).part(epoch, batch)
     }
 }
 

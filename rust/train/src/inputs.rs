@@ -2,12 +2,10 @@
 //! are prepared as in inference: images decoded and resized, texts tokenized and padded to the longest of the batch, clips
 //! decoded.
 //!
-//! If rows must be decoded, the next batch is made on the decode pool while the step runs ([`Ahead`]). Pictures that were
-//! prepared once are read back from disk (`pictures`) before they are changed at random. If a clip is longer than the package's
-//! window, only its first window is used.
+//! Pictures that were prepared once are read back from disk (`pictures`) before they are changed at random. If a clip is
+//! longer than the package's window, only its first window is used.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
 
 use flambeau_engine::package::{Dtype, InputKind};
 use flambeau_engine::prepare::{Limits, Preparer, StagedRows, StopFlag};
@@ -17,7 +15,6 @@ use tch::{TchError, Tensor};
 
 use super::augment;
 use super::feed::{Dense, Sealed, try_rows};
-use super::order::Part;
 use super::pictures::Pictures;
 use super::program::{PICTURE_RANK, Program};
 use super::spec::{AugmentSpec, TrainingSpec};
@@ -29,7 +26,7 @@ enum Source {
 }
 
 /// See the module.
-pub(super) struct Sources {
+pub(super) struct InputPipeline {
     model: String,
     feed: Arc<Sealed>,
     sources: Vec<Source>,
@@ -38,7 +35,7 @@ pub(super) struct Sources {
     limits: Limits,
 }
 
-impl Sources {
+impl InputPipeline {
     pub(super) fn new(spec: &TrainingSpec, program: &Program, feed: Arc<Sealed>) -> Result<Self, EngineError> {
         let model = program.name.clone();
         let wanted: Vec<(String, Preparer, bool)> = match (&program.package, &spec.program.head) {
@@ -231,47 +228,4 @@ fn kept_pictures(spec: &TrainingSpec, feed: &Arc<Sealed>, column: usize, prepare
 /// The same `[n, c, h, w]` with channels last in memory.
 fn channels_last(tensor: &Tensor) -> Result<Tensor, TchError> {
     tensor.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])
-}
-
-/// A worker's part of a batch, ready for the step.
-pub(super) struct Batch {
-    pub(super) part: Part,
-    /// Empty if the part is empty.
-    pub(super) inputs: Vec<Tensor>,
-}
-
-/// A batch that is being made on the decode pool.
-pub(super) struct Ahead {
-    key: (usize, usize),
-    result: Receiver<Result<Batch, EngineError>>,
-}
-
-/// Makes a batch on the calling thread.
-pub(super) fn make(sources: &Sources, part: Part, epoch: usize) -> Result<Batch, EngineError> {
-    let inputs = if part.rows.is_empty() { Vec::new() } else { sources.tensors(&part.rows, Some(epoch))? };
-    Ok(Batch { part, inputs })
-}
-
-impl Ahead {
-    /// Starts making batch `key` (epoch, batch).
-    pub(super) fn start(sources: &Arc<Sources>, part: Part, key: (usize, usize)) -> Self {
-        let (sender, result) = sync_channel(1);
-        let sources = sources.clone();
-        pool::spawn(move || {
-            // The receiver is gone only if the batch is not needed any more.
-            let _ = sender.send(make(&sources, part, key.0));
-        });
-        Self { key, result }
-    }
-
-    /// The batch, once it is made; None if it is another one.
-    pub(super) fn take(self, key: (usize, usize)) -> Option<Result<Batch, EngineError>> {
-        let made = self.result.recv().unwrap_or_else(|_| Err(EngineError::Internal("a batch was lost on the decode pool".into())));
-        (self.key == key).then_some(made)
-    }
-
-    /// Waits for its end, so that it does not outlive the trainer.
-    pub(super) fn wait(self) {
-        let _ = self.result.recv();
-    }
 }

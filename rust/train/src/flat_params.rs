@@ -1,4 +1,4 @@
-//! Parameters and how they change: one flat vector of values, one of gradients, one optimizer over both.
+//! FlatParams and how they change: one flat vector of values, one of gradients, one optimizer over both.
 //!
 //! Two numbers follow the gradients, so that one sum over all workers adds up everything: the sum of losses and the sum
 //! of weights of a batch.
@@ -7,8 +7,7 @@ use flambeau_engine::EngineError;
 use flambeau_torch_ext::{Flat, Optimizer, flatten, flatten_into};
 use tch::{TchError, Tensor};
 
-use super::program::Program;
-use super::spec::TrainingSpec;
+use super::spec::OptimizerSpec;
 
 pub(super) const EXTRA: usize = 2;
 /// The workers' operation, for the error if one is missing.
@@ -17,7 +16,7 @@ pub(super) const SUMMING: &str = "adding up gradients";
 const CLIP_EPSILON: f64 = 1e-6;
 
 /// See the module.
-pub(super) struct Parameters {
+pub(super) struct FlatParams {
     model: String,
     pub(super) flat: Flat,
     /// The gradients without the two numbers.
@@ -27,26 +26,35 @@ pub(super) struct Parameters {
     clip_norm: Option<f64>,
 }
 
-impl Parameters {
-    /// `room`: existing vectors of the right lengths, if they are part of a larger matrix.
-    pub(super) fn new(spec: &TrainingSpec, program: &Program, room: Option<Flat>) -> Result<Self, EngineError> {
-        let model = program.name.clone();
-        let tensors: Vec<Tensor> = program.learning.iter().map(|(_, tensor)| tensor.shallow_clone()).collect();
-        let flat = match room {
-            Some(room) => flatten_into(&tensors, &room).map(|()| room),
-            None => flatten(&tensors, EXTRA),
+impl FlatParams {
+    /// `tensors`: the parameters, which become views of the flat vector. `buffers`: existing vectors of the right lengths, if
+    /// they are part of a larger matrix.
+    pub(super) fn new(
+        model: &str,
+        optimizer: &OptimizerSpec,
+        clip_norm: Option<f64>,
+        tensors: &[Tensor],
+        buffers: Option<Flat>,
+    ) -> Result<Self, EngineError> {
+        let flat = match buffers {
+            Some(buffers) => flatten_into(tensors, &buffers).map(|()| buffers),
+            None => flatten(tensors, EXTRA),
         };
-        let flat = flat.map_err(|error| EngineError::torch(&model, error))?;
+        Self::over(model, optimizer, clip_norm, flat.map_err(|error| EngineError::torch(model, error))?)
+    }
+
+    /// Of parameters that lie in the vector already; [`EXTRA`] numbers follow the gradients.
+    pub(super) fn over(model: &str, optimizer: &OptimizerSpec, clip_norm: Option<f64>, flat: Flat) -> Result<Self, EngineError> {
         let count = flat.values.size().iter().product::<i64>();
-        let narrow = |from, length| flat.gradients.f_narrow(0, from, length).map_err(|error| EngineError::torch(&model, error));
+        let narrow = |from, length| flat.gradients.f_narrow(0, from, length).map_err(|error| EngineError::torch(model, error));
         let (gradients, tail) = (narrow(0, count)?, narrow(count, EXTRA as i64)?);
-        let optimizer = Optimizer::new(&spec.optimizer.options(), &flat.values, &gradients)
+        let optimizer = Optimizer::new(&optimizer.options(), &flat.values, &gradients)
             .map_err(|error| EngineError::BadRequest(format!("the optimizer does not accept its settings: {error}")))?;
-        Ok(Self { model, flat, gradients, tail, optimizer, clip_norm: spec.clip_norm })
+        Ok(Self { model: model.to_owned(), flat, gradients, tail, optimizer, clip_norm })
     }
 
     /// Clears the gradients of the previous batch.
-    pub(super) fn begin(&mut self) -> Result<(), EngineError> {
+    pub(super) fn zero_grad(&mut self) -> Result<(), EngineError> {
         self.flat.gradients.f_zero_().map(drop).map_err(|error| self.torch(error))
     }
 

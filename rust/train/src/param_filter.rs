@@ -3,10 +3,10 @@
 use flambeau_engine::EngineError;
 use regex::Regex;
 
-/// Patterns of one training.
-pub(super) struct Patterns(Vec<(String, Regex)>);
+/// ParamFilter of one training.
+pub(super) struct ParamFilter(Vec<(String, Regex)>);
 
-impl Patterns {
+impl ParamFilter {
     /// A pattern is a parameter's name, a module's name (with all below it), either with `*` for any characters, or a regular
     /// expression that matches the whole name.
     pub(super) fn new(patterns: &[String]) -> Result<Self, EngineError> {
@@ -40,15 +40,15 @@ mod tests {
 
     #[test]
     fn names_modules_stars_and_expressions() {
-        let matches = |pattern: &str, name: &str| Patterns::new(&[pattern.to_owned()]).unwrap().matches(name);
+        let matches = |pattern: &str, name: &str| ParamFilter::new(&[pattern.to_owned()]).unwrap().matches(name);
         assert!(matches("conv.weight", "conv.weight"));
         assert!(matches("features", "features.0.weight"));
         assert!(!matches("features.1", "features.10.weight"));
         assert!(matches("features.*", "features.0.weight"));
         assert!(matches("*bias", "a.b.bias") && !matches("*bias", "a.weight"));
         assert!(matches(r"features\.[0-3]\..*", "features.2.weight") && !matches(r"features\.[0-3]\..*", "features.4.weight"));
-        assert!(Patterns::new(&["(".to_owned()]).is_err());
-        let patterns = Patterns::new(&["conv".to_owned(), "cnov".to_owned()]).unwrap();
+        assert!(ParamFilter::new(&["(".to_owned()]).is_err());
+        let patterns = ParamFilter::new(&["conv".to_owned(), "cnov".to_owned()]).unwrap();
         assert_eq!(patterns.unused(["conv.weight"].into_iter()), Some("cnov"));
     }
 }
