@@ -24,26 +24,35 @@ if TYPE_CHECKING:
 ROWS = {16: 1_000_000, 1000: 30_000}
 BATCH_ROWS = {16: (32, 1024, 4096, 16384), 1000: (4096,)}
 CORES = 2
+WARM_UPS = 8
 REPEATS = int(os.environ.get("REPEATS", "5"))
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of a process's threads. Unlike wall time, it does not depend on other work on the machine."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(task.read_text(encoding="ascii").split()[0]) for task in tasks) / 1e9
+    """CPU time of a process's threads, without those that compile Java code: they are busy for seconds with what runs here for
+    tens of milliseconds. Unlike wall time, it does not depend on other work on the machine.
+    """
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            if not (task / "comm").read_text(encoding="ascii").startswith(("C1 ", "C2 ")):
+                total += int((task / "schedstat").read_text(encoding="ascii").split()[0])
+        except FileNotFoundError:
+            continue  # The thread has ended.
+    return total / 1e9
 
 
 def best(pid: int, *runs: Callable[[], object]) -> list[float]:
-    """CPU seconds of the cheapest of REPEATS runs of each, taking turns, after one that warms up."""
+    """CPU seconds of the cheapest of REPEATS runs of each, taking turns, after some that warm up."""
     times: list[list[float]] = []
-    for _ in range(REPEATS + 1):
+    for _ in range(REPEATS + WARM_UPS):
         row = []
         for run in runs:
             before = cpu_seconds(pid)
             run()
             row.append(cpu_seconds(pid) - before)
         times.append(row)
-    return [min(column) for column in zip(*times[1:], strict=True)]
+    return [min(column) for column in zip(*times[WARM_UPS:], strict=True)]
 
 
 def to_rows(frame: DataFrame) -> Callable[[], object]:
