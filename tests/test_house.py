@@ -163,7 +163,7 @@ PACKAGES = {
     "sql": {"bridge", "columns", "conf", "errors", "models", "spark", "DidYouMean"},
     "train": {"bridge", "conf", "errors", "files", "models", "spark"},
     "ml": {"bridge", "conf", "errors", "files", "models", "spark", "sql", "train", "DidYouMean"},
-    "tools": {"bridge", "conf", "errors", "models", "spark", "sql"},
+    "tools": {"bridge", "conf", "errors", "files", "models", "spark", "sql"},
 }
 """The Scala packages, and the files of the root package that others stand on: each with what it may name."""
 

@@ -16,8 +16,9 @@ The jars do the work, in the executors' own process. No Python worker takes part
 """
 
 from . import _java_package as _java_package  # saved pipelines are read by Java names
+from .doctor import doctor
 from .register import register
 from .session import FlambeauError, configure, find_jars
 from .version import __version__
 
-__all__ = ["FlambeauError", "__version__", "configure", "find_jars", "register"]
+__all__ = ["FlambeauError", "__version__", "configure", "doctor", "find_jars", "register"]

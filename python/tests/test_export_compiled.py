@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,17 +10,21 @@ import torch
 from torch import nn
 
 from flambeau import export
-from flambeau.export import aot
-from flambeau.models import tomllib
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 IMAGE = export.ImageInput(resize=20, crop=16)
 OUTPUTS = [export.Output("features", "features"), export.Output("logits", "scores")]
 
 
-def write(module: nn.Module, path: Path, **changes: object) -> export.ExportReport:
-    """The usual package, with some arguments changed."""
-    arguments = {"name": "net", "inputs": [IMAGE], "outputs": OUTPUTS, "license": "MIT", "quiet": True, **changes}
-    return export.package(module, path, **arguments)
+def write(module: nn.Module, path: Path, variants: list[str]) -> export.ExportReport:
+    """The usual package, with these variants."""
+    return export.package(
+        module, path, name="net", inputs=[IMAGE], outputs=OUTPUTS, license="MIT", quiet=True, variants=variants
+    )
 
 
 def test_compiled_code_is_measured_and_says_where_it_runs(net: nn.Module, tmp_path: Path) -> None:
@@ -40,7 +45,7 @@ def test_compiled_code_is_measured_and_says_where_it_runs(net: nn.Module, tmp_pa
 def test_without_a_compiler_the_message_says_what_to_do(
     net: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aot.shutil, "which", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(export.ExportError, match=r"no C\+\+ compiler.*Machines that only run the package need none"):
         write(net, tmp_path / "net", variants=["aot-f32"])
     assert not (tmp_path / "net").exists()
