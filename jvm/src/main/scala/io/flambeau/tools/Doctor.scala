@@ -86,7 +86,7 @@ object Doctor {
     }
   }
 
-  /** Two passes, of which the second is timed. */
+  /** Two passes; the second is timed. */
   private def pass(ref: ModelRef, settings: InferenceSettings, image: Array[Byte], executor: Executor): Executor = Using.Manager { use =>
     val allocator = use(ArrowAccess.rootAllocator().newChildAllocator("flambeau doctor", 0, Long.MaxValue))
     val schema = StructType(Seq(StructField(ref.spec.inputs.head.name, BinaryType)))
