@@ -31,6 +31,19 @@ def require_active(who: str) -> None:
         require(session, who)
 
 
+def require_stages(who: str) -> None:
+    """As `require_active`, for stages of Spark ML, which Connect has from Spark 4.0 on."""
+    import pyspark
+    from pyspark.sql.utils import is_remote
+
+    if is_remote() and pyspark.__version__.startswith("3."):
+        raise FlambeauError(
+            f"{who}: Spark Connect has stages of Spark ML from Spark 4.0 on, and this is Spark {pyspark.__version__}: "
+            "use the SQL functions, or a classic session"
+        )
+    require_active(who)
+
+
 def require(session: SparkSession, who: str) -> None:
     """Checks that a session has what Flambeau needs.
 

@@ -32,7 +32,7 @@ COORDINATE = "io.flambeau:flambeau-spark"
 """How the Maven coordinate of that jar begins, in `spark.jars.packages`."""
 
 
-SPARK_LINES = ("4.0", "4.1", "4.2", "4.3")
+SPARK_LINES = ("3.5", "4.0", "4.1", "4.2", "4.3")
 """The lines of Spark that there is a jar for."""
 
 
@@ -87,7 +87,7 @@ def find_jars() -> list[str]:
             raise FlambeauError(f"{JARS_VARIABLE} names jars that do not exist: {', '.join(missing)}")
         return named
     line = _installed_line()
-    main = f"{MAIN_JAR}{line}_2.13-"
+    main = f"{MAIN_JAR}{line}_"
     jars = sorted(JARS_FOLDER.glob("*.jar"))
     if not any(jar.name.startswith(LIBTORCH_JAR) for jar in jars):
         jars += _jars_of(LIBTORCH_PACKAGE)
@@ -95,7 +95,7 @@ def find_jars() -> list[str]:
     if not any(Path(jar).name.startswith(main) for jar in found):
         raise FlambeauError(
             f"no Flambeau jar for Spark {line} in {JARS_FOLDER}. In a checkout, build it with `./gradlew pythonJars`, with -Plines=4.3 "
-            f"for another line than 4.1; or name the jars in {JARS_VARIABLE}, separated by a comma: the main jar ({main}VERSION.jar) and, unless "
+            f"for another line than 4.1; or name the jars in {JARS_VARIABLE}, separated by a comma: the main jar ({main}SCALA-VERSION.jar) and, unless "
             "spark.flambeau.libtorch or LIBTORCH points to a libtorch, flambeau-libtorch-cpu-PLATFORM-VERSION.jar"
         )
     return found

@@ -87,10 +87,11 @@ def test_without_jars_the_error_says_how_to_build_them(tmp_path: Path, monkeypat
 
 
 def test_another_spark_is_refused() -> None:
+    session.check_spark_version("3.5.9")
     session.check_spark_version("4.1.0")
     session.check_spark_version("4.3.0.dev0")
-    for version in ("3.5.7", "4.10.0", "5.0.0.dev1"):
-        with pytest.raises(flambeau.FlambeauError, match=f"made for Spark 4.0 to 4.3, and this is Spark {version}"):
+    for version in ("3.4.4", "4.10.0", "5.0.0.dev1"):
+        with pytest.raises(flambeau.FlambeauError, match=f"made for Spark 3.5 to 4.3, and this is Spark {version}"):
             session.check_spark_version(version)
 
 

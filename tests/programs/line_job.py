@@ -9,6 +9,7 @@ import json
 import sys
 
 import pyspark
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # py4j has no types
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -22,6 +23,10 @@ def condition(spark: SparkSession, query: str) -> str:
         spark.sql(query).collect()
     except PySparkException as failure:
         return f"{failure.getErrorClass()} {failure.getSqlState()}"
+    except Py4JJavaError as failure:
+        # How Spark 3.5 gives what fails in a task: as its own exception, with ours as the cause.
+        cause = failure.java_exception.getCause()
+        return f"{cause.getErrorClass()} {cause.getSqlState()}"
     return "nothing"
 
 

@@ -79,7 +79,7 @@ class Trainer(Keywords, JavaEstimator[Any], Saved):
 
     def __init__(self, **given: Any) -> None:
         super().__init__()
-        _setup.require_active(type(self).__name__)
+        _setup.require_stages(type(self).__name__)
         self._java_obj = self._new_java_obj(f"{JAVA_PACKAGE}.{type(self).__name__}", self.uid)
         self._setDefault(**self._defaults())
         self._given(given)

@@ -1,9 +1,10 @@
 package io.flambeau
 
-import org.apache.spark.sql.{classic, SparkSession}
+import org.apache.spark.sql.SparkSession
 import org.apache.spark.sql.catalyst.analysis.FunctionRegistry
 
 import io.flambeau.models.{ModelRef, ModelStore}
+import io.flambeau.spark.Classic
 import io.flambeau.sql.{ModelFunctions, SessionCheck}
 
 /** The public methods besides the column functions. */
@@ -29,7 +30,7 @@ object Flambeau {
    *   session without the extension
    */
   def register(session: SparkSession, name: String, model: String): ModelRef = session match {
-    case classicSession: classic.SparkSession =>
+    case classicSession: Classic.Session =>
       SessionCheck.require(session, "register")
       if (!name.matches("[A-Za-z_][A-Za-z0-9_]*")) refuse(name, "it must have letters, digits and underscores only, and not begin with a digit")
       val function = ModelFunctions.named(name, model)

@@ -23,7 +23,10 @@ private[bridge] final class CStructs private (allocator: BufferAllocator) extend
   def schema(): ArrowSchema = {
     val struct = ArrowSchema.allocateNew(allocator)
     freeAtEnd(struct)(struct.snapshot().release != 0)
-    struct.markReleased()
+    // As `markReleased` of newer Arrows does.
+    val content = struct.snapshot()
+    content.release = 0
+    struct.save(content)
     struct
   }
 

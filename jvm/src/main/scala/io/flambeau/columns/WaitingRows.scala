@@ -52,7 +52,7 @@ private[flambeau] final class WaitingRows(fields: Int) {
 
   /** Removes all rows. Pages of the usual size are kept. */
   def clear(): Unit = {
-    pages.filterInPlace(_.length == WaitingRows.PageBytes)
+    pages --= pages.filter(_.length != WaitingRows.PageBytes)
     page = -1
     free = 0
     count = 0

@@ -45,12 +45,12 @@ object Values {
 
   final case class Whole(unit: String, from: Long, to: Long) extends Values[Long] {
     override def described: String = s"a whole number of $unit, $from to $to"
-    override def read(text: String): Option[Long] = text.toLongOption.filter(n => n >= from && n <= to)
+    override def read(text: String): Option[Long] = Try(text.toLong).toOption.filter(n => n >= from && n <= to)
   }
 
   final case class Real(from: Double, to: Double) extends Values[Double] {
     override def described: String = s"a number, $from to $to"
-    override def read(text: String): Option[Double] = text.toDoubleOption.filter(x => x >= from && x <= to)
+    override def read(text: String): Option[Double] = Try(text.toDouble).toOption.filter(x => x >= from && x <= to)
   }
 
   /** Spark's suffixes: `32m`, `1g`; a bare number is bytes. */

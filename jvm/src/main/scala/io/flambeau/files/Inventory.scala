@@ -49,8 +49,8 @@ private[files] object Inventory extends Logging {
     try {
       val found = Files.readAttributes(file, "unix:ino,size,lastModifiedTime,ctime,isRegularFile", LinkOption.NOFOLLOW_LINKS)
       def nanos(name: String) = found.get(name).asInstanceOf[FileTime].to(java.util.concurrent.TimeUnit.NANOSECONDS)
-      Option.when(found.get("isRegularFile") == java.lang.Boolean.TRUE)(
-        s"${found.get("ino")} ${found.get("size")} ${nanos("lastModifiedTime")} ${nanos("ctime")}")
+      if (found.get("isRegularFile") != java.lang.Boolean.TRUE) None
+      else Some(s"${found.get("ino")} ${found.get("size")} ${nanos("lastModifiedTime")} ${nanos("ctime")}")
     } catch { case _: IOException => None }
 
   private def line(entry: LocalCache.Entry): String = s"${entry.sha256.toLowerCase} ${entry.name}"

@@ -60,6 +60,7 @@ private[flambeau] object PrivateFolder {
     val (owner, mode) = (found.get("uid").asInstanceOf[Int], found.get("mode").asInstanceOf[Int])
     if (found.get("isDirectory") != java.lang.Boolean.TRUE) Some("is not a folder")
     else if (owner != uid) Some(s"belongs to user $owner, and this process is user $uid")
-    else Option.when((mode & WritableByOthers) != 0)(s"can be written by other users (mode ${(mode & 0xfff).toOctalString})")
+    else if ((mode & WritableByOthers) != 0) Some(s"can be written by other users (mode ${(mode & 0xfff).toOctalString})")
+    else None
   }
 }

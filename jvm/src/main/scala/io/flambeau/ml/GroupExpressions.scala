@@ -6,6 +6,8 @@ import org.apache.spark.sql.catalyst.expressions.codegen.CodegenFallback
 import org.apache.spark.sql.catalyst.util.ArrayData
 import org.apache.spark.sql.types.{ArrayType, DataType, FloatType}
 
+import io.flambeau.spark.NullForNull
+
 /**
  * A head whose parameters are in the row. Every group has its own, so a program could not take a batch at once. A head of some
  * hundred parameters costs less than a native call.
@@ -21,10 +23,8 @@ import org.apache.spark.sql.types.{ArrayType, DataType, FloatType}
  */
 private[ml] final case class GroupHeadOutput(left: Expression, right: Expression, hidden: Seq[Int], activation: String, outputs: Int)
     extends BinaryExpression
+    with NullForNull
     with CodegenFallback {
-
-  override def nullIntolerant: Boolean = true
-
   override def nullable: Boolean = true
 
   override def dataType: DataType = ArrayType(FloatType, containsNull = false)

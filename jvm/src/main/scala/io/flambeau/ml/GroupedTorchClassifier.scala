@@ -47,7 +47,7 @@ class GroupedTorchClassifier(override val uid: String) extends GroupedTorchTrain
 
   override private[ml] def smoothing: Double = $(labelSmoothing)
 
-  override private[ml] def foreign: Seq[Param[_]] = super.foreign ++ Option.when($(balance))(balance)
+  override private[ml] def foreign: Seq[Param[_]] = super.foreign ++ Seq(balance).filter($(_))
 
   override private[ml] def newModel(): GroupedTorchClassificationModel = new GroupedTorchClassificationModel(uid)
 

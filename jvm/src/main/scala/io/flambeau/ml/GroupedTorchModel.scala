@@ -5,7 +5,6 @@ import org.apache.spark.ml.Model
 import org.apache.spark.ml.util.{DefaultParamsWritable, MLReader, MLWriter}
 import org.apache.spark.sql.{DataFrame, Dataset}
 import org.apache.spark.sql.catalyst.expressions.Expression
-import org.apache.spark.sql.classic.ColumnConversions.toRichColumn
 import org.apache.spark.sql.functions.{broadcast, col}
 import org.apache.spark.sql.types.{ArrayType, FloatType, StructType}
 
@@ -50,7 +49,7 @@ abstract class GroupedTorchModel[M <: GroupedTorchModel[M]] extends Model[M] wit
     val fed = dataset.select(col("*"), features(dataset).value.cast(ArrayType(FloatType)).as(values))
     val joined = fed.join(broadcast(heads), fed.col(ModelStage.quoted($(groupCol))) === heads.col(key), "left_outer")
     val head = GroupHeadOutput(
-      toRichColumn(joined.col(values)).expr, toRichColumn(joined.col(parameters)).expr, $(hiddenLayers).toSeq, $(activation), outputs)
+      ExpressionColumn.expression(joined.col(values)), ExpressionColumn.expression(joined.col(parameters)), $(hiddenLayers).toSeq, $(activation), outputs)
     val checked: Expression = $(handleInvalid) match {
       case HasInvalid.Error =>
         Required(head, uid, uid, s"there is no model for its group, or its features are NULL, NaN or infinite, or their number differs from the training rows")
@@ -59,7 +58,7 @@ abstract class GroupedTorchModel[M <: GroupedTorchModel[M]] extends Model[M] wit
     val own = dataset.columns.toSeq
     val all = joined.select(own.map(c => joined.col(ModelStage.quoted(c))) :+ ExpressionColumn.of(checked).as(given): _*)
     val kept = if ($(handleInvalid) == HasInvalid.Skip) all.where(all.col(given).isNotNull) else all
-    val result = toRichColumn(kept.col(given)).expr
+    val result = ExpressionColumn.expression(kept.col(given))
     kept.select(own.map(c => kept.col(ModelStage.quoted(c))) ++
         outputColumns(outputs).map(o => ExpressionColumn.of(o.value(result)).as(o.column, o.metadata)): _*)
   }

@@ -33,8 +33,9 @@ abstract class GroupedTorchTrainer[M <: GroupedTorchModel[M]] extends Estimator[
   /** Parameters that are set and have no meaning for groups. */
   private[ml] def foreign: Seq[Param[_]] = Seq[Param[_]](
     modelName, validationIndicatorCol, patience, microBatchSize, checkpointDir, checkpointSteps, resumeFrom, logDir, clipNorm, errorCol).filter(isSet(_)) ++
-    Option.when($(dropLast))(dropLast) ++ Option.when($(dropout) > 0)(dropout) ++ Option.when($(precision) != "f32")(precision) ++ Option.when(
-      $(huberDelta) != 1.0)(huberDelta)
+    Seq($(dropLast) -> dropLast, ($(dropout) > 0) -> dropout, ($(precision) != "f32") -> precision, ($(huberDelta) != 1.0) -> huberDelta).collect {
+      case (true, one) => one
+    }
 
   override def fit(dataset: Dataset[_]): M = {
     check(dataset.schema)

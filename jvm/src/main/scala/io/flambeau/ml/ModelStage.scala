@@ -3,15 +3,14 @@ package io.flambeau.ml
 import org.apache.spark.ml.Transformer
 import org.apache.spark.ml.param.{Param, ParamMap}
 import org.apache.spark.ml.util.{DefaultParamsWritable, MLWriter}
-import org.apache.spark.sql.{classic, DataFrame, Dataset, SparkSession}
+import org.apache.spark.sql.{DataFrame, Dataset, SparkSession}
 import org.apache.spark.sql.catalyst.analysis.TypeCheckResult.DataTypeMismatch
 import org.apache.spark.sql.catalyst.expressions.{AttributeReference, Coalesce, Expression, If, IsNotNull, Literal}
-import org.apache.spark.sql.classic.ColumnConversions.toRichColumn
 import org.apache.spark.sql.functions.col
 import org.apache.spark.sql.internal.SQLConf
 import org.apache.spark.sql.types.{DataType, Metadata, StringType, StructField, StructType}
 
-import io.flambeau.spark.ExpressionColumn
+import io.flambeau.spark.{Classic, ExpressionColumn}
 import io.flambeau.{DidYouMean, FlambeauAnalysisException}
 import io.flambeau.models.{InputKind, ModelRef, ModelStore}
 import io.flambeau.sql.{ModelCall, ModelInputs, ModelTask, SessionCheck}
@@ -47,7 +46,7 @@ trait ModelStage extends Transformer with HasInvalid with DefaultParamsWritable 
     SessionCheck.require(session, uid)
     val planned = checked(dataset.schema, ModelStage.confOf(session))
     val inputs = planned.columns.zip(planned.ref.spec.inputs).map { case (column, input) =>
-      val adapted = ModelInputs.adapt(toRichColumn(dataset.col(ModelStage.quoted(column))).expr, input)
+      val adapted = ModelInputs.adapt(ExpressionColumn.expression(dataset.col(ModelStage.quoted(column))), input)
       if (refusesNotFinite && FiniteOnly.concerns(adapted.dataType)) FiniteOnly(adapted) else adapted
     }
     val call = ModelCall(inputs, planned.ref, planned.task, nullOnError = $(handleInvalid) != HasInvalid.Error)
@@ -133,7 +132,7 @@ private[ml] object ModelStage {
   def quoted(column: String): String = s"`${column.replace("`", "``")}`"
 
   def confOf(session: SparkSession): SQLConf = session match {
-    case classicSession: classic.SparkSession => classicSession.sessionState.conf
+    case classicSession: Classic.Session => classicSession.sessionState.conf
     case _ => SQLConf.get
   }
 

@@ -98,5 +98,5 @@ trait HasAugmentation extends Params {
 
   /** For the native side; None: no changes. */
   private[ml] final def augmentation: Option[AugmentSpec] =
-    Option.when($(augmentFlip) || $(augmentShift) > 0 || $(augmentColorJitter) > 0)(AugmentSpec($(augmentFlip), $(augmentShift), $(augmentColorJitter)))
+    Some(AugmentSpec($(augmentFlip), $(augmentShift), $(augmentColorJitter))).filter(a => a.flip || a.shift > 0 || a.colorJitter > 0)
 }

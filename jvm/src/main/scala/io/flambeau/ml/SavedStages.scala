@@ -28,10 +28,11 @@ private[ml] object SavedStages {
   def load[T](path: String, name: String, session: SparkSession): Option[T] = {
     val folder = new Path(path, name)
     val there = folder.getFileSystem(session.sparkContext.hadoopConfiguration).exists(folder)
-    Option.when(there) {
+    if (!there) None
+    else {
       val metadata = Json.read(session.read.text(new Path(folder, "metadata").toString).head().getString(0))
       val stage = Class.forName(metadata.get("class").asText, true, Thread.currentThread.getContextClassLoader)
-      stage.getMethod("read").invoke(null).asInstanceOf[MLReader[T]].session(session).load(folder.toString)
+      Some(stage.getMethod("read").invoke(null).asInstanceOf[MLReader[T]].session(session).load(folder.toString))
     }
   }
 }

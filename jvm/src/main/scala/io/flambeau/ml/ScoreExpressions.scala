@@ -7,16 +7,16 @@ import org.apache.spark.sql.catalyst.expressions.codegen.CodegenFallback
 import org.apache.spark.sql.catalyst.util.ArrayData
 import org.apache.spark.sql.types.{ArrayType, DataType, DoubleType, FloatType}
 
+import io.flambeau.spark.NullForNull
+
 /*
  * From features to what training takes, and from a program's scores to Spark ML's columns, as Catalyst expressions.
  */
 
 /** A Spark ML vector, dense or sparse, as an array of floats. */
-private[ml] final case class VectorFloats(child: Expression) extends UnaryExpression with CodegenFallback {
+private[ml] final case class VectorFloats(child: Expression) extends UnaryExpression with NullForNull with CodegenFallback {
   private val Dense = 1
   private val Fields = Seq("kind", "size", "indices", "values").zipWithIndex.toMap
-
-  override def nullIntolerant: Boolean = true
 
   override def dataType: DataType = ArrayType(FloatType, containsNull = false)
 
@@ -51,10 +51,7 @@ private[ml] object Softmax {
 }
 
 /** The probabilities of classes from their scores, exactly one class being right: their softmax, as a dense vector. */
-private[ml] final case class SoftmaxVector(child: Expression) extends UnaryExpression with CodegenFallback {
-
-  override def nullIntolerant: Boolean = true
-
+private[ml] final case class SoftmaxVector(child: Expression) extends UnaryExpression with NullForNull with CodegenFallback {
   override def dataType: DataType = VectorType
 
   override def prettyName: String = "softmax"
@@ -65,10 +62,7 @@ private[ml] final case class SoftmaxVector(child: Expression) extends UnaryExpre
 }
 
 /** The index of the largest score, the first of equals, as a double: what Spark ML calls the prediction of a classifier. */
-private[ml] final case class LargestIndex(child: Expression) extends UnaryExpression with CodegenFallback {
-
-  override def nullIntolerant: Boolean = true
-
+private[ml] final case class LargestIndex(child: Expression) extends UnaryExpression with NullForNull with CodegenFallback {
   override def dataType: DataType = DoubleType
 
   override def prettyName: String = "largest_index"
@@ -85,10 +79,7 @@ private[ml] final case class LargestIndex(child: Expression) extends UnaryExpres
  * The class with the largest probability / threshold, the first of equals, as a double: Spark ML's rule for `thresholds`. The
  * one class whose threshold may be 0 wins unless its probability is 0 too (0 / 0 is NaN, and never the largest).
  */
-private[ml] final case class LargestOverThreshold(child: Expression, thresholds: Seq[Double]) extends UnaryExpression with CodegenFallback {
-
-  override def nullIntolerant: Boolean = true
-
+private[ml] final case class LargestOverThreshold(child: Expression, thresholds: Seq[Double]) extends UnaryExpression with NullForNull with CodegenFallback {
   override def dataType: DataType = DoubleType
 
   override def prettyName: String = "largest_over_threshold"

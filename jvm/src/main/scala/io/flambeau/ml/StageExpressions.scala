@@ -8,6 +8,7 @@ import org.apache.spark.sql.catalyst.util.ArrayData
 import org.apache.spark.sql.types.{ArrayType, DataType, DoubleType, FloatType}
 
 import io.flambeau.FlambeauException
+import io.flambeau.spark.{MayFail, NullForNull}
 
 /*
  * The stages' conversions of a model's result, as Catalyst expressions: values are not boxed, and they run where the result is
@@ -31,10 +32,7 @@ private[ml] object DenseStorage {
 }
 
 /** An array of floats or doubles, without NULLs inside, as a dense vector. */
-private[ml] final case class ToVector(child: Expression) extends UnaryExpression with CodegenFallback {
-
-  override def nullIntolerant: Boolean = true
-
+private[ml] final case class ToVector(child: Expression) extends UnaryExpression with NullForNull with CodegenFallback {
   override def dataType: DataType = VectorType
 
   override def prettyName: String = "to_vector"
@@ -54,11 +52,8 @@ private[ml] final case class ToVector(child: Expression) extends UnaryExpression
 }
 
 /** The same numbers, or NULL if one of them is NaN or infinite: training rejects such rows, so they get no prediction either. */
-private[ml] final case class FiniteOnly(child: Expression) extends UnaryExpression with CodegenFallback {
-
+private[ml] final case class FiniteOnly(child: Expression) extends UnaryExpression with NullForNull with CodegenFallback {
   override def nullable: Boolean = true
-
-  override def nullIntolerant: Boolean = true
 
   override def dataType: DataType = child.dataType
 
@@ -89,12 +84,10 @@ private[ml] object FiniteOnly {
 }
 
 /** The probabilities of all `size` classes in the order of their indices, from what classify gives, as an array of floats. */
-private[ml] final case class InClassOrder(child: Expression, size: Int) extends UnaryExpression with CodegenFallback {
+private[ml] final case class InClassOrder(child: Expression, size: Int) extends UnaryExpression with NullForNull with CodegenFallback {
   private val Fields = 3
   private val Index = 1
   private val Probability = 2
-
-  override def nullIntolerant: Boolean = true
 
   override def dataType: DataType = ArrayType(FloatType, containsNull = false)
 
@@ -125,11 +118,12 @@ private[ml] final case class InClassOrder(child: Expression, size: Int) extends 
  */
 private[ml] final case class Required(child: Expression, stage: String, model: String, reason: String)
     extends UnaryExpression
-    with CodegenFallback {
+    with CodegenFallback
+    with MayFail {
 
   override def nullable: Boolean = false
 
-  override lazy val throwable: Boolean = true
+  override protected def fails: Boolean = true
 
   override def dataType: DataType = child.dataType
 

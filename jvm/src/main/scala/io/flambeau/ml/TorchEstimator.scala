@@ -72,7 +72,7 @@ class TorchEstimator(override val uid: String) extends TorchTrainer[TorchEstimat
     val label =
       if (ofClasses) FeedLabel(all.number(dataset, $(labelCol)))
       else all.targets(dataset, $(labelCol), outputOf(ref, why => fail(why)).shape)
-    feedOf(dataset, inputs, label.copy(range = Option.when($(loss) == "bce")((0.0, 1.0))))
+    feedOf(dataset, inputs, label.copy(range = if ($(loss) == "bce") Some((0.0, 1.0)) else None))
   }
 
   override private[ml] def reader(conf: SQLConf): Option[ModelRef] = Some(program(conf)).filter(_.spec.inputs.exists(_.kind != InputKind.Tensor))
@@ -80,7 +80,7 @@ class TorchEstimator(override val uid: String) extends TorchTrainer[TorchEstimat
   override private[ml] def training(schema: StructType, conf: SQLConf): (Program, Learning, PackageSpec) = {
     val ref = program(conf)
     val output = outputOf(ref, why => fail(why))
-    val method = Option.when($(loss).startsWith(HasTrainingLoss.Method))($(loss).stripPrefix(HasTrainingLoss.Method))
+    val method = Some($(loss)).filter(_.startsWith(HasTrainingLoss.Method)).map(_.stripPrefix(HasTrainingLoss.Method))
     val learning =
       if (ofClasses) Learning.Classes(Some(Outputs.size(output.shape).toInt), get(classWeights).map(_.toSeq), $(balance))
       else Learning.Numbers

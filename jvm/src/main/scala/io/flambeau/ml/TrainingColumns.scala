@@ -4,7 +4,6 @@ import org.apache.spark.ml.attribute.{Attribute, AttributeGroup, BinaryAttribute
 import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
 import org.apache.spark.sql.{Column, Dataset}
 import org.apache.spark.sql.catalyst.expressions.{AttributeReference, Cast, Expression}
-import org.apache.spark.sql.classic.ColumnConversions.toRichColumn
 import org.apache.spark.sql.internal.SQLConf
 import org.apache.spark.sql.types._
 
@@ -137,7 +136,7 @@ private[ml] final class TrainingColumns(schema: StructType, fail: String => Noth
     input(column, ref, index)
     val adapted = ModelInputs.adapt(expressionOf(dataset, column), declared)
     FeedInput(declared.name, ExpressionColumn.of(adapted),
-      Option.when(declared.kind == InputKind.Tensor)(DenseColumn(declared.shape.map(_.toInt), declared.dtype)))
+      if (declared.kind == InputKind.Tensor) Some(DenseColumn(declared.shape.map(_.toInt), declared.dtype)) else None)
   }
 
   def input(column: String, ref: ModelRef, index: Int): Unit = {
@@ -148,7 +147,7 @@ private[ml] final class TrainingColumns(schema: StructType, fail: String => Noth
     }
   }
 
-  private def expressionOf(dataset: Dataset[_], column: String): Expression = toRichColumn(dataset.col(ModelStage.quoted(column))).expr
+  private def expressionOf(dataset: Dataset[_], column: String): Expression = ExpressionColumn.expression(dataset.col(ModelStage.quoted(column)))
 }
 
 private[ml] object TrainingColumns {

@@ -59,11 +59,12 @@ private[flambeau] object AllowList {
           }
         }
     }
-    Option.when(!allowed) {
+    if (allowed) None
+    else {
       val what = location.fold("it is embedded in a jar, which")(_.uri)
       val not = unreachable.result()
-      s"$what is outside of ${FlambeauConf.ModelsAllow.key} (${list.mkString(", ")})" +
-        (if (not.isEmpty) "" else s"; these could not be reached: ${not.mkString(", ")}")
+      Some(s"$what is outside of ${FlambeauConf.ModelsAllow.key} (${list.mkString(", ")})" +
+        (if (not.isEmpty) "" else s"; these could not be reached: ${not.mkString(", ")}"))
     }
   }
 

@@ -100,7 +100,7 @@ object ModelStore {
     } else if (name.startsWith(".")) fail(name, "a name does not begin with a dot; write ./ before a path")
     else {
       val folders = FlambeauConf.get(conf, FlambeauConf.ModelsPath)
-      folders.iterator.flatMap(folder => named(FileLocation(folder, hadoop), name)).nextOption().map(Right(_))
+      folders.iterator.flatMap(folder => named(FileLocation(folder, hadoop), name)).find(_ => true).map(Right(_))
         .orElse(LocalCache.resource(embeddedIndex(name)).map { stream => stream.close(); Left(name) })
         .getOrElse(fail(name, hints(folders, conf, hadoop).forName(name)))
     }
@@ -109,7 +109,7 @@ object ModelStore {
     new NameHints(folders, hadoop, AllowList.refusal(_, conf, hadoop).isEmpty)
 
   private def named(folder: FileLocation, name: String): Option[PackageSource] =
-    Seq(name, s"$name.zip", s"$name.pt").iterator.flatMap(file => PackageSource.at(folder.child(file))).nextOption()
+    Seq(name, s"$name.zip", s"$name.pt").iterator.flatMap(file => PackageSource.at(folder.child(file))).find(_ => true)
 
   private def whyNot(location: FileLocation): String =
     if (location.name.endsWith(".zip")) s"${location.uri} is not a file"
@@ -165,7 +165,7 @@ object ModelStore {
 
   /** The folder itself, where this machine sees it with the content that was planned. */
   private def sharedFolder(ref: ModelRef): Option[Path] =
-    Option.when(ref.location.startsWith("file:"))(Paths.get(new URI(ref.location))).filter { folder =>
+    Some(ref.location).filter(_.startsWith("file:")).map(location => Paths.get(new URI(location))).filter { folder =>
       val descriptor = folder.resolve(Descriptor)
       Files.isRegularFile(descriptor) && LocalFiles.sha256(Files.newInputStream(descriptor)) == ref.spec.hash
     }

@@ -8,10 +8,10 @@ import java.util.concurrent.ConcurrentHashMap
 import scala.jdk.CollectionConverters._
 import scala.util.Using
 
-import org.apache.commons.compress.archivers.zip.{ZipArchiveEntry, ZipFile}
+import org.apache.commons.compress.archivers.zip.ZipArchiveEntry
 
 import io.flambeau.files.LocalFiles
-import io.flambeau.spark.ClusterFiles
+import io.flambeau.spark.{Archives, ClusterFiles}
 
 /**
  * A package in its place: the text of its `model.toml`, and its files one by one. On the driver only the manifest and the
@@ -49,10 +49,10 @@ private[models] object PackageSource {
 
   /** The package at this place, if there is one: a folder with `model.toml`, a `.zip`, or a `.pt` with a `.toml`. */
   def at(location: FileLocation): Option[PackageSource] =
-    if (location.name.endsWith(".zip")) Option.when(location.isFile)(new ZippedPackage(location))
+    if (location.name.endsWith(".zip")) Some(location).filter(_.isFile).map(new ZippedPackage(_))
     else if (location.name.endsWith(".pt")) {
       location.sibling(location.name.stripSuffix(".pt") + ".toml").filter(toml => location.isFile && toml.isFile).map(new BareProgram(location, _))
-    } else Option.when(location.child(Descriptor).isFile)(new PackageFolder(location))
+    } else Some(location).filter(_.child(Descriptor).isFile).map(new PackageFolder(_))
 
   private[models] def text(stream: InputStream, what: String): String = Using.resource(stream) { in =>
     val bytes = in.readNBytes(MaxManifestBytes + 1)
@@ -77,7 +77,7 @@ private[models] final class ZippedPackage(val location: FileLocation) extends Pa
   override def manifest(): String = withFiles(open => PackageSource.text(open(PackageSource.Descriptor), PackageSource.Descriptor))
 
   override def withFiles[T](body: (String => InputStream) => T): T = Using.Manager { use =>
-    val zip = use(ZipFile.builder().setSeekableByteChannel(use(location.channel())).get())
+    val zip = use(Archives.zip(use(location.channel())))
     val entries = zip.getEntries.asScala.take(MaxEntries + 1).toSeq
     if (entries.length > MaxEntries) refuse(s"has more than $MaxEntries entries")
     entries.foreach(check)

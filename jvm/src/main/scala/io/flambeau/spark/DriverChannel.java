@@ -64,8 +64,25 @@ public final class DriverChannel implements AutoCloseable {
     }
   }
 
-  private record Endpoint(RpcEnv rpcEnv, Consumer<String> told, Function<String, String> asked, Consumer<Object[]> given)
-      implements IsolatedThreadSafeRpcEndpoint {
+  // No record: the compiler of Scala 2.12 does not read such.
+  private static final class Endpoint implements IsolatedThreadSafeRpcEndpoint {
+    private final RpcEnv rpcEnv;
+    private final Consumer<String> told;
+    private final Function<String, String> asked;
+    private final Consumer<Object[]> given;
+
+    Endpoint(RpcEnv rpcEnv, Consumer<String> told, Function<String, String> asked, Consumer<Object[]> given) {
+      this.rpcEnv = rpcEnv;
+      this.told = told;
+      this.asked = asked;
+      this.given = given;
+    }
+
+    @Override
+    public RpcEnv rpcEnv() {
+      return rpcEnv;
+    }
+
     @Override
     public PartialFunction<Object, BoxedUnit> receive() {
       return new Messages(message -> {

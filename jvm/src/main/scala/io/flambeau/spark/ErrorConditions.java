@@ -2,14 +2,15 @@ package io.flambeau.spark;
 
 import java.lang.reflect.Field;
 import java.net.URL;
-import java.util.List;
 import org.apache.spark.ErrorClassesJsonReader;
 import org.apache.spark.ErrorInfo;
 import org.apache.spark.SparkThrowable;
 import org.apache.spark.SparkThrowableHelper$;
 import org.slf4j.LoggerFactory;
+import scala.Tuple2;
+import scala.collection.Iterator;
+import scala.collection.immutable.List$;
 import scala.collection.immutable.Map;
-import scala.jdk.javaapi.CollectionConverters;
 
 /**
  * Flambeau's error conditions, declared once in {@code flambeau/error-conditions.json}, in Spark's own format.
@@ -34,19 +35,20 @@ public final class ErrorConditions {
 
   /** The message that Spark, and so PySpark, makes of an exception. */
   public static String messageOf(SparkThrowable failure) {
-    return SparkThrowableHelper$.MODULE$.getMessage(failure.getCondition(), failure.getMessageParameters());
+    return SparkThrowableHelper$.MODULE$.getMessage(failure.getErrorClass(), failure.getMessageParameters());
   }
 
   /** Adds our conditions to Spark's, once. If that fails, PySpark's {@code getMessage} fails too; the exceptions keep their text. */
   public static synchronized void makeKnown() {
-    if (SparkThrowableHelper$.MODULE$.isValidErrorClass("FLAMBEAU_NATIVE")) {
+    if (SparkThrowableHelper$.MODULE$.errorReader().errorInfoMap().contains("FLAMBEAU_NATIVE")) {
       return;
     }
     try {
       ErrorClassesJsonReader sparks = SparkThrowableHelper$.MODULE$.errorReader();
       Map<String, ErrorInfo> all = sparks.errorInfoMap();
-      for (var ours : CollectionConverters.asJava(DECLARED.errorInfoMap()).entrySet()) {
-        all = all.updated(ours.getKey(), ours.getValue());
+      for (Iterator<Tuple2<String, ErrorInfo>> ours = DECLARED.errorInfoMap().iterator(); ours.hasNext(); ) {
+        Tuple2<String, ErrorInfo> one = ours.next();
+        all = all.updated(one._1(), one._2());
       }
       Field field = ErrorClassesJsonReader.class.getDeclaredField("errorInfoMap");
       field.setAccessible(true);
@@ -58,6 +60,6 @@ public final class ErrorConditions {
 
   private static ErrorClassesJsonReader read() {
     URL url = ErrorConditions.class.getClassLoader().getResource(RESOURCE);
-    return new ErrorClassesJsonReader(CollectionConverters.asScala(List.of(url)).toSeq());
+    return new ErrorClassesJsonReader(List$.MODULE$.<URL>empty().$colon$colon(url));
   }
 }

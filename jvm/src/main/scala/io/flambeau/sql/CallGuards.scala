@@ -5,6 +5,8 @@ import org.apache.spark.sql.catalyst.expressions.Literal.{FalseLiteral, TrueLite
 import org.apache.spark.sql.catalyst.expressions.aggregate.AggregateExpression
 import org.apache.spark.sql.catalyst.plans.logical.{Filter, Join, LogicalPlan}
 
+import io.flambeau.spark.LineExpressions
+
 /**
  * A call and its position in an operator.
  *
@@ -98,7 +100,8 @@ private[sql] object CallGuards extends PredicateHelper {
   def isPortable(e: Expression, columns: AttributeSet): Boolean =
     e.deterministic && e.references.subsetOf(columns) && !isOverLambdaVariable(e) && !e.exists {
       case subquery: ScalarSubquery => subquery.children.nonEmpty
-      case _: SubqueryExpression | _: OuterReference | _: CommonExpressionRef | _: AggregateExpression | _: WindowExpression => true
+      case _: SubqueryExpression | _: OuterReference | _: AggregateExpression | _: WindowExpression => true
+      case other if LineExpressions.isReference(other) => true
       case _ => false
     }
 

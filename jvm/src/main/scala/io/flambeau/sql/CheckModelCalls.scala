@@ -7,7 +7,7 @@ import io.flambeau.FlambeauAnalysisException
 /** Rejects during analysis calls that can never be planned: those over the variable of a lambda. */
 private[flambeau] object CheckModelCalls extends (LogicalPlan => Unit) {
 
-  override def apply(plan: LogicalPlan): Unit = plan.foreachWithSubqueries { node =>
+  override def apply(plan: LogicalPlan): Unit = (plan +: plan.subqueriesAll).foreach(_.foreach { node =>
     node.expressions.foreach(_.foreach {
       case call: ModelCall if call.isOverLambdaVariable =>
         throw new FlambeauAnalysisException(
@@ -16,5 +16,5 @@ private[flambeau] object CheckModelCalls extends (LogicalPlan => Unit) {
             "Bring the array's elements into rows with explode, and collect the results with collect_list")
       case _ => ()
     })
-  }
+  })
 }

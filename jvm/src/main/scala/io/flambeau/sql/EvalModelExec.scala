@@ -4,7 +4,6 @@ import org.apache.spark.rdd.RDD
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.catalyst.expressions.{Attribute, AttributeSet, Expression, NamedExpression, SortOrder}
 import org.apache.spark.sql.catalyst.expressions.Literal.TrueLiteral
-import org.apache.spark.sql.catalyst.plans.QueryPlan
 import org.apache.spark.sql.execution.{OrderPreservingUnaryExecNode, PartitioningPreservingUnaryExecNode, SparkPlan}
 import org.apache.spark.sql.execution.metric.SQLMetric
 import org.apache.spark.sql.vectorized.ColumnarBatch
@@ -12,6 +11,7 @@ import org.apache.spark.sql.vectorized.ColumnarBatch
 import io.flambeau.bridge.spec.InferenceSettings
 import io.flambeau.conf.FlambeauConf
 import io.flambeau.models.ModelRef
+import io.flambeau.spark.LineExpressions
 
 /**
  * Runs [[EvalModel]]: batch by batch on the task's thread, in the order of the rows. Driver side only; the tasks get an
@@ -86,7 +86,7 @@ final case class EvalModelExec(
       "Functions" -> requests.map(_.function),
       "Results" -> results,
       "Passed through" -> passThrough) ++ guards.find(_ != TrueLiteral).map(_ => "Where" -> guards)
-    (formattedNodeName +: fields.map { case (name, values) => QueryPlan.generateFieldString(name, values) }).mkString("", "\n", "\n")
+    (formattedNodeName +: fields.map { case (name, values) => LineExpressions.field(name, values) }).mkString("", "\n", "\n")
   }
 
   override protected def withNewChildInternal(newChild: SparkPlan): EvalModelExec = copy(child = newChild)

@@ -5,6 +5,7 @@ import org.apache.spark.sql.catalyst.expressions.{Expression, LambdaFunction, Na
 import org.apache.spark.sql.types.DataType
 
 import io.flambeau.models.ModelRef
+import io.flambeau.spark.MayFail
 
 /**
  * The one expression for every API: SQL, Scala, PySpark, Connect, ML stages.
@@ -18,7 +19,8 @@ import io.flambeau.models.ModelRef
  */
 final case class ModelCall(inputs: Seq[Expression], model: ModelRef, task: ModelTask, nullOnError: Boolean)
     extends Expression
-    with Unevaluable {
+    with Unevaluable
+    with MayFail {
 
   def request: ModelRequest = ModelRequest(task, nullOnError)
 
@@ -35,7 +37,7 @@ final case class ModelCall(inputs: Seq[Expression], model: ModelRef, task: Model
   override def dataType: DataType = task.dataType(model.spec)
 
   /** A strict call fails on a bad row. Spark never moves it below an operator that removes such rows, and never merges it with one. */
-  override lazy val throwable: Boolean = !nullOnError || inputs.exists(_.throwable)
+  override protected def fails: Boolean = !nullOnError
 
   override def checkInputDataTypes(): TypeCheckResult = ModelInputs.check(inputs, model.spec)
 

@@ -3,7 +3,7 @@ package io.flambeau.sql
 import scala.collection.concurrent.TrieMap
 import scala.util.control.NonFatal
 
-import org.apache.spark.sql.{classic, SparkSession}
+import org.apache.spark.sql.SparkSession
 import org.apache.spark.sql.catalyst.FunctionIdentifier
 import org.apache.spark.sql.catalyst.analysis.FunctionRegistry
 import org.apache.spark.sql.catalyst.expressions.{Expression, ExpressionInfo, NamedArgumentExpression}
@@ -14,6 +14,7 @@ import org.apache.spark.unsafe.types.UTF8String
 import io.flambeau.{DidYouMean, FlambeauAnalysisException}
 import io.flambeau.conf.FlambeauConf
 import io.flambeau.models.{ModelRef, ModelSpec, ModelStore, OutputRole}
+import io.flambeau.spark.Classic
 
 /**
  * The SQL functions: from arguments to a [[ModelCall]]. Runs on the driver, in analysis.
@@ -93,7 +94,7 @@ object ModelFunctions {
    * the view was made, without settings of other libraries.
    */
   private def sessionConf: SQLConf = SparkSession.getActiveSession match {
-    case Some(session: classic.SparkSession) => session.sessionState.conf
+    case Some(session: Classic.Session) => session.sessionState.conf
     case _ => SQLConf.get
   }
 

@@ -9,6 +9,7 @@ import org.apache.spark.sql.catalyst.util.GenericArrayData
 import org.apache.spark.sql.types._
 
 import io.flambeau.models.{InputKind, ModelSpec, TensorSpec}
+import io.flambeau.spark.NullForNull
 
 /**
  * Which Spark types an input of a model takes.
@@ -65,8 +66,8 @@ object ModelInputs {
           messageParameters = Map(
             "paramIndex" -> s"'${input.name}' input",
             "requiredType" -> required(input),
-            "inputSql" -> s"\"${argument.sql}\"",
-            "inputType" -> s"\"${argument.dataType.sql}\"${pathHint(input, argument.dataType)}"))
+            "inputSql" -> quoted(argument.sql),
+            "inputType" -> (quoted(argument.dataType.sql) + pathHint(input, argument.dataType))))
     }.getOrElse(TypeCheckSuccess)
 
   /** Whether a column of this type can feed this input. */
@@ -91,6 +92,8 @@ object ModelInputs {
     case _ => false
   }
 
+  private def quoted(text: String): String = "\"" + text + "\""
+
   private def required(input: TensorSpec): String = input.kind match {
     case InputKind.Image => "\"BINARY\" (an encoded image) or Spark's image struct"
     case InputKind.Audio => "\"BINARY\" (an encoded sound)"
@@ -98,7 +101,7 @@ object ModelInputs {
     case _ =>
       val rank = input.shape.length
       val numbers = "ARRAY<" * rank + "number" + ">" * rank
-      s"\"$numbers\" (shape [${input.shape.mkString(", ")}], ${input.dtype}${if (rank == 1) ", or an ML vector" else ""})"
+      s"${quoted(numbers)} (shape [${input.shape.mkString(", ")}], ${input.dtype}${if (rank == 1) ", or an ML vector" else ""})"
   }
 
   /** Advice for a column of paths, if the model needs the content of the files. */
@@ -109,12 +112,10 @@ object ModelInputs {
 }
 
 /** The values of a Spark ML vector, dense or sparse, as an array of doubles. */
-private[flambeau] final case class VectorValues(child: Expression) extends UnaryExpression with CodegenFallback {
+private[flambeau] final case class VectorValues(child: Expression) extends UnaryExpression with NullForNull with CodegenFallback {
   private val Dense = 1
 
   override def nullable: Boolean = child.nullable
-
-  override def nullIntolerant: Boolean = true
 
   override def dataType: DataType = ArrayType(DoubleType, containsNull = false)
 

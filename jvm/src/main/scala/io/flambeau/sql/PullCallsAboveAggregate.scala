@@ -31,7 +31,7 @@ private[sql] object PullCallsAboveAggregate extends Rule[LogicalPlan] with Predi
       }
       (up, stay.reduceOption(And).map(Filter(_, filter.child)).getOrElse(filter.child))
     }
-    val (up, child) = aggregate.child match {
+    val (up, input) = aggregate.child match {
       case filter: Filter => split(filter)
       case project @ Project(list, filter: Filter) if list.forall(_.isInstanceOf[Attribute]) =>
         val (up, below) = split(filter)
@@ -41,7 +41,7 @@ private[sql] object PullCallsAboveAggregate extends Rule[LogicalPlan] with Predi
     if (up.isEmpty) (Nil, aggregate)
     else {
       val missing = (AttributeSet(up) -- aggregate.aggregateExpressions.collect { case a: Attribute => a }).toSeq
-      (up, aggregate.copy(aggregateExpressions = aggregate.aggregateExpressions ++ missing, child = child))
+      (up, aggregate.copy(aggregateExpressions = aggregate.aggregateExpressions ++ missing, child = input))
     }
   }
 

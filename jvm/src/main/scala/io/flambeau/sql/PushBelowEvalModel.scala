@@ -45,14 +45,19 @@ private[sql] object PushBelowEvalModel extends Rule[LogicalPlan] with PredicateH
     case limit @ LocalLimit(IntegerLiteral(n), project @ Project(_, node: EvalModel)) if !bounded(node.child, n) =>
       limit.copy(child = project.copy(child = limited(node, n)))
     // The first n rows of an order that needs no result: sort and limit first, then evaluate those n.
-    case top @ GlobalLimit(_, local @ LocalLimit(_, sort @ Sort(order, true, node: EvalModel, _)))
+    case top @ GlobalLimit(_, local @ LocalLimit(_, sort @ SortOfAll(order, node: EvalModel)))
         if order.forall(_.references.subsetOf(node.child.outputSet)) =>
       node.copy(child = top.copy(child = local.copy(child = sort.copy(child = node.child))))
-    case top @ GlobalLimit(_, local @ LocalLimit(_, sort @ Sort(order, true, project @ Project(_, node: EvalModel), _)))
+    case top @ GlobalLimit(_, local @ LocalLimit(_, sort @ SortOfAll(order, project @ Project(_, node: EvalModel))))
         if project.projectList.forall(_.deterministic) &&
           unaliased(order, project).forall(_.references.subsetOf(node.child.outputSet)) =>
       val sorted = sort.copy(order = unaliased(order, project), child = node.child)
       project.copy(child = node.copy(child = top.copy(child = local.copy(child = sorted))))
+  }
+
+  /** A sort of all rows: its order, and what is below. */
+  private object SortOfAll {
+    def unapply(sort: Sort): Option[(Seq[SortOrder], LogicalPlan)] = if (sort.global) Some((sort.order, sort.child)) else None
   }
 
   private def unaliased(order: Seq[SortOrder], project: Project): Seq[SortOrder] = {

@@ -1,8 +1,9 @@
 package io.flambeau.sql
 
-import org.apache.spark.sql.{classic, SparkSession}
+import org.apache.spark.sql.SparkSession
 
 import io.flambeau.FlambeauAnalysisException
+import io.flambeau.spark.Classic
 
 /**
  * Whether a session has Flambeau's extension. Functions are known to every session of the process once one session has them;
@@ -15,7 +16,7 @@ private[flambeau] object SessionCheck {
 
   /** @throws FlambeauAnalysisException FLAMBEAU_SETUP if it lacks the extension */
   def require(session: SparkSession, who: String): Unit = session match {
-    case own: classic.SparkSession if !own.sessionState.planner.strategies.contains(EvalModelStrategy) =>
+    case own: Classic.Session if !own.sessionState.planner.strategies.contains(EvalModelStrategy) =>
       throw new FlambeauAnalysisException(
         "FLAMBEAU_SETUP",
         s"$who: this session lacks Flambeau's extension: set spark.sql.extensions=$Extension when the " +

@@ -77,7 +77,7 @@ object RunModel {
           }
         out.println(Json.write(ListMap[String, Any]("file" -> file) ++ answer))
         if (answer.contains("error")) 1 else 0
-      }.maxOption.getOrElse(0)
+      }.foldLeft(0)(math.max(_, _))
     }.get
   }
 

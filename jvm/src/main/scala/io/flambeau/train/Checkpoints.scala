@@ -3,6 +3,8 @@ package io.flambeau.train
 import java.io.FileNotFoundException
 import java.nio.file.{Files, Path => LocalPath}
 
+import scala.util.Try
+
 import org.apache.hadoop.conf.Configuration
 import org.apache.hadoop.fs.{FileStatus, FileSystem, Path}
 import org.apache.spark.internal.Logging
@@ -124,7 +126,7 @@ private[train] object Checkpoints {
   private def age(file: FileStatus): (Long, Long, String) = (step(file.getPath), file.getModificationTime, file.getPath.toString)
 
   /** -1 for a file with another name. */
-  private def step(path: Path): Long = path.getName.stripPrefix(Prefix).stripSuffix(Suffix).toLongOption.getOrElse(-1L)
+  private def step(path: Path): Long = Try(path.getName.stripPrefix(Prefix).stripSuffix(Suffix).toLong).getOrElse(-1L)
 
   private def list(files: FileSystem, path: Path): Seq[FileStatus] =
     try files.listStatus(path).toSeq

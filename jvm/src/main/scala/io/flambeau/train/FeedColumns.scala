@@ -1,6 +1,6 @@
 package io.flambeau.train
 
-import org.apache.spark.sql.{classic, Column, DataFrame, Dataset}
+import org.apache.spark.sql.{Column, DataFrame, Dataset}
 import org.apache.spark.sql.catalyst.expressions.UserDefinedExpression
 import org.apache.spark.sql.catalyst.plans.logical.{Filter, LocalRelation, Project}
 import org.apache.spark.sql.execution.columnar.InMemoryRelation
@@ -11,7 +11,7 @@ import org.apache.spark.sql.types.{ArrayType, DataType, StructField, StructType,
 
 import io.flambeau.bridge.spec.{DenseColumn, ImageLimits}
 import io.flambeau.models.ModelRef
-import io.flambeau.spark.Spread
+import io.flambeau.spark.{Classic, Spread}
 
 /**
  * An input of the trained program.
@@ -121,8 +121,8 @@ private[flambeau] object FeedColumns {
   }
 
   /** The rows of a frame as they are stored. */
-  def rows(frame: DataFrame): classic.Dataset[_] = frame match {
-    case dataset: classic.Dataset[_] => dataset
+  def rows(frame: DataFrame): Classic.Rows[_] = frame match {
+    case dataset: Classic.Rows[_] => dataset
     case other => throw new IllegalStateException(s"training needs a classic session, not ${other.getClass.getName}")
   }
 

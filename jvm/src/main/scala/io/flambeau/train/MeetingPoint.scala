@@ -25,7 +25,7 @@ private[train] final class MeetingPoint {
   /** The answer to a [[MeetingPoint.Question]]: a JSON array of the values of all keys, or nothing if one is not there yet. */
   def answer(question: String): String = {
     val asked = Json.as[MeetingPoint.Question](question)
-    boards.filterInPlace((other, _) => other >= asked.attempt)
+    boards --= boards.keys.filter(_ < asked.attempt).toList
     val board = boards.getOrElseUpdate(asked.attempt, mutable.Map(MeetingPoint.Secret -> secret))
     asked.put.foreach { case (key, value) => board.getOrElseUpdate(key, value) }
     val found = asked.look.map(board.get)

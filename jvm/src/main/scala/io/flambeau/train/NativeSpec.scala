@@ -40,7 +40,7 @@ private[flambeau] object NativeSpec {
       val classes = declared.getOrElse(math.max(found, 2))
       if (found > classes) refuse(owner, s"there is a label ${found - 1}, but there are $classes classes, so labels end at ${classes - 1}")
       given.foreach { w => if (w.length != classes) refuse(owner, s"classWeights has ${w.length} weights, there are $classes classes") }
-      (classes, given.orElse(Option.when(balance)(balanced(facts, classes))))
+      (classes, given.orElse(if (balance) Some(balanced(facts, classes)) else None))
   }
 
   /**

@@ -2,6 +2,8 @@ package io.flambeau.train
 
 import java.io.PrintStream
 
+import scala.util.Try
+
 /**
  * One line on the console that is rewritten while a training runs, like Spark's own progress bar. It is shown if
  * `spark.ui.showConsoleProgress` is on, on stderr, at most five times a second, and cleared at the end.
@@ -72,5 +74,5 @@ private[train] object ProgressBar {
   private val DefaultWidth = 80
 
   def onConsole(title: String): ProgressBar = new ProgressBar(
-    title, System.err, sys.env.get("COLUMNS").flatMap(_.toIntOption).getOrElse(DefaultWidth), () => System.nanoTime() / 1000000)
+    title, System.err, sys.env.get("COLUMNS").flatMap(width => Try(width.toInt).toOption).getOrElse(DefaultWidth), () => System.nanoTime() / 1000000)
 }

@@ -128,7 +128,7 @@ private[train] final class RowFeeder(
       (what, RowFeeder.Skip)
     }.orElse {
       val own = weight.fold(1.0)(row.getDouble)
-      Option.when(!(own >= 0) || own.isInfinite)((s"the weight is $own", "Weights must be at least 0."))
+      if (own >= 0 && !own.isInfinite) None else Some((s"the weight is $own", "Weights must be at least 0."))
     }.orElse(if (arrayLabel) None else labelFault(row.getDouble(label)))
 
   private def labelFault(value: Double): Option[(String, String)] =
@@ -176,7 +176,7 @@ private[train] final class RowFeeder(
     if (row.forValidation) validationRows += 1 else trainingRows += 1
     if (learning != Learning.Numbers) {
       val one = if (row.forValidation) ClassCount(0, 0.0) else ClassCount(1, row.weight)
-      counts.updateWith(row.label)(before => Some(before.fold(one)(_ + one)))
+      counts(row.label) = counts.get(row.label).fold(one)(_ + one)
     }
   }
 

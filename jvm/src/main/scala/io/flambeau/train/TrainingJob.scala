@@ -9,7 +9,7 @@ import scala.util.Using
 import org.apache.spark.{HashPartitioner, SparkContext, TaskContext}
 import org.apache.spark.internal.Logging
 import org.apache.spark.rdd.RDD
-import org.apache.spark.sql.{classic, DataFrame}
+import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.execution.SQLExecution
 
@@ -17,7 +17,7 @@ import io.flambeau.FlambeauException
 import io.flambeau.bridge.spec.ProgramSpec
 import io.flambeau.bridge.{EpochRow, NativeException, TrainableProgram}
 import io.flambeau.models.ModelStore
-import io.flambeau.spark.DriverChannel
+import io.flambeau.spark.{Classic, DriverChannel}
 
 /**
  * One training's result on the driver.
@@ -44,7 +44,7 @@ private[flambeau] object TrainingJob extends Logging {
     Using.resource(new Arrivals(job.owner))(results(dataset, job, metrics, _))
   }
 
-  private def results(dataset: classic.Dataset[_], job: JobSpec, metrics: TrainingMetrics, arrivals: Arrivals): Seq[TrainingResult] = {
+  private def results(dataset: Classic.Rows[_], job: JobSpec, metrics: TrainingMetrics, arrivals: Arrivals): Seq[TrainingResult] = {
     val outcomes = withChannel(dataset.sparkSession.sparkContext, job.owner, arrivals) { channel =>
       val worker = new Worker(job, metrics, channel)
       SQLExecution.withNewExecutionId(dataset.queryExecution, Some(s"${job.owner}: training")) {
@@ -74,7 +74,7 @@ private[flambeau] object TrainingJob extends Logging {
   private def withChannel[T](context: SparkContext, owner: String, arrivals: Arrivals)(body: String => T): T = {
     val name = s"flambeau-training-${UUID.randomUUID()}"
     val shown = context.getConf.getBoolean("spark.ui.showConsoleProgress", defaultValue = false)
-    val bar = Option.when(shown)(ProgressBar.onConsole(owner))
+    val bar = if (shown) Some(ProgressBar.onConsole(owner)) else None
     val meeting = new MeetingPoint
     try {
       val channel = new DriverChannel(name, message => bar.foreach(_.report(Report.parse(message))), meeting.answer(_), part => arrivals.take(FilePart.of(part)))

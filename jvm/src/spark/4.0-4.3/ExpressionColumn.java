@@ -4,11 +4,15 @@ import org.apache.spark.sql.Column;
 import org.apache.spark.sql.catalyst.expressions.Expression;
 import org.apache.spark.sql.classic.ExpressionUtils;
 
-/** A Catalyst expression as a Column. Java because Spark opens this conversion to its own Scala packages only. */
+/** From a Catalyst expression to a Column and back. Java because Spark opens both conversions to its own Scala packages only. */
 public final class ExpressionColumn {
   private ExpressionColumn() {}
 
   public static Column of(Expression expression) {
     return ExpressionUtils.column(expression);
+  }
+
+  public static Expression expression(Column column) {
+    return ExpressionUtils.expression(column);
   }
 }
