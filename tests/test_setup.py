@@ -132,6 +132,22 @@ def test_a_libtorch_of_another_version_and_a_damaged_one(tmp_path: Path) -> None
     )
 
 
+def test_a_libtorch_beside_the_one_of_another_library(tmp_path: Path) -> None:
+    """`LD_PRELOAD` puts another libtorch into the process, as a library with a libtorch of its own does."""
+    lib = Path(shutil.copytree(ROOT / ".libtorch" / "lib", tmp_path / "lib"))
+    # In the order in which each can be loaded; those of them that this libtorch has.
+    order = ("libquadmath.so.0", "libgfortran.so.5", "libgomp.so.1", "libopenblas.so.0", "libc10.so", "libtorch_cpu.so")
+    preloaded = [str(lib / name) for name in order if (lib / name).exists()]
+    message = models(tmp_path, LD_PRELOAD=":".join(preloaded))
+    shutil.rmtree(lib)
+    assert "[FLAMBEAU_SETUP]" in message and f"another library has loaded libtorch from {lib}" in message, message
+
+
+def test_another_platform(tmp_path: Path) -> None:
+    message = models(tmp_path, JAVA_TOOL_OPTIONS="-Dos.arch=aarch64")
+    assert "[FLAMBEAU_SETUP]" in message and "runs on Linux x86-64, but this machine is Linux aarch64" in message
+
+
 def test_a_folder_that_is_none_or_has_no_room(tmp_path: Path) -> None:
     """A full disk is one where a library cannot be written to its end: here, by a limit on the size of files."""
     (tmp_path / "file").touch()

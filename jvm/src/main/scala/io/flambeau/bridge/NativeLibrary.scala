@@ -2,6 +2,8 @@ package io.flambeau.bridge
 
 import java.nio.file.{Files, Path, Paths}
 
+import scala.jdk.CollectionConverters._
+import scala.util.Using
 import scala.util.control.NonFatal
 
 import org.apache.spark.SparkEnv
@@ -25,11 +27,12 @@ object NativeLibrary extends Logging {
 
   private val TorchIndex = "flambeau/native/linux-x86_64/libtorch.index"
   private val TorchVersion = "2.13.0"
+  private val TorchLibrary = "libtorch_cpu.so"
   private val OwnIndex = "flambeau/native/linux-x86_64/flambeau.index"
 
   /** The existing libraries of libtorch, each after those that it depends on. */
   private val LoadOrder = Seq(
-    "libquadmath.so.0", "libgfortran.so.5", "libgomp.so.1", "libopenblas.so.0", "libc10.so", "libtorch_cpu.so")
+    "libquadmath.so.0", "libgfortran.so.5", "libgomp.so.1", "libopenblas.so.0", "libc10.so", TorchLibrary)
 
   private lazy val loaded: Either[Throwable, String] =
     try Right(load())
@@ -77,7 +80,7 @@ object NativeLibrary extends Logging {
   private def torchDirectory(): Path = {
     def libraries(folder: String): Path = {
       val lib = Paths.get(folder, "lib")
-      if (Files.exists(lib.resolve("libtorch_cpu.so"))) lib else Paths.get(folder)
+      if (Files.exists(lib.resolve(TorchLibrary))) lib else Paths.get(folder)
     }
     val configured = FlambeauConf.ofProcess(FlambeauConf.Libtorch)
     val environment = sys.env.getOrElse("LIBTORCH", "")
@@ -91,10 +94,11 @@ object NativeLibrary extends Logging {
               s"flambeau-libtorch jar. Add that jar to --jars, or set one of the two to a folder with libtorch $TorchVersion"))
         (unpacked, "flambeau-libtorch jar")
       }
-    if (!Files.exists(folder.resolve("libtorch_cpu.so"))) {
-      throw new IllegalStateException(s"no libtorch_cpu.so in $folder (from $why): it must be a folder with libtorch $TorchVersion on every machine")
+    if (!Files.exists(folder.resolve(TorchLibrary))) {
+      throw new IllegalStateException(s"no $TorchLibrary in $folder (from $why): it must be a folder with libtorch $TorchVersion on every machine")
     }
     checkVersion(folder, why)
+    checkOnlyOne(folder)
     logInfo(s"libtorch from $folder ($why)")
     folder
   }
@@ -115,7 +119,8 @@ object NativeLibrary extends Logging {
         s"${FlambeauConf.Libtorch.key} or LIBTORCH to a libtorch that is installed on the machine"
     } else if (said.contains("undefined symbol")) {
       s"This is not the libtorch that Flambeau needs ($TorchVersion): set ${FlambeauConf.Libtorch.key} or LIBTORCH to that version, or use the flambeau-libtorch jar"
-    } else if (said.contains("GLIBC"))
+    } else if (said.contains("another classloader")) "This process has the Flambeau jar twice, for example in --jars and in jars of a session: keep one"
+    else if (said.contains("GLIBC"))
       "This Linux is too old: libtorch's jar needs glibc 2.35 and the libstdc++ of GCC 12 (Ubuntu 22.04, Debian 12, RHEL 10 or newer)"
     else s"If it is damaged, remove its folder (${file.getParent}): what comes from a jar is unpacked again"
 
@@ -126,6 +131,19 @@ object NativeLibrary extends Logging {
     }
     told.find(_ != TorchVersion).foreach { version =>
       throw new IllegalStateException(s"libtorch in $lib (from $why) is version $version, but Flambeau needs $TorchVersion")
+    }
+  }
+
+  /** Fails if another library of this process has loaded a libtorch of its own: two of them share symbols, and crash the process. */
+  private def checkOnlyOne(lib: Path): Unit = {
+    val own = lib.resolve(TorchLibrary)
+    val mapped = Using.resource(Files.lines(Paths.get("/proc/self/maps"))) { lines =>
+      lines.iterator.asScala.filter(_.endsWith(s"/$TorchLibrary")).map(line => Paths.get(line.substring(line.indexOf('/')))).toSet
+    }
+    mapped.find(file => !Files.exists(file) || !Files.isSameFile(file, own)).foreach { other =>
+      throw new IllegalStateException(
+        s"another library has loaded libtorch from ${other.getParent}, and two in one process crash it. Leave that library out of this " +
+          s"application, or, if that is libtorch $TorchVersion for CPU, set ${FlambeauConf.Libtorch.key} to its folder")
     }
   }
 
