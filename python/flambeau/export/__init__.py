@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from . import aot
 from .errors import ExportError
 from .layers import WithLayers
+from .libraries import from_sentence_transformers, from_timm, from_torchvision, from_transformers
 from .limits import settle
 from .manifest import PACKAGE_NAME, PROGRAM, PackageWriter, manifest_text
 from .program import TRACE_ROWS, Parity, compile_program, example_batch, run
@@ -50,6 +51,10 @@ __all__ = [
     "Parity",
     "TensorInput",
     "TextInput",
+    "from_sentence_transformers",
+    "from_timm",
+    "from_torchvision",
+    "from_transformers",
     "package",
     "trainable",
 ]

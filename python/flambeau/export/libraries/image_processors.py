@@ -1,0 +1,59 @@
+"""The preprocessing of transformers' image processors (`preprocessor_config.json`) as an `ImageInput`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import ExportError
+from ..specs import ImageInput
+
+RESAMPLE = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
+"""Pillow's numbers of its filters."""
+STEPS = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"}
+SMALL = 384
+"""ConvNext's processor crops smaller pictures than this, and resizes others exactly."""
+
+
+def image_input(processor: Any) -> ImageInput:
+    """The steps of an image processor.
+
+    Raises:
+        ExportError: it has steps that executors do not have.
+    """
+    settings = processor.to_dict()
+    further = sorted(key for key, on in settings.items() if key.startswith("do_") and on is True and key not in STEPS)
+    if further:
+        raise ExportError(
+            f"the image processor has steps that executors do not have ({', '.join(further)}): give image="
+        )
+    resize, crop = _sizes(settings)
+    normalizes = settings.get("do_normalize", False)
+    return ImageInput(
+        resize=resize,
+        crop=crop,
+        interpolation=RESAMPLE[int(settings.get("resample", 2))],
+        scale=float(settings.get("rescale_factor", 1 / 255)) if settings.get("do_rescale", True) else 1.0,
+        mean=tuple(settings["image_mean"]) if normalizes else None,
+        std=tuple(settings["image_std"]) if normalizes else None,
+    )
+
+
+def _sizes(settings: dict[str, Any]) -> tuple[int | tuple[int, int] | None, int | tuple[int, int] | None]:
+    size = _side(settings.get("size")) if settings.get("do_resize") else None
+    if settings.get("crop_pct") is not None and isinstance(size, int):
+        return (int(size / settings["crop_pct"]), size) if size < SMALL else ((size, size), None)
+    crop = _side(settings.get("crop_size")) if settings.get("do_center_crop") else None
+    if crop is None and not isinstance(size, tuple):
+        raise ExportError("the image processor gives pictures of different sizes: give image= with resize= or crop=")
+    return size, crop
+
+
+def _side(size: Any) -> int | tuple[int, int]:
+    """`{"height", "width"}`: exactly; `{"shortest_edge"}` or a number: the shorter side."""
+    if isinstance(size, int):
+        return size
+    if size and set(size) == {"height", "width"}:
+        return (size["height"], size["width"])
+    if size and set(size) == {"shortest_edge"}:
+        return int(size["shortest_edge"])
+    raise ExportError(f"the image processor resizes to {size}, which executors do not have: give image=")

@@ -1,0 +1,81 @@
+"""Classifiers of torchvision, with the preprocessing and labels of their weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from ..errors import ExportError
+from ..specs import ImageInput, StrPath
+from .described import Described, classifier
+
+if TYPE_CHECKING:
+    from .. import ExportReport
+
+
+def from_torchvision(
+    model: str | nn.Module, path: StrPath, weights: Any = "DEFAULT", *, image: ImageInput | None = None, **options: Any
+) -> ExportReport:
+    """Writes the package of an image classifier of torchvision.
+
+    Its outputs are the features that go into the last linear layer (if there is one) and the logits.
+
+    Args:
+        model: a name that `torchvision.models.get_model` knows ("resnet50"), or the module itself.
+        path: the folder to write.
+        weights: what `get_model_weights` lists, or a name of these ("IMAGENET1K_V2"); "DEFAULT" are the best ones. A named model
+            is loaded with them. They say the preprocessing and the labels. None: no weights; then `image` is needed.
+        image: the preprocessing, if the weights do not say it, or another one.
+        options: arguments of `flambeau.export.package`. torchvision says no license of its weights, so `license` is needed.
+
+    Raises:
+        ExportError: the weights do not say how images are prepared, or something else is missing.
+    """
+    import torchvision
+
+    if isinstance(model, str):
+        chosen = _weights(torchvision, model, weights)
+        name, network = model, torchvision.models.get_model(model, weights=chosen)
+    else:
+        name = type(model).__name__.lower()
+        chosen = None if isinstance(weights, str) else weights
+        network = model
+    labels = None if chosen is None else list(chosen.meta["categories"])
+    described = image or _image(chosen, name)
+    module, outputs = classifier(network, described, labels)
+    return Described(module, [described], outputs, name).write(path, options)
+
+
+def _weights(torchvision: Any, model: str, weights: Any) -> Any:
+    if weights is None or not isinstance(weights, str):
+        return weights
+    return torchvision.models.get_model_weights(model)[weights]
+
+
+def _image(weights: Any, name: str) -> ImageInput:
+    """The preset `ImageClassification` as our input.
+
+    Raises:
+        ExportError: no weights, or a preset of another task.
+    """
+    from torchvision.transforms._presets import ImageClassification
+
+    if weights is None:
+        raise ExportError(
+            f"{name} has no weights that say how images are prepared: give image=, or weights= (with weights=None and your own "
+            "state dict, give those that your training began with)"
+        )
+    preset = weights.transforms()
+    if not isinstance(preset, ImageClassification):
+        raise ExportError(
+            f"the weights of {name} prepare images as {type(preset).__name__}, which is not for classifiers: give image="
+        )
+    (resize,), (crop,) = preset.resize_size, preset.crop_size
+    return ImageInput(
+        resize=resize,
+        crop=crop,
+        interpolation=preset.interpolation.value,
+        mean=tuple(preset.mean),
+        std=tuple(preset.std),
+    )
