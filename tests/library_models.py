@@ -281,7 +281,7 @@ def plain(kind: str, config: str) -> Any:
 
 
 def moods() -> Any:
-    """A BERT of three classes, of which a text may have several."""
+    """A BERT of three classes. A text may have several of them."""
     labels = dict(enumerate(["happy", "sad", "lazy"]))
     settings = {**TEXT, "id2label": labels, "label2id": {label: index for index, label in labels.items()}}
     return _made(
