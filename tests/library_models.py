@@ -7,6 +7,7 @@ computes its numbers, preprocessing included. Random weights: what is tested is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -130,8 +131,8 @@ def _tower(result: Any, mask: Tensor | None = None) -> list[Tensor]:
     return list(result if isinstance(result, Tensor) else result.pooler_output)
 
 
-def texts() -> dict[str, Model]:
-    """Encoders and decoders of texts."""
+def texts() -> dict[str, Callable[[], Model]]:
+    """Encoders and decoders of texts, each made when it is called."""
     clip = {
         "text_config": {**TEXT, "projection_dim": 16, "eos_token_id": 3, "bos_token_id": 2},
         "vision_config": VISION,
@@ -142,20 +143,30 @@ def texts() -> dict[str, Model]:
     ids = {"pad_token_id": 0, "cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3}
     siglip = {"text_config": TEXT, "vision_config": VISION}
     return {
-        "bert_classifier": _text("BertForSequenceClassification", "BertConfig", True, _logits, num_labels=3),
-        "bert_tokens": _text("BertForTokenClassification", "BertConfig", True, _by_token, num_labels=5),
-        "bert_mean": _text("BertModel", "BertConfig", True, _mean, pooling="mean"),
-        "roberta": _text("RobertaForSequenceClassification", "RobertaConfig", False, _logits, pad_token_id=0),
-        "xlm_roberta": _text("XLMRobertaModel", "XLMRobertaConfig", False, _first, pooling="cls", pad_token_id=0),
-        "distilbert": _text("DistilBertForSequenceClassification", "DistilBertConfig", False, _logits, **distil),
-        "electra": _text("ElectraForSequenceClassification", "ElectraConfig", True, _logits, embedding_size=32),
-        "deberta_v2": _text("DebertaV2ForSequenceClassification", "DebertaV2Config", False, _logits, **deberta),
-        "mpnet": _text("MPNetModel", "MPNetConfig", False, _mean, pooling="mean", pad_token_id=0),
-        "albert": _text("AlbertForSequenceClassification", "AlbertConfig", True, _logits, embedding_size=16),
-        "modernbert": _text("ModernBertForSequenceClassification", "ModernBertConfig", False, _logits, **ids),
-        "qwen3": _text("Qwen3Model", "Qwen3Config", False, _last, pooling="last", num_key_value_heads=2, head_dim=8),
-        "clip_text": _text("CLIPModel", "CLIPConfig", False, _tower, tower="text", **clip),
-        "siglip_text": _text("SiglipModel", "SiglipConfig", False, _tower, tower="text", **siglip),
+        "bert_classifier": partial(_text, "BertForSequenceClassification", "BertConfig", True, _logits, num_labels=3),
+        "bert_tokens": partial(_text, "BertForTokenClassification", "BertConfig", True, _by_token, num_labels=5),
+        "bert_mean": partial(_text, "BertModel", "BertConfig", True, _mean, pooling="mean"),
+        "roberta": partial(_text, "RobertaForSequenceClassification", "RobertaConfig", False, _logits, pad_token_id=0),
+        "xlm_roberta": partial(
+            _text, "XLMRobertaModel", "XLMRobertaConfig", False, _first, pooling="cls", pad_token_id=0
+        ),
+        "distilbert": partial(
+            _text, "DistilBertForSequenceClassification", "DistilBertConfig", False, _logits, **distil
+        ),
+        "electra": partial(
+            _text, "ElectraForSequenceClassification", "ElectraConfig", True, _logits, embedding_size=32
+        ),
+        "deberta_v2": partial(
+            _text, "DebertaV2ForSequenceClassification", "DebertaV2Config", False, _logits, **deberta
+        ),
+        "mpnet": partial(_text, "MPNetModel", "MPNetConfig", False, _mean, pooling="mean", pad_token_id=0),
+        "albert": partial(_text, "AlbertForSequenceClassification", "AlbertConfig", True, _logits, embedding_size=16),
+        "modernbert": partial(_text, "ModernBertForSequenceClassification", "ModernBertConfig", False, _logits, **ids),
+        "qwen3": partial(
+            _text, "Qwen3Model", "Qwen3Config", False, _last, pooling="last", num_key_value_heads=2, head_dim=8
+        ),
+        "clip_text": partial(_text, "CLIPModel", "CLIPConfig", False, _tower, tower="text", **clip),
+        "siglip_text": partial(_text, "SiglipModel", "SiglipConfig", False, _tower, tower="text", **siglip),
     }
 
 
@@ -206,8 +217,8 @@ def _of_torchvision(name: str) -> Model:
     return Model(lambda folder: libraries.from_torchvision(network, folder, weights, **LICENSE), expected)
 
 
-def images() -> dict[str, Model]:
-    """Classifiers and featurizers of images."""
+def images() -> dict[str, Callable[[], Model]]:
+    """Classifiers and featurizers of images, each made when it is called."""
     square, shorter = {"height": 32, "width": 32}, {"shortest_edge": 36}
 
     def logits(result: Any) -> list[Tensor]:
@@ -231,22 +242,26 @@ def images() -> dict[str, Model]:
     }
     vit = hf.ViTImageProcessor(size=square)
     return {
-        "vit": _image("ViTForImageClassification", "ViTConfig", vit, logits, **VISION),
-        "vit_base": _image("ViTModel", "ViTConfig", vit, first, pooling="cls", **VISION),
-        "deit": _image(
+        "vit": partial(_image, "ViTForImageClassification", "ViTConfig", vit, logits, **VISION),
+        "vit_base": partial(_image, "ViTModel", "ViTConfig", vit, first, pooling="cls", **VISION),
+        "deit": partial(
+            _image,
             "DeiTForImageClassification",
             "DeiTConfig",
             hf.DeiTImageProcessor(size={"height": 36, "width": 36}, crop_size=square),
             logits,
             **VISION,
         ),
-        "dinov2": _image("Dinov2Model", "Dinov2Config", dino, first, pooling="cls", **VISION),
-        "convnext": _image("ConvNextForImageClassification", "ConvNextConfig", convnext, logits, **convolutions),
-        "resnet": _image(
-            "ResNetForImageClassification", "ResNetConfig", convnext, logits, embedding_size=8, **convolutions
+        "dinov2": partial(_image, "Dinov2Model", "Dinov2Config", dino, first, pooling="cls", **VISION),
+        "convnext": partial(
+            _image, "ConvNextForImageClassification", "ConvNextConfig", convnext, logits, **convolutions
         ),
-        "swin": _image("SwinForImageClassification", "SwinConfig", vit, logits, **small),
-        "clip_image": _image(
+        "resnet": partial(
+            _image, "ResNetForImageClassification", "ResNetConfig", convnext, logits, embedding_size=8, **convolutions
+        ),
+        "swin": partial(_image, "SwinForImageClassification", "SwinConfig", vit, logits, **small),
+        "clip_image": partial(
+            _image,
             "CLIPModel",
             "CLIPConfig",
             hf.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=square),
@@ -254,7 +269,8 @@ def images() -> dict[str, Model]:
             tower="image",
             **clip,
         ),
-        "siglip_image": _image(
+        "siglip_image": partial(
+            _image,
             "SiglipModel",
             "SiglipConfig",
             hf.SiglipImageProcessor(size=square),
@@ -263,15 +279,15 @@ def images() -> dict[str, Model]:
             text_config=TEXT,
             vision_config=VISION,
         ),
-        "timm_efficientnet_lite0": _of_timm("efficientnet_lite0"),
-        "timm_vit_tiny": _of_timm("vit_tiny_patch16_224"),
-        "timm_convnext_atto": _of_timm("convnext_atto"),
-        "timm_mobilenetv3": _of_timm("mobilenetv3_small_050"),
-        "timm_levit": _of_timm("levit_128s"),
-        "torchvision_resnet18": _of_torchvision("resnet18"),
-        "torchvision_mnasnet": _of_torchvision("mnasnet0_5"),
-        "torchvision_shufflenet": _of_torchvision("shufflenet_v2_x0_5"),
-        "torchvision_squeezenet": _of_torchvision("squeezenet1_1"),
+        "timm_efficientnet_lite0": partial(_of_timm, "efficientnet_lite0"),
+        "timm_vit_tiny": partial(_of_timm, "vit_tiny_patch16_224"),
+        "timm_convnext_atto": partial(_of_timm, "convnext_atto"),
+        "timm_mobilenetv3": partial(_of_timm, "mobilenetv3_small_050"),
+        "timm_levit": partial(_of_timm, "levit_128s"),
+        "torchvision_resnet18": partial(_of_torchvision, "resnet18"),
+        "torchvision_mnasnet": partial(_of_torchvision, "mnasnet0_5"),
+        "torchvision_shufflenet": partial(_of_torchvision, "shufflenet_v2_x0_5"),
+        "torchvision_squeezenet": partial(_of_torchvision, "squeezenet1_1"),
     }
 
 

@@ -23,7 +23,7 @@ else:
 
 from docs import PAGES, RUNNABLE, Snippet, snippets, workplace
 from flambeau import models
-from support import EXTENSION, MODEL, PHOTOS, PROGRAMS, ROOT, SPARK, environment, jars, run
+from support import EXTENSION, MODEL, PACKAGES, PHOTOS, PROGRAMS, ROOT, SPARK, environment, jars, run
 from test_maven_repository import EMPTY_IVY, REPOSITORY
 from test_wheel import WHEELS
 
@@ -134,12 +134,18 @@ def test_the_manifest_is_that_of_the_embedded_model() -> None:
     for variant in manifest["variant"]:
         del variant["sha256"]
     del manifest["files"]
-    whole, behind = (tomllib.loads(snippet.text) for snippet in snippets("toml") if not snippet.file)
+    whole, compiled, behind = (tomllib.loads(snippet.text) for snippet in snippets("toml") if not snippet.file)
     # Another processor rounds differently.
     assert [variant.pop("cosine") for variant in whole["variant"]] == pytest.approx(
         [variant.pop("cosine") for variant in manifest["variant"]], abs=1e-4
     )
     assert whole == manifest
+    # The exporter writes the variant of this package.
+    written = tomllib.loads((PACKAGES / "compiled" / "model.toml").read_text(encoding="utf-8"))["variant"]
+    (aot,) = (variant for variant in written if variant["engine"] == "aot_inductor")
+    (shown,) = compiled["variant"]
+    assert set(shown) | {"sha256"} == set(aot)
+    assert all(shown[key] == aot[key] for key in ("file", "engine", "precision", "libtorch"))
     # What a head's variant says; test_training.py fits one.
     assert set(behind["variant"][0]["head"]) | {"sha256"} == {"file", "sha256", "reads", "index"}
 

@@ -36,7 +36,7 @@ def agree(given: list[torch.Tensor], expected: list[torch.Tensor], cosine: float
 
 @pytest.mark.parametrize("name", library_models.texts())
 def test_texts(spark: SparkSession, tmp_path: Path, name: str) -> None:
-    model = library_models.texts()[name]
+    model = library_models.texts()[name]()
     model.write(tmp_path / name)
     rows = spark.createDataFrame(list(enumerate(TEXTS)), "id int, text string")
     found = rows.selectExpr("id", f"infer('{tmp_path / name}', text) AS r").orderBy("id").collect()
@@ -46,7 +46,7 @@ def test_texts(spark: SparkSession, tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", library_models.images())
 def test_images(spark: SparkSession, tmp_path: Path, photos: dict[str, Any], name: str) -> None:
-    model = library_models.images()[name]
+    model = library_models.images()[name]()
     model.write(tmp_path / name)
     files = sorted(photos)[:6]
     table = spark.read.format("binaryFile").load([(support.PHOTOS / file).as_uri() for file in files])
