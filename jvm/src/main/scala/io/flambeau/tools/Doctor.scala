@@ -4,6 +4,7 @@ import java.net.InetAddress
 import java.nio.charset.StandardCharsets.UTF_8
 import java.nio.file.{Files, Path, Paths}
 
+import scala.annotation.tailrec
 import scala.util.Using
 import scala.util.control.NonFatal
 
@@ -23,6 +24,9 @@ import io.flambeau.spark.{ArrowAccess, SparkAccess}
 
 /** Examines the processes of an application, for `flambeau.doctor`: one forward pass of an image model on every executor. */
 object Doctor {
+
+  private val StepMs = 100L
+  private val SettledNs = 5000000000L
 
   /**
    * One executor.
@@ -66,10 +70,27 @@ object Doctor {
   def examine(context: SparkContext, model: String, image: Array[Byte]): String = {
     val conf = SQLConf.get
     val (ref, settings) = (ModelStore.resolve(model, conf), InferenceSettings.of(conf))
-    val slots = math.max(SparkAccess.concurrentTasks(context), 1)
+    val slots = math.max(settledSlots(context), 1)
     val found = context.parallelize(0 until slots, slots).map(_ => here(ref, settings, image)).collect()
     // Of several tasks of one executor, the one that loaded the model.
     Json.write(found.groupBy(_.id).map { case (_, same) => same.maxBy(_.loadMs) }.toSeq.sortBy(_.id))
+  }
+
+  /** Tasks that run at the same time, after no executor has joined for a while: executors start one after another. */
+  private def settledSlots(context: SparkContext): Int = {
+    @tailrec def settled(seen: Int, since: Long): Int = {
+      Thread.sleep(StepMs)
+      val (found, now) = (SparkAccess.concurrentTasks(context), System.nanoTime())
+      if (found != seen) settled(found, now)
+      else if (now - since >= SettledNs) found
+      else settled(seen, since)
+    }
+    if (context.isLocal) SparkAccess.concurrentTasks(context)
+    else {
+      // Waits for the first one.
+      context.parallelize(Seq(0), 1).count()
+      settled(0, System.nanoTime())
+    }
   }
 
   private def here(ref: ModelRef, settings: InferenceSettings, image: Array[Byte]): Executor = {
