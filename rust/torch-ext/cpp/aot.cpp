@@ -2,9 +2,8 @@
 // One library may be run by many threads at once: the runner holds `runners` states, which share the weights, and a thread
 // waits only while more threads than that are inside.
 #include "error.h"
-#include "outputs.h"
+#include "forward.h"
 #include "process.h"
-#include "trap.h"
 
 #include <c10/core/InferenceMode.h>
 #include <torch/csrc/inductor/aoti_runner/model_container_runner_cpu.h>
@@ -50,19 +49,13 @@ void flb_aot_free(void* program) { delete static_cast<Runner*>(program); }
 // Runs the code on `count` tensors (borrowed). Their types, sizes and strides must be those it was compiled for: it does not
 // check them. Returns Outputs, to be freed with flb_outputs_free.
 void* flb_aot_forward(void* program, const at::Tensor* const* inputs, int32_t count, FlbError* error) {
-  return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
-    c10::InferenceMode guard;
-    flambeau::apply_threads();
-    const auto traps = flambeau::traps_so_far();
+  return flambeau::forward_pass(error, [&](flambeau::Outputs& outputs) {
     std::vector<at::Tensor> given;
     given.reserve(static_cast<size_t>(count));
     for (int32_t i = 0; i < count; i++) given.push_back(*inputs[i]);
-    auto outputs = std::make_unique<flambeau::Outputs>();
     for (at::Tensor& tensor : static_cast<Runner*>(program)->run(given)) {
-      outputs->items.push_back({std::nullopt, std::move(tensor)});
+      outputs.items.push_back({std::nullopt, std::move(tensor)});
     }
-    flambeau::check_traps(traps);
-    return outputs.release();
   });
 }
 

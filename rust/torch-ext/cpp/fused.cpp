@@ -6,6 +6,7 @@
 // other shapes use the plan for any shape. Plans are added under a lock and read by every task.
 #include "attention.h"
 #include "error.h"
+#include "forward.h"
 #include "module.h"
 #include "nodes.h"
 #include "outputs.h"
@@ -143,17 +144,11 @@ void flb_fused_plan(void* handle, const at::Tensor* const* inputs, int32_t count
 
 // Runs forward on `count` tensors (borrowed). Returns Outputs, to be freed with flb_outputs_free.
 void* flb_fused_forward(void* handle, const at::Tensor* const* inputs, int32_t count, FlbError* error) {
-  return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
+  return flambeau::forward_pass(error, [&](flambeau::Outputs& outputs) {
     auto& fused = *static_cast<Fused*>(handle);
-    c10::InferenceMode guard;
-    flambeau::apply_threads();
-    const auto traps = flambeau::traps_so_far();
     auto stack = stack_of(fused, inputs, count);
     executor_of(fused, shape_of(inputs, count))->run(stack);
-    auto outputs = std::make_unique<flambeau::Outputs>();
-    flambeau::flatten(stack.at(0), *outputs);
-    flambeau::check_traps(traps);
-    return outputs.release();
+    flambeau::flatten(stack.at(0), outputs);
   });
 }
 

@@ -2,6 +2,7 @@
 // `forward` does not change it.
 #include "archive.h"
 #include "error.h"
+#include "forward.h"
 #include "module.h"
 #include "outputs.h"
 #include "process.h"
@@ -106,17 +107,11 @@ int32_t flb_module_inputs(const void* module) { return static_cast<const Module*
 
 // Runs forward on `count` tensors (borrowed). Returns Outputs, to be freed with flb_outputs_free.
 void* flb_module_forward(void* module, const at::Tensor* const* inputs, int32_t count, FlbError* error) {
-  return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
-    c10::InferenceMode guard;
-    flambeau::apply_threads();
-    const auto traps = flambeau::traps_so_far();
+  return flambeau::forward_pass(error, [&](Outputs& outputs) {
     std::vector<c10::IValue> stack;
     stack.reserve(static_cast<size_t>(count));
     for (int32_t i = 0; i < count; i++) stack.emplace_back(*inputs[i]);
-    auto outputs = std::make_unique<Outputs>();
-    flatten(static_cast<Module*>(module)->script.get_method("forward")(std::move(stack)), *outputs);
-    flambeau::check_traps(traps);
-    return outputs.release();
+    flatten(static_cast<Module*>(module)->script.get_method("forward")(std::move(stack)), outputs);
   });
 }
 

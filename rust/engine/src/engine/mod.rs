@@ -71,11 +71,6 @@ pub enum EngineName {
     Aot,
 }
 
-impl EngineName {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Torchscript, Self::Fused, Self::Aot];
-}
-
 impl fmt::Display for EngineName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
