@@ -8,16 +8,14 @@ import scala.annotation.tailrec
 import scala.util.Using
 import scala.util.control.NonFatal
 
-import org.apache.arrow.vector.VectorSchemaRoot
 import org.apache.spark.{SparkContext, SparkEnv}
 import org.apache.spark.sql.catalyst.InternalRow
-import org.apache.spark.sql.execution.arrow.ArrowWriter
 import org.apache.spark.sql.internal.SQLConf
 import org.apache.spark.sql.types.{BinaryType, StructField, StructType}
 
 import io.flambeau.FlambeauException
 import io.flambeau.bridge.spec.{InferenceSettings, OutputRequest, Task}
-import io.flambeau.bridge.{Json, ModelSession, NativeLibrary}
+import io.flambeau.bridge.{Json, NativeLibrary}
 import io.flambeau.files.LocalCache
 import io.flambeau.models.{ModelRef, ModelStore}
 import io.flambeau.spark.{ArrowAccess, SparkAccess}
@@ -108,21 +106,19 @@ object Doctor {
   }
 
   /** Two passes; the second is timed. */
-  private def pass(ref: ModelRef, settings: InferenceSettings, image: Array[Byte], executor: Executor): Executor = Using.Manager { use =>
-    val allocator = use(ArrowAccess.rootAllocator().newChildAllocator("flambeau doctor", 0, Long.MaxValue))
+  private def pass(ref: ModelRef, settings: InferenceSettings, image: Array[Byte], executor: Executor): Executor = {
     val schema = StructType(Seq(StructField(ref.spec.inputs.head.name, BinaryType)))
-    val root = use(VectorSchemaRoot.create(ArrowAccess.toArrowSchema(schema), allocator))
-    val writer = ArrowWriter.create(root)
-    writer.write(InternalRow(image))
-    writer.finish()
     val outputs = Seq(OutputRequest(Task.Featurize, 0, nullOnError = false))
-    val session = use(ModelSession.open(ref.spec.hash, ModelStore.localDirectory(ref), schema, outputs, settings, allocator))
-    session.evaluate(root).close()
-    val started = System.nanoTime()
-    session.evaluate(root).close()
-    executor.copy(
-      engine = Some(session.engine), loadMs = Some(session.counters.loadNs / 1e6), passMs = Some((System.nanoTime() - started) / 1e6))
-  }.get
+    Using.resource(ArrowAccess.rootAllocator().newChildAllocator("flambeau doctor", 0, Long.MaxValue)) { allocator =>
+      OneRow(ref, schema, InternalRow(image), outputs, settings, allocator) { (session, root) =>
+        session.evaluate(root).close()
+        val started = System.nanoTime()
+        session.evaluate(root).close()
+        val (loadMs, passMs) = (session.counters.loadNs / 1e6, (System.nanoTime() - started) / 1e6)
+        executor.copy(engine = Some(session.engine), loadMs = Some(loadMs), passMs = Some(passMs))
+      }
+    }
+  }
 
   private def processor(): String = {
     val info = Paths.get("/proc/cpuinfo")

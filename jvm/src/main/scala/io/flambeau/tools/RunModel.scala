@@ -10,17 +10,17 @@ import scala.util.Using
 import scala.util.control.NonFatal
 
 import com.fasterxml.jackson.databind.JsonNode
-import org.apache.arrow.vector.VectorSchemaRoot
+import org.apache.arrow.memory.BufferAllocator
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.catalyst.util.ArrayData
-import org.apache.spark.sql.execution.arrow.ArrowWriter
 import org.apache.spark.sql.internal.SQLConf
 import org.apache.spark.sql.types._
+import org.apache.spark.sql.vectorized.ColumnarBatch
 import org.apache.spark.unsafe.types.UTF8String
 
 import io.flambeau.FlambeauException
 import io.flambeau.bridge.spec.{InferenceSettings, OutputRequest, Task}
-import io.flambeau.bridge.{Json, ModelSession, NativeException}
+import io.flambeau.bridge.{Json, NativeException}
 import io.flambeau.conf.FlambeauConf
 import io.flambeau.models.{InputKind, ModelRef, ModelStore, OutputRole, TensorSpec}
 import io.flambeau.spark.ArrowAccess
@@ -129,14 +129,11 @@ object RunModel {
       row: (StructType, InternalRow),
       requests: Seq[OutputRequest],
       settings: InferenceSettings,
-      allocator: org.apache.arrow.memory.BufferAllocator): ListMap[String, Any] = Using.Manager { use =>
-    val (schema, values) = row
-    val root = use(VectorSchemaRoot.create(ArrowAccess.toArrowSchema(schema), allocator))
-    val writer = ArrowWriter.create(root)
-    writer.write(values)
-    writer.finish()
-    val session = use(ModelSession.open(ref.spec.hash, ModelStore.localDirectory(ref), schema, requests, settings, allocator))
-    val batch = use(session.evaluate(root))
+      allocator: BufferAllocator): ListMap[String, Any] = OneRow(ref, row._1, row._2, requests, settings, allocator) { (session, root) =>
+    Using.resource(session.evaluate(root))(answer(_, requests))
+  }
+
+  private def answer(batch: ColumnarBatch, requests: Seq[OutputRequest]): ListMap[String, Any] = {
     val results = requests.map(_.task).zipWithIndex.map { case (task, i) =>
       val column = batch.column(i)
       task -> (if (column.isNullAt(0)) null else plain(batch.getRow(0).get(i, column.dataType), column.dataType))
@@ -144,7 +141,7 @@ object RunModel {
     Option(results(Task.Error)).map(error => ListMap[String, Any]("error" -> error)).getOrElse {
       ListMap[String, Any]("outputs" -> results(Task.Infer)) ++ results.get(Task.Classify).map("labels" -> _)
     }
-  }.get
+  }
 
   /** Spark's own values as plain collections, for JSON. */
   private def plain(value: Any, dataType: DataType): Any = (value, dataType) match {
