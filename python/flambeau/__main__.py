@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from .doctor import MODEL, doctor
+from .doctor import MODEL, check_session, doctor
 from .session import configure
 
 
@@ -33,8 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             key, _, value = setting.partition("=")
             builder.config(key, value)
         session = configure(builder.config("spark.log.level", "ERROR")).getOrCreate()
-        inside = doctor(session, options.model)
-        report.checks += inside.checks[2:]
+        check_session(report, session, options.model)
         session.stop()
     print(report)
     return 0 if report.ok else 1

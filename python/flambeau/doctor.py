@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import re
-import shutil
 import struct
 import subprocess
 import zlib
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ._setup import require
+from .running import java_program
 from .session import FlambeauError, check_spark_version, find_jars
 from .version import __version__
 
@@ -58,10 +58,9 @@ class Report:
         """Whether nothing is wrong."""
         return all(check.problem is None for check in self.checks)
 
-    def add(self, name: str, found: str, problem: str | None = None) -> bool:
-        """Adds a check; returns whether it is good."""
+    def add(self, name: str, found: str, problem: str | None = None) -> None:
+        """Adds a check."""
         self.checks.append(Check(name, found, problem))
-        return problem is None
 
     def __str__(self) -> str:
         lines = [str(check) for check in self.checks]
@@ -85,7 +84,7 @@ def doctor(session: SparkSession | None = None, model: str = MODEL) -> Report:
     if session is None:
         _check_machine(report)
     elif report.ok:
-        _check_session(report, session, model)
+        check_session(report, session, model)
     return report
 
 
@@ -122,8 +121,7 @@ def _check_machine(report: Report) -> None:
 
 
 def _check_java(report: Report) -> None:
-    home = os.environ.get("JAVA_HOME")
-    java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    home, java = os.environ.get("JAVA_HOME"), java_program()
     advice = f"Install Java {OLDEST_JAVA} or 21, and set JAVA_HOME to it."
     if not java or not Path(java).is_file():
         report.add("Java", f"JAVA_HOME={home} has no bin/java" if home else "not found", advice)
@@ -134,7 +132,8 @@ def _check_java(report: Report) -> None:
     report.add("Java", f"{number} in {java}", None if number >= OLDEST_JAVA else f"It is too old. {advice}")
 
 
-def _check_session(report: Report, session: SparkSession, model: str) -> None:
+def check_session(report: Report, session: SparkSession, model: str) -> None:
+    """Adds the checks of a session and its executors."""
     try:
         require(session, "doctor")
     except FlambeauError as error:

@@ -101,9 +101,14 @@ def _shape(values: Any) -> tuple[list[int], list[Any]]:
     return shape, [values]
 
 
-def _java() -> list[str]:
+def java_program() -> str | None:
+    """The Java that Spark starts: that of JAVA_HOME, otherwise the first on the PATH; None: there is neither."""
     home = os.environ.get("JAVA_HOME")
-    java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    return str(Path(home) / "bin" / "java") if home else shutil.which("java")
+
+
+def _java() -> list[str]:
+    java = java_program()
     if not java:
         raise FlambeauError("no Java: set JAVA_HOME, or put java on the PATH")
     import pyspark

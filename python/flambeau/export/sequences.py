@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     import torch
 
 
+TOKEN_TENSORS = ("input_ids", "attention_mask", "token_type_ids")
+"""What a text can be for a program."""
+
+
 @dataclass(frozen=True)
 class TextInput:
     """A string in SQL; token tensors i64 `[n, length]` in the program, padded to the longest of the batch.
@@ -42,7 +46,7 @@ class TextInput:
         check_name("input", self.name)
         if self.max_length is not None:
             check_positive("max_length", self.max_length)
-        known = {"input_ids", "attention_mask", "token_type_ids"}
+        known = set(TOKEN_TENSORS)
         if "input_ids" not in self.inputs or not set(self.inputs) <= known or len(set(self.inputs)) != len(self.inputs):
             raise ExportError(
                 f"a text input's inputs are input_ids, and more of {', '.join(sorted(known))}, not {list(self.inputs)}"

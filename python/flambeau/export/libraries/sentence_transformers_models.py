@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from ..errors import ExportError
-from ..sequences import TextInput
+from ..sequences import TOKEN_TENSORS, TextInput
 from ..specs import Output, StrPath
 from .cards import license_of, name_of
 from .described import FEATURES, Described
 
 if TYPE_CHECKING:
     from .. import ExportReport
-
-TENSORS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 class _Embedding(nn.Module):
@@ -54,7 +52,7 @@ def from_sentence_transformers(
     tokenizer = network.tokenizer
     if not getattr(tokenizer, "is_fast", False):
         raise ExportError("the model has no fast tokenizer (tokenizer.json), which executors need")
-    names = [name for name in TENSORS if name in tokenizer.model_input_names]
+    names = [name for name in TOKEN_TENSORS if name in tokenizer.model_input_names]
     text = TextInput(tokenizer, max_length=max_length or network.max_seq_length, inputs=names)
     module = _Embedding(list(network), names).eval()
     outputs = [Output(FEATURES, "features")]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..errors import ExportError
 from ..specs import ImageInput, Output, StrPath
+from .cards import spdx
 from .described import FEATURES, Described, scores
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def from_timm(
     if network.num_classes > 0:
         outputs.append(scores(_labels(timm, network, settings)))
     name = str(settings.get("architecture") or type(network).__name__.lower())
-    found = Described(_Timm(network).eval(), [described], outputs, name, _license(settings.get("license")))
+    found = Described(_Timm(network).eval(), [described], outputs, name, spdx(settings.get("license")))
     return found.write(path, options)
 
 
@@ -92,9 +93,3 @@ def _labels(timm: Any, network: Any, settings: dict[str, Any]) -> list[str] | No
         return None
     info = timm.data.ImageNetInfo(subset)
     return [info.index_to_description(index) for index in range(network.num_classes)]
-
-
-def _license(found: str | None) -> str | None:
-    """SPDX's spelling of what timm and Hugging Face write in lower case."""
-    spelled = {"apache-2.0": "Apache-2.0", "mit": "MIT", "bsd-3-clause": "BSD-3-Clause", "cc-by-nc-4.0": "CC-BY-NC-4.0"}
-    return None if found is None else spelled.get(found, found)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import ExportError
-from ..sequences import TextInput
+from ..sequences import TOKEN_TENSORS, TextInput
 from ..specs import ImageInput, Input, Output, StrPath
 from .cards import license_of, name_of
 from .described import FEATURES, LOGITS, Described, scores
@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 
 POOLINGS = ("mean", "cls", "last", "pooler")
 IMAGE_POOLINGS = ("mean", "cls", "pooler")
-TENSORS = ("input_ids", "attention_mask", "token_type_ids")
 UNLIMITED = 1_000_000
 """A tokenizer's `model_max_length` above this means that it has none."""
-TOWERS = {"text": "get_text_features", "image": "get_image_features"}
+TOWERS = ("text", "image")
 
 
 def from_transformers(
@@ -106,7 +105,7 @@ def _part(auto: Any, model: Any, given: Any, what: str) -> Any:
 def _text(transformers: Any, network: Any, model: Any, tokenizer: Any, max_length: int | None) -> TextInput:
     found = _part(transformers.AutoTokenizer, model, tokenizer, "tokenizer")
     taken = inspect.signature(network.forward).parameters
-    names = [name for name in TENSORS if name in found.model_input_names and name in taken]
+    names = [name for name in TOKEN_TENSORS if name in found.model_input_names and name in taken]
     if type(network).__name__.startswith("Siglip"):
         names = names[:1]
     own = getattr(found, "model_max_length", UNLIMITED + 1)
