@@ -13,7 +13,13 @@ from pathlib import Path
 
 from support import ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+START = ROOT / "docs" / "start.md"
+"""Its Python makes the session that the other pages use."""
+PAGES = [
+    *(ROOT / page for page in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    START,
+    *sorted({*(ROOT / "docs").rglob("*.md")} - {START}),
+]
 FENCE = re.compile(r"^```(\w*)[ \t]*(\S*)[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
 RUNNABLE = ("bash", "sql", "python", "scala", "toml")
 

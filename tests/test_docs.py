@@ -24,6 +24,7 @@ else:
 from docs import PAGES, RUNNABLE, Snippet, snippets, workplace
 from flambeau import models
 from support import EXTENSION, MODEL, PACKAGES, PHOTOS, PROGRAMS, ROOT, SPARK, environment, jars, run
+from test_house import versions
 from test_maven_repository import EMPTY_IVY, REPOSITORY
 from test_wheel import WHEELS
 
@@ -58,7 +59,7 @@ def registries(folder: Path) -> dict[str, str]:
 
 def test_every_fence_is_of_a_kind_that_runs() -> None:
     assert {snippet.language for snippet in snippets()} <= set(RUNNABLE)
-    assert {snippet.language for snippet in snippets() if snippet.page == "README.md"} >= {
+    assert {snippet.language for snippet in snippets() if snippet.page == "docs/start.md"} >= {
         "bash",
         "sql",
         "scala",
@@ -158,15 +159,18 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_settings_that_pages_name_are_in_the_table() -> None:
-    readme = PAGES[0].read_text(encoding="utf-8")
-    known = set(re.findall(r"^\| `(spark\.flambeau\.[\w.]+)", readme, re.MULTILINE)) | {"spark.flambeau.internal.fault"}
+    table = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    known = set(re.findall(r"^\| `(spark\.flambeau\.[\w.]+)", table, re.MULTILINE)) | {"spark.flambeau.internal.fault"}
     for page in PAGES:
         for key in re.findall(r"spark\.flambeau\.[\w.]*\w", page.read_text(encoding="utf-8")):
             assert key in known or key.startswith("spark.flambeau.udf"), f"{page.name} names {key}"
 
 
 def test_jars_are_named_as_they_are_built() -> None:
-    built = {Path(jar).name for jar in jars()}
+    said = versions()
+    lines = {name.removeprefix("sparkLine."): value for name, value in said.items() if name.startswith("sparkLine.")}
+    others = {f"flambeau-spark{line}_{value.split()[1][:4]}-{said['version']}.jar" for line, value in lines.items()}
+    built = {Path(jar).name for jar in jars()} | others
     for page in PAGES:
         for name in re.findall(r"flambeau[\w.-]*?\.jar", page.read_text(encoding="utf-8")):
             assert name in built, f"{page.name} names {name}"

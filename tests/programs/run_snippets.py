@@ -1,7 +1,7 @@
 """Runs the Python and SQL snippets of the pages in one session, in the order of the pages; prints JSON: snippet -> error or null.
 
 run_snippets.py, in a folder made by `docs.workplace`. What one snippet defines, the later ones see, as a reader's notebook would;
-`spark` and `F` are there from the README's first Python snippet on, and SQL waits for that.
+`spark` and `F` are there from the first Python snippet on (docs/start.md's), and SQL waits for that.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path.cwd()))
 
 
 def main() -> None:
-    """README's Python first (it makes the session), then all in order."""
+    """The first Python snippet makes the session; then all in order."""
     ordered = docs.snippets("python", "sql")
     first = next(snippet for snippet in ordered if snippet.language == "python")
     ordered.remove(first)

@@ -121,7 +121,8 @@ object NativeLibrary extends Logging {
       s"This is not the libtorch that Flambeau needs ($TorchVersion): set ${FlambeauConf.Libtorch.key} or LIBTORCH to that version, or use the flambeau-libtorch jar"
     } else if (said.contains("another classloader")) "This process has the Flambeau jar twice, for example in --jars and in jars of a session: keep one"
     else if (said.contains("GLIBC"))
-      "This Linux is too old: libtorch's jar needs glibc 2.35 and the libstdc++ of GCC 12 (Ubuntu 22.04, Debian 12, RHEL 10 or newer)"
+      "This Linux is too old: libtorch's jar needs glibc 2.35 and the libstdc++ of GCC 12 (Ubuntu 22.04, Debian 12, RHEL 10 or newer). With " +
+        s"glibc 2.34, install PyTorch's package (pip install torch==$TorchVersion) and set ${FlambeauConf.Libtorch.key} to its folder"
     else s"If it is damaged, remove its folder (${file.getParent}): what comes from a jar is unpacked again"
 
   /** The version in a folder of libtorch (`build-version` of a download, `version.py` of a wheel), if there is one. */

@@ -6,7 +6,7 @@ import org.apache.spark.sql.internal.SQLConf
 import io.flambeau.conf.Values.{Bytes, Flag, Folders, LocalFolder, OneOf, Real, Whole}
 
 /**
- * Every setting of Flambeau, declared once: key, default, type, unit and range, meaning. The README's table is printed from
+ * Every setting of Flambeau, declared once: key, default, type, unit and range, meaning. The table of docs/settings.md is printed from
  * here (`io.flambeau.conf.SettingsTable`) and a test compares the two. [[SettingsCheck]] rejects settings that are not declared.
  *
  * Settings are read on the driver, from the session (`SET spark.flambeau…`) or, where a value must be known before a

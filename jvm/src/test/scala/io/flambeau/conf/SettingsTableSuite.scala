@@ -6,15 +6,15 @@ import scala.util.Using
 
 import org.scalatest.funsuite.AnyFunSuite
 
-/** The settings in the README are those in the code. */
+/** The settings in docs/settings.md are those in the code. */
 class SettingsTableSuite extends AnyFunSuite {
 
   private val repository: Path = Paths.get(sys.props.getOrElse("flambeau.repository", ".")).toAbsolutePath
 
-  test("the README's table is the generated one") {
-    val table = SettingsTable.in(Files.readString(repository.resolve("README.md")))
+  test("the table of docs/settings.md is the generated one") {
+    val table = SettingsTable.in(Files.readString(repository.resolve("docs/settings.md")))
     assert(table.contains(SettingsTable.markdown),
-      s"README.md, between ${SettingsTable.Begin} and ${SettingsTable.End}, must read:\n${SettingsTable.markdown}\n")
+      s"docs/settings.md, between ${SettingsTable.Begin} and ${SettingsTable.End}, must read:\n${SettingsTable.markdown}\n")
   }
 
   test("every setting is declared once, documented, and in the list") {
