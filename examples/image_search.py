@@ -16,12 +16,9 @@ from pyspark.sql import functions as F
 
 import photos
 import session
-from flambeau.functions import featurize
+from flambeau.functions import cosine_similarity, featurize
 
 MODEL = "efficientnet_lite0"
-COSINE = """\
-aggregate(zip_with(features, wanted, (x, y) -> x * y), 0D, (sum, x) -> sum + x)
-  / sqrt(aggregate(features, 0D, (sum, x) -> sum + x * x) * aggregate(wanted, 0D, (sum, x) -> sum + x * x))"""
 
 
 def run(query: Path | None, out: Path) -> int:
@@ -36,7 +33,10 @@ def run(query: Path | None, out: Path) -> int:
         files.select("path", featurize("content", MODEL).alias("features")).write.mode("overwrite").parquet(index)
         wanted = spark.read.format("binaryFile").load(query.resolve().as_uri())
         pairs = spark.read.parquet(index).crossJoin(wanted.select(featurize("content", MODEL).alias("wanted")))
-        ranked = pairs.select(F.regexp_extract("path", "[^/]+$", 0).alias("photo"), F.expr(COSINE).alias("cosine"))
+        ranked = pairs.select(
+            F.regexp_extract("path", "[^/]+$", 0).alias("photo"),
+            cosine_similarity("features", "wanted").alias("cosine"),
+        )
         nearest = ranked.orderBy(F.desc("cosine")).limit(4).collect()
     finally:
         spark.stop()

@@ -13,7 +13,7 @@ SELECT photo, best.label, round(best.probability, 2) AS probability FROM labeled
 WITH complaints(text) AS (
   VALUES ('the parcel never came'), ('my card was charged twice'), ('the courier left it in the rain'), ('the app crashes at start')
 ), compared AS (
-  SELECT text, aggregate(zip_with(meaning(text), meaning('a problem with the delivery of a package'), (x, y) -> x * y), 0D, (s, x) -> s + x) AS cosine
+  SELECT text, dot(meaning(text), meaning('a problem with the delivery of a package')) AS cosine
   FROM   complaints
 )
 SELECT text, round(cosine, 2) AS cosine FROM compared ORDER BY cosine DESC LIMIT 2;

@@ -24,9 +24,7 @@ QUESTIONS = ("a large wild cat", "a person who repairs shoes", "to cook with dry
 NEAREST = """\
 WITH asked AS (SELECT question, featurize(question, 'minilm_l6_v2') AS wanted FROM questions)
 SELECT   question, slice(sort_array(collect_list(struct(cosine, word, text)), false), 1, 3) AS nearest
-FROM    (SELECT question, word, text,
-                aggregate(zip_with(wanted, embedding, (x, y) -> x * y), 0D, (sum, x) -> sum + x) AS cosine
-         FROM   asked CROSS JOIN embedded)
+FROM    (SELECT question, word, text, dot(wanted, embedding) AS cosine FROM asked CROSS JOIN embedded)
 GROUP BY question"""
 
 

@@ -14,6 +14,8 @@ struct. Text models take a string. Audio models take encoded bytes. Tensor model
 query. The `try_` functions return NULL for it instead, and the Spark UI counts it.
 
 Calls with the same input and model in one query share one forward pass.
+
+`cosine_similarity`, `dot` and `l2_distance` compare vectors, and take no model.
 """
 
 from __future__ import annotations
@@ -31,7 +33,17 @@ if TYPE_CHECKING:
     ColumnOrName = Union[Column, str]
     Model = Union[str, os.PathLike[str]]
 
-__all__ = ["classify", "featurize", "infer", "try_classify", "try_featurize", "try_infer"]
+__all__ = [
+    "classify",
+    "cosine_similarity",
+    "dot",
+    "featurize",
+    "infer",
+    "l2_distance",
+    "try_classify",
+    "try_featurize",
+    "try_infer",
+]
 
 
 def featurize(input: ColumnOrName, model: Model) -> Column:
@@ -69,6 +81,25 @@ def infer(model: Model, *inputs: ColumnOrName) -> Column:
 def try_infer(model: Model, *inputs: ColumnOrName) -> Column:
     """`infer`, with NULL for a row that cannot be read."""
     return _call("try_infer", _model(model), *_columns(inputs))
+
+
+def cosine_similarity(left: ColumnOrName, right: ColumnOrName) -> Column:
+    """The cosine of the angle between two vectors: a double from -1 to 1.
+
+    A vector is an array of numbers or an ML vector. NULL if an argument or an element is NULL, or if a vector has length 0. Vectors that
+    differ in their number of elements fail the query (FLAMBEAU_BAD_INPUT).
+    """
+    return _call("cosine_similarity", _column(left), _column(right))
+
+
+def dot(left: ColumnOrName, right: ColumnOrName) -> Column:
+    """The sum of the products of the elements of two vectors, a double. Vectors as for `cosine_similarity`."""
+    return _call("dot", _column(left), _column(right))
+
+
+def l2_distance(left: ColumnOrName, right: ColumnOrName) -> Column:
+    """The Euclidean distance of two vectors, a double. Vectors as for `cosine_similarity`."""
+    return _call("l2_distance", _column(left), _column(right))
 
 
 def _call(function: str, *arguments: Column) -> Column:

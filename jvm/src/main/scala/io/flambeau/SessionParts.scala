@@ -6,7 +6,7 @@ import org.apache.spark.sql.SparkSessionExtensions
 import io.flambeau.conf.{FlambeauConf, SettingsCheck}
 import io.flambeau.models.LoadAhead
 import io.flambeau.spark.ErrorConditions
-import io.flambeau.sql.{CheckModelCalls, EvalModelStrategy, ExtractModelCalls, ModelFunctions, TakeColumns}
+import io.flambeau.sql.{CheckModelCalls, EvalModelStrategy, ExtractModelCalls, ModelFunctions, TakeColumns, VectorFunctions}
 
 /**
  * What [[FlambeauExtensions]] adds to a session: the functions, the named functions of the configuration
@@ -19,7 +19,7 @@ private[flambeau] object SessionParts {
     ErrorConditions.makeKnown()
     SettingsCheck.application()
     LoadAhead.library()
-    val functions = ModelFunctions.all ++ named
+    val functions = ModelFunctions.all ++ VectorFunctions.all ++ named
     ModelFunctions.registerBuiltin(functions)
     functions.foreach(f => extensions.injectFunction((f.identifier, f.info, f.build)))
     extensions.injectTableFunction((RegisterModel.identifier, RegisterModel.info, RegisterModel.build))

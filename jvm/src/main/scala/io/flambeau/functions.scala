@@ -6,7 +6,7 @@ import org.apache.spark.sql.functions.{call_function, lit}
 import io.flambeau.sql.{ModelTask, SessionCheck}
 
 /**
- * Models as column functions; the same as the SQL functions of these names. They need a session with
+ * Models as column functions, and comparisons of the vectors that they give; the same as the SQL functions of these names. They need a session with
  * `spark.sql.extensions=io.flambeau.FlambeauExtensions` (on the server, for Spark Connect).
  *
  * NULL in, NULL out. `model` is a path, a URI or a name (see `spark.flambeau.models.path`). Bad input fails the query; the `try_`
@@ -34,6 +34,18 @@ object functions {
 
   /** As [[infer]], but NULL for bad input. */
   def try_infer(model: String, inputs: Column*): Column = call("try_infer", lit(model) +: inputs: _*)
+
+  /**
+   * The cosine of the angle between two vectors (arrays of numbers, or ML vectors): a double. NULL if an argument or an element is
+   * NULL, or if a vector has length 0. Vectors that differ in their number of elements fail the query (FLAMBEAU_BAD_INPUT).
+   */
+  def cosine_similarity(left: Column, right: Column): Column = call("cosine_similarity", left, right)
+
+  /** The sum of the products of the elements of two vectors; as for [[cosine_similarity]]. */
+  def dot(left: Column, right: Column): Column = call("dot", left, right)
+
+  /** The Euclidean distance of two vectors; as for [[cosine_similarity]]. */
+  def l2_distance(left: Column, right: Column): Column = call("l2_distance", left, right)
 
   /** Reports at once what a session lacks, if the session is in this process. */
   private def call(function: String, arguments: Column*): Column = {
