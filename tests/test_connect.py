@@ -46,6 +46,15 @@ def test_vectors_get_the_numbers_of_a_classic_session(
     assert answers["named"] == spark.sql("SELECT tiny_features(array(1, 2, 3, 4)) AS f").head(1)[0].f
 
 
+def test_vectors_are_compared_and_joined_with_the_nearest(answers: dict[str, Any]) -> None:
+    """(1, 2, 3, 4) has id 1, (0, 0, 5, 0) has id 3."""
+    distance = 5**0.5 * 5**0.5
+    assert answers["dot"] == [[25.0], [30.0]]
+    assert [row[:3] for row in answers["neighbors"]] == [[11, 1, 1], [11, 3, 2], [13, 3, 1], [13, 1, 2]]
+    assert [row[3] for row in answers["neighbors"]] == pytest.approx([0, distance, 0, distance])
+    assert answers["duplicates"] == [[3, 1]]
+
+
 def test_failures_reach_the_client_with_their_condition(answers: dict[str, Any]) -> None:
     condition, text = answers["bad_row"]
     assert "FLAMBEAU_BAD_INPUT" in text and "try_featurize" in text

@@ -100,6 +100,7 @@ ENGINE = [
     "options",
     "package",
     "memory",
+    "nearest",
     "pool",
     "prepare",
     "spare",

@@ -33,7 +33,7 @@ NAVIGATION = {
         "docs/guides/streaming",
         "docs/guides/spark-ml",
     ),
-    "Guides by data": ("docs/guides/images", "docs/guides/text", "docs/guides/audio", "docs/guides/tensors"),
+    "Guides by data": ("docs/guides/images", "docs/guides/text", "docs/guides/audio", "docs/guides/tensors", "docs/similarity"),
     "Training": ("docs/training",),
     "Deploying": (
         "docs/deploying",

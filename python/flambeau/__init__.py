@@ -8,7 +8,8 @@
     photos = spark.read.format("binaryFile").load("photos")
     photos.select("path", F.classify("content", "efficientnet_lite0", 3)).show(truncate=False)
 
-What lives here: `configure` sets up a session, and `register` turns a model into a SQL function. The modules are `functions`
+What lives here: `configure` sets up a session, `register` turns a model into a SQL function, and `nearest` and `near_duplicates`
+compare the rows of tables by their vectors. The modules are `functions`
 (the SQL functions as Column functions), `ml` (Spark ML stages), `export` (PyTorch model -> package; needs torch) and
 `models` (the contents of packages).
 
@@ -17,8 +18,18 @@ The jars do the work, in the executors' own process. No Python worker takes part
 
 from . import _java_package as _java_package  # saved pipelines are read by Java names
 from .doctor import doctor
+from .neighbors import near_duplicates, nearest
 from .register import register
 from .session import FlambeauError, configure, find_jars
 from .version import __version__
 
-__all__ = ["FlambeauError", "__version__", "configure", "doctor", "find_jars", "register"]
+__all__ = [
+    "FlambeauError",
+    "__version__",
+    "configure",
+    "doctor",
+    "find_jars",
+    "near_duplicates",
+    "nearest",
+    "register",
+]

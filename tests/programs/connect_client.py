@@ -12,6 +12,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import col
 
+import flambeau
 from flambeau import functions as F
 
 
@@ -39,12 +40,17 @@ def main(address: str, photos: str, packages: str) -> None:
             return error.getCondition(), str(error)
         return None, ""
 
+    whole = vectors.where("x IS NOT NULL")
+    neighbors = flambeau.nearest(whole.selectExpr("id + 10", "x"), whole, k=2, metric="l2").orderBy("left_id", "rank")
     short = spark.createDataFrame([([1.0],)], "x array<float>")
     result = {
         "labels": {row.file: row.labels[0].label for row in labels},
         "columns": [row.asDict(recursive=True) for row in columns.collect()],
         "sql": [row.asDict(recursive=True) for row in spark.sql(statement).collect()],
         "named": spark.sql("SELECT vectors_of(array(1, 2, 3, 4)) AS f").head(1)[0].f,
+        "dot": whole.select(F.dot("x", "x").alias("d")).orderBy("d").collect(),
+        "neighbors": neighbors.collect(),
+        "duplicates": flambeau.near_duplicates(whole, 0.5).select("left_id", "right_id").collect(),
         "bad_row": failure(short.select(F.featurize("x", tiny))),
         "unknown": failure(vectors.select(F.featurize("x", "no_such_model"))),
         "tried": short.select(F.try_featurize("x", tiny)).head(1)[0][0],

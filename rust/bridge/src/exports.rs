@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::failure::{self, Failure, ThrowNative};
+use crate::nearest::{nearest_queries, nearest_results, nearest_rows, open_nearest};
 use crate::training::{
     cancel_trainers, check_program, feed, open_feed, open_group, open_trainers, restore_checkpoint, run_trainers, save_checkpoint,
     save_package, seal_feed, train_groups,
@@ -54,6 +55,10 @@ methods! {
     "savePackage" => { static fn save_package(trainers: jlong, place: jlong, directory: JString, spec: JString) -> JString },
     "trainGroups" => { static fn train_groups(feed: jlong, spec: JString, array: jlong, schema: jlong) },
     "cancelTrainers" => { static fn cancel_trainers(trainers: jlong) },
+    "openNearest" => { static fn open_nearest(spec: JString, query_schema: jlong, row_schema: jlong) -> jlong },
+    "nearestQueries" => { static fn nearest_queries(search: jlong, array: jlong) },
+    "nearestRows" => { static fn nearest_rows(search: jlong, array: jlong) },
+    "nearestResults" => { static fn nearest_results(search: jlong, output: jlong, schema: jlong) },
     "close" => { static fn close(handle: jlong) },
     "stats" => { static fn stats() -> JString },
 }

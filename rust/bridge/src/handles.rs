@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use flambeau_engine::nearest::Nearest;
 use flambeau_engine::{Model, Session};
 use flambeau_train::{Feed, Ranks, TrainingLoop};
 use once_cell::sync::Lazy;
@@ -18,7 +19,7 @@ pub(crate) struct HeldTrainers {
 
 impl HeldTrainers {
     pub(crate) fn lock(&self) -> MutexGuard<'_, TrainingLoop> {
-        self.training.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.training)
     }
 }
 
@@ -29,6 +30,7 @@ enum Held {
     Feed(Arc<Feed>),
     Group(Arc<Ranks>),
     Trainers(Arc<HeldTrainers>),
+    Nearest(Arc<Mutex<Nearest>>),
 }
 
 #[derive(Default)]
@@ -69,6 +71,7 @@ kinds! {
     Feed(Arc<Feed>): feed, "feed";
     Group(Arc<Ranks>): group, "group";
     Trainers(Arc<HeldTrainers>): trainers, "trainer";
+    Nearest(Arc<Mutex<Nearest>>): nearest, "search";
 }
 
 pub(crate) fn add_model(model: Arc<Model>) -> i64 {
@@ -89,6 +92,15 @@ pub(crate) fn add_group(group: Ranks) -> i64 {
 
 pub(crate) fn add_trainers(training: TrainingLoop, canceled: Arc<AtomicBool>) -> i64 {
     add(Held::Trainers(Arc::new(HeldTrainers { training: Mutex::new(training), canceled })))
+}
+
+pub(crate) fn add_nearest(search: Nearest) -> i64 {
+    add(Held::Nearest(Arc::new(Mutex::new(search))))
+}
+
+/// Waits until no other thread uses it.
+pub(crate) fn locked<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Removes a handle; its object is dropped when the last call that uses it returns. Unknown handles are ignored.

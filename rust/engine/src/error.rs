@@ -37,6 +37,14 @@ pub enum RowFault {
     /// A row that makes the model's program raise, or return outputs of another shape.
     #[error("the model's program fails on this row: {0}")]
     Refused(String),
+    /// A vector that has another number of elements than those that it is compared with.
+    #[error("a vector has {actual} elements, and others have {expected}")]
+    Elements {
+        /// Of the others.
+        expected: usize,
+        /// Of this one.
+        actual: usize,
+    },
     /// An array that is not a tensor of the declared shape and dtype.
     #[error(transparent)]
     Dense(#[from] DenseFault),

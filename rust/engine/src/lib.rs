@@ -5,6 +5,8 @@
 //! it plans forward passes and runs the [`Model`], which all sessions of the process share ([`registry`]). It makes one Arrow
 //! column per request ([`results`](crate::session)).
 //!
+//! [`nearest`] needs no model: exact nearest neighbors of vectors, by products of matrices.
+//!
 //! Pure preparation is in `flambeau-media`. Training is in `flambeau-train`. It uses the lower half of this crate (errors,
 //! packages, preparation, the pool, tensors' memory), but neither sessions nor models.
 //!
@@ -18,6 +20,7 @@ pub mod error;
 pub mod faults;
 pub mod memory;
 mod model;
+pub mod nearest;
 mod options;
 mod pace;
 pub mod package;

@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 
 use flambeau_engine::faults::Fault;
+use flambeau_engine::nearest::{Metric, NearestSpec};
 use flambeau_engine::package::{
     Description, Dtype, InputDescription, InputKind, Listing, OutputDescription, PackageFile, Precision, Role, Wrapped,
 };
@@ -55,6 +56,11 @@ fn how_a_process_starts_and_a_model_is_opened() {
     );
     let hash = Some("c0ffee".into());
     reads("model_options", &ModelOptions { hash, precision: Precision::Fastest, min_cosine: 0.995, engine: WantedEngine::Fused });
+}
+
+#[test]
+fn what_a_search_for_neighbors_looks_for() {
+    reads("nearest", &NearestSpec { metric: Metric::L2, k: 17, threshold: Some(0.25), smaller_ids: true });
 }
 
 #[test]

@@ -1,7 +1,10 @@
 package io.flambeau
 
-import org.apache.spark.sql.SparkSession
+import java.util.UUID
+
+import org.apache.spark.sql.{DataFrame, SparkSession}
 import org.apache.spark.sql.catalyst.analysis.FunctionRegistry
+import org.apache.spark.sql.catalyst.expressions.Literal
 
 import io.flambeau.models.{ModelRef, ModelStore}
 import io.flambeau.spark.Classic
@@ -44,6 +47,55 @@ object Flambeau {
       throw new UnsupportedOperationException(
         "this session is a Spark Connect client: register with SELECT * FROM flambeau_register(name, model)")
   }
+
+  /**
+   * The `k` nearest rows of `right` for each row of `left`, exactly: all pairs are compared. Lazy, as any DataFrame.
+   *
+   * @param left
+   *   two columns: an id of any type, and a vector (an array of numbers, or an ML vector). Rows with NULL have no neighbors
+   * @param right
+   *   two columns: an id, a whole number or a string, and a vector
+   * @param k
+   *   neighbors of each row of `left`; fewer if `right` has fewer
+   * @param metric
+   *   `cosine`, `dot` or `l2`
+   * @return
+   *   `left_id`, `right_id`, `rank` (int, from 1), and `similarity` or, for `l2`, `distance` (double). Equal ones are ranked by
+   *   `right_id`
+   * @throws FlambeauAnalysisException
+   *   FLAMBEAU_BAD_ARGUMENT for other columns or metrics, FLAMBEAU_SETUP for a session without the extension
+   */
+  def nearest(left: DataFrame, right: DataFrame, k: Int = 10, metric: String = "cosine"): DataFrame =
+    overTables("nearest", left, right)(names => s"flambeau_nearest(TABLE(${names.head}), TABLE(${names(1)}), ${literal(k)}, ${literal(metric)})")
+
+  /**
+   * The near duplicates of each row among the rows with a smaller id: at most `k`, the nearest first.
+   *
+   * @param rows
+   *   two columns: an id, a whole number or a string, and a vector (an array of numbers, or an ML vector). Rows with NULL have none
+   * @param threshold
+   *   the smallest similarity, or, for `l2`, the largest distance
+   * @return
+   *   as [[nearest]]; `right_id` is the smaller of the two. A row without near duplicates is not in it
+   */
+  def nearDuplicates(rows: DataFrame, threshold: Double, k: Int = 10, metric: String = "cosine"): DataFrame =
+    overTables("nearDuplicates", rows)(names => s"flambeau_near_duplicates(TABLE(${names.head}), ${literal(threshold)}, ${literal(k)}, ${literal(metric)})")
+
+  /** A query over DataFrames, under names that exist until it is analyzed. */
+  private def overTables(who: String, frames: DataFrame*)(call: Seq[String] => String): DataFrame = frames.head.sparkSession match {
+    case session: Classic.Session =>
+      SessionCheck.require(session, who)
+      val names = frames.map(_ => s"flambeau_${UUID.randomUUID().toString.replace("-", "")}")
+      try {
+        frames.zip(names).foreach { case (frame, name) => frame.createTempView(name) }
+        session.sql(s"SELECT * FROM ${call(names)}")
+      } finally names.foreach(session.catalog.dropTempView)
+    case _ =>
+      throw new UnsupportedOperationException(
+        "this session is a Spark Connect client: call the table functions flambeau_nearest and flambeau_near_duplicates in SQL")
+  }
+
+  private def literal(value: Any): String = Literal(value).sql
 
   private def refuse(name: String, why: String): Nothing =
     throw new FlambeauAnalysisException("FLAMBEAU_BAD_ARGUMENT", s"'$name' cannot be the name of a function: $why")

@@ -6,9 +6,8 @@ import org.apache.spark.sql.catalyst.expressions.{Attribute, AttributeReference,
 import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan
 import org.apache.spark.sql.execution.command.LeafRunnableCommand
 import org.apache.spark.sql.types.StringType
-import org.apache.spark.unsafe.types.UTF8String
 
-import io.flambeau.sql.{Arguments, ModelFunctions}
+import io.flambeau.sql.{Arguments, Constants, ModelFunctions}
 
 /**
  * `SELECT * FROM flambeau_register('sentiment', '/models/sentiment')`: [[Flambeau.register]] as a statement, for sessions that
@@ -31,16 +30,7 @@ private[flambeau] object RegisterModel {
 
   def build(arguments: Seq[Expression]): LogicalPlan = {
     val bound = Arguments.bind(Name, arguments, Seq("name", "model"), Nil)
-    RegisterModelCommand(text("name", bound("name")), text("model", bound("model")))
-  }
-
-  private def text(parameter: String, argument: Expression): String = Arguments.unnamed(argument) match {
-    case value if value.resolved && value.foldable && value.dataType.isInstanceOf[StringType] =>
-      value.eval() match {
-        case string: UTF8String => string.toString
-        case _ => Arguments.fail(Name, s"$parameter is NULL")
-      }
-    case other => Arguments.fail(Name, s"$parameter must be a string literal, not ${other.sql}")
+    RegisterModelCommand(Constants.text(Name, "name", bound("name")), Constants.text(Name, "model", bound("model")))
   }
 }
 

@@ -6,7 +6,7 @@ import org.apache.spark.sql.SparkSessionExtensions
 import io.flambeau.conf.{FlambeauConf, SettingsCheck}
 import io.flambeau.models.LoadAhead
 import io.flambeau.spark.ErrorConditions
-import io.flambeau.sql.{CheckModelCalls, EvalModelStrategy, ExtractModelCalls, ModelFunctions, TakeColumns, VectorFunctions}
+import io.flambeau.sql.{CheckModelCalls, EvalModelStrategy, ExtractModelCalls, ModelFunctions, NearestFunctions, NearestStrategy, TakeColumns, VectorFunctions}
 
 /**
  * What [[FlambeauExtensions]] adds to a session: the functions, the named functions of the configuration
@@ -22,10 +22,12 @@ private[flambeau] object SessionParts {
     val functions = ModelFunctions.all ++ VectorFunctions.all ++ named
     ModelFunctions.registerBuiltin(functions)
     functions.foreach(f => extensions.injectFunction((f.identifier, f.info, f.build)))
+    NearestFunctions.all.foreach(f => extensions.injectTableFunction((f.identifier, f.info, f.build)))
     extensions.injectTableFunction((RegisterModel.identifier, RegisterModel.info, RegisterModel.build))
     extensions.injectCheckRule(_ => CheckModelCalls)
     extensions.injectPreCBORule(_ => ExtractModelCalls)
     extensions.injectPlannerStrategy(_ => EvalModelStrategy)
+    extensions.injectPlannerStrategy(_ => NearestStrategy)
     extensions.injectColumnar(_ => TakeColumns)
   }
 

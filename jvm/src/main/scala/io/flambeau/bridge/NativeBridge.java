@@ -124,6 +124,24 @@ final class NativeBridge {
    */
   static native void trainGroups(long feed, String specJson, long outputArrayAddress, long outputSchemaAddress);
 
+  /**
+   * A search for nearest neighbors. Keys of {@code specJson}: {@code metric}, {@code k}, {@code threshold}, {@code smaller_ids}. Takes
+   * both schemas: a struct of {@code id} (long or string) and {@code vector} (array of float). Returns a handle.
+   */
+  static native long openNearest(String specJson, long querySchemaAddress, long rowSchemaAddress);
+
+  /** Starts with these queries and forgets the ones before. Takes the array. */
+  static native void nearestQueries(long search, long arrayAddress);
+
+  /** Compares all queries with these rows. Takes the array. */
+  static native void nearestRows(long search, long arrayAddress);
+
+  /**
+   * Writes a struct array and its schema: {@code query} int (a row of the queries), {@code id} as that of the rows (a string as
+   * bytes), {@code score} double, best first for each query. The search has no queries afterwards.
+   */
+  static native void nearestResults(long search, long outputArrayAddress, long outputSchemaAddress);
+
   /** Closes a handle of any kind. Closing twice, or closing 0, does nothing. */
   static native void close(long handle);
 

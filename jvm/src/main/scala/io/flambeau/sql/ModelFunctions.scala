@@ -1,14 +1,13 @@
 package io.flambeau.sql
 
 import scala.collection.concurrent.TrieMap
-import scala.util.control.NonFatal
 
 import org.apache.spark.sql.SparkSession
 import org.apache.spark.sql.catalyst.FunctionIdentifier
 import org.apache.spark.sql.catalyst.analysis.FunctionRegistry
 import org.apache.spark.sql.catalyst.expressions.{Expression, ExpressionInfo, NamedArgumentExpression}
 import org.apache.spark.sql.internal.SQLConf
-import org.apache.spark.sql.types.{IntegerType, LongType, ShortType, ByteType, StringType}
+import org.apache.spark.sql.types.StringType
 import org.apache.spark.unsafe.types.UTF8String
 
 import io.flambeau.{DidYouMean, FlambeauAnalysisException}
@@ -83,7 +82,7 @@ object ModelFunctions {
       val inputs = ref.spec.inputs.map(_.name)
       val optional = if (task.isInstanceOf[ModelTask.Classify]) Seq("k") else Nil
       val bound = Arguments.bind(name, arguments, inputs, optional)
-      val withK = bound.get("k").map(k => ModelTask.Classify(positiveInt(name, k))).getOrElse(task)
+      val withK = bound.get("k").map(k => ModelTask.Classify(Constants.positiveInt(name, "k", k))).getOrElse(task)
       call(name, inputs.map(bound), ref, ModelRequest(withK, nullOnError = false))
     }
     Definition(name, new NamedFunctionInfo(name, model, () => ModelStore.resolve(model, sessionConf)), build)
@@ -109,7 +108,7 @@ object ModelFunctions {
   private def classify(nullOnError: Boolean): Builder = { arguments =>
     val function = name("classify", nullOnError)
     val bound = Arguments.bind(function, arguments, Seq("input", "model"), Seq("k"))
-    val k = bound.get("k").map(positiveInt(function, _)).getOrElse(ModelTask.DefaultK)
+    val k = bound.get("k").map(Constants.positiveInt(function, "k", _)).getOrElse(ModelTask.DefaultK)
     call(function, Seq(bound("input")), resolve(function, bound("model")), ModelRequest(ModelTask.Classify(k), nullOnError))
   }
 
@@ -153,29 +152,11 @@ object ModelFunctions {
   }
 
   private def resolve(function: String, model: Expression): ModelRef =
-    constant(function, "model", model) match {
+    Constants.value(function, "model", model) match {
       case name: UTF8String if model.dataType.isInstanceOf[StringType] => ModelStore.resolve(name.toString, sessionConf)
       case null => Arguments.fail(function, "the model's name is NULL")
       case _ => Arguments.fail(function, s"the model's name must be a string, not ${model.dataType.sql}")
     }
-
-  private def positiveInt(function: String, k: Expression): Int = {
-    val value = (constant(function, "k", k), k.dataType) match {
-      case (n: Number, IntegerType | LongType | ShortType | ByteType) => n.longValue
-      case (value, _) => Arguments.fail(function, s"k must be a positive whole number, not $value")
-    }
-    if (value < 1 || value > Int.MaxValue) Arguments.fail(function, s"k must be at least 1, not $value")
-    value.toInt
-  }
-
-  private def constant(function: String, parameter: String, argument: Expression): Any = {
-    val value = Arguments.unnamed(argument)
-    if (!value.resolved || !value.foldable) {
-      Arguments.fail(function, s"$parameter must be a literal, not ${value.sql}: the model must be known before the query runs")
-    }
-    try value.eval()
-    catch { case NonFatal(cause) => Arguments.fail(function, s"$parameter cannot be computed from ${value.sql}: ${cause.getMessage}") }
-  }
 }
 
 /** Positional and named arguments of one call. */

@@ -51,6 +51,10 @@ class GoldenSuite extends AnyFunSuite {
     assert(settings.session(outputs) == SessionSpec(outputs, ImageLimits(5, Decode.Exact), Some(3), None))
   }
 
+  test("what a search for neighbors looks for") {
+    writes("nearest", NearestSpec(NearestMetric.L2, 17, Some(0.25), smallerIds = true))
+  }
+
   test("how a feed takes rows, how workers join, what a result says of itself") {
     writes("feed",
       FeedSpec(
