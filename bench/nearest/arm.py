@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -100,7 +101,6 @@ def best(pairs: Any) -> Any:
 
 def cross_join(left: Any, right: Any) -> Any:
     """A cross join, and a pandas UDF over pairs."""
-    import pandas as pd
     from pyspark.sql.pandas.functions import pandas_udf
 
     def cosine(a: pd.Series, b: pd.Series) -> pd.Series:
