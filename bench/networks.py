@@ -145,6 +145,8 @@ def write_onnx(name: str, path: Path) -> None:
         ids = torch.randint(1000, 2000, (2, 16))
         example, names = (ids, torch.ones_like(ids)), ["input_ids", "attention_mask"]
         free = {**{each: {0: "rows", 1: "tokens"} for each in names}, "features": {0: "rows"}}
+    # ONNX has no operator for PyTorch's own whole attention.
+    torch.backends.mha.set_fastpath_enabled(False)
     with torch.inference_mode():
         torch.onnx.export(
             network, example, path, input_names=names, output_names=["features"], dynamic_axes=free, dynamo=False,

@@ -26,6 +26,8 @@ OTHERS = {
     "daft onnxruntime": "ONNX Runtime in Daft",
     "ray onnxruntime": "ONNX Runtime in Ray Data",
 }
+ACROSS = 3
+"""Groups beside each other."""
 COLORS = {"flambeau": "#d35400", "flambeau-bf16": "#f39c12"}
 
 
@@ -72,8 +74,12 @@ def draw(found: dict[str, tuple[str, dict[str, float]]], path: Path) -> None:
     from matplotlib import pyplot
 
     names = {"flambeau": "Flambeau", "flambeau-bf16": "Flambeau, bf16", **OTHERS}
-    figure, axes = pyplot.subplots(1, len(found), figsize=(3.2 * len(found), 3.2), squeeze=False)
-    for place, (name, (_, rates)) in zip(axes[0], found.items()):
+    across = min(ACROSS, len(found))
+    down = -(-len(found) // across)
+    figure, axes = pyplot.subplots(down, across, figsize=(3.4 * across, 2.8 * down), squeeze=False)
+    for place in axes.flat[len(found) :]:
+        place.set_visible(False)
+    for place, (name, (_, rates)) in zip(axes.flat, found.items()):
         arms = [arm for arm in reversed(names) if arm in rates]
         bars = place.barh(
             [names[arm] for arm in arms],

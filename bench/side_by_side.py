@@ -53,6 +53,8 @@ class Case:
     arms: Sequence[str]
     floors: Mapping[str, float] = field(default_factory=dict)
     about: str = ""
+    rows: int | None = None
+    """Only the first rows, for a slow network; all of the source otherwise."""
     environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Arm -> its environment variables."""
 
@@ -97,7 +99,7 @@ def engine_alone(case: Case, chosen: argparse.Namespace, precision: str) -> dict
         str(chosen.passes + 1),
         precision,
     ]
-    command.append(str(chosen.rows or 0))
+    command.append(str(chosen.rows or case.rows or 0))
     done = subprocess.run(command, env=harness.surroundings(), capture_output=True, text=True, check=True)
     passes = [json.loads(line) for line in done.stdout.splitlines()][1:]
     spent_s = sum(passes[-1][key] for key in ("prepare_ns", "forward_ns", "convert_ns")) / 1e9
@@ -123,7 +125,8 @@ def run(family: str, case: Case, chosen: argparse.Namespace) -> dict[str, Any]:
     print(f"\n{family}, {case.name}: {case.about}", flush=True)
     with tempfile.TemporaryDirectory(prefix="flambeau-bench-") as folder:
         out = {arm: Path(folder) / f"{number}.npy" for number, arm in enumerate(arms) if not arm.startswith("engine")}
-        rows = ["--rows", str(chosen.rows)] if chosen.rows else []
+        first = chosen.rows or case.rows
+        rows = ["--rows", str(first)] if first else []
         runs = {}
         for arm in arms:
             if arm.startswith("engine alone"):

@@ -34,6 +34,8 @@ ARMS = {
     "large/efficientnet_lite0": ("flambeau", "udf onnxruntime", "udf onnxruntime+draft", "udf torch", "flambeau-bf16"),
     **{f"photos/{network}": (*side_by_side.F32, *side_by_side.BF16) for network in networks.RANDOM_IMAGES},
 }
+ROWS = {"resnet50": 256, "vit_b_16": 128}
+"""The first photos, for the slower networks; whole sets for the others."""
 ABOUT = dict.fromkeys(networks.RANDOM_IMAGES, "random weights")
 
 
@@ -43,8 +45,10 @@ def main() -> None:
     for name in chosen.cases:
         set_name, network = name.split("/")
         source, about = data.provide(set_name)
-        about = f"{about}; {network}, {ABOUT.get(network, 'published weights')}"
-        cases.append(side_by_side.Case(name, network, source, ARMS[name], FLOORS.get(name, {}), about))
+        rows = ROWS.get(network)
+        first = f"the first {rows} of " if rows else ""
+        about = f"{first}{about}; {network}, {ABOUT.get(network, 'published weights')}"
+        cases.append(side_by_side.Case(name, network, source, ARMS[name], FLOORS.get(name, {}), about, rows))
     side_by_side.main("images", cases, chosen)
 
 
