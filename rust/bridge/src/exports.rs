@@ -19,7 +19,7 @@ use crate::failure::{self, Failure, ThrowNative};
 use crate::nearest::{nearest_queries, nearest_results, nearest_rows, open_nearest};
 use crate::training::{
     cancel_trainers, check_program, feed, open_feed, open_group, open_trainers, restore_checkpoint, run_trainers, save_checkpoint,
-    save_package, seal_feed, train_groups,
+    save_package, seal_feed, train_groups, trainings_together,
 };
 use crate::{arrow, handles, jlog};
 
@@ -48,6 +48,7 @@ methods! {
     "sealFeed" => { static fn seal_feed(feed: jlong) -> JString },
     "checkProgram" => { static fn check_program(spec: JString) },
     "openGroup" => { static fn open_group(feed: jlong, spec: JString, board: io.flambeau.bridge.Board) -> jlong },
+    "trainingsTogether" => { static fn trainings_together(specs: JString) -> JString },
     "openTrainers" => { static fn open_trainers(feed: jlong, group: jlong, specs: JString) -> jlong },
     "runTrainers" => { static fn run_trainers(trainers: jlong, max_millis: jlong) -> JString },
     "saveCheckpoint" => { static fn save_checkpoint(trainers: jlong, place: jlong, file: JString) },

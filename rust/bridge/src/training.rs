@@ -91,6 +91,12 @@ impl Board for JavaBoard<'_, '_> {
     }
 }
 
+/// Which of these trainings step together: a JSON array of arrays of their places.
+pub(crate) fn trainings_together<'local>(env: &mut Env<'local>, _class: JClass<'local>, specs: JString<'local>) -> Answer<JString<'local>> {
+    let specs: Vec<TrainingSpec> = parsed(env, &specs)?;
+    json(env, &flambeau_train::trainings_together(&specs))
+}
+
 pub(crate) fn open_trainers<'local>(
     env: &mut Env<'local>,
     _class: JClass<'local>,

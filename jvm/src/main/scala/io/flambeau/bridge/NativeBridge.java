@@ -93,8 +93,14 @@ final class NativeBridge {
   static native long openGroup(long feed, String specJson, Board board);
 
   /**
-   * Trainers over a sealed feed, from a JSON array of their specifications: one, or heads that step together. Several such stacks
-   * may use one feed and group, one after another. Returns a handle; {@code place} is one's place in the array.
+   * Which trainings step together, from a JSON array of their specifications: an array of arrays of their places. Heads that differ
+   * only in how they are optimized do, as many as fit.
+   */
+  static native String trainingsTogether(String specsJson);
+
+  /**
+   * Trainers over a sealed feed, from a JSON array of their specifications: one, or some that step together
+   * ({@link #trainingsTogether}). Others may use the same feed and group afterwards. Returns a handle; {@code place} is one's place in the array.
    */
   static native long openTrainers(long feed, long group, String specsJson);
 

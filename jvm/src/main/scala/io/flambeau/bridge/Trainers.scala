@@ -6,7 +6,7 @@ import java.util.concurrent.atomic.AtomicLong
 import io.flambeau.bridge.spec.{ExportSpec, TrainingSpec}
 
 /**
- * The trainings of a stack on this worker: one, or several heads that step together; `place` is the index of one. Any thread may
+ * Trainings on this worker: one, or several heads that step together; `place` is the index of one. Any thread may
  * call `cancel`; everything else is for the task thread.
  */
 final class Trainers private (handle: AtomicLong) extends AutoCloseable {
@@ -39,6 +39,12 @@ final class Trainers private (handle: AtomicLong) extends AutoCloseable {
 }
 
 object Trainers {
+
+  /** Which of these trainings step together, by their places; each group is to be opened by itself. */
+  def together(specs: Seq[TrainingSpec]): Seq[Seq[Int]] = {
+    NativeLibrary.ensureLoaded()
+    Json.listOf[Seq[Int]](NativeBridge.trainingsTogether(Json.write(specs)))
+  }
 
   /** The trainings of these specifications, which step together. */
   def open(feed: TrainingFeed, group: TrainingGroup, specs: Seq[TrainingSpec]): Trainers =

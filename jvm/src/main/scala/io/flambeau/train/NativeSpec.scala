@@ -1,7 +1,7 @@
 package io.flambeau.train
 
 import io.flambeau.FlambeauException
-import io.flambeau.bridge.spec.{Precision, ProgramSpec, TrainingSettings, TrainingSpec}
+import io.flambeau.bridge.spec.{ProgramSpec, TrainingSpec}
 import io.flambeau.models.ModelStore
 
 /** From the user's parameters and the facts about the rows to the native training specification. */
@@ -56,29 +56,6 @@ private[flambeau] object NativeSpec {
 
   private val MostGuessedClasses = 100
   private val SparseFactor = 10L
-
-  /**
-   * Which of a job's trainings step together, by index: heads that differ only in how they are optimized, with at most
-   * [[StackParameters]] parameters in total. Other trainings are alone. There is at least one row.
-   */
-  def stacks(job: JobSpec, facts: Facts): Seq[Seq[Int]] =
-    job.runs.indices.groupBy(place => shared(job, job.runs(place)).toLeft(place)).toSeq.flatMap {
-      case (Left((head, learning, _)), places) =>
-        val widths = facts.features +: head.hidden :+ outputsOf(job.owner, learning, facts)._1
-        val parameters = widths.zip(widths.tail).map { case (in, out) => (in + 1L) * out }.sum
-        places.grouped(math.max(1L, StackParameters / parameters).toInt)
-      case (Right(_), alone) => Seq(alone)
-    }.sortBy(_.head)
-
-  /** The common values of a stack's trainings; None for one that steps alone. */
-  private def shared(job: JobSpec, run: RunSpec): Option[(Program.Head, Learning, TrainingSettings)] = run.program match {
-    case head: Program.Head if run.settings.precision == Precision.F32 && run.settings.microBatchRows.isEmpty =>
-      Some((head, run.learning, run.settings.steppingLike(job.runs.head.settings)))
-    case _ => None
-  }
-
-  /** 16 MB of parameters, and about 80 MB with their gradients, an optimizer's state and copies of the best. */
-  private val StackParameters = 4 << 20
 
   private def refuse(owner: String, why: String): Nothing =
     throw new FlambeauException("FLAMBEAU_BAD_INPUT", s"$owner: $why", Map("model" -> owner, "cause" -> why), null)

@@ -16,7 +16,7 @@ import io.flambeau.models.{ModelStore, PackageManifest}
 import io.flambeau.spark.{DriverChannel, SparkAccess}
 
 /**
- * Runs the trainings of one stack on one worker to the end, from their checkpoints if there are any. Used by the task's thread.
+ * Runs trainings that step together on one worker to the end, from their checkpoints if there are any. Used by the task's thread.
  *
  * @param runs
  *   which of the job's runs they are, in the trainers' order

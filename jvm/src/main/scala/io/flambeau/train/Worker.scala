@@ -16,9 +16,9 @@ import io.flambeau.spark.{ArrowAccess, DriverChannel, SparkAccess}
 
 /**
  * One worker: one Spark task, all on its thread. It writes its rows into a feed on local disk, exchanges facts about the data
- * with the others, and runs the job's trainings over that feed, stack after stack.
+ * with the others, and runs the job's trainings over that feed, those that step together at a time.
  *
- * It owns, in this order: an Arrow allocator, the rows' vectors, a scratch folder, the feed, the group and, while they run, a stack's
+ * It owns, in this order: an Arrow allocator, the rows' vectors, a scratch folder, the feed, the group and, while they run, some
  * trainers and the thread that watches for kills. All are released, the newest first, when the task ends for any reason.
  *
  * A failure that would happen again is a value ([[Outcome.failure]]), which all workers get. A failure that a retry may avoid (a
@@ -78,7 +78,7 @@ private[train] final class Worker(job: JobSpec, metrics: TrainingMetrics, channe
     try {
       val group = releases.own(watch.over(() => feed.cancel())(meeting.join(feed)))(_.close())
       val specs = job.runs.map(NativeSpec.of(job.owner, _, job.feed, facts))
-      val trained = NativeSpec.stacks(job, facts).flatMap { runs =>
+      val trained = Trainers.together(specs).flatMap { runs =>
         Using.resource(Trainers.open(feed, group, runs.map(specs))) { trainers =>
           val loop = new StackLoop(task, job, meeting, runs, trainers, scratch, metrics, driver)
           watch.over(() => trainers.cancel())(loop.go())

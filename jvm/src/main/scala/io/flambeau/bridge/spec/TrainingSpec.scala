@@ -52,13 +52,7 @@ final case class ValidationSpec(metric: MetricName, patience: Option[Int], minDe
 final case class TrainingSettings(
     loss: LossName, labelSmoothing: Double, huberDelta: Double, optimizer: OptimizerSpec, schedule: ScheduleSpec, clipNorm: Option[Double],
     batchRows: Int, microBatchRows: Option[Int], epochs: Int, dropLast: Boolean, seed: Long, precision: Precision, validation: ValidationSpec,
-    checkpointSteps: Option[Int], checkpointEpochs: Option[Int]) {
-
-  /** These settings, with those that may differ within a stack replaced by another's: equal if both can step together. */
-  def steppingLike(other: TrainingSettings): TrainingSettings = copy(
-    optimizer = other.optimizer, schedule = other.schedule, clipNorm = other.clipNorm, epochs = other.epochs, validation = other.validation,
-    checkpointSteps = other.checkpointSteps, checkpointEpochs = other.checkpointEpochs)
-}
+    checkpointSteps: Option[Int], checkpointEpochs: Option[Int])
 
 /**
  * One training.
