@@ -16,6 +16,8 @@ LIMITS = (-(2**63), 2**63 - 1)
 LARGEST_SIDE = 1 << 14
 SAMPLE_RATES = (1_000, 384_000)
 LONGEST_SECONDS = 86_400
+SEPARATORS = "\x1c\x1d\x1e\x1f"
+"""White space to Python, but not to Unicode."""
 CHANNELS = {"RGB": 3, "BGR": 3, "L": 1}
 WHOLE = ("i64", "i32", "i16", "i8", "u8")
 DTYPES = ("f32", "f64", "f16", "bf16", *WHOLE, "bool")
@@ -184,7 +186,7 @@ MANIFEST = _table(
         "output": _list_of(OUTPUT),
         "variant": _list_of(VARIANT),
     },
-    {"description": _text, "trainable": _flag, "batch_rows": _count, "files": _files},
+    {"description": _text, "trainable": _flag, "batch_rows": _whole(1, MOST_COUNT), "files": _files},
 )
 
 
@@ -194,7 +196,7 @@ MANIFEST = _table(
 def _manifest(tables: Mapping[str, Any]) -> None:
     MANIFEST(tables)
     _require(tables["format"] == FORMAT, f"format is {tables['format']}, this version reads {FORMAT}")
-    _require(bool(tables["name"].strip()), "name is empty")
+    _require(bool(tables["name"].strip()) or bool(set(SEPARATORS) & set(tables["name"])), "name is empty")
     _unique("input", (table["name"] for table in tables["input"]))
     _unique("output", (table["name"] for table in tables["output"]))
     _unique("variant", (table["file"] for table in tables["variant"]))
@@ -204,6 +206,8 @@ def _manifest(tables: Mapping[str, Any]) -> None:
     for table in tables["output"]:
         _of("output", table, lambda output: _output(output, tables, files))
     for variant in tables["variant"]:
+        cosine = variant.get("cosine", 1)
+        _require(-1 <= cosine <= 1, f"variant {variant['file']!r}: cosine is {cosine}, which is outside -1 to 1")
         if variant["engine"] == "aot_inductor":
             complete = "libtorch" in variant and bool(variant.get("requires")) and "head" not in variant
             _require(

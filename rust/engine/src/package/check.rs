@@ -6,9 +6,41 @@ use std::path::Path;
 
 use flambeau_torch_ext::Archive;
 use sha2::{Digest, Sha256};
+use toml::de::{DeTable, DeValue};
 
 use super::{Descriptor, Dtype, EngineKind, Input, InputKind, Output, Role};
 use crate::EngineError;
+
+/// The tables of `model.toml`, and its lists of tables.
+const TABLES: [&str; 4] = ["image", "text", "audio", "head"];
+const LISTS_OF_TABLES: [&str; 3] = ["input", "output", "variant"];
+
+/// Finds lists where tables must be, and tables where words must be. The reader of TOML takes the values of a list for a table's, in the
+/// order in which Rust declares them, and a table with one key for that word.
+pub(super) fn layout(table: &DeTable<'_>) -> Result<(), String> {
+    for (key, value) in table {
+        let key: &str = key.get_ref();
+        let inside = |cause: String| format!("{key}: {cause}");
+        match value.get_ref() {
+            DeValue::Table(inner) if TABLES.contains(&key) => layout(inner).map_err(inside)?,
+            _ if TABLES.contains(&key) => return Err(format!("{key} must be a table")),
+            DeValue::Array(all) if LISTS_OF_TABLES.contains(&key) => {
+                for one in all.iter() {
+                    let DeValue::Table(inner) = one.get_ref() else { return Err(format!("{key} must be a list of tables")) };
+                    layout(inner).map_err(inside)?;
+                }
+            }
+            // Its values are texts, which the reader of TOML checks.
+            DeValue::Table(_) if key == "files" => {}
+            DeValue::Table(_) => return Err(format!("{key} must not be a table")),
+            DeValue::Array(all) if all.iter().any(|one| matches!(one.get_ref(), DeValue::Table(_))) => {
+                return Err(format!("{key} must not have a table in its list"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
 
 /// Finds contradictions inside `model.toml`.
 pub(super) fn structure(descriptor: &Descriptor) -> Result<(), String> {
@@ -18,6 +50,9 @@ pub(super) fn structure(descriptor: &Descriptor) -> Result<(), String> {
     if descriptor.name.trim().is_empty() {
         return Err("name is empty".into());
     }
+    if descriptor.batch_rows == Some(0) {
+        return Err("batch_rows is 0, but a batch has at least one row".into());
+    }
     unique("input", descriptor.inputs.iter().map(|i| i.name.as_str()))?;
     unique("output", descriptor.outputs.iter().map(|o| o.name.as_str()))?;
     unique("variant", descriptor.variants.iter().map(|v| v.file.as_str()))?;
@@ -26,6 +61,9 @@ pub(super) fn structure(descriptor: &Descriptor) -> Result<(), String> {
     }
     for output in &descriptor.outputs {
         of_output(descriptor, output).map_err(|cause| format!("output '{}': {cause}", output.name))?;
+    }
+    if let Some((variant, cosine)) = descriptor.variants.iter().find_map(|v| Some((v, v.cosine.filter(|c| !(-1.0..=1.0).contains(c))?))) {
+        return Err(format!("variant '{}': cosine is {cosine}, which is outside -1 to 1", variant.file));
     }
     for variant in descriptor.variants.iter().filter(|variant| variant.engine == EngineKind::AotInductor) {
         if variant.libtorch.is_none() || variant.requires.is_empty() || variant.head.is_some() {

@@ -50,7 +50,7 @@ impl Descriptor {
             InputKind::Audio => 16,
             InputKind::Tensor => 4096,
         };
-        self.batch_rows.unwrap_or_else(|| self.inputs.iter().map(|i| of_kind(i.kind)).min().unwrap_or(1)).max(1)
+        self.batch_rows.unwrap_or_else(|| self.inputs.iter().map(|i| of_kind(i.kind)).min().unwrap_or(1))
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use once_cell::sync::Lazy;
 use sha2::{Digest, Sha256};
+use toml::de::DeTable;
 
 use super::{Descriptor, check};
 use crate::EngineError;
@@ -34,7 +35,10 @@ pub(super) fn read(place: &str, manifest: &str) -> Result<Parsed, EngineError> {
     if let Some(known) = kept().iter().find(|one| one.hash == hash) {
         return Ok(known.clone());
     }
-    let descriptor: Descriptor = toml::from_str(manifest).map_err(|error| EngineError::model(place, format!("model.toml: {error}")))?;
+    let wrong = |error: toml::de::Error| EngineError::model(place, format!("model.toml: {error}"));
+    let descriptor: Descriptor = toml::from_str(manifest).map_err(wrong)?;
+    let tables = DeTable::parse(manifest).map_err(wrong)?;
+    check::layout(tables.get_ref()).map_err(|cause| EngineError::model(&descriptor.name, format!("model.toml: {cause}")))?;
     check::structure(&descriptor).map_err(|cause| EngineError::model(&descriptor.name, format!("model.toml: {cause}")))?;
     let parsed = Parsed { hash, descriptor: Arc::new(descriptor) };
     let mut kept = kept();

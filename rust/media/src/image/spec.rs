@@ -1,6 +1,6 @@
 //! How a model's images are prepared: the `[input.image]` table of `model.toml`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// Largest height or width a prepared image may have.
 const MAX_SIDE: u32 = 1 << 14;
@@ -34,7 +34,7 @@ pub struct ImageSpec {
     #[serde(default)]
     pub exif_orientation: bool,
     /// The color (RGB) behind transparent pixels. Absent: alpha is dropped, as `convert("RGB")` does.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "color")]
     pub background: Option<[u8; 3]>,
 }
 
@@ -105,6 +105,12 @@ pub enum Channels {
 
 fn default_scale() -> f64 {
     1.0 / 255.0
+}
+
+/// Three values exactly: an array by itself ignores values after its last.
+fn color<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<[u8; 3]>, D::Error> {
+    let values = Vec::<u8>::deserialize(deserializer)?;
+    <[u8; 3]>::try_from(values).map(Some).map_err(|values| serde::de::Error::invalid_length(values.len(), &"three values, RGB"))
 }
 
 impl ImageSpec {
