@@ -9,7 +9,7 @@ use arrow_array::types::{Float32Type, Float64Type, Int8Type, Int16Type, Int32Typ
 use arrow_array::{Array, ArrayRef, OffsetSizeTrait};
 use arrow_schema::DataType;
 
-use crate::{ColumnError, DenseFault, Element};
+use crate::{ColumnError, DenseError, Element};
 
 /// Checks that a column of this type can make tensors of `rank` dimensions a row (0 = scalars).
 ///
@@ -30,22 +30,22 @@ pub fn check_type(data_type: &DataType, rank: usize) -> Result<(), ColumnError> 
 /// Copies rows `rows` of `column` (none of them NULL) into `out`, one after another; `out` holds `rows.len()` times the
 /// product of `shape`. Returns the positions in `rows` that do not fit, with the reason; their part of `out` is unspecified.
 #[must_use]
-pub fn gather<T: Element>(column: &ArrayRef, shape: &[usize], rows: &[usize], out: &mut [T]) -> Vec<(usize, DenseFault)> {
+pub fn gather<T: Element>(column: &ArrayRef, shape: &[usize], rows: &[usize], out: &mut [T]) -> Vec<(usize, DenseError)> {
     let size: usize = shape.iter().product();
     let fill = |start: usize, count: usize, out: &mut [T]| fill(column.as_ref(), start, count, shape, 0, out);
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     for (at, count) in runs(rows) {
         let part = &mut out[at * size..(at + count) * size];
         if fill(rows[at], count, part).is_ok() {
             continue;
         }
         for i in at..at + count {
-            if let Err(fault) = fill(rows[i], 1, &mut out[i * size..(i + 1) * size]) {
-                faults.push((i, fault));
+            if let Err(error) = fill(rows[i], 1, &mut out[i * size..(i + 1) * size]) {
+                errors.push((i, error));
             }
         }
     }
-    faults
+    errors
 }
 
 /// Ranges of consecutive rows: (position of the first, number of rows).
@@ -72,14 +72,14 @@ fn fill<T: Element>(
     shape: &[usize],
     dimension: usize,
     out: &mut [T],
-) -> Result<(), DenseFault> {
+) -> Result<(), DenseError> {
     if has_null(array, start, count) {
-        return Err(DenseFault::NullInside);
+        return Err(DenseError::NullInside);
     }
     let Some(&expected) = shape.get(dimension) else {
         return leaf(array, start, count, out);
     };
-    let wrong = |actual: usize| DenseFault::Length { dimension, expected, actual, shape: shape.to_vec() };
+    let wrong = |actual: usize| DenseError::Length { dimension, expected, actual, shape: shape.to_vec() };
     let (child, first) = match array.data_type() {
         DataType::List(_) => list_range::<i32>(array, start, count, expected).map_err(wrong)?,
         DataType::LargeList(_) => list_range::<i64>(array, start, count, expected).map_err(wrong)?,
@@ -112,7 +112,7 @@ fn list_range<O: OffsetSizeTrait>(array: &dyn Array, start: usize, count: usize,
     Ok((list.values(), offsets[0].as_usize()))
 }
 
-fn leaf<T: Element>(array: &dyn Array, start: usize, count: usize, out: &mut [T]) -> Result<(), DenseFault> {
+fn leaf<T: Element>(array: &dyn Array, start: usize, count: usize, out: &mut [T]) -> Result<(), DenseError> {
     if let Some(values) = T::same(array) {
         out.copy_from_slice(&values[start..start + count]);
         return Ok(());
@@ -145,8 +145,8 @@ fn leaf<T: Element>(array: &dyn Array, start: usize, count: usize, out: &mut [T]
     Ok(())
 }
 
-fn refused<T: Element>(value: impl std::fmt::Display) -> DenseFault {
-    DenseFault::Value { value: value.to_string(), dtype: T::NAME }
+fn refused<T: Element>(value: impl std::fmt::Display) -> DenseError {
+    DenseError::Value { value: value.to_string(), dtype: T::NAME }
 }
 
 fn is_number(data_type: &DataType) -> bool {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ragged_row_is_a_fault_of_that_row_alone() {
+    fn a_ragged_row_is_an_error_of_that_row_alone() {
         let column = floats(vec![
             Some(vec![Some(1.0), Some(2.0)]),
             Some(vec![Some(9.0)]),
@@ -186,10 +186,10 @@ mod tests {
             Some(vec![Some(4.0), Some(5.0)]),
         ]);
         let mut out = [0_f32; 8];
-        let faults = gather(&column, &[2], &[0, 1, 2, 3], &mut out);
-        assert_eq!(faults.len(), 2);
-        assert_eq!(faults[0], (1, DenseFault::Length { dimension: 0, expected: 2, actual: 1, shape: vec![2] }));
-        assert_eq!(faults[1], (2, DenseFault::NullInside));
+        let errors = gather(&column, &[2], &[0, 1, 2, 3], &mut out);
+        assert_eq!(errors.len(), 2);
+        assert_eq!(errors[0], (1, DenseError::Length { dimension: 0, expected: 2, actual: 1, shape: vec![2] }));
+        assert_eq!(errors[1], (2, DenseError::NullInside));
         assert_eq!((out[0], out[1], out[6], out[7]), (1.0, 2.0, 4.0, 5.0));
     }
 
@@ -211,17 +211,17 @@ mod tests {
         let outer = ListArray::new(field, arrow_buffer::OffsetBuffer::from_lengths([2, 2]), Arc::new(inner), None);
         let column: ArrayRef = Arc::new(outer);
         let mut out = [0_i64; 8];
-        let faults = gather(&column, &[2, 2], &[0, 1], &mut out);
+        let errors = gather(&column, &[2, 2], &[0, 1], &mut out);
         assert_eq!(&out[..4], &[1, 2, 3, 4]);
-        assert_eq!(faults, [(1, DenseFault::Length { dimension: 1, expected: 2, actual: 1, shape: vec![2, 2] })]);
+        assert_eq!(errors, [(1, DenseError::Length { dimension: 1, expected: 2, actual: 1, shape: vec![2, 2] })]);
     }
 
     #[test]
     fn numbers_never_wrap_or_truncate() {
         let column: ArrayRef = Arc::new(Int64Array::from(vec![1, 300, -1]));
         let mut out = [0_u8; 3];
-        let faults = gather(&column, &[], &[0, 1, 2], &mut out);
-        assert_eq!(faults.iter().map(|(i, _)| *i).collect::<Vec<_>>(), [1, 2]);
+        let errors = gather(&column, &[], &[0, 1, 2], &mut out);
+        assert_eq!(errors.iter().map(|(i, _)| *i).collect::<Vec<_>>(), [1, 2]);
         let column: ArrayRef = Arc::new(Float32Array::from(vec![2.0, 2.5, f32::NAN]));
         let mut out = [0_i32; 3];
         assert_eq!(gather(&column, &[], &[0, 1, 2], &mut out).len(), 2);

@@ -11,11 +11,11 @@
 mod column_views;
 pub mod dense;
 mod element;
-mod fault;
+mod error;
 pub mod nested;
 mod normalize;
 
 pub use column_views::{BytesColumn, ImageColumn, PixelsRow, TextColumn};
 pub use element::{Element, bf16, f16};
-pub use fault::{ColumnError, DenseFault};
+pub use error::{ColumnError, DenseError};
 pub use normalize::normalize;

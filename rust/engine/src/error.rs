@@ -1,6 +1,6 @@
 //! Errors as data. Messages are made here; the variant shows who must act.
 
-use flambeau_columns::{ColumnError, DenseFault};
+use flambeau_columns::{ColumnError, DenseError};
 use flambeau_media::audio::AudioError;
 use flambeau_media::image::ImageError;
 use flambeau_media::text::TextError;
@@ -8,7 +8,7 @@ use flambeau_torch_ext::TorchError;
 
 /// Why one row's content cannot be evaluated.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum RowFault {
+pub enum RowError {
     /// An image that cannot be read.
     #[error(transparent)]
     Image(#[from] ImageError),
@@ -25,7 +25,7 @@ pub enum RowFault {
     #[error("the library that reads it failed on this row: {0}")]
     Panicked(String),
     /// A whole number that the model does not take.
-    #[error("the value {value} is {side} {limit} that the model takes")]
+    #[error("the value {value} is {side} {limit} that the model takes ({key} in its model.toml)")]
     Outside {
         /// As it came.
         value: i64,
@@ -33,10 +33,12 @@ pub enum RowFault {
         side: &'static str,
         /// The limit of model.toml, in words.
         limit: String,
+        /// Its key there.
+        key: &'static str,
     },
     /// A row that makes the model's program raise, or return outputs of another shape.
     #[error("the model's program fails on this row: {0}")]
-    Refused(String),
+    ProgramFailed(String),
     /// A vector that has another number of elements than those that it is compared with.
     #[error("a vector has {actual} elements, and others have {expected}")]
     Elements {
@@ -47,10 +49,10 @@ pub enum RowFault {
     },
     /// An array that is not a tensor of the declared shape and dtype.
     #[error(transparent)]
-    Dense(#[from] DenseFault),
+    Dense(#[from] DenseError),
 }
 
-impl RowFault {
+impl RowError {
     /// With the input's name in front, if one input is the cause.
     #[must_use]
     pub fn of_input(&self, input: &str) -> String {
@@ -62,7 +64,7 @@ impl RowFault {
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// A row's content, if the caller wants an error instead of NULL.
-    #[error("{}", fault.of_input(input))]
+    #[error("{}", error.of_input(input))]
     BadInput {
         /// Row within the batch.
         row: usize,
@@ -70,7 +72,7 @@ pub enum EngineError {
         input: String,
         /// What is wrong.
         #[source]
-        fault: RowFault,
+        error: RowError,
     },
     /// The package or its program.
     #[error("model '{model}': {cause}")]

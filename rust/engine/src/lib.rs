@@ -33,7 +33,7 @@ mod start;
 pub mod stats;
 
 pub use engine::{EngineName, allow_machine_code, keep_choices};
-pub use error::{EngineError, RowFault};
+pub use error::{EngineError, RowError};
 pub use model::Model;
 pub use options::{ModelOptions, WantedEngine};
 pub use package::Package;

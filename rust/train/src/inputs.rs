@@ -128,14 +128,14 @@ impl InputPipeline {
     fn stage(&self, column: usize, input: &str, preparer: &Preparer, rows: &[u32]) -> Result<StagedRows, EngineError> {
         let array = self.feed.take(column, rows)?;
         let all: Vec<usize> = (0..rows.len()).collect();
-        let (staged, mut faults) = try_rows(&self.model, preparer, &array, &all, &self.limits)?;
-        if faults.is_empty() {
+        let (staged, mut errors) = try_rows(&self.model, preparer, &array, &all, &self.limits)?;
+        if errors.is_empty() {
             return Ok(staged);
         }
         // The id shows where the row came from; its position in a batch does not.
-        let (position, fault) = faults.remove(0);
+        let (position, error) = errors.remove(0);
         let row = usize::try_from(self.feed.rows.id(rows[position] as usize)).unwrap_or(usize::MAX);
-        Err(EngineError::BadInput { row, input: input.to_owned(), fault })
+        Err(EngineError::BadInput { row, input: input.to_owned(), error })
     }
 
     /// The same for pictures; those on disk are read back.

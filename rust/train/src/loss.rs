@@ -5,7 +5,7 @@
 //! weighs the smoothed part class by class, so for cross-entropy class weights go into the operator.
 
 use flambeau_engine::package::Dtype;
-use flambeau_engine::{EngineError, RowFault};
+use flambeau_engine::{EngineError, RowError};
 use tch::{Kind, Reduction, TchError, Tensor};
 
 use super::feed::{Labels, RowColumns};
@@ -220,7 +220,7 @@ impl ClassWeighing<'_> {
 fn blamed(rows: &RowColumns, found: Option<(usize, f64)>, cause: impl Fn(f64) -> String) -> Result<(), EngineError> {
     let Some((row, value)) = found else { return Ok(()) };
     let row = usize::try_from(rows.id(row)).unwrap_or(usize::MAX);
-    Err(EngineError::BadInput { row, input: "__label".into(), fault: RowFault::Training(cause(value)) })
+    Err(EngineError::BadInput { row, input: String::new(), error: RowError::Training(cause(value)) })
 }
 
 /// A row's values in one dimension.

@@ -8,7 +8,7 @@ use tch::Tensor;
 
 use super::NAME;
 use super::metric::{Metric, sum};
-use crate::{EngineError, RowFault, memory};
+use crate::{EngineError, RowError, memory};
 
 /// Only those that can be compared: see the module's rule.
 #[derive(Debug)]
@@ -34,8 +34,8 @@ impl Vectors {
         let given: Vec<_> = (0..lists.len()).filter(complete).map(|row| (row, &numbers.values()[ends[row]..ends[row + 1]])).collect();
         let dimension = dimension.or_else(|| given.first().map(|(_, vector)| vector.len())).unwrap_or(0);
         if let Some((row, vector)) = given.iter().find(|(_, vector)| vector.len() != dimension) {
-            let fault = RowFault::Elements { expected: dimension, actual: vector.len() };
-            return Err(EngineError::BadInput { row: *row, input: String::new(), fault });
+            let error = RowError::Elements { expected: dimension, actual: vector.len() };
+            return Err(EngineError::BadInput { row: *row, input: String::new(), error });
         }
         let measured = given.into_iter().map(|(row, vector)| (row, vector, sum(vector, vector, |a, b| a * b).sqrt()));
         let usable: Vec<_> = measured.filter(|(_, _, length)| length.is_finite() && (metric != Metric::Cosine || *length > 0.0)).collect();

@@ -38,16 +38,16 @@ impl AudioInputPreparer {
         let prepare = |row: usize| guard::row(stop, || self.audio.prepare(bytes.value(row)));
         let decoded: Vec<_> = pool::install(|| rows.par_iter().map(|&row| prepare(row)).collect());
         let spec = self.audio.spec();
-        let (mut clips, mut items, mut faults) = (Vec::new(), Vec::with_capacity(rows.len()), Vec::new());
+        let (mut clips, mut items, mut errors) = (Vec::new(), Vec::with_capacity(rows.len()), Vec::new());
         for (i, clip) in decoded.into_iter().enumerate() {
             let first = clips.len();
             match clip {
                 Ok(samples) => clips.extend(spec.windows(samples.len()).into_iter().map(|window| samples[window].to_vec())),
-                Err(fault) => faults.push((i, fault)),
+                Err(error) => errors.push((i, error)),
             }
             items.push(first..clips.len());
         }
-        Ok(Staged { rows: StagedRows::Clips { clips, items, pool: spec.pooling() }, faults })
+        Ok(Staged { rows: StagedRows::Clips { clips, items, pool: spec.pooling() }, errors })
     }
 
     pub(super) fn sample(&self, rows: usize) -> Result<Vec<Tensor>, String> {

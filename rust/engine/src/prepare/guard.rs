@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::RowFault;
+use crate::RowError;
 
 /// Whether rows that have not begun are still needed. Clones share one state.
 #[derive(Debug, Clone, Default)]
@@ -27,13 +27,13 @@ impl StopFlag {
 }
 
 /// Prepares one row. A panic becomes that row's error. Once `stop` is set, every row is an error (the caller then drops the batch).
-pub(crate) fn row<T, E: Into<RowFault>>(stop: &StopFlag, prepare: impl FnOnce() -> Result<T, E>) -> Result<T, RowFault> {
+pub(crate) fn row<T, E: Into<RowError>>(stop: &StopFlag, prepare: impl FnOnce() -> Result<T, E>) -> Result<T, RowError> {
     if stop.is_set() {
-        return Err(RowFault::Panicked("the task was stopped".to_owned()));
+        return Err(RowError::Panicked("the task was stopped".to_owned()));
     }
     match catch_unwind(AssertUnwindSafe(prepare)) {
         Ok(prepared) => prepared.map_err(Into::into),
-        Err(payload) => Err(RowFault::Panicked(text_of(payload))),
+        Err(payload) => Err(RowError::Panicked(text_of(payload))),
     }
 }
 
@@ -54,9 +54,9 @@ mod tests {
     fn a_panic_is_the_fault_of_its_row_with_its_message() {
         let stop = StopFlag::default();
         let empty: Vec<u8> = Vec::new();
-        let fault = row(&stop, || Ok::<u8, RowFault>(empty[std::hint::black_box(3)])).unwrap_err();
-        assert!(fault.to_string().contains("index out of bounds"), "{fault}");
-        assert_eq!(row(&stop, || Ok::<u8, RowFault>(7)).unwrap(), 7);
+        let error = row(&stop, || Ok::<u8, RowError>(empty[std::hint::black_box(3)])).unwrap_err();
+        assert!(error.to_string().contains("index out of bounds"), "{error}");
+        assert_eq!(row(&stop, || Ok::<u8, RowError>(7)).unwrap(), 7);
     }
 
     #[test]
@@ -66,7 +66,7 @@ mod tests {
         let mut begun = false;
         let skipped = row(&stop, || {
             begun = true;
-            Ok::<u8, RowFault>(1)
+            Ok::<u8, RowError>(1)
         });
         assert!(skipped.is_err() && !begun);
     }

@@ -60,13 +60,13 @@ impl ImagePreparer {
         let fill = |out: &mut [f32]| {
             let blocks = out.par_chunks_mut(height * width * channels).zip(rows).enumerate();
             let prepare = |row: usize, block: &mut [f32]| guard::row(stop, || self.prepare(&images, row, &limits, block));
-            let failed = blocks.filter_map(|(i, (block, &row))| prepare(row, block).err().map(|fault| (i, fault)));
+            let failed = blocks.filter_map(|(i, (block, &row))| prepare(row, block).err().map(|error| (i, error)));
             pool::install(|| failed.collect::<Vec<_>>())
         };
-        let (tensor, mut faults) = memory::filled(&shape, fill).map_err(|error| EngineError::torch(model, error))?;
-        faults.sort_by_key(|(i, _)| *i);
+        let (tensor, mut errors) = memory::filled(&shape, fill).map_err(|error| EngineError::torch(model, error))?;
+        errors.sort_by_key(|(i, _)| *i);
         let nchw = tensor.f_permute([0, 3, 1, 2]).map_err(|error| EngineError::torch(model, error))?;
-        Ok(Staged { rows: StagedRows::Dense(nchw), faults })
+        Ok(Staged { rows: StagedRows::Dense(nchw), errors })
     }
 
     pub(super) fn sample(&self, rows: usize) -> Result<Vec<Tensor>, String> {

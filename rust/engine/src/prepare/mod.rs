@@ -1,7 +1,7 @@
 //! From columns to the program's tensors.
 //!
 //! Preparation has two steps. *Staging* prepares every row of a column that is not NULL, on the decode pool: images are decoded into
-//! one big tensor, texts tokenized, clips decoded, numbers gathered. Rows that cannot be staged are faults.
+//! one big tensor, texts tokenized, clips decoded, numbers gathered. A row that cannot be staged is a row error.
 //! *Assembling* then makes the tensors of one forward pass from a selection of staged rows. Between the two the session plans
 //! passes, by length if rows have lengths.
 //!

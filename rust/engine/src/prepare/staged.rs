@@ -6,7 +6,7 @@ use flambeau_media::audio::Pool;
 use flambeau_media::text::TokenRow;
 use tch::{TchError, Tensor};
 
-use crate::RowFault;
+use crate::RowError;
 
 /// The result of staging a column.
 #[derive(Debug)]
@@ -14,15 +14,15 @@ pub struct Staged {
     /// All of them.
     pub rows: StagedRows,
     /// Positions (in the list of staged rows) that failed, with the reason.
-    pub faults: Vec<(usize, RowFault)>,
+    pub errors: Vec<(usize, RowError)>,
 }
 
 /// An item is one row of the program's batch dimension: a row of the column, or a window of a clip.
 #[derive(Debug)]
 pub enum StagedRows {
-    /// One tensor, an item per row; faulty rows hold zeros.
+    /// One tensor, an item per row; wrong rows hold zeros.
     Dense(Tensor),
-    /// Token ids; faulty rows are empty.
+    /// Token ids; wrong rows are empty.
     Tokens(Vec<TokenRow>),
     /// Samples of every item, and the items of every staged row.
     Clips {

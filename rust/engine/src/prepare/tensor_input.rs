@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use arrow_array::ArrayRef;
-use flambeau_columns::{DenseFault, bf16, dense, f16};
+use flambeau_columns::{DenseError, bf16, dense, f16};
 use tch::Tensor;
 
 use super::guard::{self, StopFlag};
@@ -12,7 +12,7 @@ use super::staged::made_up;
 use super::{Staged, StagedRows};
 use crate::memory::{self, TensorElement};
 use crate::package::Dtype;
-use crate::{EngineError, RowFault};
+use crate::{EngineError, RowError};
 
 /// Of one input of numbers.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl TensorPreparer {
     }
 
     pub(super) fn stage(&self, model: &str, column: &ArrayRef, rows: &[usize]) -> Result<Staged, EngineError> {
-        let (tensor, faults) = match self.dtype {
+        let (tensor, errors) = match self.dtype {
             Dtype::F32 => self.gather::<f32>(model, column, rows),
             Dtype::F64 => self.gather::<f64>(model, column, rows),
             Dtype::F16 => self.gather::<f16>(model, column, rows),
@@ -61,7 +61,7 @@ impl TensorPreparer {
             Dtype::U8 => self.whole::<u8>(model, column, rows),
             Dtype::Bool => self.gather::<bool>(model, column, rows),
         }?;
-        Ok(Staged { rows: StagedRows::Dense(tensor), faults })
+        Ok(Staged { rows: StagedRows::Dense(tensor), errors })
     }
 
     /// Fractions between -1 and 1, or the smallest whole number from 0 on that the model takes.
@@ -81,55 +81,55 @@ impl TensorPreparer {
         model: &str,
         column: &ArrayRef,
         rows: &[usize],
-    ) -> Result<(Tensor, Vec<(usize, RowFault)>), EngineError> {
+    ) -> Result<(Tensor, Vec<(usize, RowError)>), EngineError> {
         let shape: Vec<i64> = std::iter::once(rows.len()).chain(self.shape.iter().copied()).map(|n| n as i64).collect();
         let fill = |out: &mut [T]| self.gather_guarded(column, rows, out);
-        let (tensor, faults) = memory::filled(&shape, fill).map_err(|error| EngineError::torch(model, error))?;
-        Ok((tensor, faults))
+        let (tensor, errors) = memory::filled(&shape, fill).map_err(|error| EngineError::torch(model, error))?;
+        Ok((tensor, errors))
     }
 
-    /// As [`Self::gather`]; rows with a value that the model does not take are faults.
+    /// As [`Self::gather`]; a value that the model does not take is an error of its row.
     fn whole<T: TensorElement + Into<i64>>(
         &self,
         model: &str,
         column: &ArrayRef,
         rows: &[usize],
-    ) -> Result<(Tensor, Vec<(usize, RowFault)>), EngineError> {
-        let (tensor, mut faults) = self.gather::<T>(model, column, rows)?;
-        let (Some(range), Some(values)) = (&self.range, memory::values::<T>(&tensor)) else { return Ok((tensor, faults)) };
+    ) -> Result<(Tensor, Vec<(usize, RowError)>), EngineError> {
+        let (tensor, mut errors) = self.gather::<T>(model, column, rows)?;
+        let (Some(range), Some(values)) = (&self.range, memory::values::<T>(&tensor)) else { return Ok((tensor, errors)) };
         let size = self.shape.iter().product::<usize>().max(1);
-        let faulty: HashSet<usize> = faults.iter().map(|(row, _)| *row).collect();
-        for (row, values) in values.chunks(size).enumerate().filter(|(row, _)| !faulty.contains(row)) {
+        let wrong: HashSet<usize> = errors.iter().map(|(row, _)| *row).collect();
+        for (row, values) in values.chunks(size).enumerate().filter(|(row, _)| !wrong.contains(row)) {
             if let Some(value) = values.iter().map(|value| (*value).into()).find(|value| !range.contains(value)) {
-                faults.push((row, outside(value, range)));
+                errors.push((row, outside(value, range)));
             }
         }
-        faults.sort_by_key(|(row, _)| *row);
-        Ok((tensor, faults))
+        errors.sort_by_key(|(row, _)| *row);
+        Ok((tensor, errors))
     }
 
     /// All rows at once, without a cost per row. Only after a panic one by one, to find the row that caused it.
-    fn gather_guarded<T: TensorElement>(&self, column: &ArrayRef, rows: &[usize], out: &mut [T]) -> Vec<(usize, RowFault)> {
+    fn gather_guarded<T: TensorElement>(&self, column: &ArrayRef, rows: &[usize], out: &mut [T]) -> Vec<(usize, RowError)> {
         let stop = StopFlag::default();
-        let faults = |found: Vec<(usize, DenseFault)>| found.into_iter().map(|(i, fault)| (i, RowFault::Dense(fault))).collect();
-        if let Ok(found) = guard::row(&stop, || Ok::<_, RowFault>(dense::gather(column, &self.shape, rows, out))) {
-            return faults(found);
+        let errors = |found: Vec<(usize, DenseError)>| found.into_iter().map(|(i, error)| (i, RowError::Dense(error))).collect();
+        if let Ok(found) = guard::row(&stop, || Ok::<_, RowError>(dense::gather(column, &self.shape, rows, out))) {
+            return errors(found);
         }
         let size: usize = self.shape.iter().product();
         let one = |i: usize, out: &mut [T]| match dense::gather(column, &self.shape, &rows[i..=i], &mut out[i * size..(i + 1) * size]).pop()
         {
-            Some((_, fault)) => Err(fault),
+            Some((_, error)) => Err(error),
             None => Ok(()),
         };
-        (0..rows.len()).filter_map(|i| guard::row(&stop, || one(i, out)).err().map(|fault| (i, fault))).collect()
+        (0..rows.len()).filter_map(|i| guard::row(&stop, || one(i, out)).err().map(|error| (i, error))).collect()
     }
 }
 
-fn outside(value: i64, range: &RangeInclusive<i64>) -> RowFault {
-    let (side, limit) = if value < *range.start() {
-        ("below", format!("{}, the least", range.start()))
+fn outside(value: i64, range: &RangeInclusive<i64>) -> RowError {
+    let (side, limit, key) = if value < *range.start() {
+        ("below", format!("{}, the least", range.start()), "min")
     } else {
-        ("above", format!("{}, the largest", range.end()))
+        ("above", format!("{}, the largest", range.end()), "max")
     };
-    RowFault::Outside { value, side, limit }
+    RowError::Outside { value, side, limit, key }
 }

@@ -42,18 +42,18 @@ impl TextInputPreparer {
         let texts = TextColumn::try_new(column).map_err(|error| EngineError::Internal(error.to_string()))?;
         let encode = |row: usize| guard::row(stop, || self.text.encode_bytes(texts.value(row)));
         let encoded: Vec<_> = pool::install(|| rows.par_iter().map(|&row| encode(row)).collect());
-        let mut faults = Vec::new();
+        let mut errors = Vec::new();
         let tokens = encoded
             .into_iter()
             .enumerate()
             .map(|(i, row)| {
-                row.unwrap_or_else(|fault| {
-                    faults.push((i, fault));
+                row.unwrap_or_else(|error| {
+                    errors.push((i, error));
                     TokenRow::default()
                 })
             })
             .collect();
-        Ok(Staged { rows: StagedRows::Tokens(tokens), faults })
+        Ok(Staged { rows: StagedRows::Tokens(tokens), errors })
     }
 
     pub(super) fn sample(&self, rows: usize) -> Result<Vec<Tensor>, String> {

@@ -31,7 +31,7 @@ use crate::pace::IMAGE_PASS_ROWS;
 use crate::package::InputKind;
 use crate::prepare::{Limits, Preparer, Staged, StopFlag};
 use crate::spare::Cores;
-use crate::{EngineError, Model, RowFault, pool};
+use crate::{EngineError, Model, RowError, pool};
 use counters::elapsed_ns;
 use runner::Ran;
 
@@ -51,8 +51,8 @@ struct StagedBatch {
     present: Vec<usize>,
     /// Positions in `present` that staged well.
     valid: Vec<usize>,
-    /// Positions in `present` with the first fault of each, in order.
-    faults: Vec<(usize, String, RowFault)>,
+    /// Positions in `present` with the first error of each, in order.
+    errors: Vec<(usize, String, RowError)>,
     staged: Vec<Staged>,
 }
 
@@ -134,10 +134,10 @@ impl Session {
         let started = Instant::now();
         let mut staged_batch = self.stage_rows(batch, stop)?;
         counters.prepare_ns += elapsed_ns(started);
-        counters.bad_rows += staged_batch.faults.len() as u64;
-        if let Some((position, input, fault)) = self.first_fatal_fault(&staged_batch) {
+        counters.bad_rows += staged_batch.errors.len() as u64;
+        if let Some((position, input, error)) = self.first_fatal_error(&staged_batch) {
             let row = staged_batch.present[position];
-            return Err(EngineError::BadInput { row, input, fault });
+            return Err(EngineError::BadInput { row, input, error });
         }
         let outputs = self.run(&mut staged_batch, counters, stop)?;
         let started = Instant::now();
@@ -165,17 +165,17 @@ impl Session {
         let preparers = &self.model.preparers;
         let present = present(batch, preparers);
         let mut staged = Vec::with_capacity(preparers.len());
-        let mut fault_of: BTreeMap<usize, (String, RowFault)> = BTreeMap::new();
+        let mut error_of: BTreeMap<usize, (String, RowError)> = BTreeMap::new();
         for ((preparer, column), input) in preparers.iter().zip(batch.columns()).zip(&self.model.package.descriptor.inputs) {
             let mut one = self.stage(preparer, column, &present, stop)?;
-            for (position, fault) in one.faults.drain(..) {
-                fault_of.entry(position).or_insert_with(|| (input.name.clone(), fault));
+            for (position, error) in one.errors.drain(..) {
+                error_of.entry(position).or_insert_with(|| (input.name.clone(), error));
             }
             staged.push(one);
         }
-        let valid = (0..present.len()).filter(|position| fault_of.is_empty() || !fault_of.contains_key(position)).collect();
-        let faults = fault_of.into_iter().map(|(position, (input, fault))| (position, input, fault)).collect();
-        Ok(StagedBatch { present, valid, faults, staged })
+        let valid = (0..present.len()).filter(|position| error_of.is_empty() || !error_of.contains_key(position)).collect();
+        let errors = error_of.into_iter().map(|(position, (input, error))| (position, input, error)).collect();
+        Ok(StagedBatch { present, valid, errors, staged })
     }
 
     /// Copying numbers is fast. Decoding and tokenizing may take long, so the task can be stopped meanwhile.
@@ -191,12 +191,12 @@ impl Session {
         staged.unwrap_or_else(|| Err(EngineError::Internal("rows were not prepared".into())))
     }
 
-    /// The first fault, if some request wants an error for it.
-    fn first_fatal_fault(&self, staged_batch: &StagedBatch) -> Option<(usize, String, RowFault)> {
+    /// The first error, if some request wants an error for it.
+    fn first_fatal_error(&self, staged_batch: &StagedBatch) -> Option<(usize, String, RowError)> {
         if self.request.is_null_on_error() {
             return None;
         }
-        staged_batch.faults.first().map(|(position, input, fault)| (*position, input.clone(), fault.clone()))
+        staged_batch.errors.first().map(|(position, input, error)| (*position, input.clone(), error.clone()))
     }
 
     /// The model's outputs for the valid rows, in their order. Rows that make the program fail are removed from them.
@@ -221,8 +221,8 @@ impl Session {
             stop,
         };
         let Ran { outputs, refused } = runner.run(&mut staged_batch.staged).map_err(|error| match error {
-            EngineError::BadInput { row, input, fault } => {
-                EngineError::BadInput { row: staged_batch.present[staged_batch.valid[row]], input, fault }
+            EngineError::BadInput { row, input, error } => {
+                EngineError::BadInput { row: staged_batch.present[staged_batch.valid[row]], input, error }
             }
             other => other,
         })?;
@@ -234,7 +234,7 @@ impl Session {
         let answered: Vec<usize> =
             (0..staged_batch.valid.len()).filter(|i| refused.binary_search_by_key(i, |(row, _)| *row).is_err()).collect();
         let outputs = if answered.is_empty() { Vec::new() } else { self.rows_of(&outputs, &answered)? };
-        staged_batch.faults.extend(refused.into_iter().map(|(row, fault)| (staged_batch.valid[row], String::new(), fault)));
+        staged_batch.errors.extend(refused.into_iter().map(|(row, error)| (staged_batch.valid[row], String::new(), error)));
         staged_batch.valid = answered.into_iter().map(|i| staged_batch.valid[i]).collect();
         counters.convert_ns += elapsed_ns(started);
         Ok(outputs)
@@ -268,7 +268,7 @@ impl Session {
                 Task::Classify => results::classes(&context, output.k),
                 Task::Infer => results::everything(&context),
                 Task::Error => {
-                    Ok(results::errors(rows, staged_batch.faults.iter().map(|(p, input, fault)| (staged_batch.present[*p], input, fault))))
+                    Ok(results::errors(rows, staged_batch.errors.iter().map(|(p, input, error)| (staged_batch.present[*p], input, error))))
                 }
             })
             .collect::<Result<Vec<ArrayRef>, _>>()?;

@@ -14,7 +14,7 @@ use tch::{Kind, Tensor};
 
 use super::request::find;
 use crate::package::{Activation, Dtype, Role};
-use crate::{EngineError, Package, RowFault, memory};
+use crate::{EngineError, Package, RowError, memory};
 
 /// The data that all result columns of a batch share.
 pub(super) struct Context<'a> {
@@ -205,10 +205,10 @@ fn scalars(values: &ArrayRef, present: &[bool]) -> Result<ArrayRef, EngineError>
 }
 
 /// Why each bad row is bad.
-pub(super) fn errors<'a>(rows: usize, faults: impl Iterator<Item = (usize, &'a String, &'a RowFault)>) -> ArrayRef {
+pub(super) fn errors<'a>(rows: usize, errors: impl Iterator<Item = (usize, &'a String, &'a RowError)>) -> ArrayRef {
     let mut texts: Vec<Option<String>> = vec![None; rows];
-    for (row, input, fault) in faults {
-        texts[row] = Some(fault.of_input(input));
+    for (row, input, error) in errors {
+        texts[row] = Some(error.of_input(input));
     }
     Arc::new(StringArray::from(texts))
 }

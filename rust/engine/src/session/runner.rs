@@ -2,7 +2,7 @@
 //!
 //! Passes are cut so that none lasts long ([`crate::pace`]). A pass that fails is halved until the bad rows are found: those are
 //! set aside with the program's message, the others keep their results. One bad row costs about `2 log2(rows)` more passes, a
-//! whole batch of them at most twice its rows; a strict request stops at the first. Running out of memory is never a row's fault,
+//! whole batch of them at most twice its rows; a strict request stops at the first. Running out of memory never makes a row bad,
 //! and neither is cancellation.
 //!
 //! If a program has not succeeded for any row, it may itself be wrong. Then the first, the middle and the last row are run alone.
@@ -16,7 +16,7 @@ use super::counters::Counters;
 use super::passes::{Pass, Plan};
 use super::queue::{Outcome, PassQueue};
 use crate::prepare::Staged;
-use crate::{EngineError, Model, RowFault, spare};
+use crate::{EngineError, Model, RowError, spare};
 use tch::Tensor;
 
 /// If a program has failed for this many rows and succeeded for none, the program is wrong and not the rows.
@@ -27,7 +27,7 @@ pub(super) struct Ran {
     /// One tensor per output, a row per valid row; values of failed rows are arbitrary.
     pub(super) outputs: Vec<Tensor>,
     /// Positions in the list of valid rows that made the program fail, in order, with the reason.
-    pub(super) refused: Vec<(usize, RowFault)>,
+    pub(super) refused: Vec<(usize, RowError)>,
 }
 
 /// See the module.
@@ -45,7 +45,7 @@ pub(super) struct Runner<'a> {
 /// The results of the passes so far.
 struct SoFar {
     collector: Collector,
-    refused: Vec<(usize, RowFault)>,
+    refused: Vec<(usize, RowError)>,
 }
 
 impl Runner<'_> {
@@ -114,12 +114,12 @@ impl Runner<'_> {
         }
         self.blame_program(queue, &pass, &error)?;
         let row = self.plan.row_of(pass.output_indices[0]);
-        let fault = RowFault::Refused(cause_of(&error));
+        let error = RowError::ProgramFailed(cause_of(&error));
         if !self.null_on_error {
-            return Err(EngineError::BadInput { row, input: String::new(), fault });
+            return Err(EngineError::BadInput { row, input: String::new(), error });
         }
         if !so_far.refused.iter().any(|(known, _)| *known == row) {
-            so_far.refused.push((row, fault));
+            so_far.refused.push((row, error));
         }
         Ok(())
     }
@@ -144,7 +144,7 @@ impl Runner<'_> {
         Err(EngineError::model(self.model.name(), cause_of(error)))
     }
 
-    fn give_up_if_hopeless(&self, refused: &[(usize, RowFault)]) -> Result<(), EngineError> {
+    fn give_up_if_hopeless(&self, refused: &[(usize, RowError)]) -> Result<(), EngineError> {
         let Some((_, first)) = refused.first() else { return Ok(()) };
         if self.model.has_answered() {
             return Ok(());
@@ -157,7 +157,7 @@ impl Runner<'_> {
     }
 }
 
-/// Whether this error may be a row's fault: the program raised, or its outputs are wrong.
+/// Whether a row may be the cause of this error: the program raised, or its outputs are wrong.
 fn is_refusal(error: &EngineError) -> bool {
     matches!(error.kind(), "torch" | "bad_model")
 }

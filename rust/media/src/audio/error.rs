@@ -19,7 +19,7 @@ pub enum AudioError {
     #[error("corrupt audio: {0}")]
     Corrupt(String),
     /// The clip is longer than the package allows.
-    #[error("audio is too long: more than {max_seconds} s")]
+    #[error("the audio is longer than {max_seconds} s, the most that the model takes (max_seconds in its model.toml)")]
     TooLong {
         /// The package's limit.
         max_seconds: f64,

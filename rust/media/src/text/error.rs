@@ -22,7 +22,7 @@ pub enum TextError {
         offset: usize,
     },
     /// The text is too long to be tokenized as a whole, and its beginning does not hold enough tokens to fill the row.
-    #[error("text of {bytes} bytes is too long to tokenize as a whole; the limit is {limit} bytes")]
+    #[error("text of {bytes} bytes is too long to tokenize as a whole; the limit is {limit} bytes: pass a part of it, such as left(text, 1000000)")]
     TooLong {
         /// Size of the text.
         bytes: usize,
@@ -30,7 +30,7 @@ pub enum TextError {
         limit: usize,
     },
     /// The tokenizer's rules make the text too long.
-    #[error("text of {bytes} bytes grows beyond {limit} bytes by the rules of the tokenizer")]
+    #[error("text of {bytes} bytes grows beyond {limit} bytes by the rules of the tokenizer: pass a part of it")]
     Grows {
         /// Size of the text.
         bytes: usize,

@@ -36,17 +36,17 @@ const REPLACEMENT_BYTES: usize = 1 << 10;
 const SAMPLE_BYTES: usize = 64 << 10;
 
 thread_local! {
-    static FAULT: RefCell<Option<TextError>> = const { RefCell::new(None) };
+    static ERROR: RefCell<Option<TextError>> = const { RefCell::new(None) };
     static TEXT_BYTES: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Runs `tokenize` on a text of `text_bytes` and returns its result, or the error of a stage.
 pub(super) fn watch<T>(text_bytes: usize, tokenize: impl FnOnce() -> Result<T>) -> std::result::Result<T, TextError> {
     TEXT_BYTES.set(text_bytes);
-    FAULT.take();
+    ERROR.take();
     let result = tokenize();
-    match FAULT.take() {
-        Some(fault) => Err(fault),
+    match ERROR.take() {
+        Some(error) => Err(error),
         None => result.map_err(|error| TextError::Tokenizer(error.to_string())),
     }
 }
@@ -180,11 +180,11 @@ impl Normalizers {
 impl Normalizer for Normalizers {
     fn normalize(&self, normalized: &mut NormalizedString) -> Result<()> {
         for stage in &self.0 {
-            if let Err(fault) = stage.run(normalized) {
+            if let Err(error) = stage.run(normalized) {
                 // The library does not check for errors of a normalizer.
-                FAULT.replace(Some(fault.clone()));
+                ERROR.replace(Some(error.clone()));
                 *normalized = NormalizedString::from("");
-                return Err(fault.into());
+                return Err(error.into());
             }
         }
         Ok(())
@@ -302,7 +302,7 @@ impl PreTokenizer for PreTokenizers {
                         _ => 0,
                     };
                     if factor > 0 && bytes(text)?.saturating_mul(factor) > 2 * STAGE_BYTES {
-                        FAULT.replace(Some(grows()));
+                        ERROR.replace(Some(grows()));
                         return Err(grows().into());
                     }
                     library.pre_tokenize(text)?;

@@ -4,7 +4,7 @@
 
 use arrow_array::ArrayRef;
 use flambeau_engine::prepare::{Limits, Preparer, StagedRows, StopFlag};
-use flambeau_engine::{EngineError, Package, RowFault, memory};
+use flambeau_engine::{EngineError, Package, RowError, memory};
 
 use super::TrialSpec;
 
@@ -31,14 +31,14 @@ impl Trial {
     }
 
     /// Which of these rows (none of them NULL) cannot be prepared, and why.
-    pub(super) fn faults(&self, name: &str, column: &ArrayRef, rows: &[usize]) -> Result<Vec<(usize, String)>, EngineError> {
+    pub(super) fn errors(&self, name: &str, column: &ArrayRef, rows: &[usize]) -> Result<Vec<(usize, String)>, EngineError> {
         let Some((_, preparer)) = self.preparers.iter().find(|(column, _)| column == name) else { return Ok(Vec::new()) };
-        let mut faults = Vec::new();
+        let mut errors = Vec::new();
         for rows in rows.chunks(ROWS) {
             let found = try_rows(&self.model, preparer, column, rows, &self.limits)?.1;
-            faults.extend(found.into_iter().map(|(position, fault)| (rows[position], fault.to_string())));
+            errors.extend(found.into_iter().map(|(position, error)| (rows[position], error.to_string())));
         }
-        Ok(faults)
+        Ok(errors)
     }
 }
 
@@ -49,18 +49,18 @@ pub(crate) fn try_rows(
     column: &ArrayRef,
     rows: &[usize],
     limits: &Limits,
-) -> Result<(StagedRows, Vec<(usize, RowFault)>), EngineError> {
+) -> Result<(StagedRows, Vec<(usize, RowError)>), EngineError> {
     let staged = preparer.stage(model, column, rows, limits)?;
-    let mut faults = staged.faults;
+    let mut errors = staged.errors;
     let marked = rows.iter().enumerate().filter(|(_, row)| preparer.is_null_mark(column, **row));
-    faults.extend(marked.map(|(i, _)| (i, RowFault::Training("an image that Spark's reader could not decode".into()))));
-    let bad = |i: &usize| faults.iter().any(|(position, _)| position == i);
+    errors.extend(marked.map(|(i, _)| (i, RowError::Training("an image that Spark's reader could not decode".into()))));
+    let bad = |i: &usize| errors.iter().any(|(position, _)| position == i);
     let is_picture = matches!(preparer, Preparer::Image(_)); // made of whole numbers
     let unreal: Vec<usize> = if is_picture { Vec::new() } else { not_finite(&staged.rows, rows.len()) };
     let unreal: Vec<usize> = unreal.into_iter().filter(|i| !bad(i)).collect();
-    faults.extend(unreal.into_iter().map(|i| (i, RowFault::Training(NOT_FINITE.into()))));
-    faults.sort_by_key(|(position, _)| *position);
-    Ok((staged.rows, faults))
+    errors.extend(unreal.into_iter().map(|i| (i, RowError::Training(NOT_FINITE.into()))));
+    errors.sort_by_key(|(position, _)| *position);
+    Ok((staged.rows, errors))
 }
 
 /// The error of a row with such a value.

@@ -16,7 +16,7 @@ use arrow_schema::{DataType, Field, Fields, Schema};
 use flambeau_columns::dense;
 use flambeau_engine::package::Dtype;
 use flambeau_engine::prepare::{Limits, Preparer, StagedRows, StopFlag};
-use flambeau_engine::{EngineError, RowFault, memory};
+use flambeau_engine::{EngineError, RowError, memory};
 use flambeau_media::image::ImageLimits;
 use tch::Tensor;
 
@@ -56,7 +56,7 @@ pub(super) struct Writing {
 }
 
 /// Bad rows of a batch: input and cause of each.
-type Faults = BTreeMap<usize, (String, RowFault)>;
+type RowErrors = BTreeMap<usize, (String, RowError)>;
 
 /// A checked column of the batch: the tensor of the rows that were good so far, or the column as it is.
 enum Checked {
@@ -101,53 +101,54 @@ impl Writing {
 
     /// Returns the rows that were left out.
     pub(super) fn add(&mut self, batch: &StructArray) -> Result<Vec<Skipped>, EngineError> {
-        let mut faults = Faults::new();
-        self.rows.check(batch, self.spec.slots, &mut |row, input, cause| note(&mut faults, row, input, RowFault::Training(cause)))?;
+        let mut errors = RowErrors::new();
+        self.rows.check(batch, self.spec.slots, &mut |row, input, cause| note(&mut errors, row, input, RowError::Training(cause)))?;
         let mut checked = Vec::with_capacity(self.stored.len());
         for stored in &self.stored {
             let missing = || EngineError::Internal(format!("the batch has no column {}", stored.name));
             let column = batch.column_by_name(&stored.name).ok_or_else(missing)?;
-            checked.push(self.look_at(stored, column, &mut faults)?);
+            checked.push(self.look_at(stored, column, &mut errors)?);
         }
         if !self.spec.skip_invalid
-            && let Some((row, (input, fault))) = faults.pop_first()
+            && let Some((row, (input, error))) = errors.pop_first()
         {
-            return Err(EngineError::BadInput { row, input, fault });
+            return Err(EngineError::BadInput { row, input, error });
         }
-        let kept: BooleanArray = (0..batch.len()).map(|row| Some(!faults.contains_key(&row))).collect();
+        let kept: BooleanArray = (0..batch.len()).map(|row| Some(!errors.contains_key(&row))).collect();
         let columns = checked.into_iter().zip(&self.schema.fields).map(|(one, field)| one.stored(&kept, field.data_type()));
         let columns = columns.collect::<Result<Vec<_>, EngineError>>()?;
-        let rows = batch.len() - faults.len();
+        let rows = batch.len() - errors.len();
         if rows > 0 {
             self.rows.append(batch, &kept)?;
             let options = RecordBatchOptions::new().with_row_count(Some(rows));
             let record = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options).map_err(broken)?;
             self.writer.write(&record).map_err(broken)?;
         }
-        let skipped = |(row, (input, fault)): (usize, (String, RowFault))| Skipped { row, cause: fault_text(&input, &fault) };
-        Ok(faults.into_iter().map(skipped).collect())
+        let skipped = |(row, (input, error)): (usize, (String, RowError))| Skipped { row, cause: text_of(&input, &error) };
+        Ok(errors.into_iter().map(skipped).collect())
     }
 
     /// Checks a column's rows.
-    fn look_at(&self, stored: &Stored, column: &ArrayRef, faults: &mut Faults) -> Result<Checked, EngineError> {
+    fn look_at(&self, stored: &Stored, column: &ArrayRef, errors: &mut RowErrors) -> Result<Checked, EngineError> {
         if column.null_count() > 0 {
             for row in (0..column.len()).filter(|row| column.is_null(*row)) {
-                note(faults, row, &stored.name, RowFault::Training("the value is NULL".into()));
+                note(errors, row, &stored.name, RowError::Training("the value is NULL".into()));
             }
         }
-        let rows: Vec<usize> = (0..column.len()).filter(|row| !faults.contains_key(row)).collect();
+        let rows: Vec<usize> = (0..column.len()).filter(|row| !errors.contains_key(row)).collect();
         let Some((_, preparer)) = &stored.dense else {
             if let Some(trial) = &self.trial {
-                for (row, cause) in trial.faults(&stored.name, column, &rows)? {
-                    note(faults, row, &stored.name, RowFault::Training(cause));
+                for (row, cause) in trial.errors(&stored.name, column, &rows)? {
+                    note(errors, row, &stored.name, RowError::Training(cause));
                 }
             }
             return Ok(Checked::Plain(column.clone()));
         };
         let limits = Limits { images: ImageLimits::default(), stop: StopFlag::default() };
         let (staged, found) = try_rows("training", preparer, column, &rows, &limits)?;
-        for (position, fault) in found {
-            note(faults, rows[position], &stored.name, fault);
+        for (position, error) in found {
+            let error = if stored.name == LABEL { RowError::Training(format!("the label: {error}")) } else { error };
+            note(errors, rows[position], &stored.name, error);
         }
         if let StagedRows::Dense(tensor) = &staged
             && stored.name == LABEL
@@ -155,7 +156,7 @@ impl Writing {
             let values = memory::values::<f64>(tensor).unwrap_or(&[]);
             for (row, values) in rows.iter().zip(values.chunks((values.len() / rows.len().max(1)).max(1))) {
                 if let Some(cause) = values.iter().find_map(|value| self.rows.out_of_range(*value)) {
-                    note(faults, *row, LABEL, RowFault::Training(cause));
+                    note(errors, *row, LABEL, RowError::Training(cause));
                 }
             }
         }
@@ -195,13 +196,14 @@ impl Checked {
     }
 }
 
-/// The first fault of a row is the one that counts.
-fn note(faults: &mut Faults, row: usize, input: &str, fault: RowFault) {
-    faults.entry(row).or_insert_with(|| (input.to_owned(), fault));
+/// The first error of a row is the one that counts. The columns that are not inputs have names of our own, which tell users nothing.
+fn note(errors: &mut RowErrors, row: usize, column: &str, error: RowError) {
+    let input = if RESERVED.contains(&column) { "" } else { column };
+    errors.entry(row).or_insert_with(|| (input.to_owned(), error));
 }
 
-fn fault_text(input: &str, fault: &RowFault) -> String {
-    EngineError::BadInput { row: 0, input: input.to_owned(), fault: fault.clone() }.to_string()
+fn text_of(input: &str, error: &RowError) -> String {
+    EngineError::BadInput { row: 0, input: input.to_owned(), error: error.clone() }.to_string()
 }
 
 fn stored_type(name: &str, dense: &DenseSpec) -> Result<DataType, EngineError> {

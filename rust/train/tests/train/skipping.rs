@@ -71,7 +71,7 @@ fn all_kinds_of_bad_rows_are_left_out_and_named() {
         "weight",
     ];
     for (one, cause) in skipped.iter().zip(causes) {
-        assert!(one.cause.contains(cause), "{one:?}");
+        assert!(one.cause.contains(cause) && !one.cause.contains("__"), "{one:?}");
     }
     assert_eq!(feed.seal().unwrap().rows, 2);
 }

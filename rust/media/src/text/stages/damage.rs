@@ -86,7 +86,7 @@ fn damaged_files_are_refused_or_tokenize() {
     let variable = |name: &str| std::env::var(name).ok().and_then(|value| value.parse().ok());
     let mut random = Random(variable("FLAMBEAU_DAMAGED_SEED").unwrap_or(0x5eed));
     let rounds = variable("FLAMBEAU_DAMAGED_TOKENIZERS").unwrap_or(1_000);
-    let (mut opened, mut refused, mut rows, mut faults, mut panics) = (0, 0, 0, 0, 0);
+    let (mut opened, mut refused, mut rows, mut errors, mut panics) = (0, 0, 0, 0, 0);
     let texts = ["", "ab a", "[CLS] é\u{301} 東京 12 ﷺ", &"ab \n".repeat(2_000), &"a".repeat(5_000)];
     for file in files() {
         assert!(open(&file).is_ok(), "{:?}", open(&file));
@@ -109,13 +109,13 @@ fn damaged_files_are_refused_or_tokenize() {
                     }
                     Ok(Err(error)) => {
                         assert!(!matches!(error, TextError::BadTokenizer { .. } | TextError::BadSpec(_)));
-                        faults += 1;
+                        errors += 1;
                     }
                     Err(_) => panics += 1,
                 }
             }
         }
     }
-    println!("{opened} opened, {refused} refused; {rows} rows, {faults} errors, {panics} panics");
+    println!("{opened} opened, {refused} refused; {rows} rows, {errors} errors, {panics} panics");
     assert!(opened > 300 && refused > 300 && rows > 1_000);
 }

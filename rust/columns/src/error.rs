@@ -23,7 +23,7 @@ impl ColumnError {
 
 /// One row's content that does not make a tensor of the declared shape and dtype.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum DenseFault {
+pub enum DenseError {
     /// A list's length differs from the shape at this dimension.
     #[error("dimension {dimension} has {actual} values; the model takes {expected} (shape {shape:?})")]
     Length {
