@@ -342,7 +342,7 @@ def test_a_canceled_fit_ends_and_leaves_nothing(spark: SparkSession, points: Dat
 
     worker = threading.Thread(target=work)
     worker.start()
-    wait_until(lambda: training_folders(folder) > before, "the fit writes its feed")
+    wait_until(lambda: training_folders(folder) > before, "the fit writes its dataset")
     wait_until(lambda: int(stats.liveHandles()) > 0 or not worker.is_alive(), "the workers are in native code")
     assert worker.is_alive(), ended
     spark.sparkContext.cancelAllJobs()

@@ -8,7 +8,7 @@ workers.py made for Spark: `net` (a package) and the rows as Parquet.
 
 `flambeau` also prints the seconds from the call of `fit` to the end of its first step, for the session's first fit,
 which loads libtorch, and for the second. The end of the step is its checkpoint's time (`checkpointSteps=1`), so it
-includes writing one checkpoint. It also includes reading the table, feeding all rows, joining the group of workers,
+includes writing one checkpoint. It also includes reading the table, writing all rows to the workers' disks, joining the group of workers,
 and loading the program.
 """
 

@@ -1,7 +1,7 @@
 """`.venv/bin/python bench/train/cancel.py`: how long workers run after their Spark job was canceled.
 
 A head trains without an end, with one worker and with two in turn; then all jobs are canceled. The result is the
-seconds until no native object is alive (`NativeStats.liveHandles`: feed, group, trainer, store) and until no file of
+seconds until no native object is alive (`NativeStats.liveHandles`: dataset, group, trainer, store) and until no file of
 the training is left. Writes bench/results/<version>/train_cancel.json.
 """
 

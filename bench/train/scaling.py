@@ -13,7 +13,7 @@ Measured: `compute`, a step of our fit with one worker. `latency` and `bandwidth
 two ranks on the loopback, including the time for adding the numbers. `overhead`: the time of a step with two workers
 beyond the formula. Assumed: a network has the bandwidth of its link, but no more than the loopback, and a latency of
 50 microseconds, but no less than the loopback. For ResNet-50 the step is timed here in Python torch, 8 rows of 224 x
-224, one thread, and scaled to 32 rows; its overhead is that of the small net. Stragglers, other traffic and the feed
+224, one thread, and scaled to 32 rows; its overhead is that of the small net. Stragglers, other traffic and the dataset
 are not in it: read the result as the best case.
 
 Reads bench/results/<version>/train_workers.json and train_all_reduce.json; writes train_scaling.json and train_scaling.png.
@@ -40,7 +40,7 @@ from flambeau.version import __version__
 
 WORKERS = [2**power for power in range(10)]
 BUCKET_BYTES = 25 * 1024 * 1024
-"""Of one sum: BUCKET_ELEMENTS in rust/train/src/ranks.rs."""
+"""Of one sum: BUCKET_ELEMENTS in rust/train/src/process_group.rs."""
 NETWORK_LATENCY_S = 50e-6
 RESNET_ROWS, RESNET_TIMED_ROWS = 32, 8
 

@@ -18,8 +18,8 @@ use serde::de::DeserializeOwned;
 use crate::failure::{self, Failure, ThrowNative};
 use crate::nearest::{nearest_queries, nearest_results, nearest_rows, open_nearest};
 use crate::training::{
-    cancel_trainers, check_program, feed, open_feed, open_group, open_trainers, restore_checkpoint, run_trainers, save_checkpoint,
-    save_package, seal_feed, train_groups, trainings_together,
+    add_rows, cancel_trainers, check_program, finish_dataset, join_process_group, open_dataset, open_trainers, restore_checkpoint,
+    run_trainers, save_checkpoint, save_package, train_groups, trainings_together,
 };
 use crate::{arrow, handles, jlog};
 
@@ -43,18 +43,18 @@ methods! {
     "openSession" => { static fn open_session(model: jlong, schema: jlong, request: JString) -> jlong },
     "evaluate" => { static fn evaluate(session: jlong, input: jlong, output: jlong, schema: jlong, counters: jlong[]) },
     "estimateBytes" => { static fn estimate_bytes(session: jlong, rows: jlong) -> jlong },
-    "openFeed" => { static fn open_feed(spec: JString, schema: jlong) -> jlong },
-    "feed" => { static fn feed(handle: jlong, array: jlong) -> JString },
-    "sealFeed" => { static fn seal_feed(feed: jlong) -> JString },
+    "openDataset" => { static fn open_dataset(spec: JString, schema: jlong) -> jlong },
+    "addRows" => { static fn add_rows(dataset: jlong, array: jlong) -> JString },
+    "finishDataset" => { static fn finish_dataset(dataset: jlong) -> JString },
     "checkProgram" => { static fn check_program(spec: JString) },
-    "openGroup" => { static fn open_group(feed: jlong, spec: JString, board: io.flambeau.bridge.Board) -> jlong },
+    "joinProcessGroup" => { static fn join_process_group(dataset: jlong, spec: JString, board: io.flambeau.bridge.Board) -> jlong },
     "trainingsTogether" => { static fn trainings_together(specs: JString) -> JString },
-    "openTrainers" => { static fn open_trainers(feed: jlong, group: jlong, specs: JString) -> jlong },
+    "openTrainers" => { static fn open_trainers(dataset: jlong, group: jlong, specs: JString) -> jlong },
     "runTrainers" => { static fn run_trainers(trainers: jlong, max_millis: jlong) -> JString },
     "saveCheckpoint" => { static fn save_checkpoint(trainers: jlong, place: jlong, file: JString) },
     "restoreCheckpoint" => { static fn restore_checkpoint(trainers: jlong, place: jlong, file: JString) },
     "savePackage" => { static fn save_package(trainers: jlong, place: jlong, directory: JString, spec: JString) -> JString },
-    "trainGroups" => { static fn train_groups(feed: jlong, spec: JString, array: jlong, schema: jlong) },
+    "trainGroups" => { static fn train_groups(dataset: jlong, spec: JString, array: jlong, schema: jlong) },
     "cancelTrainers" => { static fn cancel_trainers(trainers: jlong) },
     "openNearest" => { static fn open_nearest(spec: JString, query_schema: jlong, row_schema: jlong) -> jlong },
     "nearestQueries" => { static fn nearest_queries(search: jlong, array: jlong) },

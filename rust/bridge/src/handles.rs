@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flambeau_engine::nearest::Nearest;
 use flambeau_engine::{Model, Session};
-use flambeau_train::{Feed, Ranks, TrainingLoop};
+use flambeau_train::{ProcessGroup, TrainingDataset, TrainingLoop};
 use once_cell::sync::Lazy;
 
 use crate::failure::Failure;
@@ -27,8 +27,8 @@ impl HeldTrainers {
 enum Held {
     Model(Arc<Model>),
     Session(Arc<Session>),
-    Feed(Arc<Feed>),
-    Group(Arc<Ranks>),
+    Dataset(Arc<TrainingDataset>),
+    Group(Arc<ProcessGroup>),
     Trainers(Arc<HeldTrainers>),
     Nearest(Arc<Mutex<Nearest>>),
 }
@@ -68,8 +68,8 @@ macro_rules! kinds {
 kinds! {
     Model(Arc<Model>): model, "model";
     Session(Arc<Session>): session, "session";
-    Feed(Arc<Feed>): feed, "feed";
-    Group(Arc<Ranks>): group, "group";
+    Dataset(Arc<TrainingDataset>): dataset, "dataset";
+    Group(Arc<ProcessGroup>): group, "group";
     Trainers(Arc<HeldTrainers>): trainers, "trainer";
     Nearest(Arc<Mutex<Nearest>>): nearest, "search";
 }
@@ -82,11 +82,11 @@ pub(crate) fn add_session(session: Session) -> i64 {
     add(Held::Session(Arc::new(session)))
 }
 
-pub(crate) fn add_feed(feed: Feed) -> i64 {
-    add(Held::Feed(Arc::new(feed)))
+pub(crate) fn add_dataset(dataset: TrainingDataset) -> i64 {
+    add(Held::Dataset(Arc::new(dataset)))
 }
 
-pub(crate) fn add_group(group: Ranks) -> i64 {
+pub(crate) fn add_group(group: ProcessGroup) -> i64 {
     add(Held::Group(Arc::new(group)))
 }
 

@@ -3,7 +3,7 @@
 //! - `exports`: the table of native methods of `io.flambeau.bridge.NativeBridge`, and their bodies;
 //! - `training`: the bodies of the methods that train;
 //! - `nearest`: those that search for nearest neighbors;
-//! - `handles`: objects that the JVM refers to by a number: models, sessions, feeds, groups, trainers, searches;
+//! - `handles`: objects that the JVM refers to by a number: models, sessions, datasets, groups, trainers, searches;
 //! - `arrow`: C Data structs, taken from the JVM and given to it;
 //! - `failure`: every error and panic as one Java exception;
 //! - `jlog`: Rust's `log` into the JVM's.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flambeau_engine::EngineError;
 use flambeau_train::spec::{ProgramSpec, TrainingSpec};
-use flambeau_train::{Board, ExportSpec, Feed, FeedSpec, GroupSpec, GroupsSpec, Ranks, TrainingLoop};
+use flambeau_train::{Board, DatasetSpec, ExportSpec, GroupsSpec, ProcessGroup, ProcessGroupSpec, TrainingDataset, TrainingLoop};
 use jni::objects::{JByteArray, JClass, JObject, JString, JValue};
 use jni::sys::jlong;
 use jni::{Env, jni_sig, jni_str};
@@ -17,37 +17,37 @@ use crate::exports::{Answer, json, parsed};
 use crate::failure::Failure;
 use crate::{arrow, handles};
 
-pub(crate) fn open_feed<'local>(env: &mut Env<'local>, _class: JClass<'local>, spec: JString<'local>, schema: jlong) -> Answer<jlong> {
+pub(crate) fn open_dataset<'local>(env: &mut Env<'local>, _class: JClass<'local>, spec: JString<'local>, schema: jlong) -> Answer<jlong> {
     // Taken first, so that it is released even if the specification is wrong.
     let fields = arrow::take_schema(schema)?;
-    let spec: FeedSpec = parsed(env, &spec)?;
-    Ok(handles::add_feed(Feed::create(spec, fields)?))
+    let spec: DatasetSpec = parsed(env, &spec)?;
+    Ok(handles::add_dataset(TrainingDataset::create(spec, fields)?))
 }
 
 /// A JSON array of the rows that were left out.
-pub(crate) fn feed<'local>(env: &mut Env<'local>, _class: JClass<'local>, feed: jlong, array: jlong) -> Answer<JString<'local>> {
-    let feed = handles::feed(feed)?;
-    let batch = arrow::take_batch(array, feed.columns().clone())?;
-    json(env, &feed.add(&batch)?)
+pub(crate) fn add_rows<'local>(env: &mut Env<'local>, _class: JClass<'local>, dataset: jlong, array: jlong) -> Answer<JString<'local>> {
+    let dataset = handles::dataset(dataset)?;
+    let batch = arrow::take_batch(array, dataset.columns().clone())?;
+    json(env, &dataset.add(&batch)?)
 }
 
-pub(crate) fn seal_feed<'local>(env: &mut Env<'local>, _class: JClass<'local>, feed: jlong) -> Answer<JString<'local>> {
-    let summary = handles::feed(feed)?.seal()?;
+pub(crate) fn finish_dataset<'local>(env: &mut Env<'local>, _class: JClass<'local>, dataset: jlong) -> Answer<JString<'local>> {
+    let summary = handles::dataset(dataset)?.finish()?;
     json(env, &summary)
 }
 
-/// `feed`: the worker's own; canceling it ends the wait for the others. `board`: where the workers find one another; asked on this
+/// `dataset`: the worker's own; canceling it ends the wait for the others. `board`: where the workers find one another; asked on this
 /// thread, until all have joined.
-pub(crate) fn open_group<'local>(
+pub(crate) fn join_process_group<'local>(
     env: &mut Env<'local>,
     _class: JClass<'local>,
-    feed: jlong,
+    dataset: jlong,
     spec: JString<'local>,
     board: JObject<'local>,
 ) -> Answer<jlong> {
-    let spec: GroupSpec = parsed(env, &spec)?;
-    let feed = handles::feed(feed)?;
-    let ranks = Ranks::join(&spec, &mut JavaBoard { env, board }, feed.canceled())?;
+    let spec: ProcessGroupSpec = parsed(env, &spec)?;
+    let dataset = handles::dataset(dataset)?;
+    let ranks = ProcessGroup::join(&spec, &mut JavaBoard { env, board }, dataset.canceled())?;
     Ok(handles::add_group(ranks))
 }
 
@@ -100,13 +100,13 @@ pub(crate) fn trainings_together<'local>(env: &mut Env<'local>, _class: JClass<'
 pub(crate) fn open_trainers<'local>(
     env: &mut Env<'local>,
     _class: JClass<'local>,
-    feed: jlong,
+    dataset: jlong,
     group: jlong,
     specs: JString<'local>,
 ) -> Answer<jlong> {
     let specs: Vec<TrainingSpec> = parsed(env, &specs)?;
     let canceled = Arc::new(AtomicBool::new(false));
-    let training = TrainingLoop::open(&handles::feed(feed)?, &handles::group(group)?, specs, canceled.clone())?;
+    let training = TrainingLoop::open(&handles::dataset(dataset)?, &handles::group(group)?, specs, canceled.clone())?;
     Ok(handles::add_trainers(training, canceled))
 }
 
@@ -170,20 +170,20 @@ pub(crate) fn save_package<'local>(
 pub(crate) fn train_groups<'local>(
     env: &mut Env<'local>,
     _class: JClass<'local>,
-    feed: jlong,
+    dataset: jlong,
     spec: JString<'local>,
     array: jlong,
     schema: jlong,
 ) -> Answer<()> {
     let spec: GroupsSpec = parsed(env, &spec)?;
-    let feed = handles::feed(feed)?;
-    arrow::give_batch(&flambeau_train::train_groups(&feed, &spec, feed.canceled())?, array, schema)
+    let dataset = handles::dataset(dataset)?;
+    arrow::give_batch(&flambeau_train::train_groups(&dataset, &spec, dataset.canceled())?, array, schema)
 }
 
-/// A feed's number stops what works on the feed without a trainer.
+/// A dataset's number stops what works on the dataset without a trainer.
 pub(crate) fn cancel_trainers<'local>(_env: &mut Env<'local>, _class: JClass<'local>, trainers: jlong) -> Answer<()> {
-    if let Ok(feed) = handles::feed(trainers) {
-        feed.canceled().store(true, Ordering::Relaxed);
+    if let Ok(dataset) = handles::dataset(trainers) {
+        dataset.canceled().store(true, Ordering::Relaxed);
         return Ok(());
     }
     match handles::trainers(trainers) {

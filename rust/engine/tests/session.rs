@@ -199,9 +199,10 @@ fn ids(rows: &[[i64; 2]]) -> ArrayRef {
 #[test]
 fn an_unknown_id_is_its_rows_fault_with_limits_in_the_package_and_without() {
     let column = ids(&[[1, 2], [3, 10], [4, 5], [-1, 0], [9, 9]]);
-    for (package, message) in
-        [("embeds", "index out of range"), ("embeds_bounded", "input 'x': the value 10 is above 9, the largest that the model takes (max in its model.toml)")]
-    {
+    for (package, message) in [
+        ("embeds", "index out of range"),
+        ("embeds_bounded", "input 'x': the value 10 is above 9, the largest that the model takes (max in its model.toml)"),
+    ] {
         let error = evaluate(package, column.clone(), Request::one(Task::Featurize, 0, false)).unwrap_err();
         assert_eq!((error.kind(), error.row()), ("bad_input", Some(1)), "{error}");
         assert!(error.to_string().contains(message), "{error}");
@@ -211,7 +212,10 @@ fn an_unknown_id_is_its_rows_fault_with_limits_in_the_package_and_without() {
         assert_eq!((counters.bad_rows, counters.passes_again > 0), (2, package == "embeds"));
     }
     let (reasons, _) = evaluate("embeds_bounded", column, Request::one(Task::Error, 0, true)).unwrap();
-    assert_eq!(reasons.as_string::<i32>().value(3), "input 'x': the value -1 is below 0, the least that the model takes (min in its model.toml)");
+    assert_eq!(
+        reasons.as_string::<i32>().value(3),
+        "input 'x': the value -1 is below 0, the least that the model takes (min in its model.toml)"
+    );
 }
 
 #[test]

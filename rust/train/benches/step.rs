@@ -12,7 +12,7 @@ use arrow_array::{Array, ArrayRef, FixedSizeListArray, Float32Array, Float64Arra
 use arrow_schema::{DataType, Field, Fields};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use flambeau_torch_ext::process;
-use flambeau_train::{Event, Feed, Ranks, TrainingLoop, train_groups};
+use flambeau_train::{Event, ProcessGroup, TrainingDataset, TrainingLoop, train_groups};
 use serde_json::{Value, json};
 
 #[path = "../tests/train/whole.rs"]
@@ -37,20 +37,20 @@ fn rows() -> StructArray {
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("x", Arc::new(features)),
         ("__label", Arc::new(Float64Array::from_iter_values((0..ROWS).map(|row| (row % CLASSES) as f64)))),
-        ("__slot", Arc::new(Int32Array::from_iter_values((0..ROWS).map(|row| (row % 256) as i32)))),
+        ("__shard", Arc::new(Int32Array::from_iter_values((0..ROWS).map(|row| (row % 256) as i32)))),
         ("__group", Arc::new(Int64Array::from_iter_values((0..ROWS).map(|row| (row % GROUPS) as i64)))),
     ];
     let fields: Fields = columns.iter().map(|(name, column)| Field::new(*name, column.data_type().clone(), true)).collect();
     StructArray::new(fields, columns.into_iter().map(|(_, column)| column).collect(), None)
 }
 
-fn feed(directory: &Path) -> Arc<Feed> {
-    let spec = whole::feed(&json!({"directory": directory, "slots": 256, "dense": {"x": {"shape": [FEATURES]}}}));
+fn dataset(directory: &Path) -> Arc<TrainingDataset> {
+    let spec = whole::dataset(&json!({"directory": directory, "shards": 256, "dense": {"x": {"shape": [FEATURES]}}}));
     let rows = rows();
-    let feed = Feed::create(spec, rows.fields().clone()).expect("a feed");
-    feed.add(&rows).expect("rows");
-    feed.seal().expect("a sealed feed");
-    Arc::new(feed)
+    let dataset = TrainingDataset::create(spec, rows.fields().clone()).expect("a dataset");
+    dataset.add(&rows).expect("rows");
+    dataset.finish().expect("a finished dataset");
+    Arc::new(dataset)
 }
 
 fn training(hidden: &Value, optimizer: &str) -> Value {
@@ -61,7 +61,7 @@ fn training(hidden: &Value, optimizer: &str) -> Value {
 fn steps(criterion: &mut Criterion) {
     process::set_intra_op_threads(1).expect("one thread");
     let directory = std::env::temp_dir().join(format!("flambeau-step-{}", std::process::id()));
-    let (feed, ranks) = (feed(&directory), Arc::new(Ranks::alone()));
+    let (dataset, ranks) = (dataset(&directory), Arc::new(ProcessGroup::alone()));
     let mut group = criterion.benchmark_group("steps");
     group.throughput(Throughput::Elements(STEPS as u64));
     let trainings = [
@@ -73,7 +73,7 @@ fn steps(criterion: &mut Criterion) {
     for (name, specs) in trainings {
         let open = || {
             let specs = specs.iter().map(whole::training).collect();
-            TrainingLoop::open(&feed, &ranks, specs, Arc::new(AtomicBool::new(false))).expect("trainings")
+            TrainingLoop::open(&dataset, &ranks, specs, Arc::new(AtomicBool::new(false))).expect("trainings")
         };
         let run = |training: &mut TrainingLoop| {
             let progress = training.run(Duration::from_secs(600)).expect("an epoch");
@@ -86,9 +86,9 @@ fn steps(criterion: &mut Criterion) {
             "optimizer": {"name": "adam", "lr": 0.001}, "batch_rows": batch_rows, "epochs": 8, "seed": 1}))
     };
     for (name, spec) in [("64 groups", groups(Value::Null)), ("64 groups, in batches", groups(json!(8)))] {
-        group.bench_function(name, |bencher| bencher.iter(|| train_groups(&feed, &spec, feed.canceled()).expect("heads")));
+        group.bench_function(name, |bencher| bencher.iter(|| train_groups(&dataset, &spec, dataset.canceled()).expect("heads")));
     }
-    drop(feed);
+    drop(dataset);
     // It is empty now; a failure to delete it does not affect the next run.
     let _ = std::fs::remove_dir(&directory);
 }

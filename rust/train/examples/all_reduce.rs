@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use board::FolderBoard;
 use flambeau_torch_ext::process;
-use flambeau_train::{GroupSpec, Ranks};
+use flambeau_train::{ProcessGroup, ProcessGroupSpec};
 use tch::{Device, Kind, Tensor};
 
 #[path = "../tests/train/board.rs"]
@@ -27,9 +27,9 @@ fn main() {
     let numbers: Vec<usize> = arguments.map(|n| n.parse().expect("a number")).collect();
     let [rank, world, times, sizes @ ..] = numbers.as_slice() else { panic!("FOLDER RANK WORLD TIMES BYTES…") };
     let (own_host, secret, process) = (String::from("127.0.0.1"), String::new(), String::new());
-    let member = GroupSpec { rank: *rank, world: *world, own_host, timeout_ms: TIMEOUT_MS, secret, process };
+    let member = ProcessGroupSpec { rank: *rank, world: *world, own_host, timeout_ms: TIMEOUT_MS, secret, process };
     let going = AtomicBool::new(false);
-    let ranks = Ranks::join(&member, &mut board, &going).unwrap();
+    let ranks = ProcessGroup::join(&member, &mut board, &going).unwrap();
     let mut seconds: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     let one = Tensor::ones([1], (Kind::Float, Device::Cpu));
     for bytes in sizes {

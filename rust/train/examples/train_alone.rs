@@ -16,7 +16,7 @@ use arrow_array::{Array, ArrayRef, FixedSizeListArray, Float32Array, Float64Arra
 use arrow_schema::{DataType, Field, Fields};
 use board::FolderBoard;
 use flambeau_torch_ext::process;
-use flambeau_train::{Event, Feed, GroupSpec, Ranks, TrainingLoop};
+use flambeau_train::{Event, ProcessGroup, ProcessGroupSpec, TrainingDataset, TrainingLoop};
 use serde_json::{Value, json};
 
 #[path = "../tests/train/board.rs"]
@@ -33,9 +33,9 @@ fn value(i: usize) -> f32 {
     (((i as u64).wrapping_mul(2_654_435_761) & 0xFFFF_FFFF) as f64 / 4_294_967_296.0 - 0.5) as f32
 }
 
-fn feed(rows: usize, width: usize, shape: &Value, classes: usize, rank: usize, world: usize) -> Arc<Feed> {
-    let slots = 256;
-    let own: Vec<usize> = (0..rows).filter(|row| row % slots % world == rank).collect();
+fn dataset(rows: usize, width: usize, shape: &Value, classes: usize, rank: usize, world: usize) -> Arc<TrainingDataset> {
+    let shards = 256;
+    let own: Vec<usize> = (0..rows).filter(|row| row % shards % world == rank).collect();
     let batch = |own: &[usize]| {
         let values: Vec<f32> = own.iter().flat_map(|row| (0..width).map(move |j| value(row * width + j))).collect();
         let item = Arc::new(Field::new("item", DataType::Float32, false));
@@ -44,19 +44,19 @@ fn feed(rows: usize, width: usize, shape: &Value, classes: usize, rank: usize, w
         let columns: Vec<(&str, ArrayRef)> = vec![
             ("x", x),
             ("__label", Arc::new(Float64Array::from_iter_values(own.iter().map(|row| (row % classes) as f64)))),
-            ("__slot", Arc::new(Int32Array::from_iter_values(own.iter().map(|row| (row % slots) as i32)))),
+            ("__shard", Arc::new(Int32Array::from_iter_values(own.iter().map(|row| (row % shards) as i32)))),
         ];
         let fields: Fields = columns.iter().map(|(name, column)| Field::new(*name, column.data_type().clone(), true)).collect();
         StructArray::new(fields, columns.into_iter().map(|(_, column)| column).collect(), None)
     };
     let directory = std::env::temp_dir().join(format!("flambeau-train-alone-{}", std::process::id()));
-    let spec = whole::feed(&json!({"directory": directory, "slots": slots, "dense": {"x": {"shape": shape}}}));
-    let feed = Feed::create(spec, batch(&own[..1]).fields().clone()).unwrap();
+    let spec = whole::dataset(&json!({"directory": directory, "shards": shards, "dense": {"x": {"shape": shape}}}));
+    let dataset = TrainingDataset::create(spec, batch(&own[..1]).fields().clone()).unwrap();
     for chunk in own.chunks(512) {
-        feed.add(&batch(chunk)).unwrap();
+        dataset.add(&batch(chunk)).unwrap();
     }
-    feed.seal().unwrap();
-    Arc::new(feed)
+    dataset.finish().unwrap();
+    Arc::new(dataset)
 }
 
 /// [3, 64, 64] a row.
@@ -71,9 +71,9 @@ fn nested(flat: &FixedSizeListArray, rows: usize) -> ArrayRef {
     pictures
 }
 
-fn run(feed: &Arc<Feed>, ranks: &Arc<Ranks>, specs: Vec<Value>) -> Vec<(f64, f64)> {
+fn run(dataset: &Arc<TrainingDataset>, ranks: &Arc<ProcessGroup>, specs: Vec<Value>) -> Vec<(f64, f64)> {
     let specs = specs.iter().map(whole::training).collect();
-    let mut training = TrainingLoop::open(feed, ranks, specs, Arc::new(AtomicBool::new(false))).unwrap();
+    let mut training = TrainingLoop::open(dataset, ranks, specs, Arc::new(AtomicBool::new(false))).unwrap();
     loop {
         let progress = training.run(Duration::from_secs(600)).unwrap();
         if progress.iter().all(|one| one.event == Event::Done) {
@@ -92,9 +92,9 @@ struct Training {
 }
 
 impl Training {
-    fn feed(&self, rank: usize, world: usize) -> Arc<Feed> {
+    fn dataset(&self, rank: usize, world: usize) -> Arc<TrainingDataset> {
         let width = self.shape.as_array().unwrap().iter().map(|n| usize::try_from(n.as_u64().unwrap()).unwrap()).product();
-        feed(self.rows, width, &self.shape, self.classes, rank, world)
+        dataset(self.rows, width, &self.shape, self.classes, rank, world)
     }
 
     /// In `world` threads.
@@ -107,15 +107,15 @@ impl Training {
                 scope.spawn(move || {
                     let process = if how == "sockets" { rank.to_string() } else { String::new() };
                     let secret = String::new();
-                    let member = GroupSpec { rank, world, own_host: "127.0.0.1".into(), timeout_ms: 60_000, secret, process };
-                    let feed = self.feed(rank, world);
-                    let ranks = Ranks::join(&member, &mut FolderBoard(folder.clone()), &AtomicBool::new(false)).unwrap();
+                    let member = ProcessGroupSpec { rank, world, own_host: "127.0.0.1".into(), timeout_ms: 60_000, secret, process };
+                    let dataset = self.dataset(rank, world);
+                    let ranks = ProcessGroup::join(&member, &mut FolderBoard(folder.clone()), &AtomicBool::new(false)).unwrap();
                     let mut spec = self.spec.clone();
                     let apart = how == "apart";
                     if apart {
                         spec["batch_rows"] = json!(spec["batch_rows"].as_u64().unwrap() / world as u64);
                     }
-                    let history = run(&feed, &Arc::new(if apart { Ranks::alone() } else { ranks }), vec![spec]);
+                    let history = run(&dataset, &Arc::new(if apart { ProcessGroup::alone() } else { ranks }), vec![spec]);
                     if apart || rank == 0 {
                         println!("{history:?}");
                     }
@@ -146,7 +146,7 @@ fn main() {
     };
     let maps = if kind == "maps" { number(1, 8) } else { 1 };
     match number(3 + after, 1) {
-        1 => println!("{:?}", run(&training.feed(0, 1), &Arc::new(Ranks::alone()), vec![training.spec.clone(); maps])),
+        1 => println!("{:?}", run(&training.dataset(0, 1), &Arc::new(ProcessGroup::alone()), vec![training.spec.clone(); maps])),
         world => training.with_workers(world, arguments.get(4 + after).map_or("memory", String::as_str)),
     }
 }

@@ -59,7 +59,7 @@ impl flambeau_torch_ext::Board for Waiting<'_> {
                 return Err(EngineError::Peer {
                     rank: self.rank,
                     world: self.world,
-                    phase: super::ranks::JOINING.to_owned(),
+                    phase: super::process_group::JOINING.to_owned(),
                     cause: format!("not all workers came within {} s", self.deadline.as_secs_f64()),
                 });
             }

@@ -48,7 +48,7 @@ pub(super) fn check_head(head: &HeadSpec, granted: Option<u64>) -> Result<(), En
 ///
 /// # Errors
 /// There is no memory for them.
-pub(super) fn room<T>(count: usize, what: &str) -> Result<Vec<T>, EngineError> {
+pub(super) fn reserve<T>(count: usize, what: &str) -> Result<Vec<T>, EngineError> {
     let mut list = Vec::new();
     list.try_reserve_exact(count).map_err(|_| {
         let bytes = count as u128 * size_of::<T>() as u128;

@@ -3,7 +3,7 @@
 use flambeau_engine::{EngineError, memory};
 use tch::{Kind, Tensor};
 
-use super::feed::{Labels, RowColumns};
+use super::dataset::{Labels, RowColumns};
 use super::inputs::InputPipeline;
 use super::loss::{Loss, Target};
 use super::metrics::{MetricAccumulator, Metrics};
@@ -18,7 +18,7 @@ const PASS_BYTES: u64 = 64 << 20;
 /// Loss and metrics over the validation rows of every worker; None if all weights are 0.
 pub(super) fn evaluate(state: &mut TrainState, context: &Context) -> Result<Option<Metrics>, EngineError> {
     let mut metrics = MetricAccumulator::new(state.loss.kind, state.program.outputs, state.program.has_own_loss());
-    let columns = &context.feed.rows;
+    let columns = &context.dataset.rows;
     for chunk in context.split.validation.chunks(rows_of_a_pass(&context.inputs)) {
         context.check_canceled()?;
         let inputs = context.inputs.tensors(chunk, None)?;

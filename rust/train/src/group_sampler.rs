@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use flambeau_engine::EngineError;
 use tch::{TchError, Tensor};
 
-use super::feed::{Dense, Sealed};
+use super::dataset::{Dense, MappedDataset};
 use super::grouped_heads::GroupsSpec;
 use super::loss::Loss;
 use super::random::Stream;
@@ -16,7 +16,7 @@ use super::random::Stream;
 /// Purpose of the stream of random numbers.
 const PURPOSE: u64 = 5;
 
-/// One group's rows of the feed.
+/// One group's rows of the dataset.
 pub(super) struct Group {
     pub(super) id: i64,
     pub(super) rows: Vec<u32>,
@@ -37,7 +37,7 @@ pub(super) struct GroupBatch {
 /// See the module.
 pub(super) struct GroupSampler<'a> {
     spec: &'a GroupsSpec,
-    feed: &'a Sealed,
+    dataset: &'a MappedDataset,
     dense: &'a Dense,
     pub(super) loss: &'a Loss,
     groups: &'a [Group],
@@ -50,15 +50,15 @@ pub(super) struct GroupSampler<'a> {
 }
 
 /// Training rows by group, each group's by their ids; smallest groups first.
-pub(super) fn groups_of(feed: &Sealed) -> Result<Vec<Group>, EngineError> {
-    let ids = feed.rows.groups.as_ref().ok_or_else(|| EngineError::BadRequest("the feed has no column __group".into()))?;
+pub(super) fn groups_of(dataset: &MappedDataset) -> Result<Vec<Group>, EngineError> {
+    let ids = dataset.rows.groups.as_ref().ok_or_else(|| EngineError::BadRequest("the dataset has no column __group".into()))?;
     let mut by_id: HashMap<i64, Vec<u32>> = HashMap::new();
-    for (row, id) in ids.iter().enumerate().filter(|(row, _)| !feed.rows.is_validation(*row)) {
+    for (row, id) in ids.iter().enumerate().filter(|(row, _)| !dataset.rows.is_validation(*row)) {
         by_id.entry(*id).or_default().push(row as u32);
     }
     let mut groups: Vec<Group> = by_id.into_iter().map(|(id, rows)| Group { id, rows }).collect();
     for group in &mut groups {
-        group.rows.sort_by_key(|row| feed.rows.id(*row as usize));
+        group.rows.sort_by_key(|row| dataset.rows.id(*row as usize));
     }
     groups.sort_by_key(|group| (group.rows.len(), group.id));
     Ok(groups)
@@ -68,13 +68,13 @@ impl<'a> GroupSampler<'a> {
     /// For groups of equally many steps an epoch.
     pub(super) fn new(
         spec: &'a GroupsSpec,
-        feed: &'a Sealed,
+        dataset: &'a MappedDataset,
         dense: &'a Dense,
         loss: &'a Loss,
         groups: &'a [Group],
     ) -> Result<Self, TchError> {
         let steps = groups.iter().map(|g| g.rows.len().div_ceil(spec.batch(g.rows.len()))).max().unwrap_or(0);
-        let mut sampler = Self { spec, feed, dense, loss, groups, steps, whole: None, orders: (usize::MAX, Vec::new()) };
+        let mut sampler = Self { spec, dataset, dense, loss, groups, steps, whole: None, orders: (usize::MAX, Vec::new()) };
         if steps == 1 {
             sampler.whole = Some(sampler.made(groups.iter().map(|g| g.rows.as_slice()).collect())?);
         }
@@ -103,8 +103,8 @@ impl<'a> GroupSampler<'a> {
     /// The tensors of one step, from each group's rows in it.
     fn made(&self, rows: Vec<&[u32]>) -> Result<GroupBatch, TchError> {
         let width = rows.iter().map(|own| own.len()).max().unwrap_or(0);
-        let labels = &self.feed.rows.labels;
-        let weight = |row: u32| self.feed.rows.weights.as_ref().map_or(1.0, |w| w[row as usize]);
+        let labels = &self.dataset.rows.labels;
+        let weight = |row: u32| self.dataset.rows.weights.as_ref().map_or(1.0, |w| w[row as usize]);
         // The weight of a row's class only counts in the sum: each row's loss already includes it.
         let counted = |row: &u32| weight(*row) * self.loss.class_factor(labels, *row);
         let weights: Vec<f64> = rows.iter().map(|own| own.iter().map(counted).sum()).collect();

@@ -1,4 +1,4 @@
-//! Many small models: one head for every group of a feed's rows; all groups of similar size are trained at once.
+//! Many small models: one head for every group of a dataset's rows; all groups of similar size are trained at once.
 //!
 //! Groups with the same number of steps per epoch step together (`together`). They are one batched head (`batched_heads`), in which
 //! each head has its own rows, with one optimizer over all (it works element by element, so groups do not mix). A group's gradient is
@@ -22,7 +22,7 @@ use serde::Deserialize;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::batched_heads::{BatchedHeads, Features};
-use super::feed::{Dense, Feed, Sealed};
+use super::dataset::{Dense, MappedDataset, TrainingDataset};
 use super::flat_params::{EXTRA, FlatParams};
 use super::group_sampler::{Group, GroupBatch, GroupSampler, groups_of};
 use super::loss::Loss;
@@ -39,7 +39,7 @@ use super::{budget, head, together};
 pub struct GroupsSpec {
     /// Without dropout.
     pub head: HeadSpec,
-    /// A dense column of the feed.
+    /// A dense column of the dataset.
     pub input: String,
     pub loss: LossKind,
     pub class_weights: Option<Vec<f64>>,
@@ -67,9 +67,9 @@ struct Trained {
 ///
 /// # Errors
 /// A specification that does not fit the rows, or a cancellation.
-pub fn train_groups(feed: &Feed, spec: &GroupsSpec, canceled: &AtomicBool) -> Result<StructArray, EngineError> {
+pub fn train_groups(dataset: &TrainingDataset, spec: &GroupsSpec, canceled: &AtomicBool) -> Result<StructArray, EngineError> {
     process::keep_to_threads();
-    let sealed = feed.sealed()?;
+    let mapped = dataset.mapped()?;
     let training = spec.as_training();
     training.check()?;
     if spec.head.dropout > 0.0 {
@@ -80,11 +80,11 @@ pub fn train_groups(feed: &Feed, spec: &GroupsSpec, canceled: &AtomicBool) -> Re
     }
     budget::check_head(&spec.head, spec.memory_bytes)?;
     let loss = Loss::new(&training, spec.head.outputs, Dtype::F32)?;
-    loss.check(&sealed.rows)?;
-    let dense = dense_input(&sealed, spec)?;
+    loss.check(&mapped.rows)?;
+    let dense = dense_input(&mapped, spec)?;
     let mut trained = Vec::new();
-    for groups in together::groups(groups_of(&sealed)?, spec) {
-        let sampler = GroupSampler::new(spec, &sealed, &dense, &loss, &groups);
+    for groups in together::groups(groups_of(&mapped)?, spec) {
+        let sampler = GroupSampler::new(spec, &mapped, &dense, &loss, &groups);
         let sampler = sampler.map_err(|error| EngineError::torch(head::NAME, error))?;
         let mut training = GroupTraining::new(spec, canceled, sampler, groups.len())?;
         advance(&mut training, Duration::MAX)?;
@@ -128,10 +128,11 @@ impl GroupsSpec {
     }
 }
 
-fn dense_input(feed: &Sealed, spec: &GroupsSpec) -> Result<Dense, EngineError> {
+fn dense_input(dataset: &MappedDataset, spec: &GroupsSpec) -> Result<Dense, EngineError> {
     let name = &spec.input;
-    let (column, _) = feed.column(name).ok_or_else(|| EngineError::BadRequest(format!("the feed has no column '{name}'")))?;
-    let dense = feed.dense(column).ok_or_else(|| EngineError::BadRequest(format!("column '{name}' must be named dense in the feed")))?;
+    let (column, _) = dataset.column(name).ok_or_else(|| EngineError::BadRequest(format!("the dataset has no column '{name}'")))?;
+    let dense =
+        dataset.dense(column).ok_or_else(|| EngineError::BadRequest(format!("column '{name}' must be named dense in the dataset")))?;
     if dense.dtype != Dtype::F32 {
         return Err(EngineError::BadRequest(format!("the heads take f32, column '{name}' is {:?}", dense.dtype)));
     }

@@ -25,7 +25,7 @@ pub(super) struct DropoutKey<'a> {
     pub(super) seed: u64,
     pub(super) step: u64,
     /// Places in the global batch.
-    pub(super) places: &'a [u32],
+    pub(super) positions: &'a [u32],
 }
 
 /// Inputs and outputs of each layer.
@@ -79,10 +79,10 @@ pub(super) fn module(spec: &HeadSpec, seed: u64) -> Result<Trainable, EngineErro
 pub(super) fn mask(key: &DropoutKey, layer: usize, width: usize, p: f64) -> Result<Tensor, TchError> {
     let keep = (1.0 / (1.0 - p)) as f32;
     let threshold = (p * 2_f64.powi(64)) as u64;
-    let shape = [key.places.len() as i64, width as i64];
+    let shape = [key.positions.len() as i64, width as i64];
     let fill = |out: &mut [f32]| {
         let stream = Stream::of(&[key.seed, PURPOSE, key.step, layer as u64]);
-        for (row, &place) in out.chunks_mut(width).zip(key.places) {
+        for (row, &place) in out.chunks_mut(width).zip(key.positions) {
             let first = u64::from(place) * width as u64;
             for (value, n) in row.iter_mut().zip(first..) {
                 *value = if stream.at(n) < threshold { 0.0 } else { keep };

@@ -1,8 +1,8 @@
-//! A batch's tensors, from rows of the feed: dense columns by copying rows, in the dtype that the package declares. All others
+//! A batch's tensors, from rows of the dataset: dense columns by copying rows, in the dtype that the package declares. All others
 //! are prepared as in inference: images decoded and resized, texts tokenized and padded to the longest of the batch, clips
 //! decoded.
 //!
-//! Pictures that were prepared once are read back from disk (`pictures`) before they are changed at random. If a clip is
+//! Pictures that were prepared once are read back from disk (`image_cache`) before they are changed at random. If a clip is
 //! longer than the package's window, only its first window is used.
 
 use std::sync::Arc;
@@ -14,21 +14,21 @@ use rayon::prelude::*;
 use tch::{TchError, Tensor};
 
 use super::augment;
-use super::feed::{Dense, Sealed, try_rows};
-use super::pictures::Pictures;
+use super::dataset::{Dense, MappedDataset, try_rows};
+use super::image_cache::ImageCache;
 use super::program::{PICTURE_RANK, Program};
 use super::spec::{AugmentSpec, TrainingSpec};
 
 /// The source of a tensor of the program.
 enum Source {
     Dense(Dense),
-    Prepared { column: usize, input: String, preparer: Preparer, is_image: bool, kept: Option<Arc<Pictures>> },
+    Prepared { column: usize, input: String, preparer: Preparer, is_image: bool, kept: Option<Arc<ImageCache>> },
 }
 
 /// See the module.
 pub(super) struct InputPipeline {
     model: String,
-    feed: Arc<Sealed>,
+    dataset: Arc<MappedDataset>,
     sources: Vec<Source>,
     augment: Option<AugmentSpec>,
     seed: u64,
@@ -36,7 +36,7 @@ pub(super) struct InputPipeline {
 }
 
 impl InputPipeline {
-    pub(super) fn new(spec: &TrainingSpec, program: &Program, feed: Arc<Sealed>) -> Result<Self, EngineError> {
+    pub(super) fn new(spec: &TrainingSpec, program: &Program, dataset: Arc<MappedDataset>) -> Result<Self, EngineError> {
         let model = program.name.clone();
         let wanted: Vec<(String, Preparer, bool)> = match (&program.package, &spec.program.head) {
             (Some(package), _) => {
@@ -56,8 +56,8 @@ impl InputPipeline {
         let mut sources = Vec::new();
         for ((input, preparer, is_image), column_name) in wanted.into_iter().zip(&spec.inputs) {
             let (column, data_type) =
-                feed.column(column_name).ok_or_else(|| EngineError::BadRequest(format!("the feed has no column '{column_name}'")))?;
-            match (&preparer, feed.dense(column)) {
+                dataset.column(column_name).ok_or_else(|| EngineError::BadRequest(format!("the dataset has no column '{column_name}'")))?;
+            match (&preparer, dataset.dense(column)) {
                 (Preparer::Tensor(tensor), Some(dense)) => {
                     let (dtype, shape) = tensor.row();
                     if (dense.dtype, dense.shape.as_slice()) != (dtype, shape) {
@@ -73,13 +73,13 @@ impl InputPipeline {
                     if data_type != arrow_schema::DataType::Null {
                         preparer.check_type(&data_type).map_err(|error| EngineError::Column { input: input.clone(), error })?;
                     }
-                    let kept = kept_pictures(spec, &feed, column, &preparer);
+                    let kept = image_cache(spec, &dataset, column, &preparer);
                     sources.push(Source::Prepared { column, input, preparer, is_image, kept });
                 }
             }
         }
         let limits = Limits { images: spec.images, stop: StopFlag::default() };
-        Ok(Self { model, feed, sources, augment: spec.augment, seed: spec.seed, limits })
+        Ok(Self { model, dataset, sources, augment: spec.augment, seed: spec.seed, limits })
     }
 
     /// Whether making a batch takes long enough for a separate thread.
@@ -113,7 +113,7 @@ impl InputPipeline {
                     };
                     match (&self.augment, epoch, &staged) {
                         (Some(spec), Some(epoch), StagedRows::Dense(images)) if *is_image => {
-                            let ids: Vec<i64> = rows.iter().map(|row| self.feed.rows.id(*row as usize)).collect();
+                            let ids: Vec<i64> = rows.iter().map(|row| self.dataset.rows.id(*row as usize)).collect();
                             let changed = augment::apply(spec, images, &ids, self.seed, epoch);
                             StagedRows::Dense(changed.map_err(|error| EngineError::torch(&self.model, error))?)
                         }
@@ -126,7 +126,7 @@ impl InputPipeline {
     }
 
     fn stage(&self, column: usize, input: &str, preparer: &Preparer, rows: &[u32]) -> Result<StagedRows, EngineError> {
-        let array = self.feed.take(column, rows)?;
+        let array = self.dataset.take(column, rows)?;
         let all: Vec<usize> = (0..rows.len()).collect();
         let (staged, mut errors) = try_rows(&self.model, preparer, &array, &all, &self.limits)?;
         if errors.is_empty() {
@@ -134,7 +134,7 @@ impl InputPipeline {
         }
         // The id shows where the row came from; its position in a batch does not.
         let (position, error) = errors.remove(0);
-        let row = usize::try_from(self.feed.rows.id(rows[position] as usize)).unwrap_or(usize::MAX);
+        let row = usize::try_from(self.dataset.rows.id(rows[position] as usize)).unwrap_or(usize::MAX);
         Err(EngineError::BadInput { row, input: input.to_owned(), error })
     }
 
@@ -144,7 +144,7 @@ impl InputPipeline {
         column: usize,
         input: &str,
         preparer: &Preparer,
-        kept: &Pictures,
+        kept: &ImageCache,
         rows: &[u32],
     ) -> Result<StagedRows, EngineError> {
         let lacking: Vec<u32> = rows.iter().copied().filter(|row| !kept.has(*row)).collect();
@@ -216,13 +216,13 @@ impl InputPipeline {
 }
 
 /// Where pictures are kept, if training uses them more than once.
-fn kept_pictures(spec: &TrainingSpec, feed: &Arc<Sealed>, column: usize, preparer: &Preparer) -> Option<Arc<Pictures>> {
+fn image_cache(spec: &TrainingSpec, dataset: &Arc<MappedDataset>, column: usize, preparer: &Preparer) -> Option<Arc<ImageCache>> {
     let Preparer::Image(image) = preparer else { return None };
     if spec.epochs < 2 {
         return None;
     }
     let (height, width, channels) = image.block();
-    feed.pictures(column, image.made(), |directory, rows| Pictures::open(directory, rows, height * width * channels, image.tables()))
+    dataset.pictures(column, image.made(), |directory, rows| ImageCache::open(directory, rows, height * width * channels, image.tables()))
 }
 
 /// The same `[n, c, h, w]` with channels last in memory.

@@ -8,7 +8,7 @@ use flambeau_engine::package::Dtype;
 use flambeau_engine::{EngineError, RowError};
 use tch::{Kind, Reduction, TchError, Tensor};
 
-use super::feed::{Labels, RowColumns};
+use super::dataset::{Labels, RowColumns};
 use super::spec::{LossKind, TrainingSpec};
 
 /// The targets of some rows.

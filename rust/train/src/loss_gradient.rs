@@ -6,7 +6,7 @@
 use flambeau_engine::memory;
 use tch::{Kind, TchError, Tensor};
 
-use super::feed::{Labels, RowColumns};
+use super::dataset::{Labels, RowColumns};
 use super::loss::Loss;
 
 /// Maximum number of classes for cross-entropy here.
@@ -35,7 +35,7 @@ pub(super) enum LossRows<'a> {
     },
 }
 
-/// Rows of the feed, the same for all heads.
+/// Rows of the dataset, the same for all heads.
 pub(super) struct SharedRows<'a> {
     pub(super) loss: &'a Loss,
     pub(super) columns: &'a RowColumns,

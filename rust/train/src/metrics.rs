@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use flambeau_engine::EngineError;
 
 use super::budget;
-use super::ranks::Ranks;
+use super::process_group::ProcessGroup;
 use super::spec::LossKind;
 
 /// The score of a row, and its label.
@@ -126,7 +126,7 @@ impl MetricAccumulator {
     }
 
     /// Adds up over all workers. Returns the mean loss and the metrics, or None if no row has any weight.
-    pub(super) fn finish(mut self, ranks: &Ranks, canceled: &AtomicBool) -> Result<Option<Metrics>, EngineError> {
+    pub(super) fn finish(mut self, ranks: &ProcessGroup, canceled: &AtomicBool) -> Result<Option<Metrics>, EngineError> {
         const PHASE: &str = "adding up validation metrics";
         let mut sums = vec![self.loss, self.loss_weight, self.weight, self.right, self.squares, self.absolutes];
         let classes = self.hits.len();
@@ -168,7 +168,7 @@ pub(super) struct Metrics {
 }
 
 /// The scores of all workers, on every worker.
-fn gathered(own: Vec<Score>, ranks: &Ranks, canceled: &AtomicBool) -> Result<Vec<Score>, EngineError> {
+fn gathered(own: Vec<Score>, ranks: &ProcessGroup, canceled: &AtomicBool) -> Result<Vec<Score>, EngineError> {
     const PHASE: &str = "bringing validation scores together";
     const PARTS: usize = 3;
     if ranks.world == 1 {
@@ -179,7 +179,7 @@ fn gathered(own: Vec<Score>, ranks: &Ranks, canceled: &AtomicBool) -> Result<Vec
     ranks.sum_numbers(&mut counts, PHASE, canceled)?;
     let before = counts[..ranks.rank].iter().sum::<f64>() as usize;
     let total = counts.iter().sum::<f64>() as usize;
-    let mut all = budget::room::<f64>(total.saturating_mul(PARTS), "the scores of all validation rows, for auc")?;
+    let mut all = budget::reserve::<f64>(total.saturating_mul(PARTS), "the scores of all validation rows, for auc")?;
     all.resize(total * PARTS, 0.0);
     for (row, score) in all[before * PARTS..].chunks_mut(PARTS).zip(&own) {
         row.copy_from_slice(&[score.score, f64::from(u8::from(score.positive)), score.weight]);
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     fn finish(metrics: MetricAccumulator) -> Metrics {
-        metrics.finish(&Ranks::alone(), &AtomicBool::new(false)).unwrap().unwrap()
+        metrics.finish(&ProcessGroup::alone(), &AtomicBool::new(false)).unwrap().unwrap()
     }
 
     #[test]
@@ -254,7 +254,7 @@ mod tests {
         metrics.add_values(&[3.0], &[1.0], 1.0);
         metrics.add_loss(0.1, 1.0);
         assert!(!finish(metrics).metrics.contains_key("auc"));
-        let none = MetricAccumulator::new(LossKind::Bce, 1, false).finish(&Ranks::alone(), &AtomicBool::new(false)).unwrap();
+        let none = MetricAccumulator::new(LossKind::Bce, 1, false).finish(&ProcessGroup::alone(), &AtomicBool::new(false)).unwrap();
         assert!(none.is_none());
     }
 }

@@ -40,7 +40,7 @@ impl ParameterMaps {
             let alone = specs.into_iter().zip(models).map(|(spec, model)| TrainState::new(spec, model, split, None));
             return Ok((None, alone.collect::<Result<_, _>>()?));
         };
-        let count: usize = models[0].program.learning.iter().map(|(_, tensor)| tensor.numel()).sum();
+        let count: usize = models[0].program.trainable.iter().map(|(_, tensor)| tensor.numel()).sum();
         let zeros = || Tensor::f_zeros([specs.len() as i64, (count + EXTRA) as i64], (Kind::Float, Device::Cpu)).map_err(torch);
         let (values, gradients) = (zeros()?, zeros()?);
         let mut states = Vec::new();
@@ -84,9 +84,9 @@ impl ParameterMaps {
             let _ = self.gradients.shallow_clone().f_zero_()?;
             return Ok((vec![0.0; count], 0.0));
         };
-        let key = DropoutKey { seed: first.spec.seed, step: first.position.step, places: &batch.part.places };
+        let key = DropoutKey { seed: first.spec.seed, step: first.position.step, positions: &batch.part.positions };
         let means = context.ranks.world == 1;
-        let shared = SharedRows { loss: &first.loss, columns: &context.feed.rows, rows, means };
+        let shared = SharedRows { loss: &first.loss, columns: &context.dataset.rows, rows, means };
         self.heads.forward_backward(&Features::Shared(input), &LossRows::Shared(shared), Some(&key), false)
     }
 }

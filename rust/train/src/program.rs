@@ -36,7 +36,7 @@ pub(super) struct Program {
     loss_method: Option<String>,
     bf16: bool,
     /// Parameters that change, by name.
-    pub(super) learning: Vec<(String, Tensor)>,
+    pub(super) trainable: Vec<(String, Tensor)>,
     /// Running statistics and the like.
     pub(super) buffers: Vec<(String, Tensor)>,
     training: Option<bool>,
@@ -84,9 +84,9 @@ impl Program {
     }
 
     fn bare(name: String, script: Trainable, package: Option<Package>, output: usize, outputs: usize) -> Self {
-        let (learning, buffers) = (Vec::new(), Vec::new());
+        let (trainable, buffers) = (Vec::new(), Vec::new());
         let (loss_method, dtype) = (None, Dtype::F32);
-        Self { name, script, package, output, outputs, dtype, loss_method, bf16: false, learning, buffers, training: None }
+        Self { name, script, package, output, outputs, dtype, loss_method, bf16: false, trainable, buffers, training: None }
     }
 
     fn of_package(package: Package, spec: &ProgramSpec) -> Result<Self, EngineError> {
@@ -138,8 +138,8 @@ impl Program {
             }
         }
         self.buffers = self.script.buffers().map_err(torch)?;
-        self.learning = all.into_iter().filter(|(_, tensor)| tensor.requires_grad()).collect();
-        if self.learning.is_empty() {
+        self.trainable = all.into_iter().filter(|(_, tensor)| tensor.requires_grad()).collect();
+        if self.trainable.is_empty() {
             return Err(EngineError::BadRequest(format!("no parameter of model '{}' is left to train: all are frozen", self.name)));
         }
         Ok(())
@@ -150,7 +150,7 @@ impl Program {
         self.mode(true)?;
         // Dropout inside a program draws from the process's generator: exact again after a resume where one training runs
         // in the process at a time.
-        let seed = Stream::of(&[key.seed, PURPOSE, key.step, rank as u64]).at(u64::from(key.places.first().copied().unwrap_or(0)));
+        let seed = Stream::of(&[key.seed, PURPOSE, key.step, rank as u64]).at(u64::from(key.positions.first().copied().unwrap_or(0)));
         tch::manual_seed((seed >> 1) as i64);
         match self.run("forward", inputs, true) {
             // One row has no variance: it is normalized with the running statistics, as in inference.

@@ -1,10 +1,10 @@
 //! Which rows make which batch.
 //!
-//! Every row has a *slot*, which depends on its position in the data and not on the worker. A worker has the slots whose number
-//! modulo the number of workers is its rank. In each epoch the rows of each slot are shuffled, by seed, epoch and slot. The
-//! global sequence takes the first row of each slot, then the second of each that has one, and so on, and is cut into batches. So
+//! Every row has a *shard*, which depends on its position in the data and not on the worker. A worker has the shards whose number
+//! modulo the number of workers is its rank. In each epoch the rows of each shard are shuffled, by seed, epoch and shard. The
+//! global sequence takes the first row of each shard, then the second of each that has one, and so on, and is cut into batches. So
 //! a batch holds the same rows for any number of workers. A worker can compute its part of every batch from the numbers of rows
-//! in all slots. Parts have equal sizes if slots do.
+//! in all shards. Parts have equal sizes if shards do.
 
 use super::random::Stream;
 
@@ -14,12 +14,12 @@ const PURPOSE: u64 = 1;
 /// A worker's part of a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct LocalBatch {
-    /// Rows of the feed.
+    /// Rows of the dataset.
     pub(super) rows: Vec<u32>,
     /// Position of each in the global batch.
-    pub(super) places: Vec<u32>,
+    pub(super) positions: Vec<u32>,
     /// Rows of the global batch.
-    pub(super) global: usize,
+    pub(super) global_rows: usize,
 }
 
 /// How rows that do not fill an epoch's last batch are used. The same for any number of workers.
@@ -36,9 +36,9 @@ pub(super) enum Tail {
 
 /// A worker's row in the global sequence.
 #[derive(Debug, Clone, Copy)]
-struct Place {
-    slot: u32,
-    turn: u32,
+struct GlobalPosition {
+    shard: u32,
+    round: u32,
     position: u64,
 }
 
@@ -49,45 +49,45 @@ pub(super) struct Sampler {
     tail: Tail,
     /// Training rows of all workers.
     total: u64,
-    /// Own rows of each slot, in the order of their ids; empty for slots of others.
-    slots: Vec<Vec<u32>>,
-    /// Own places in the global sequence, in order.
-    places: Vec<Place>,
+    /// Own rows of each shard, in the order of their ids; empty for shards of others.
+    shards: Vec<Vec<u32>>,
+    /// Own positions in the global sequence, in order.
+    positions: Vec<GlobalPosition>,
     /// Of the epoch that `shuffled` is for.
     epoch: Option<usize>,
     shuffled: Vec<Vec<u32>>,
 }
 
-/// A worker's training rows by slot. `rows` gives (row, slot, id).
-pub(super) fn by_slot(slots: u32, rows: impl Iterator<Item = (u32, u32, i64)>) -> Vec<Vec<u32>> {
-    let mut all: Vec<Vec<(i64, u32)>> = vec![Vec::new(); slots as usize];
-    for (row, slot, id) in rows {
-        all[slot as usize].push((id, row));
+/// A worker's training rows by shard. `rows` gives (row, shard, id).
+pub(super) fn by_shard(shards: u32, rows: impl Iterator<Item = (u32, u32, i64)>) -> Vec<Vec<u32>> {
+    let mut all: Vec<Vec<(i64, u32)>> = vec![Vec::new(); shards as usize];
+    for (row, shard, id) in rows {
+        all[shard as usize].push((id, row));
     }
-    let ordered = |mut slot: Vec<(i64, u32)>| {
-        slot.sort_unstable();
-        slot.into_iter().map(|(_, row)| row).collect()
+    let ordered = |mut shard: Vec<(i64, u32)>| {
+        shard.sort_unstable();
+        shard.into_iter().map(|(_, row)| row).collect()
     };
     all.into_iter().map(ordered).collect()
 }
 
 impl Sampler {
-    /// `slots`: own rows by slot; `counts`: rows of all workers by slot.
-    pub(super) fn new(seed: u64, batch_rows: usize, tail: Tail, slots: Vec<Vec<u32>>, counts: &[u64]) -> Self {
-        let mut places = Vec::with_capacity(slots.iter().map(Vec::len).sum());
-        let mut active: Vec<u32> = (0..counts.len() as u32).filter(|slot| counts[*slot as usize] > 0).collect();
-        let (mut position, mut turn) = (0_u64, 0_u32);
+    /// `shards`: own rows by shard; `counts`: rows of all workers by shard.
+    pub(super) fn new(seed: u64, batch_rows: usize, tail: Tail, shards: Vec<Vec<u32>>, counts: &[u64]) -> Self {
+        let mut positions = Vec::with_capacity(shards.iter().map(Vec::len).sum());
+        let mut active: Vec<u32> = (0..counts.len() as u32).filter(|shard| counts[*shard as usize] > 0).collect();
+        let (mut position, mut round) = (0_u64, 0_u32);
         while !active.is_empty() {
-            for &slot in &active {
-                if !slots[slot as usize].is_empty() {
-                    places.push(Place { slot, turn, position });
+            for &shard in &active {
+                if !shards[shard as usize].is_empty() {
+                    positions.push(GlobalPosition { shard, round, position });
                 }
                 position += 1;
             }
-            turn += 1;
-            active.retain(|slot| counts[*slot as usize] > u64::from(turn));
+            round += 1;
+            active.retain(|shard| counts[*shard as usize] > u64::from(round));
         }
-        Self { seed, batch_rows: batch_rows as u64, tail, total: position, slots, places, epoch: None, shuffled: Vec::new() }
+        Self { seed, batch_rows: batch_rows as u64, tail, total: position, shards, positions, epoch: None, shuffled: Vec::new() }
     }
 
     /// Training rows of all workers.
@@ -114,23 +114,23 @@ impl Sampler {
         let first = batch as u64 * self.batch_rows;
         let takes_rest = self.tail == Tail::Joined && batch + 1 == self.batches();
         let end = if takes_rest { self.total } else { first.saturating_add(self.batch_rows).min(self.total) };
-        let from = self.places.partition_point(|p| p.position < first);
-        let to = self.places.partition_point(|p| p.position < end);
-        let own = &self.places[from..to];
+        let from = self.positions.partition_point(|p| p.position < first);
+        let to = self.positions.partition_point(|p| p.position < end);
+        let own = &self.positions[from..to];
         LocalBatch {
-            rows: own.iter().map(|p| self.shuffled[p.slot as usize][p.turn as usize]).collect(),
-            places: own.iter().map(|p| u32::try_from(p.position - first).unwrap_or(u32::MAX)).collect(),
-            global: usize::try_from(end - first).unwrap_or(usize::MAX),
+            rows: own.iter().map(|p| self.shuffled[p.shard as usize][p.round as usize]).collect(),
+            positions: own.iter().map(|p| u32::try_from(p.position - first).unwrap_or(u32::MAX)).collect(),
+            global_rows: usize::try_from(end - first).unwrap_or(usize::MAX),
         }
     }
 
     fn shuffle(&mut self, epoch: usize) {
-        let one = |(slot, rows): (usize, &Vec<u32>)| {
+        let one = |(shard, rows): (usize, &Vec<u32>)| {
             let mut rows = rows.clone();
-            Stream::of(&[self.seed, PURPOSE, epoch as u64, slot as u64]).shuffle(&mut rows);
+            Stream::of(&[self.seed, PURPOSE, epoch as u64, shard as u64]).shuffle(&mut rows);
             rows
         };
-        self.shuffled = self.slots.iter().enumerate().map(one).collect();
+        self.shuffled = self.shards.iter().enumerate().map(one).collect();
         self.epoch = Some(epoch);
     }
 }
@@ -140,27 +140,27 @@ mod tests {
     use super::*;
 
     const ROWS: u32 = 103;
-    const SLOTS: u32 = 8;
+    const SHARDS: u32 = 8;
 
     /// Ids of every batch of an epoch, with this many workers; rows come to a worker in an order of their own.
     fn batches(workers: u32, epoch: usize) -> Vec<Vec<i64>> {
-        let counts: Vec<u64> = (0..SLOTS).map(|s| (0..ROWS).filter(|r| r % SLOTS == s).count() as u64).collect();
+        let counts: Vec<u64> = (0..SHARDS).map(|s| (0..ROWS).filter(|r| r % SHARDS == s).count() as u64).collect();
         let mut all: Vec<Vec<(u32, i64)>> = Vec::new();
         for rank in 0..workers {
-            let own: Vec<u32> = (0..ROWS).rev().filter(|r| r % SLOTS % workers == rank).collect();
-            let slots = by_slot(SLOTS, own.iter().enumerate().map(|(i, r)| (i as u32, r % SLOTS, i64::from(*r))));
-            let mut sampler = Sampler::new(7, 8, Tail::Kept, slots, &counts);
+            let own: Vec<u32> = (0..ROWS).rev().filter(|r| r % SHARDS % workers == rank).collect();
+            let shards = by_shard(SHARDS, own.iter().enumerate().map(|(i, r)| (i as u32, r % SHARDS, i64::from(*r))));
+            let mut sampler = Sampler::new(7, 8, Tail::Kept, shards, &counts);
             assert_eq!((sampler.total(), sampler.batches()), (103, 13));
             all.resize(sampler.batches(), Vec::new());
             for (batch, ids) in all.iter_mut().enumerate() {
                 let part = sampler.part(epoch, batch);
-                ids.extend(part.places.iter().zip(&part.rows).map(|(place, row)| (*place, i64::from(own[*row as usize]))));
+                ids.extend(part.positions.iter().zip(&part.rows).map(|(position, row)| (*position, i64::from(own[*row as usize]))));
             }
         }
         all.into_iter()
             .map(|mut batch| {
                 batch.sort_unstable();
-                assert!(batch.iter().enumerate().all(|(i, (place, _))| i as u32 == *place), "places are 0, 1, 2…");
+                assert!(batch.iter().enumerate().all(|(i, (position, _))| i as u32 == *position), "positions are 0, 1, 2…");
                 batch.into_iter().map(|(_, id)| id).collect()
             })
             .collect()
@@ -192,10 +192,10 @@ mod tests {
 
     /// Rows of each batch of an epoch with this many rows, in batches of 8.
     fn sizes(rows: u32, tail: Tail) -> Vec<usize> {
-        let slots = by_slot(4, (0..rows).map(|r| (r, r % 4, i64::from(r))));
-        let counts: Vec<u64> = slots.iter().map(|slot| slot.len() as u64).collect();
-        let mut sampler = Sampler::new(7, 8, tail, slots, &counts);
-        (0..sampler.batches()).map(|batch| sampler.part(0, batch)).map(|part| part.rows.len().max(part.global)).collect()
+        let shards = by_shard(4, (0..rows).map(|r| (r, r % 4, i64::from(r))));
+        let counts: Vec<u64> = shards.iter().map(|shard| shard.len() as u64).collect();
+        let mut sampler = Sampler::new(7, 8, tail, shards, &counts);
+        (0..sampler.batches()).map(|batch| sampler.part(0, batch)).map(|part| part.rows.len().max(part.global_rows)).collect()
     }
 
     #[test]

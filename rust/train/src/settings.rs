@@ -82,8 +82,8 @@ fn program(state: &TrainState, add: &mut impl FnMut(&str, Value) -> Option<Value
     if let Some(package) = &state.program.package {
         add("model", json!(package.hash));
         add("outputName", json!(package.descriptor.outputs.get(state.program.output).map(|output| &output.name)));
-        let learning: Vec<String> = state.program.learning.iter().map(|(name, t)| format!("{name} {:?}", t.size())).collect();
-        add("parameters that are not frozen", json!(learning.join(", ")));
+        let trainable: Vec<String> = state.program.trainable.iter().map(|(name, t)| format!("{name} {:?}", t.size())).collect();
+        add("parameters that are not frozen", json!(trainable.join(", ")));
     }
     let augment = state.spec.augment.unwrap_or_default();
     add("augmentation (flip, shift, color jitter)", json!([augment.flip, augment.shift, augment.color_jitter]));

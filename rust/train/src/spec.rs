@@ -15,7 +15,7 @@ use serde::Deserialize;
 pub struct TrainingSpec {
     /// What is trained.
     pub program: ProgramSpec,
-    /// Columns of the feed, in the order of the program's inputs.
+    /// Columns of the dataset, in the order of the program's inputs.
     pub inputs: Vec<String>,
     /// By name; not read if the program has a method for it.
     pub loss: LossKind,

@@ -5,10 +5,10 @@ use std::sync::{Mutex, PoisonError};
 
 use flambeau_engine::EngineError;
 
-use super::feed::{Labels, MAX_SLOTS, Sealed};
+use super::dataset::{Labels, MAX_SHARDS, MappedDataset};
 use super::loss::Loss;
-use super::ranks::Ranks;
-use super::sampler::{LocalBatch, Sampler, Tail, by_slot};
+use super::process_group::ProcessGroup;
+use super::sampler::{LocalBatch, Sampler, Tail, by_shard};
 use super::spec::TrainingSpec;
 
 /// See the module.
@@ -48,25 +48,25 @@ impl DataSplit {
     /// # Errors
     /// Rows that all have weight 0, or too few for a batch; a peer that is gone.
     pub(super) fn new(
-        feed: &Sealed,
-        ranks: &Ranks,
+        dataset: &MappedDataset,
+        ranks: &ProcessGroup,
         spec: &TrainingSpec,
         loss: &Loss,
         normalizes: bool,
         canceled: &AtomicBool,
     ) -> Result<Self, EngineError> {
-        let rows = &feed.rows;
-        let own_slots = || u32::try_from(spec.batch_rows.min(rows.len()).max(1)).unwrap_or(u32::MAX).min(MAX_SLOTS);
-        let slots = if rows.slots.is_some() { feed.slots } else { own_slots() };
-        if rows.slots.is_none() && ranks.world > 1 {
-            return Err(EngineError::BadRequest("several workers need the column __slot".into()));
+        let rows = &dataset.rows;
+        let own_shards = || u32::try_from(spec.batch_rows.min(rows.len()).max(1)).unwrap_or(u32::MAX).min(MAX_SHARDS);
+        let shards = if rows.shards.is_some() { dataset.shards } else { own_shards() };
+        if rows.shards.is_none() && ranks.world > 1 {
+            return Err(EngineError::BadRequest("several workers need the column __shard".into()));
         }
         let training = (0..rows.len()).filter(|row| !rows.is_validation(*row));
-        let slot = |row: usize| rows.slots.as_ref().map_or((row % slots as usize) as u32, |s| s[row]);
-        let own = by_slot(slots, training.map(|row| (row as u32, slot(row), rows.id(row))));
+        let shard = |row: usize| rows.shards.as_ref().map_or((row % shards as usize) as u32, |s| s[row]);
+        let own = by_shard(shards, training.map(|row| (row as u32, shard(row), rows.id(row))));
         let validation: Vec<u32> = (0..rows.len()).filter(|row| rows.is_validation(*row)).map(|row| row as u32).collect();
         let mut counts: Vec<f64> = own.iter().map(|rows| rows.len() as f64).collect();
-        let of = Totals::of(feed, loss, &own, &validation);
+        let of = Totals::of(dataset, loss, &own, &validation);
         counts.extend([of.validation_rows, of.weight, of.validation_weight, of.labels]);
         ranks.sum_numbers(&mut counts, "counting rows", canceled)?;
         let sums = counts.split_off(own.len());
@@ -100,8 +100,8 @@ impl DataSplit {
 
 impl Totals {
     /// Of this worker's rows.
-    fn of(feed: &Sealed, loss: &Loss, training: &[Vec<u32>], validation: &[u32]) -> Self {
-        let rows = &feed.rows;
+    fn of(dataset: &MappedDataset, loss: &Loss, training: &[Vec<u32>], validation: &[u32]) -> Self {
+        let rows = &dataset.rows;
         let weight = |row: &u32| loss.row_weight(&rows.labels, rows.weights.as_deref(), *row);
         let distance = |label: f64| (label - LABEL_ORIGIN).abs();
         let labels = match &rows.labels {

@@ -14,14 +14,14 @@ use tch::{TchError, Tensor};
 
 use super::batched_heads::BatchedHeads;
 use super::budget;
-use super::feed::{Feed, Sealed};
+use super::dataset::{MappedDataset, TrainingDataset};
 use super::flat_params::FlatParams;
 use super::head;
 use super::inputs::InputPipeline;
 use super::loss::Loss;
+use super::process_group::ProcessGroup;
 use super::program::Program;
 use super::progress::{EpochRow, Event, Progress};
-use super::ranks::Ranks;
 use super::schedule::Schedule;
 use super::spec::{Precision, TrainingSpec};
 use super::split::DataSplit;
@@ -52,10 +52,10 @@ pub(super) struct Best {
 
 /// What trainings over the same rows share: the rows, and the workers.
 pub(super) struct Context {
-    pub(super) feed: Arc<Sealed>,
-    // The feed and the ranks stay open while a training uses them.
-    pub(super) _feed: Arc<Feed>,
-    pub(super) ranks: Arc<Ranks>,
+    pub(super) dataset: Arc<MappedDataset>,
+    // The dataset and the ranks stay open while a training uses them.
+    pub(super) _dataset: Arc<TrainingDataset>,
+    pub(super) ranks: Arc<ProcessGroup>,
     pub(super) canceled: Arc<AtomicBool>,
     pub(super) split: Arc<DataSplit>,
     pub(super) inputs: Arc<InputPipeline>,
@@ -78,7 +78,7 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn new(feed: &Sealed, spec: &TrainingSpec) -> Result<Self, EngineError> {
+    pub(super) fn new(dataset: &MappedDataset, spec: &TrainingSpec) -> Result<Self, EngineError> {
         spec.check()?;
         if let Some(head) = &spec.program.head {
             budget::check_head(head, spec.memory_bytes)?;
@@ -88,7 +88,7 @@ impl Model {
             return Err(EngineError::BadRequest("classWeights do not go with a loss of the program's own".into()));
         }
         let loss = Loss::new(spec, program.outputs, program.dtype)?;
-        if program.has_own_loss() { loss.check_own(&feed.rows) } else { loss.check(&feed.rows) }?;
+        if program.has_own_loss() { loss.check_own(&dataset.rows) } else { loss.check(&dataset.rows) }?;
         Ok(Self { program, loss })
     }
 }
@@ -114,7 +114,7 @@ impl TrainState {
             return Err(EngineError::BadRequest("early stopping needs validation rows: set validationIndicatorCol".into()));
         }
         let Model { program, loss } = model;
-        let tensors: Vec<Tensor> = program.learning.iter().map(|(_, tensor)| tensor.shallow_clone()).collect();
+        let tensors: Vec<Tensor> = program.trainable.iter().map(|(_, tensor)| tensor.shallow_clone()).collect();
         let params = FlatParams::new(&program.name, &spec.optimizer, spec.clip_norm, &tensors, buffers)?;
         let head = head_of(&spec, &params).map_err(|error| EngineError::torch(head::NAME, error))?;
         let schedule = Schedule::new(&spec.schedule, spec.optimizer.lr, split.batches, spec.epochs);

@@ -12,7 +12,7 @@ use super::flat_params::SUMMING;
 use super::head::DropoutKey;
 use super::loader::Batch;
 use super::loss_gradient::{LossRows, SharedRows};
-use super::ranks::Ranks;
+use super::process_group::ProcessGroup;
 use super::state::{Context, TrainState};
 
 /// Ids that a message names.
@@ -42,11 +42,11 @@ fn forward_backward(state: &mut TrainState, context: &Context, batch: &Batch) ->
             narrowed = batch.inputs.iter().map(narrow).collect::<Result<_, _>>().map_err(|e| EngineError::torch(&state.program.name, e))?;
             &narrowed
         };
-        let places = &batch.part.places[i * micro..i * micro + chunk.len()];
-        let key = DropoutKey { seed: state.spec.seed, step: state.position.step, places };
+        let positions = &batch.part.positions[i * micro..i * micro + chunk.len()];
+        let key = DropoutKey { seed: state.spec.seed, step: state.position.step, positions };
         let (loss, weight) = match &state.head {
             Some(head) => {
-                let shared = SharedRows { loss: &state.loss, columns: &context.feed.rows, rows: chunk, means: false };
+                let shared = SharedRows { loss: &state.loss, columns: &context.dataset.rows, rows: chunk, means: false };
                 let features = Features::Shared(&inputs[0]);
                 let found = head.forward_backward(&features, &LossRows::Shared(shared), Some(&key), i > 0);
                 let (losses, weight) = found.map_err(|error| EngineError::torch(&state.program.name, error))?;
@@ -68,7 +68,7 @@ fn by_autograd(
     rows: &[u32],
     key: &DropoutKey<'_>,
 ) -> Result<(f64, f64), EngineError> {
-    let columns = &context.feed.rows;
+    let columns = &context.dataset.rows;
     let target = state.loss.target(&columns.labels, columns.weights.as_deref(), rows);
     let target = target.map_err(|error| EngineError::torch(&state.program.name, error))?;
     let output = state.program.forward(inputs, key, context.ranks.rank)?;
@@ -89,7 +89,7 @@ fn all_reduce(state: &mut TrainState, context: &Context, loss: f64, weight: f64)
 }
 
 /// Adds up gradients over all workers. Returns how long that took.
-pub(super) fn timed_sum(ranks: &Ranks, gradients: &Tensor, canceled: &AtomicBool) -> Result<Duration, EngineError> {
+pub(super) fn timed_sum(ranks: &ProcessGroup, gradients: &Tensor, canceled: &AtomicBool) -> Result<Duration, EngineError> {
     let since = Instant::now();
     ranks.sum(&[gradients], SUMMING, canceled)?;
     Ok(since.elapsed())
@@ -114,7 +114,7 @@ pub(super) fn apply_gradients(
     let position = &mut state.position;
     position.loss += loss;
     position.weight += weight;
-    position.samples += batch.part.global as u64;
+    position.samples += batch.part.global_rows as u64;
     position.lr = lr;
     position.step += 1;
     position.step_in_epoch += 1;
@@ -122,7 +122,7 @@ pub(super) fn apply_gradients(
 }
 
 /// Records the duration of a step.
-pub(super) fn note_time(state: &mut TrainState, ranks: &Ranks, took: Duration) {
+pub(super) fn note_time(state: &mut TrainState, ranks: &ProcessGroup, took: Duration) {
     state.position.seconds += took.as_secs_f64();
     state.timer.note(took);
     if ranks.rank == 0
@@ -134,7 +134,7 @@ pub(super) fn note_time(state: &mut TrainState, ranks: &Ranks, took: Duration) {
 
 /// Steps and epochs are counted from 1, as in the history that users see.
 fn diverged(state: &TrainState, context: &Context, batch: &Batch, loss: f64, lr: f64) -> EngineError {
-    let ids: Vec<i64> = batch.part.rows.iter().take(NAMED_IDS).map(|row| context.feed.rows.id(*row as usize)).collect();
+    let ids: Vec<i64> = batch.part.rows.iter().take(NAMED_IDS).map(|row| context.dataset.rows.id(*row as usize)).collect();
     let more = if batch.part.rows.len() > NAMED_IDS { ", …" } else { "" };
     let ids = ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     EngineError::Diverged(format!(

@@ -1,4 +1,4 @@
-//! Who steps together: which trainings of a fit, and which groups of a feed's rows. It is decided here alone.
+//! Who steps together: which trainings of a fit, and which groups of a dataset's rows. It is decided here alone.
 
 use flambeau_engine::EngineError;
 

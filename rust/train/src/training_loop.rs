@@ -13,13 +13,13 @@ use flambeau_engine::EngineError;
 use flambeau_engine::package::Description;
 use flambeau_torch_ext::process;
 
+use super::dataset::TrainingDataset;
 use super::export::ExportSpec;
-use super::feed::Feed;
 use super::inputs::InputPipeline;
 use super::loader::Loader;
 use super::parameter_maps::ParameterMaps;
+use super::process_group::ProcessGroup;
 use super::progress::{Event, Progress};
-use super::ranks::Ranks;
 use super::spec::TrainingSpec;
 use super::split::DataSplit;
 use super::state::{Context, Model, TrainState, check_canceled};
@@ -65,7 +65,7 @@ pub(super) fn advance(training: &mut impl Steps, limit: Duration) -> Result<(), 
     }
 }
 
-/// Trainings over one feed: one, or several that step together (`together` says which can).
+/// Trainings over one dataset: one, or several that step together (`together` says which can).
 ///
 /// Those that are furthest behind make the next step: trainings that were resumed at different steps meet again.
 pub struct TrainingLoop {
@@ -79,26 +79,31 @@ pub struct TrainingLoop {
 }
 
 impl TrainingLoop {
-    /// Binds trainings to the rows of this worker's feed. All workers open theirs at the same time.
+    /// Binds trainings to the rows of this worker's dataset. All workers open theirs at the same time.
     ///
     /// # Errors
     /// A specification that does not fit the program or the rows; several trainings that cannot step together; a peer that is gone.
-    pub fn open(feed: &Arc<Feed>, ranks: &Arc<Ranks>, specs: Vec<TrainingSpec>, canceled: Arc<AtomicBool>) -> Result<Self, EngineError> {
+    pub fn open(
+        dataset: &Arc<TrainingDataset>,
+        ranks: &Arc<ProcessGroup>,
+        specs: Vec<TrainingSpec>,
+        canceled: Arc<AtomicBool>,
+    ) -> Result<Self, EngineError> {
         process::keep_to_threads();
         let Some(first) = specs.first() else { return Err(EngineError::BadRequest("there is no training".into())) };
         together::check(&specs)?;
-        let sealed = feed.sealed()?;
-        let models = specs.iter().map(|spec| Model::new(&sealed, spec)).collect::<Result<Vec<_>, _>>()?;
-        let inputs = Arc::new(InputPipeline::new(first, &models[0].program, sealed.clone())?);
+        let mapped = dataset.mapped()?;
+        let models = specs.iter().map(|spec| Model::new(&mapped, spec)).collect::<Result<Vec<_>, _>>()?;
+        let inputs = Arc::new(InputPipeline::new(first, &models[0].program, mapped.clone())?);
         for spec in &specs {
-            budget::check_batch(spec, &inputs, sealed.rows.len())?;
+            budget::check_batch(spec, &inputs, mapped.rows.len())?;
         }
         let normalizes = models[0].program.normalizes();
-        let split = Arc::new(DataSplit::new(&sealed, ranks, first, &models[0].loss, normalizes, &canceled)?);
+        let split = Arc::new(DataSplit::new(&mapped, ranks, first, &models[0].loss, normalizes, &canceled)?);
         let epochs = specs.iter().map(|spec| spec.epochs).max().unwrap_or(0);
         let loader = Loader::new(inputs.clone(), split.clone(), epochs);
         let (maps, states) = ParameterMaps::open(specs, models, &split)?;
-        let context = Context { feed: sealed, _feed: feed.clone(), ranks: ranks.clone(), canceled, split, inputs };
+        let context = Context { dataset: mapped, _dataset: dataset.clone(), ranks: ranks.clone(), canceled, split, inputs };
         Ok(Self { events: vec![None; states.len()], context, loader, states, maps })
     }
 

@@ -18,7 +18,9 @@ use flambeau_train::spec::{
     AugmentSpec, HeadActivation, HeadSpec, LossKind, MetricName, OptimizerName, OptimizerSpec, Precision as TrainingPrecision, ProgramSpec,
     ScheduleName, ScheduleSpec, TrainingSpec, ValidationSpec,
 };
-use flambeau_train::{DenseSpec, EpochRow, Event, ExportSpec, FeedSpec, FeedSummary, GroupSpec, GroupsSpec, Progress, Skipped, TrialSpec};
+use flambeau_train::{
+    DatasetSpec, DatasetSummary, DenseSpec, EpochRow, Event, ExportSpec, GroupsSpec, ProcessGroupSpec, Progress, Skipped, TrialSpec,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -88,15 +90,15 @@ fn how_a_feed_takes_rows() {
         images: ImageLimits { max_pixels: 1000, decode: Decode::Auto },
     };
     let (directory, label_range) = ("/scratch/7".into(), Some((-1.0, 0.5)));
-    reads("feed", &FeedSpec { directory, slots: 96, dense, label_range, skip_invalid: true, trial: Some(trial) });
+    reads("dataset", &DatasetSpec { directory, shards: 96, dense, label_range, skip_invalid: true, trial: Some(trial) });
 }
 
 #[test]
 fn how_workers_join() {
     let (own_host, secret, process) = ("10.0.0.7".into(), "of all workers".into(), String::new());
-    let expected = GroupSpec { rank: 2, world: 4, own_host, timeout_ms: 120_000, secret, process };
+    let expected = ProcessGroupSpec { rank: 2, world: 4, own_host, timeout_ms: 120_000, secret, process };
     // It has no Debug, so that its secret is in no log.
-    assert!(serde_json::from_value::<GroupSpec>(golden("group")).unwrap() == expected);
+    assert!(serde_json::from_value::<ProcessGroupSpec>(golden("process_group")).unwrap() == expected);
 }
 
 fn head(outputs: usize, hidden: Vec<usize>, activation: HeadActivation, dropout: f64) -> HeadSpec {
@@ -225,8 +227,8 @@ fn answers_of_a_training() {
         },
     );
     writes(
-        "feed_summary",
-        &FeedSummary {
+        "dataset_summary",
+        &DatasetSummary {
             rows: 5_000_000_000,
             validation_rows: 12,
             bytes: 6_000_000_000,

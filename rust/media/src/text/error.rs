@@ -22,7 +22,9 @@ pub enum TextError {
         offset: usize,
     },
     /// The text is too long to be tokenized as a whole, and its beginning does not hold enough tokens to fill the row.
-    #[error("text of {bytes} bytes is too long to tokenize as a whole; the limit is {limit} bytes: pass a part of it, such as left(text, 1000000)")]
+    #[error(
+        "text of {bytes} bytes is too long to tokenize as a whole; the limit is {limit} bytes: pass a part of it, such as left(text, 1000000)"
+    )]
     TooLong {
         /// Size of the text.
         bytes: usize,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray};
 use flambeau_engine::EngineError;
-use flambeau_train::{Feed, Ranks};
+use flambeau_train::{ProcessGroup, TrainingDataset};
 use serde_json::{Value, json};
 
 use crate::support::{Parameters, finish, folder, open, parameters, reference, struct_of};
@@ -28,15 +28,15 @@ fn train(
     if let Some(shape) = label_shape {
         dense["__label"] = json!({"shape": shape, "dtype": "f64"});
     }
-    let spec = whole::feed(&json!({"directory": folder("feed"), "dense": dense}));
-    let feed = Feed::create(spec, batch.fields().clone())?;
-    feed.add(&batch)?;
-    feed.seal()?;
+    let spec = whole::dataset(&json!({"directory": folder("dataset"), "dense": dense}));
+    let dataset = TrainingDataset::create(spec, batch.fields().clone())?;
+    dataset.add(&batch)?;
+    dataset.finish()?;
     let spec = json!({
         "program": {"package": reference().1.join(package)}, "inputs": ["x"], "loss": "mae",
         "optimizer": {"name": "sgd", "lr": 1.0}, "batch_rows": 8, "epochs": 1, "seed": 0,
     });
-    let mut trainer = open(&Arc::new(feed), &Arc::new(Ranks::alone()), &spec)?;
+    let mut trainer = open(&Arc::new(dataset), &Arc::new(ProcessGroup::alone()), &spec)?;
     finish(&mut trainer)?;
     Ok(parameters(&trainer))
 }
@@ -110,14 +110,15 @@ fn labels_of_a_program_that_gives_f64_keep_all_their_digits() {
 fn a_loss_of_the_programs_own_gets_no_rounded_id() {
     let batch = struct_of(vec![("x", whole(&[ODD, ODD])), ("__label", reals(&[1.0, ODD as f64]))]);
     let dense = json!({"x": {"shape": [], "dtype": "i64"}});
-    let feed = Feed::create(whole::feed(&json!({"directory": folder("feed"), "dense": dense})), batch.fields().clone()).unwrap();
-    feed.add(&batch).unwrap();
-    feed.seal().unwrap();
+    let dataset =
+        TrainingDataset::create(whole::dataset(&json!({"directory": folder("dataset"), "dense": dense})), batch.fields().clone()).unwrap();
+    dataset.add(&batch).unwrap();
+    dataset.finish().unwrap();
     let spec = json!({
         "program": {"package": reference().1.join("pick_i64_scalar"), "loss_method": "rows_loss"}, "inputs": ["x"], "loss": "mae",
         "optimizer": {"name": "sgd", "lr": 1.0}, "batch_rows": 8, "epochs": 1, "seed": 0,
     });
-    let error = open(&Arc::new(feed), &Arc::new(Ranks::alone()), &spec).err().unwrap();
+    let error = open(&Arc::new(dataset), &Arc::new(ProcessGroup::alone()), &spec).err().unwrap();
     assert_eq!((error.kind(), error.row()), ("bad_input", Some(1)), "{error}");
     assert!(error.to_string().contains("16777217 is a whole number that f32 cannot hold"), "{error}");
 }

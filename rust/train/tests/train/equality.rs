@@ -61,8 +61,8 @@ fn networks_with_frozen_layers_and_with_batch_normalization_equal_python() {
         spec["program"]["package"] = json!(directory.join(name));
         let rows = net_rows();
         let everything: Vec<usize> = (0..rows.x.len()).collect();
-        let ranks = std::sync::Arc::new(flambeau_train::Ranks::alone());
-        let mut trainer = crate::support::open(&nested_feed(&rows, &everything), &ranks, &spec).unwrap();
+        let ranks = std::sync::Arc::new(flambeau_train::ProcessGroup::alone());
+        let mut trainer = crate::support::open(&nested_dataset(&rows, &everything), &ranks, &spec).unwrap();
         let progress = finish(&mut trainer).unwrap();
         let expected: Parameters =
             net["parameters"].as_object().unwrap().iter().map(|(name, values)| (name.clone(), floats(values))).collect();
@@ -76,10 +76,10 @@ fn networks_with_frozen_layers_and_with_batch_normalization_equal_python() {
 }
 
 /// Pictures as nested lists [3][8][8].
-pub fn nested_feed(rows: &Rows, own: &[usize]) -> std::sync::Arc<flambeau_train::Feed> {
+pub fn nested_dataset(rows: &Rows, own: &[usize]) -> std::sync::Arc<flambeau_train::TrainingDataset> {
     use arrow_array::{Array, ArrayRef, Float32Array, ListArray};
     use arrow_buffer::OffsetBuffer;
-    use flambeau_train::Feed;
+    use flambeau_train::TrainingDataset;
     use std::sync::Arc;
     let nest = |values: ArrayRef, size: usize| -> ArrayRef {
         let field = Arc::new(arrow_schema::Field::new("element", values.data_type().clone(), false));
@@ -94,14 +94,15 @@ pub fn nested_feed(rows: &Rows, own: &[usize]) -> std::sync::Arc<flambeau_train:
         columns.extend(plain.column_names().into_iter().zip(plain.columns().iter().cloned()).filter(|(name, _)| *name != "x"));
         crate::support::struct_of(columns)
     };
-    let spec = json!({"directory": crate::support::folder("feed"), "slots": crate::support::SLOTS, "dense": {"x": {"shape": [3, 8, 8]}}});
-    let spec = crate::whole::feed(&spec);
-    let feed = Feed::create(spec, batch(&own[..1]).fields().clone()).unwrap();
+    let spec =
+        json!({"directory": crate::support::folder("dataset"), "shards": crate::support::SHARDS, "dense": {"x": {"shape": [3, 8, 8]}}});
+    let spec = crate::whole::dataset(&spec);
+    let dataset = TrainingDataset::create(spec, batch(&own[..1]).fields().clone()).unwrap();
     for chunk in own.chunks(17) {
-        feed.add(&batch(chunk)).unwrap();
+        dataset.add(&batch(chunk)).unwrap();
     }
-    feed.seal().unwrap();
-    Arc::new(feed)
+    dataset.finish().unwrap();
+    Arc::new(dataset)
 }
 
 #[test]
@@ -165,8 +166,8 @@ fn a_loss_of_the_programs_own_equals_the_loss_by_name() {
     let run = |method: Option<&str>| {
         let mut spec = all["net"]["spec"].clone();
         spec["program"] = json!({"package": directory.join("net"), "loss_method": method});
-        let ranks = std::sync::Arc::new(flambeau_train::Ranks::alone());
-        let mut trainer = crate::support::open(&nested_feed(&rows, &everything), &ranks, &spec).unwrap();
+        let ranks = std::sync::Arc::new(flambeau_train::ProcessGroup::alone());
+        let mut trainer = crate::support::open(&nested_dataset(&rows, &everything), &ranks, &spec).unwrap();
         finish(&mut trainer).unwrap();
         parameters(&trainer)
     };

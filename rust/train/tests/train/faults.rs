@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow_array::{ArrayRef, Float64Array, ListArray};
-use flambeau_train::{Feed, GroupSpec, Ranks};
+use flambeau_train::{ProcessGroup, ProcessGroupSpec, TrainingDataset};
 use serde_json::json;
 
 use crate::board::FolderBoard;
@@ -22,8 +22,8 @@ fn a_peer_that_goes_is_an_error_of_the_others_that_names_rank_and_phase() {
     let rows = class_rows(false);
     for spread in [Spread::Together, Spread::Apart, Spread::Pairs] {
         let errors = spread_group(3, spread, LONG_MS, |ranks| {
-            let feed = rows.feed(&rows.of_rank(ranks.rank, 3), &rows.dense());
-            let mut trainer = open(&feed, &ranks, &head_spec()).unwrap();
+            let dataset = rows.dataset(&rows.of_rank(ranks.rank, 3), &rows.dense());
+            let mut trainer = open(&dataset, &ranks, &head_spec()).unwrap();
             trainer.run(Duration::ZERO).unwrap();
             if ranks.rank == 1 {
                 return None; // ends like a killed process: its sockets close
@@ -72,7 +72,7 @@ print("joined", flush=True)
 time.sleep(3600)
 "#;
 
-/// Numbers that ranks add up before the first step of the trainings here: rows of 16 slots, and four sums over all rows.
+/// Numbers that ranks add up before the first step of the trainings here: rows of 16 shards, and four sums over all rows.
 const COUNTED: usize = 16 + 4;
 
 #[test]
@@ -83,10 +83,10 @@ fn a_peer_that_is_killed_is_an_error_at_once() {
     let mut command = std::process::Command::new(python);
     let arguments = [std::ffi::OsStr::new("-c"), PYTHON_RANK.as_ref(), board.as_os_str()];
     let mut peer = command.args(arguments).arg(COUNTED.to_string()).stdout(std::process::Stdio::piped()).spawn().unwrap();
-    let joined = Ranks::join(&member(0, 2, LONG_MS), &mut FolderBoard(board), &AtomicBool::new(false));
+    let joined = ProcessGroup::join(&member(0, 2, LONG_MS), &mut FolderBoard(board), &AtomicBool::new(false));
     let ranks = Arc::new(joined.unwrap());
     let rows = class_rows(false);
-    let mut trainer = open(&rows.feed(&rows.of_rank(0, 1), &rows.dense()), &ranks, &head_spec()).unwrap();
+    let mut trainer = open(&rows.dataset(&rows.of_rank(0, 1), &rows.dense()), &ranks, &head_spec()).unwrap();
     let mut line = String::new();
     BufReader::new(peer.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "joined\n");
@@ -103,7 +103,7 @@ fn a_peer_that_is_killed_is_an_error_at_once() {
 
 #[test]
 fn a_peer_that_never_comes_is_an_error_at_the_deadline() {
-    let error = Ranks::join(&member(0, 2, 300), &mut FolderBoard(folder("board")), &AtomicBool::new(false)).err().unwrap();
+    let error = ProcessGroup::join(&member(0, 2, 300), &mut FolderBoard(folder("board")), &AtomicBool::new(false)).err().unwrap();
     assert_eq!(error.kind(), "peer");
     assert!(error.to_string().contains("joining the group: not all workers came within 0.3 s"), "{error}");
 }
@@ -121,8 +121,8 @@ fn secrets_differ(process: &str) {
     let errors = std::thread::scope(|scope| {
         let join = |rank, secret: &str| {
             let process = if rank == 1 { process.to_owned() } else { String::new() };
-            let (spec, board) = (GroupSpec { secret: secret.into(), process, ..member(rank, 2, LONG_MS) }, board.clone());
-            scope.spawn(move || Ranks::join(&spec, &mut FolderBoard(board), &AtomicBool::new(false)).err().unwrap())
+            let (spec, board) = (ProcessGroupSpec { secret: secret.into(), process, ..member(rank, 2, LONG_MS) }, board.clone());
+            scope.spawn(move || ProcessGroup::join(&spec, &mut FolderBoard(board), &AtomicBool::new(false)).err().unwrap())
         };
         let threads = [join(0, "ours"), join(1, "guessed")];
         threads.map(|thread| thread.join().unwrap())
@@ -173,9 +173,9 @@ fn a_cancellation_ends_a_worker_that_waits_for_others() {
 fn canceled_while_waiting(rows: &Rows, spread: Spread) {
     let waiting = std::sync::Barrier::new(2);
     let kinds = spread_group(2, spread, LONG_MS, |ranks| {
-        let feed = rows.feed(&rows.of_rank(ranks.rank, 2), &rows.dense());
+        let dataset = rows.dataset(&rows.of_rank(ranks.rank, 2), &rows.dense());
         let canceled = Arc::new(AtomicBool::new(false));
-        let mut trainer = Trainer::open(&feed, &ranks, spec(&head_spec()), canceled.clone()).unwrap();
+        let mut trainer = Trainer::open(&dataset, &ranks, spec(&head_spec()), canceled.clone()).unwrap();
         if ranks.rank == 1 {
             // Does not step, so that the other waits for its gradients; leaves when that one has given up.
             waiting.wait();
@@ -198,9 +198,9 @@ fn canceled_while_waiting(rows: &Rows, spread: Spread) {
 fn a_canceled_trainer_makes_no_step() {
     let rows = class_rows(false);
     let all: Vec<usize> = (0..rows.x.len()).collect();
-    let feed = rows.feed(&all, &rows.dense());
+    let dataset = rows.dataset(&all, &rows.dense());
     let canceled = Arc::new(AtomicBool::new(true));
-    let mut trainer = Trainer::open(&feed, &Arc::new(Ranks::alone()), spec(&head_spec()), canceled).unwrap();
+    let mut trainer = Trainer::open(&dataset, &Arc::new(ProcessGroup::alone()), spec(&head_spec()), canceled).unwrap();
     assert_eq!(finish(&mut trainer).unwrap_err().kind(), "canceled");
 }
 
@@ -218,8 +218,8 @@ fn a_loss_that_is_no_number_names_step_rate_and_rows() {
     let text = finish(&mut alone(&rows, &spec)).unwrap_err().to_string();
     assert!(text.contains("have the ids 77."), "{text}");
     for error in group(2, LONG_MS, |ranks| {
-        let feed = rows.feed(&rows.of_rank(ranks.rank, 2), &rows.dense());
-        finish(&mut open(&feed, &ranks, &head_spec()).unwrap()).unwrap_err()
+        let dataset = rows.dataset(&rows.of_rank(ranks.rank, 2), &rows.dense());
+        finish(&mut open(&dataset, &ranks, &head_spec()).unwrap()).unwrap_err()
     }) {
         assert_eq!(error.kind(), "diverged", "every worker ends alike: {error}");
     }
@@ -227,9 +227,9 @@ fn a_loss_that_is_no_number_names_step_rate_and_rows() {
 
 fn refused(columns: Vec<(&str, ArrayRef)>) -> (String, Option<usize>, String) {
     let batch = struct_of(columns);
-    let spec = whole::feed(&json!({"directory": folder("feed"), "slots": 4, "dense": {"x": {"shape": [2]}}}));
-    let feed = Feed::create(spec, batch.fields().clone()).unwrap();
-    let error = feed.add(&batch).unwrap_err();
+    let spec = whole::dataset(&json!({"directory": folder("dataset"), "shards": 4, "dense": {"x": {"shape": [2]}}}));
+    let dataset = TrainingDataset::create(spec, batch.fields().clone()).unwrap();
+    let error = dataset.add(&batch).unwrap_err();
     (error.kind().to_owned(), error.row(), error.to_string())
 }
 
@@ -239,7 +239,7 @@ fn rows_that_cannot_be_trained_on_are_refused_with_their_position() {
     let lists = |rows: Vec<Option<Vec<Option<f32>>>>| Arc::new(ListArray::from_iter_primitive::<Float32Type, _, _>(rows)) as ArrayRef;
     let sound = || lists(vec![Some(vec![Some(1.0), Some(2.0)]); 2]);
     let numbers = |values: Vec<Option<f64>>| Arc::new(Float64Array::from(values)) as ArrayRef;
-    let slots = |values: Vec<i32>| Arc::new(arrow_array::Int32Array::from(values)) as ArrayRef;
+    let shards = |values: Vec<i32>| Arc::new(arrow_array::Int32Array::from(values)) as ArrayRef;
     let fine = || numbers(vec![Some(0.0), Some(1.0)]);
     let cases = vec![
         (vec![("x", sound()), ("__label", numbers(vec![Some(0.0), None]))], "the label is NULL"),
@@ -252,7 +252,7 @@ fn rows_that_cannot_be_trained_on_are_refused_with_their_position() {
         ),
         (vec![("x", lists(vec![Some(vec![Some(1.0), Some(2.0)]), Some(vec![Some(1.0), None])])), ("__label", fine())], "NULL"),
         (vec![("x", sound()), ("__label", fine()), ("__weight", numbers(vec![Some(1.0), Some(-1.0)]))], "a weight must be"),
-        (vec![("x", sound()), ("__label", fine()), ("__slot", slots(vec![3, 4]))], "a slot must be in 0..4"),
+        (vec![("x", sound()), ("__label", fine()), ("__shard", shards(vec![3, 4]))], "a shard must be in 0..4"),
     ];
     for (columns, needle) in cases {
         let (kind, row, text) = refused(columns);
@@ -265,11 +265,11 @@ fn rows_that_cannot_be_trained_on_are_refused_with_their_position() {
 fn specifications_that_do_not_fit_are_refused_before_the_first_step() {
     let rows = class_rows(false);
     let all: Vec<usize> = (0..rows.x.len()).collect();
-    let feed = rows.feed(&all, &rows.dense());
+    let dataset = rows.dataset(&all, &rows.dense());
     let refused = |change: &dyn Fn(&mut serde_json::Value)| {
         let mut value = head_spec();
         change(&mut value);
-        let error = open(&feed, &Arc::new(Ranks::alone()), &value).err().unwrap();
+        let error = open(&dataset, &Arc::new(ProcessGroup::alone()), &value).err().unwrap();
         assert_eq!(error.kind(), "bad_request", "{error}");
         error.to_string()
     };
@@ -291,7 +291,7 @@ fn a_label_that_does_not_fit_names_its_row() {
     let all: Vec<usize> = (0..rows.x.len()).rev().collect();
     let mut value = head_spec();
     value["program"]["head"]["outputs"] = json!(2);
-    let error = open(&rows.feed(&all, &rows.dense()), &Arc::new(Ranks::alone()), &value).err().unwrap();
+    let error = open(&rows.dataset(&all, &rows.dense()), &Arc::new(ProcessGroup::alone()), &value).err().unwrap();
     assert!(error.to_string().contains("whole numbers in 0..2; there is 2"), "{error}");
     let row = error.row().unwrap();
     assert_eq!((error.kind(), rows.labels[row]), ("bad_input", 2.0));
@@ -303,39 +303,39 @@ fn a_batch_size_beyond_all_rows_costs_nothing() {
     let all: Vec<usize> = (0..rows.x.len()).collect();
     let mut value = head_spec();
     value["batch_rows"] = json!(2_147_483_647);
-    let mut trainer = open(&rows.feed(&all, &rows.dense()), &Arc::new(Ranks::alone()), &value).unwrap();
+    let mut trainer = open(&rows.dataset(&all, &rows.dense()), &Arc::new(ProcessGroup::alone()), &value).unwrap();
     assert_eq!(finish(&mut trainer).unwrap().step, 3, "an epoch is a step");
-    let spec = json!({"directory": folder("feed"), "slots": 2_147_483_647_u32, "dense": rows.dense()});
-    let error = Feed::create(whole::feed(&spec), rows.batch(&[]).fields().clone()).err().unwrap();
-    assert!(error.to_string().contains("at most 65536 slots"), "{error}");
+    let spec = json!({"directory": folder("dataset"), "shards": 2_147_483_647_u32, "dense": rows.dense()});
+    let error = TrainingDataset::create(whole::dataset(&spec), rows.batch(&[]).fields().clone()).err().unwrap();
+    assert!(error.to_string().contains("at most 65536 shards"), "{error}");
 }
 
 #[test]
 fn shapes_beyond_all_memory_are_refused_before_a_row_comes() {
     let rows = class_rows(false);
     for shape in [json!([1_u64 << 40, 1_u64 << 40]), json!([1_u64 << 33]), json!([0])] {
-        let spec = json!({"directory": folder("feed"), "slots": 4, "dense": {"x": {"shape": shape}}});
-        let refused = Feed::create(whole::feed(&spec), rows.batch(&[]).fields().clone());
+        let spec = json!({"directory": folder("dataset"), "shards": 4, "dense": {"x": {"shape": shape}}});
+        let refused = TrainingDataset::create(whole::dataset(&spec), rows.batch(&[]).fields().clone());
         assert_eq!(refused.err().map(|error| error.kind()), Some("bad_request"));
     }
 }
 
 #[test]
 fn a_feed_deletes_its_file() {
-    let directory = folder("feed");
+    let directory = folder("dataset");
     let rows = Rows { x: vec![vec![1.0, 2.0]; 3], labels: vec![0.0; 3], ..Rows::default() };
-    let spec = whole::feed(&json!({"directory": directory, "slots": 16, "dense": {"x": {"shape": [2]}}}));
-    let feed = Arc::new(Feed::create(spec, rows.batch(&[]).fields().clone()).unwrap());
-    feed.add(&rows.batch(&[0, 1, 2])).unwrap();
-    let summary = feed.seal().unwrap();
+    let spec = whole::dataset(&json!({"directory": directory, "shards": 16, "dense": {"x": {"shape": [2]}}}));
+    let dataset = Arc::new(TrainingDataset::create(spec, rows.batch(&[]).fields().clone()).unwrap());
+    dataset.add(&rows.batch(&[0, 1, 2])).unwrap();
+    let summary = dataset.finish().unwrap();
     assert_eq!((summary.rows, summary.label_max, summary.label_integral), (3, Some(0.0), true));
-    assert!(feed.add(&rows.batch(&[0])).is_err(), "a sealed feed takes no rows");
+    assert!(dataset.add(&rows.batch(&[0])).is_err(), "a finished dataset takes no rows");
     let files = || std::fs::read_dir(&directory).unwrap().count();
     assert_eq!(files(), 1);
     let mut value = head_spec();
     value["program"]["head"]["inputs"] = json!(2);
-    let trainer = open(&feed, &Arc::new(Ranks::alone()), &value).unwrap();
-    drop(feed);
+    let trainer = open(&dataset, &Arc::new(ProcessGroup::alone()), &value).unwrap();
+    drop(dataset);
     assert_eq!(files(), 1, "a trainer keeps it");
     drop(trainer);
     assert_eq!(files(), 0);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int64Type};
 use arrow_array::{Array, Int64Array, StructArray};
-use flambeau_train::{Feed, train_groups};
+use flambeau_train::{TrainingDataset, train_groups};
 use serde_json::{Value, json};
 
 use crate::support::{Rows, alone, class_rows, finish, folder, parameters, reference, rows, struct_of};
@@ -17,18 +17,18 @@ fn group_of(row: usize) -> i64 {
     (row as f64 + 1.0).log2().floor() as i64 * 10
 }
 
-fn feed(rows: &Rows) -> Feed {
+fn dataset(rows: &Rows) -> TrainingDataset {
     let all: Vec<usize> = (0..rows.x.len()).rev().collect();
     let plain = rows.batch(&all);
     let groups = Arc::new(Int64Array::from_iter_values(all.iter().map(|row| group_of(*row))));
     let mut columns: Vec<_> = plain.column_names().into_iter().zip(plain.columns().iter().cloned()).collect();
     columns.push(("__group", groups));
     let batch = struct_of(columns);
-    let spec = whole::feed(&json!({"directory": folder("feed"), "slots": 16, "dense": rows.dense()}));
-    let feed = Feed::create(spec, batch.fields().clone()).unwrap();
-    feed.add(&batch).unwrap();
-    feed.seal().unwrap();
-    feed
+    let spec = whole::dataset(&json!({"directory": folder("dataset"), "shards": 16, "dense": rows.dense()}));
+    let dataset = TrainingDataset::create(spec, batch.fields().clone()).unwrap();
+    dataset.add(&batch).unwrap();
+    dataset.finish().unwrap();
+    dataset
 }
 
 fn spec(batch_rows: Option<usize>) -> Value {
@@ -40,7 +40,7 @@ fn spec(batch_rows: Option<usize>) -> Value {
 
 fn train(rows: &Rows, value: &Value) -> StructArray {
     let spec = whole::groups(value);
-    train_groups(&feed(rows), &spec, &AtomicBool::new(false)).unwrap()
+    train_groups(&dataset(rows), &spec, &AtomicBool::new(false)).unwrap()
 }
 
 fn regression() -> Rows {
@@ -134,7 +134,7 @@ fn groups_learn_in_batches_too_and_do_not_depend_on_one_another() {
 #[test]
 fn groups_stop_when_they_are_canceled() {
     let spec = whole::groups(&spec(None));
-    let feed = feed(&regression());
-    feed.canceled().store(true, Ordering::Relaxed);
-    assert_eq!(train_groups(&feed, &spec, feed.canceled()).unwrap_err().kind(), "canceled");
+    let dataset = dataset(&regression());
+    dataset.canceled().store(true, Ordering::Relaxed);
+    assert_eq!(train_groups(&dataset, &spec, dataset.canceled()).unwrap_err().kind(), "canceled");
 }

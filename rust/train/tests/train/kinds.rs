@@ -3,22 +3,22 @@
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, BinaryArray, Float64Array, StringArray};
-use flambeau_train::{Feed, Ranks};
+use flambeau_train::{ProcessGroup, TrainingDataset};
 use serde_json::{Value, json};
 
 use crate::support::{finish, folder, open, parameters, reference, struct_of};
 use crate::whole;
 
-fn feed(column: &ArrayRef, labels: &[f64]) -> Arc<Feed> {
+fn dataset(column: &ArrayRef, labels: &[f64]) -> Arc<TrainingDataset> {
     let all = struct_of(vec![("input", column.clone()), ("__label", Arc::new(Float64Array::from(labels.to_vec())))]);
-    let spec = whole::feed(&json!({"directory": folder("feed")}));
-    let feed = Feed::create(spec, all.fields().clone()).unwrap();
+    let spec = whole::dataset(&json!({"directory": folder("dataset")}));
+    let dataset = TrainingDataset::create(spec, all.fields().clone()).unwrap();
     // Two batches, the second a slice with an offset.
     for (from, count) in [(0, 20), (20, all.len() - 20)] {
-        feed.add(&all.slice(from, count)).unwrap();
+        dataset.add(&all.slice(from, count)).unwrap();
     }
-    feed.seal().unwrap();
-    Arc::new(feed)
+    dataset.finish().unwrap();
+    Arc::new(dataset)
 }
 
 fn spec(package: &str) -> Value {
@@ -30,7 +30,7 @@ fn spec(package: &str) -> Value {
 
 /// First and last training loss.
 fn losses(package: &str, column: &ArrayRef, labels: &[f64]) -> (f64, f64) {
-    let mut trainer = open(&feed(column, labels), &Arc::new(Ranks::alone()), &spec(package)).unwrap();
+    let mut trainer = open(&dataset(column, labels), &Arc::new(ProcessGroup::alone()), &spec(package)).unwrap();
     let history = finish(&mut trainer).unwrap().history;
     assert!(!parameters(&trainer).is_empty());
     (history[0].train_loss.unwrap(), history[11].train_loss.unwrap())

@@ -1,4 +1,4 @@
-//! Trainings over real feeds, against Python torch, with several ranks, through checkpoints, faults and packages. No JVM.
+//! Trainings over real datasets, against Python torch, with several ranks, through checkpoints, faults and packages. No JVM.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod board;
@@ -11,8 +11,8 @@ mod packages;
 mod ranks;
 mod resume;
 mod skipping;
-mod stack;
 mod support;
 mod tails;
+mod together;
 mod validation;
 mod whole;

@@ -10,7 +10,7 @@ use arrow_array::{Array, ArrayRef, BinaryArray, Float64Array, StructArray};
 use arrow_schema::{Field, Fields};
 use flambeau_engine::package::Precision;
 use flambeau_engine::{Counters, ModelOptions, Request, Session, Task, registry};
-use flambeau_train::{ExportSpec, Feed, Ranks};
+use flambeau_train::{ExportSpec, ProcessGroup, TrainingDataset};
 use serde_json::json;
 
 use crate::support::{Parameters, Rows, alone, class_rows, difference, finish, floats, folder, head_spec, open, parameters, reference};
@@ -128,18 +128,18 @@ fn picture_batch(bytes: &[Vec<u8>], labels: &[f64]) -> StructArray {
     ])
 }
 
-fn picture_feed(bytes: &[Vec<u8>], labels: &[f64]) -> Arc<Feed> {
-    picture_feed_in(&folder("feed"), bytes, labels)
+fn picture_dataset(bytes: &[Vec<u8>], labels: &[f64]) -> Arc<TrainingDataset> {
+    picture_dataset_in(&folder("dataset"), bytes, labels)
 }
 
-fn picture_feed_in(directory: &Path, bytes: &[Vec<u8>], labels: &[f64]) -> Arc<Feed> {
-    let spec = whole::feed(&json!({"directory": directory}));
-    let feed = Feed::create(spec, picture_batch(&bytes[..1], &labels[..1]).fields().clone()).unwrap();
+fn picture_dataset_in(directory: &Path, bytes: &[Vec<u8>], labels: &[f64]) -> Arc<TrainingDataset> {
+    let spec = whole::dataset(&json!({"directory": directory}));
+    let dataset = TrainingDataset::create(spec, picture_batch(&bytes[..1], &labels[..1]).fields().clone()).unwrap();
     for (bytes, labels) in bytes.chunks(7).zip(labels.chunks(7)) {
-        feed.add(&picture_batch(bytes, labels)).unwrap();
+        dataset.add(&picture_batch(bytes, labels)).unwrap();
     }
-    feed.seal().unwrap();
-    Arc::new(feed)
+    dataset.finish().unwrap();
+    Arc::new(dataset)
 }
 
 fn picture_spec() -> serde_json::Value {
@@ -153,7 +153,7 @@ fn picture_spec() -> serde_json::Value {
 #[test]
 fn a_network_learns_from_encoded_pictures_and_stays_a_package() {
     let (bytes, labels) = pictures(60);
-    let mut trainer = open(&picture_feed(&bytes, &labels), &Arc::new(Ranks::alone()), &picture_spec()).unwrap();
+    let mut trainer = open(&picture_dataset(&bytes, &labels), &Arc::new(ProcessGroup::alone()), &picture_spec()).unwrap();
     let progress = finish(&mut trainer).unwrap();
     let losses: Vec<f64> = progress.history.iter().map(|row| row.train_loss.unwrap()).collect();
     assert!(losses[5] < 0.5 * losses[0], "{losses:?}");
@@ -166,7 +166,7 @@ fn a_network_learns_from_encoded_pictures_and_stays_a_package() {
     // The result can be trained further.
     let mut spec = picture_spec();
     spec["program"]["package"] = json!(directory);
-    let mut further = open(&picture_feed(&bytes, &labels), &Arc::new(Ranks::alone()), &spec).unwrap();
+    let mut further = open(&picture_dataset(&bytes, &labels), &Arc::new(ProcessGroup::alone()), &spec).unwrap();
     assert!(finish(&mut further).unwrap().history[0].train_loss.unwrap() < losses[5] + 0.1);
 }
 
@@ -174,7 +174,7 @@ fn a_network_learns_from_encoded_pictures_and_stays_a_package() {
 fn augmented_pictures_are_the_same_in_every_run() {
     let (bytes, labels) = pictures(40);
     let run = || {
-        let mut trainer = open(&picture_feed(&bytes, &labels), &Arc::new(Ranks::alone()), &picture_spec()).unwrap();
+        let mut trainer = open(&picture_dataset(&bytes, &labels), &Arc::new(ProcessGroup::alone()), &picture_spec()).unwrap();
         finish(&mut trainer).unwrap();
         parameters(&trainer)
     };
@@ -184,7 +184,7 @@ fn augmented_pictures_are_the_same_in_every_run() {
 #[test]
 fn pictures_that_are_read_back_from_disk_give_the_model_that_prepared_ones_do() {
     let (bytes, labels) = pictures(40);
-    let directory = folder("feed");
+    let directory = folder("dataset");
     let kept = || {
         let files = std::fs::read_dir(&directory).unwrap().map(Result::unwrap);
         let pictures = files.filter(|file| file.file_name().to_string_lossy().starts_with("pictures-"));
@@ -195,18 +195,18 @@ fn pictures_that_are_read_back_from_disk_give_the_model_that_prepared_ones_do() 
         spec["epochs"] = json!(epochs);
         spec
     };
-    let feed = picture_feed_in(&directory, &bytes, &labels);
-    let mut trainer = open(&feed, &Arc::new(Ranks::alone()), &spec(3)).unwrap();
+    let dataset = picture_dataset_in(&directory, &bytes, &labels);
+    let mut trainer = open(&dataset, &Arc::new(ProcessGroup::alone()), &spec(3)).unwrap();
     finish(&mut trainer).unwrap();
     let expected = parameters(&trainer);
     let sizes = kept();
     assert!(matches!(sizes[..], [size] if size > 0 && size % 40 == 0), "one file of all rows: {sizes:?}");
-    drop((trainer, feed));
-    assert_eq!(kept(), [0; 0], "the file goes with the feed");
-    // Each epoch over a new feed, without prepared pictures.
+    drop((trainer, dataset));
+    assert_eq!(kept(), [0; 0], "the file goes with the dataset");
+    // Each epoch over a new dataset, without prepared pictures.
     let checkpoint = directory.join("checkpoint");
     for epoch in 1..=3 {
-        let mut trainer = open(&picture_feed(&bytes, &labels), &Arc::new(Ranks::alone()), &spec(epoch)).unwrap();
+        let mut trainer = open(&picture_dataset(&bytes, &labels), &Arc::new(ProcessGroup::alone()), &spec(epoch)).unwrap();
         if epoch > 1 {
             trainer.restore_checkpoint(&checkpoint).unwrap();
         }
@@ -222,7 +222,8 @@ fn pictures_that_are_read_back_from_disk_give_the_model_that_prepared_ones_do() 
 fn a_picture_that_does_not_decode_names_its_row() {
     let (mut bytes, labels) = pictures(20);
     bytes[13] = b"not a picture".to_vec();
-    let error = finish(&mut open(&picture_feed(&bytes, &labels), &Arc::new(Ranks::alone()), &picture_spec()).unwrap()).unwrap_err();
+    let error =
+        finish(&mut open(&picture_dataset(&bytes, &labels), &Arc::new(ProcessGroup::alone()), &picture_spec()).unwrap()).unwrap_err();
     assert_eq!(error.kind(), "bad_input");
     assert_eq!(error.row(), Some(13), "{error}");
 }
@@ -232,7 +233,7 @@ fn frozen_layers_stay_as_they_are() {
     let (bytes, labels) = pictures(20);
     let mut spec = picture_spec();
     spec["program"]["frozen"] = json!(["stem", "body.*"]);
-    let mut trainer = open(&picture_feed(&bytes, &labels), &Arc::new(Ranks::alone()), &spec).unwrap();
+    let mut trainer = open(&picture_dataset(&bytes, &labels), &Arc::new(ProcessGroup::alone()), &spec).unwrap();
     let before: Parameters = parameters(&trainer);
     finish(&mut trainer).unwrap();
     for (name, values) in parameters(&trainer) {
@@ -246,8 +247,8 @@ fn packages_for_inference_are_not_trained() {
     let rows = Rows { x: vec![vec![0.0; 4]; 4], labels: vec![0.0; 4], ..Rows::default() };
     let spec = json!({"program": {"package": tiny}, "inputs": ["x"], "loss": "cross_entropy",
         "optimizer": {"name": "sgd", "lr": 0.1}, "batch_rows": 2, "epochs": 1, "seed": 0});
-    let feed = rows.feed(&[0, 1, 2, 3], &rows.dense());
-    let error = open(&feed, &Arc::new(Ranks::alone()), &spec).err().unwrap();
+    let dataset = rows.dataset(&[0, 1, 2, 3], &rows.dense());
+    let error = open(&dataset, &Arc::new(ProcessGroup::alone()), &spec).err().unwrap();
     assert_eq!(error.kind(), "bad_model");
     assert!(error.to_string().contains("flambeau.export.trainable"), "{error}");
     assert!(floats(&json!([1.0]))[0] > 0.0);

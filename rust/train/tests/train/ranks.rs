@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::equality::nested_feed;
+use crate::equality::nested_dataset;
 use crate::support::{
-    Rows, SLOTS, Spread, alone, class_rows, difference, finish, floats, group, head_spec, numbers, open, parameters, reference, slot,
+    Rows, SHARDS, Spread, alone, class_rows, difference, finish, floats, group, head_spec, numbers, open, parameters, reference, shard,
     train_spread, train_with,
 };
 
@@ -34,22 +34,22 @@ fn one_two_three_and_four_workers_give_the_same_parameters() {
 #[test]
 fn workers_without_rows_and_with_uneven_rows_neither_hang_nor_skew() {
     let all = class_rows(false);
-    // Rows of one slot alone go to one worker; two slots of different size to two.
-    for slots in [vec![4], vec![4, 5]] {
-        let mut chosen: Vec<usize> = (0..all.x.len()).filter(|i| slots.contains(&slot(*i))).collect();
-        chosen.retain(|i| slot(*i) == 4 || i % 3 == 0);
+    // Rows of one shard alone go to one worker; two shards of different size to two.
+    for shards in [vec![4], vec![4, 5]] {
+        let mut chosen: Vec<usize> = (0..all.x.len()).filter(|i| shards.contains(&shard(*i))).collect();
+        chosen.retain(|i| shard(*i) == 4 || i % 3 == 0);
         let take = |values: &Vec<f64>| chosen.iter().map(|i| values[*i]).collect::<Vec<f64>>();
         assert!(chosen.len() > 5 && chosen.len() < 30, "{}", chosen.len());
         let x = chosen.iter().map(|i| all.x[*i].clone()).collect();
         let rows = Rows { x, labels: take(&all.labels), ..Rows::default() };
         let mut spec = head_spec();
         spec["batch_rows"] = json!(4);
-        // Slots depend on ids here too, so renumbered rows move to other slots: leave whole workers empty instead.
+        // Shards depend on ids here too, so renumbered rows move to other shards: leave whole workers empty instead.
         let few = Rows { x: rows.x[..3].to_vec(), labels: rows.labels[..3].to_vec(), ..Rows::default() };
         let mut trainer = alone(&few, &spec);
         finish(&mut trainer).unwrap();
         let one = parameters(&trainer);
-        assert!((0..3).map(slot).all(|s| s < SLOTS));
+        assert!((0..3).map(shard).all(|s| s < SHARDS));
         for (found, _) in train_with(4, &few, &spec) {
             assert!(difference(&one, &found) <= TOLERANCE);
         }
@@ -80,8 +80,8 @@ fn running_statistics_are_the_same_on_all_workers_after_an_epoch() {
     let mut spec = net["spec"].clone();
     spec["program"] = json!({"package": directory.join("norm_net")});
     let found = group(2, 60_000, |ranks| {
-        let feed = nested_feed(&rows, &rows.of_rank(ranks.rank, 2));
-        let mut trainer = open(&feed, &ranks, &spec).unwrap();
+        let dataset = nested_dataset(&rows, &rows.of_rank(ranks.rank, 2));
+        let mut trainer = open(&dataset, &ranks, &spec).unwrap();
         finish(&mut trainer).unwrap();
         let directory = crate::support::folder("package");
         let publish = serde_json::from_value(json!({"name": "n", "license": "MIT", "description": ""})).unwrap();
@@ -103,9 +103,9 @@ fn several_trainers_share_a_feed_and_a_group_one_after_another() {
     });
     let expected: Vec<_> = specs.iter().map(|spec| train_with(2, &rows, spec).remove(0).0).collect();
     let found = group(2, 60_000, |ranks| {
-        let feed = rows.feed(&rows.of_rank(ranks.rank, 2), &rows.dense());
+        let dataset = rows.dataset(&rows.of_rank(ranks.rank, 2), &rows.dense());
         let run = |spec| {
-            let mut trainer = open(&feed, &ranks, spec).unwrap();
+            let mut trainer = open(&dataset, &ranks, spec).unwrap();
             finish(&mut trainer).unwrap();
             parameters(&trainer)
         };

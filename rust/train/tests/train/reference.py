@@ -26,7 +26,7 @@ Spec = Mapping[str, Any]
 """The specification of a training, as the engine parses it."""
 MASK = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
-ROWS, FEATURES, CLASSES, SLOTS = 203, 6, 3, 16
+ROWS, FEATURES, CLASSES, SHARDS = 203, 6, 3, 16
 
 
 def mix(z: int) -> int:
@@ -51,11 +51,11 @@ def shuffled(items: Iterable[int], words: Iterable[int]) -> list[int]:
 
 
 def batches(
-    ids: Iterable[int], slot_of: Callable[[int], int], slots: int, seed: int, epoch: int, batch_rows: int
+    ids: Iterable[int], shard_of: Callable[[int], int], shards: int, seed: int, epoch: int, batch_rows: int
 ) -> list[list[int]]:
     """Ids of every batch of an epoch."""
-    by_slot = [shuffled(sorted(i for i in ids if slot_of(i) == s), [seed, 1, epoch, s]) for s in range(slots)]
-    sequence = [rows[turn] for turn in range(max(map(len, by_slot))) for rows in by_slot if turn < len(rows)]
+    by_shard = [shuffled(sorted(i for i in ids if shard_of(i) == s), [seed, 1, epoch, s]) for s in range(shards)]
+    sequence = [rows[turn] for turn in range(max(map(len, by_shard))) for rows in by_shard if turn < len(rows)]
     return [sequence[i : i + batch_rows] for i in range(0, len(sequence), batch_rows)]
 
 
@@ -147,7 +147,7 @@ def output_of(spec: Spec, model: nn.Module, x: Tensor) -> Tensor:
 
 
 def train(
-    spec: Spec, weighted: bool, model: nn.Module, x: Tensor, labels: NDArray[Any], slots: int = SLOTS
+    spec: Spec, weighted: bool, model: nn.Module, x: Tensor, labels: NDArray[Any], shards: int = SHARDS
 ) -> list[float]:
     weights = torch.tensor(W if weighted else np.ones(ROWS), dtype=torch.float32)
     targets = torch.tensor(labels)
@@ -157,7 +157,7 @@ def train(
     losses = []
     for epoch in range(spec["epochs"]):
         total = divisor = 0.0
-        for ids in batches(range(len(x)), lambda i: (7 * i) % slots, slots, spec["seed"], epoch, spec["batch_rows"]):
+        for ids in batches(range(len(x)), lambda i: (7 * i) % shards, shards, spec["seed"], epoch, spec["batch_rows"]):
             rows, factor = row_losses(spec, output_of(spec, model, x[ids]), targets[ids], spec.get("class_weights"))
             w = weights[ids]
             loss = (rows * w).sum() / (w * factor).sum()
@@ -296,7 +296,7 @@ def main(directory: pathlib.Path) -> None:
     result = {
         "x": X.tolist(),
         "weights": W.tolist(),
-        "slots": SLOTS,
+        "shards": SHARDS,
         "cases": cases(),
         "bf16_cases": bf16_cases(),
         "net": net_case(directory, "net", False, ["stem"]),

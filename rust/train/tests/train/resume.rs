@@ -56,16 +56,16 @@ fn a_checkpoint_of_rank_0_continues_all_workers() {
     let mut until = spec.clone();
     until["checkpoint_epochs"] = json!(2);
     crate::support::group(2, 60_000, |ranks| {
-        let feed = rows.feed(&rows.of_rank(ranks.rank, 2), &rows.dense());
-        let mut trainer = crate::support::open(&feed, &ranks, &until).unwrap();
+        let dataset = rows.dataset(&rows.of_rank(ranks.rank, 2), &rows.dense());
+        let mut trainer = crate::support::open(&dataset, &ranks, &until).unwrap();
         while trainer.run(Duration::from_secs(600)).unwrap().event != Event::Checkpoint {}
         if ranks.rank == 0 {
             trainer.save_checkpoint(&file).unwrap();
         }
     });
     let found = crate::support::group(2, 60_000, |ranks| {
-        let feed = rows.feed(&rows.of_rank(ranks.rank, 2), &rows.dense());
-        let mut trainer = crate::support::open(&feed, &ranks, &spec).unwrap();
+        let dataset = rows.dataset(&rows.of_rank(ranks.rank, 2), &rows.dense());
+        let mut trainer = crate::support::open(&dataset, &ranks, &spec).unwrap();
         trainer.restore_checkpoint(&file).unwrap();
         assert_eq!(finish(&mut trainer).unwrap().step, 21);
         parameters(&trainer)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::types::Float32Type;
 use arrow_array::{ArrayRef, BinaryArray, Float64Array, Int64Array, ListArray};
-use flambeau_train::{Feed, Ranks, Skipped};
+use flambeau_train::{ProcessGroup, Skipped, TrainingDataset};
 use serde_json::{Value, json};
 
 use crate::support::{finish, folder, head_spec, open, parameters, reference, struct_of};
@@ -12,18 +12,18 @@ use crate::whole;
 
 type List = Option<Vec<Option<f32>>>;
 
-/// A sealed feed, and the rows that were left out.
-fn fed(columns: Vec<(&str, ArrayRef)>, options: Value) -> (Arc<Feed>, Vec<Skipped>) {
+/// A finished dataset, and the rows that were left out.
+fn written(columns: Vec<(&str, ArrayRef)>, options: Value) -> (Arc<TrainingDataset>, Vec<Skipped>) {
     let batch = struct_of(columns);
-    let mut value = json!({"directory": folder("feed"), "skip_invalid": true});
+    let mut value = json!({"directory": folder("dataset"), "skip_invalid": true});
     for (key, option) in options.as_object().unwrap() {
         value[key] = option.clone();
     }
-    let spec = whole::feed(&value);
-    let feed = Feed::create(spec, batch.fields().clone()).unwrap();
-    let skipped = feed.add(&batch).unwrap();
-    feed.seal().unwrap();
-    (Arc::new(feed), skipped)
+    let spec = whole::dataset(&value);
+    let dataset = TrainingDataset::create(spec, batch.fields().clone()).unwrap();
+    let skipped = dataset.add(&batch).unwrap();
+    dataset.finish().unwrap();
+    (Arc::new(dataset), skipped)
 }
 
 fn columns(x: Vec<List>, labels: Vec<Option<f64>>, weights: Vec<f64>) -> Vec<(&'static str, ArrayRef)> {
@@ -57,7 +57,7 @@ fn all_kinds_of_bad_rows_are_left_out_and_named() {
     let mut weights = vec![1.0; 11];
     weights[9] = -1.0;
     let options = json!({"dense": {"x": {"shape": [2]}}, "label_range": [0.0, 1.0]});
-    let (feed, skipped) = fed(columns(x, labels, weights), options);
+    let (dataset, skipped) = written(columns(x, labels, weights), options);
     assert_eq!(skipped.iter().map(|one| one.row).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     let causes = [
         "has 1 values",
@@ -73,7 +73,7 @@ fn all_kinds_of_bad_rows_are_left_out_and_named() {
     for (one, cause) in skipped.iter().zip(causes) {
         assert!(one.cause.contains(cause) && !one.cause.contains("__"), "{one:?}");
     }
-    assert_eq!(feed.seal().unwrap().rows, 2);
+    assert_eq!(dataset.finish().unwrap().rows, 2);
 }
 
 #[test]
@@ -84,14 +84,14 @@ fn what_is_learnt_is_what_is_learnt_without_them() {
     let with_bad: Vec<List> = (0..60).map(|i| if bad(i) { Some(vec![Some(0.0); 5]) } else { row(i) }).collect();
     let good: Vec<usize> = (0..60).filter(|i| !bad(*i)).collect();
     let options = json!({"dense": {"x": {"shape": [6]}}});
-    let (with_bad, skipped) = fed(columns(with_bad, (0..60).map(label).collect(), vec![1.0; 60]), options.clone());
+    let (with_bad, skipped) = written(columns(with_bad, (0..60).map(label).collect(), vec![1.0; 60]), options.clone());
     assert_eq!(skipped.len(), 12);
     let mut without = columns(good.iter().map(|i| row(*i)).collect(), good.iter().map(|i| label(*i)).collect(), vec![1.0; good.len()]);
     without[3].1 = Arc::new(Int64Array::from_iter_values(good.iter().map(|i| *i as i64)));
-    let (without, skipped) = fed(without, options);
+    let (without, skipped) = written(without, options);
     assert!(skipped.is_empty());
-    let learnt = |feed: &Arc<Feed>| {
-        let mut trainer = open(feed, &Arc::new(Ranks::alone()), &head_spec()).unwrap();
+    let learnt = |dataset: &Arc<TrainingDataset>| {
+        let mut trainer = open(dataset, &Arc::new(ProcessGroup::alone()), &head_spec()).unwrap();
         finish(&mut trainer).unwrap();
         parameters(&trainer)
     };
@@ -120,12 +120,12 @@ fn bytes_that_do_not_decode_are_left_out_when_they_come() {
         ("__label", Arc::new(Float64Array::from_iter_values((0..70).map(|i| f64::from(i % 2))))),
     ];
     let trial = json!({"trial": {"package": reference().1.join("image_net"), "inputs": ["content"]}});
-    let (feed, skipped) = fed(columns, trial);
+    let (dataset, skipped) = written(columns, trial);
     assert_eq!(skipped.iter().map(|one| one.row).collect::<Vec<_>>(), [3, 50]);
     let spec = json!({
         "program": {"package": reference().1.join("image_net")}, "inputs": ["content"], "loss": "cross_entropy",
         "optimizer": {"name": "adam", "lr": 0.02}, "batch_rows": 16, "epochs": 1, "seed": 4,
     });
-    let progress = finish(&mut open(&feed, &Arc::new(Ranks::alone()), &spec).unwrap()).unwrap();
+    let progress = finish(&mut open(&dataset, &Arc::new(ProcessGroup::alone()), &spec).unwrap()).unwrap();
     assert_eq!(progress.history[0].samples, 68);
 }

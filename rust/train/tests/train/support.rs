@@ -1,4 +1,4 @@
-//! Rows, feeds, ranks as threads, and the reference that Python made.
+//! Rows, datasets, ranks as threads, and the reference that Python made.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,14 +13,14 @@ use arrow_schema::{Field, Fields};
 use flambeau_engine::EngineError;
 use flambeau_engine::package::Description;
 use flambeau_train::spec::TrainingSpec;
-use flambeau_train::{Event, ExportSpec, Feed, GroupSpec, Progress, Ranks, TrainingLoop};
+use flambeau_train::{Event, ExportSpec, ProcessGroup, ProcessGroupSpec, Progress, TrainingDataset, TrainingLoop};
 use serde_json::{Value, json};
 
 use crate::board::FolderBoard;
 use crate::whole;
 
-/// Slots of all tests' rows.
-pub const SLOTS: u32 = 16;
+/// Shards of all tests' rows.
+pub const SHARDS: u32 = 16;
 
 pub type Parameters = BTreeMap<String, Vec<f32>>;
 
@@ -48,7 +48,7 @@ pub fn reference() -> &'static (Value, PathBuf) {
     })
 }
 
-/// Rows of a training; row i has the id i and the slot 7 i mod SLOTS.
+/// Rows of a training; row i has the id i and the shard 7 i mod SHARDS.
 #[derive(Clone, Default)]
 pub struct Rows {
     pub x: Vec<Vec<f32>>,
@@ -57,8 +57,8 @@ pub struct Rows {
     pub validation: Option<Vec<bool>>,
 }
 
-pub fn slot(row: usize) -> u32 {
-    (7 * row % SLOTS as usize) as u32
+pub fn shard(row: usize) -> u32 {
+    (7 * row % SHARDS as usize) as u32
 }
 
 pub fn numbers(value: &Value) -> Vec<f64> {
@@ -93,7 +93,7 @@ impl Rows {
             ("x", Arc::new(ListArray::from_iter_primitive::<Float32Type, _, _>(x))),
             ("__label", column(&self.labels)),
             ("__id", Arc::new(Int64Array::from_iter_values(rows.iter().map(|i| *i as i64)))),
-            ("__slot", Arc::new(Int32Array::from_iter_values(rows.iter().map(|i| slot(*i) as i32)))),
+            ("__shard", Arc::new(Int32Array::from_iter_values(rows.iter().map(|i| shard(*i) as i32)))),
         ];
         if let Some(weights) = &self.weights {
             columns.push(("__weight", column(weights)));
@@ -104,15 +104,15 @@ impl Rows {
         struct_of(columns)
     }
 
-    /// A sealed feed of these rows, fed in batches of 50 in this order.
-    pub fn feed(&self, rows: &[usize], dense: &Value) -> Arc<Feed> {
-        let spec = whole::feed(&json!({"directory": folder("feed"), "slots": SLOTS, "dense": dense}));
-        let feed = Feed::create(spec, self.batch(&[]).fields().clone()).unwrap();
+    /// A finished dataset of these rows, added in batches of 50 in this order.
+    pub fn dataset(&self, rows: &[usize], dense: &Value) -> Arc<TrainingDataset> {
+        let spec = whole::dataset(&json!({"directory": folder("dataset"), "shards": SHARDS, "dense": dense}));
+        let dataset = TrainingDataset::create(spec, self.batch(&[]).fields().clone()).unwrap();
         for chunk in rows.chunks(50) {
-            feed.add(&self.batch(chunk)).unwrap();
+            dataset.add(&self.batch(chunk)).unwrap();
         }
-        feed.seal().unwrap();
-        Arc::new(feed)
+        dataset.finish().unwrap();
+        Arc::new(dataset)
     }
 
     pub fn dense(&self) -> Value {
@@ -121,7 +121,7 @@ impl Rows {
 
     /// Rows of a rank, in an order that does not depend on their ids.
     pub fn of_rank(&self, rank: usize, world: usize) -> Vec<usize> {
-        let mut own: Vec<usize> = (0..self.x.len()).filter(|i| slot(*i) as usize % world == rank).collect();
+        let mut own: Vec<usize> = (0..self.x.len()).filter(|i| shard(*i) as usize % world == rank).collect();
         own.sort_by_key(|i| (i * 31 + 5) % 101);
         own
     }
@@ -135,8 +135,13 @@ pub fn spec(value: &Value) -> TrainingSpec {
 pub struct Trainer(TrainingLoop);
 
 impl Trainer {
-    pub fn open(feed: &Arc<Feed>, ranks: &Arc<Ranks>, spec: TrainingSpec, canceled: Arc<AtomicBool>) -> Result<Self, EngineError> {
-        TrainingLoop::open(feed, ranks, vec![spec], canceled).map(Self)
+    pub fn open(
+        dataset: &Arc<TrainingDataset>,
+        ranks: &Arc<ProcessGroup>,
+        spec: TrainingSpec,
+        canceled: Arc<AtomicBool>,
+    ) -> Result<Self, EngineError> {
+        TrainingLoop::open(dataset, ranks, vec![spec], canceled).map(Self)
     }
 
     pub fn run(&mut self, limit: Duration) -> Result<Progress, EngineError> {
@@ -156,13 +161,13 @@ impl Trainer {
     }
 }
 
-pub fn open(feed: &Arc<Feed>, ranks: &Arc<Ranks>, value: &Value) -> Result<Trainer, EngineError> {
-    Trainer::open(feed, ranks, spec(value), Arc::new(AtomicBool::new(false)))
+pub fn open(dataset: &Arc<TrainingDataset>, ranks: &Arc<ProcessGroup>, value: &Value) -> Result<Trainer, EngineError> {
+    Trainer::open(dataset, ranks, spec(value), Arc::new(AtomicBool::new(false)))
 }
 
 pub fn alone(rows: &Rows, value: &Value) -> Trainer {
     let all: Vec<usize> = (0..rows.x.len()).rev().collect();
-    open(&rows.feed(&all, &rows.dense()), &Arc::new(Ranks::alone()), value).unwrap()
+    open(&rows.dataset(&all, &rows.dense()), &Arc::new(ProcessGroup::alone()), value).unwrap()
 }
 
 pub fn finish(trainer: &mut Trainer) -> Result<Progress, EngineError> {
@@ -191,8 +196,8 @@ pub fn parameters_of(trainings: &TrainingLoop, place: usize) -> Parameters {
 }
 
 /// One of `world` ranks on this machine.
-pub fn member(rank: usize, world: usize, timeout_ms: u64) -> GroupSpec {
-    GroupSpec { rank, world, own_host: "127.0.0.1".into(), timeout_ms, secret: "of the tests".into(), process: String::new() }
+pub fn member(rank: usize, world: usize, timeout_ms: u64) -> ProcessGroupSpec {
+    ProcessGroupSpec { rank, world, own_host: "127.0.0.1".into(), timeout_ms, secret: "of the tests".into(), process: String::new() }
 }
 
 /// How the ranks of a test are spread over processes, which are names here: they are threads of this one.
@@ -217,20 +222,20 @@ impl Spread {
 }
 
 /// Runs `body` once for each rank, on threads of one process, in one group.
-pub fn group<T: Send>(world: usize, timeout_ms: u64, body: impl Fn(Arc<Ranks>) -> T + Sync) -> Vec<T> {
+pub fn group<T: Send>(world: usize, timeout_ms: u64, body: impl Fn(Arc<ProcessGroup>) -> T + Sync) -> Vec<T> {
     spread_group(world, Spread::Together, timeout_ms, body)
 }
 
 /// The same over processes.
-pub fn spread_group<T: Send>(world: usize, spread: Spread, timeout_ms: u64, body: impl Fn(Arc<Ranks>) -> T + Sync) -> Vec<T> {
+pub fn spread_group<T: Send>(world: usize, spread: Spread, timeout_ms: u64, body: impl Fn(Arc<ProcessGroup>) -> T + Sync) -> Vec<T> {
     let folder = folder("board");
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..world)
             .map(|rank| {
                 let (folder, body) = (&folder, &body);
                 scope.spawn(move || {
-                    let member = GroupSpec { process: spread.process(rank), ..member(rank, world, timeout_ms) };
-                    let ranks = Ranks::join(&member, &mut FolderBoard(folder.clone()), &AtomicBool::new(false));
+                    let member = ProcessGroupSpec { process: spread.process(rank), ..member(rank, world, timeout_ms) };
+                    let ranks = ProcessGroup::join(&member, &mut FolderBoard(folder.clone()), &AtomicBool::new(false));
                     body(Arc::new(ranks.unwrap()))
                 })
             })
@@ -247,8 +252,8 @@ pub fn train_with(world: usize, rows: &Rows, value: &Value) -> Vec<(Parameters, 
 /// The same over processes.
 pub fn train_spread(world: usize, spread: Spread, rows: &Rows, value: &Value) -> Vec<(Parameters, Progress)> {
     spread_group(world, spread, 60_000, |ranks| {
-        let feed = rows.feed(&rows.of_rank(ranks.rank, world), &rows.dense());
-        let mut trainer = open(&feed, &ranks, value).unwrap();
+        let dataset = rows.dataset(&rows.of_rank(ranks.rank, world), &rows.dense());
+        let mut trainer = open(&dataset, &ranks, value).unwrap();
         let progress = finish(&mut trainer).unwrap();
         (parameters(&trainer), progress)
     })

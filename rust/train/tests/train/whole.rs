@@ -1,7 +1,7 @@
 //! Specifications from the few keys that a test is about; the others have the values that estimators have unless told otherwise.
 
 use flambeau_train::spec::TrainingSpec;
-use flambeau_train::{FeedSpec, GroupsSpec};
+use flambeau_train::{DatasetSpec, GroupsSpec};
 use serde_json::{Value, json};
 
 /// `base` with what `more` says, object by object.
@@ -46,9 +46,9 @@ pub fn groups(value: &Value) -> GroupsSpec {
     serde_json::from_value(with(with(any(), &json!({"head": head()})), value)).unwrap()
 }
 
-/// A feed; its dense columns are of f32.
-pub fn feed(value: &Value) -> FeedSpec {
-    let mut all = with(json!({"slots": 0, "dense": {}, "skip_invalid": false}), value);
+/// A dataset; its dense columns are of f32.
+pub fn dataset(value: &Value) -> DatasetSpec {
+    let mut all = with(json!({"shards": 0, "dense": {}, "skip_invalid": false}), value);
     if let Some(dense) = all["dense"].as_object_mut() {
         for column in dense.values_mut() {
             *column = with(json!({"dtype": "f32"}), column);

@@ -13,11 +13,11 @@ final case class GroupHead(group: Long, rows: Long, loss: Double, parameters: Ar
 
 object GroupHeads {
 
-  /** Trains one head for each group of a sealed feed's `__group`, and returns them by group. */
-  def train(feed: TrainingFeed, spec: GroupsSpec, allocator: BufferAllocator): Seq[GroupHead] = CStructs.using(allocator) { structs =>
+  /** Trains one head for each group of a finished dataset's `__group`, and returns them by group. */
+  def train(dataset: TrainingDataset, spec: GroupsSpec, allocator: BufferAllocator): Seq[GroupHead] = CStructs.using(allocator) { structs =>
     val array = structs.array()
     val schema = structs.schema()
-    NativeBridge.trainGroups(feed.handle.get, Json.write(spec), array.memoryAddress, schema.memoryAddress)
+    NativeBridge.trainGroups(dataset.handle.get, Json.write(spec), array.memoryAddress, schema.memoryAddress)
     Using.resource(structs.imported(array, schema)) { root =>
       val groups = root.getVector("group").asInstanceOf[BigIntVector]
       val rows = root.getVector("rows").asInstanceOf[BigIntVector]

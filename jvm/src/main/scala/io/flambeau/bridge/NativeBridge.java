@@ -64,19 +64,19 @@ final class NativeBridge {
   static native long estimateBytes(long session, long rows);
 
   /**
-   * A feed: one worker's rows, written once to an Arrow IPC file in a local folder. {@code specJson}: {@code {"directory",
-   * "slots", "dense": {column: {"shape", "dtype"}}, "label_range", "skip_invalid", "trial"}}. Takes the schema. Returns a handle; closing it deletes the file.
+   * A dataset: one worker's rows, written once to an Arrow IPC file in a local folder. {@code specJson}: {@code {"directory",
+   * "shards", "dense": {column: {"shape", "dtype"}}, "label_range", "skip_invalid", "trial"}}. Takes the schema. Returns a handle; closing it deletes the file.
    */
-  static native long openFeed(String specJson, long schemaAddress);
+  static native long openDataset(String specJson, long schemaAddress);
 
   /** Appends one batch of rows. Takes the input array. Returns a JSON array of the rows left out: {@code [{"row", "cause"}]}. */
-  static native String feed(long feed, long arrayAddress);
+  static native String addRows(long dataset, long arrayAddress);
 
   /**
    * Ends writing and maps the file. Returns {@code {"rows", "validation_rows", "bytes", "label_min", "label_max",
    * "label_integral"}}; labels of both kinds of rows count.
    */
-  static native String sealFeed(long feed);
+  static native String finishDataset(long dataset);
 
   /**
    * Fails unless a package's program has the names in {@code {"package", "output", "frozen", "loss_method"}}. Loads the program,
@@ -85,12 +85,12 @@ final class NativeBridge {
   static native void checkProgram(String specJson);
 
   /**
-   * Joins a group and waits until all have joined or {@code feed}, this worker's own, is canceled. The keys of {@code specJson}
+   * Joins a group and waits until all have joined or {@code dataset}, this worker's own, is canceled. The keys of {@code specJson}
    * are {@code rank}, {@code world}, {@code own_host}, {@code timeout_ms} and {@code secret}. {@code own_host} is this process's
    * address for its peers, and the only one that it listens on. The workers find one another by {@code board}, and prove that
    * they know {@code secret}. {@code world} = 1 opens no socket, and does not use the board. Returns a handle.
    */
-  static native long openGroup(long feed, String specJson, Board board);
+  static native long joinProcessGroup(long dataset, String specJson, Board board);
 
   /**
    * Which trainings step together, from a JSON array of their specifications: an array of arrays of their places. Heads that differ
@@ -99,10 +99,10 @@ final class NativeBridge {
   static native String trainingsTogether(String specsJson);
 
   /**
-   * Trainers over a sealed feed, from a JSON array of their specifications: one, or some that step together
-   * ({@link #trainingsTogether}). Others may use the same feed and group afterwards. Returns a handle; {@code place} is one's place in the array.
+   * Trainers over a finished dataset, from a JSON array of their specifications: one, or some that step together
+   * ({@link #trainingsTogether}). Others may use the same dataset and group afterwards. Returns a handle; {@code place} is one's place in the array.
    */
-  static native long openTrainers(long feed, long group, String specsJson);
+  static native long openTrainers(long dataset, long group, String specsJson);
 
   /** Trains until about {@code maxMillis} have passed, or one needs the caller. Returns a JSON array of each one's progress. */
   static native String runTrainers(long trainers, long maxMillis);
@@ -120,15 +120,15 @@ final class NativeBridge {
   static native String savePackage(long trainers, long place, String directory, String specJson);
 
   /**
-   * Stops trainers within a second, also inside a collective; from any thread. A feed's handle stops {@link #trainGroups}.
+   * Stops trainers within a second, also inside a collective; from any thread. A dataset's handle stops {@link #trainGroups}.
    */
   static native void cancelTrainers(long trainers);
 
   /**
-   * One small head for every group of a feed's column {@code __group}, all trained in this call. Writes a struct array and its
+   * One small head for every group of a dataset's column {@code __group}, all trained in this call. Writes a struct array and its
    * schema: {@code group} long, {@code rows} long, {@code loss} double, {@code parameters} array of float.
    */
-  static native void trainGroups(long feed, String specJson, long outputArrayAddress, long outputSchemaAddress);
+  static native void trainGroups(long dataset, String specJson, long outputArrayAddress, long outputSchemaAddress);
 
   /**
    * A search for nearest neighbors. Keys of {@code specJson}: {@code metric}, {@code k}, {@code threshold}, {@code smaller_ids}. Takes

@@ -47,6 +47,6 @@ object Trainers {
   }
 
   /** The trainings of these specifications, which step together. */
-  def open(feed: TrainingFeed, group: TrainingGroup, specs: Seq[TrainingSpec]): Trainers =
-    new Trainers(new AtomicLong(NativeBridge.openTrainers(feed.handle.get, group.handle.get, Json.write(specs))))
+  def open(dataset: TrainingDataset, group: ProcessGroup, specs: Seq[TrainingSpec]): Trainers =
+    new Trainers(new AtomicLong(NativeBridge.openTrainers(dataset.handle.get, group.handle.get, Json.write(specs))))
 }

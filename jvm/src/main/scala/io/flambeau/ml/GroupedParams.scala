@@ -5,7 +5,7 @@ import org.apache.spark.sql.Dataset
 import org.apache.spark.sql.types.StructType
 
 import io.flambeau.FlambeauAnalysisException
-import io.flambeau.train.FeedInput
+import io.flambeau.train.InputColumn
 
 /** The column of groups. */
 trait HasGroupCol extends Params {
@@ -29,7 +29,7 @@ trait GroupedParams extends Params with HasTrainingColumns with HasFeatures with
 
   private[ml] final def columnsOf(schema: StructType): TrainingColumns = new TrainingColumns(schema, why => fail(why))
 
-  private[ml] final def features(dataset: Dataset[_]): FeedInput = columnsOf(dataset.schema).features(dataset, $(featuresCol))
+  private[ml] final def features(dataset: Dataset[_]): InputColumn = columnsOf(dataset.schema).features(dataset, $(featuresCol))
 
   private[ml] final def skipsInvalid: Boolean = $(handleInvalid) != HasInvalid.Error
 

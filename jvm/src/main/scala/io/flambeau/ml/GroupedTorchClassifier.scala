@@ -5,7 +5,7 @@ import org.apache.spark.ml.util.{DefaultParamsReadable, Identifiable, MLReader}
 import org.apache.spark.sql.Dataset
 import org.apache.spark.sql.types.StructType
 
-import io.flambeau.train.{FeedColumns, Learning, NativeSpec}
+import io.flambeau.train.{DatasetColumns, LearningTask, NativeSpec}
 
 /** Parameters of [[GroupedTorchClassifier]] and its model. */
 trait GroupedTorchClassifierParams extends GroupedParams with HasClassWeights with HasScoreColumns {
@@ -36,13 +36,13 @@ class GroupedTorchClassifier(override val uid: String) extends GroupedTorchTrain
   def this() = this(Identifiable.randomUID("groupedTorchClassifier"))
 
   /** Bad labels do not count here: the task that gets such a row fails or leaves it out. */
-  override private[ml] def learning(dataset: Dataset[_], feed: FeedColumns): Learning = {
+  override private[ml] def learning(dataset: Dataset[_], columns: DatasetColumns): LearningTask = {
     val classes = columnsOf(dataset.schema).classLabels($(labelCol)).count.getOrElse {
-      val (found, different) = feed.classesAndLabels(dataset)
+      val (found, different) = columns.classesAndLabels(dataset)
       NativeSpec.checkGaps(uid, found, different)
       math.max(2, found)
     }
-    Learning.Classes(Some(classes), get(classWeights).map(_.toSeq), balance = false)
+    LearningTask.Classification(Some(classes), get(classWeights).map(_.toSeq), balance = false)
   }
 
   override private[ml] def smoothing: Double = $(labelSmoothing)

@@ -46,8 +46,8 @@ abstract class GroupedTorchModel[M <: GroupedTorchModel[M]] extends Model[M] wit
     transformSchema(dataset.schema)
     val (key, parameters, values, given) = ("__flambeau_group", "__flambeau_parameters", "__flambeau_features", "__flambeau_outputs")
     val heads = models.select(col(ModelStage.quoted($(groupCol))).as(key), col(GroupedTorchModel.Parameters).as(parameters))
-    val fed = dataset.select(col("*"), features(dataset).value.cast(ArrayType(FloatType)).as(values))
-    val joined = fed.join(broadcast(heads), fed.col(ModelStage.quoted($(groupCol))) === heads.col(key), "left_outer")
+    val withFeatures = dataset.select(col("*"), features(dataset).value.cast(ArrayType(FloatType)).as(values))
+    val joined = withFeatures.join(broadcast(heads), withFeatures.col(ModelStage.quoted($(groupCol))) === heads.col(key), "left_outer")
     val head = GroupHeadOutput(
       ExpressionColumn.expression(joined.col(values)), ExpressionColumn.expression(joined.col(parameters)), $(hiddenLayers).toSeq, $(activation), outputs)
     val checked: Expression = $(handleInvalid) match {

@@ -6,7 +6,7 @@ import org.apache.spark.sql.Dataset
 import org.apache.spark.sql.catalyst.expressions.{Cast, GetArrayItem, Literal}
 import org.apache.spark.sql.types.{DoubleType, StructField, StructType}
 
-import io.flambeau.train.{FeedColumns, Learning}
+import io.flambeau.train.{DatasetColumns, LearningTask}
 
 /** Parameters of [[GroupedTorchRegressor]] and its model. */
 trait GroupedTorchRegressorParams extends GroupedParams {
@@ -34,7 +34,7 @@ trait GroupedTorchRegressorParams extends GroupedParams {
 class GroupedTorchRegressor(override val uid: String) extends GroupedTorchTrainer[GroupedTorchRegressionModel] with GroupedTorchRegressorParams {
   def this() = this(Identifiable.randomUID("groupedTorchRegressor"))
 
-  override private[ml] def learning(dataset: Dataset[_], feed: FeedColumns): Learning = Learning.Numbers
+  override private[ml] def learning(dataset: Dataset[_], columns: DatasetColumns): LearningTask = LearningTask.Regression
 
   override private[ml] def newModel(): GroupedTorchRegressionModel = new GroupedTorchRegressionModel(uid)
 

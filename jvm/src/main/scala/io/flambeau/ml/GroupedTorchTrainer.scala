@@ -8,7 +8,7 @@ import org.apache.spark.sql.functions.{col, when, xxhash64}
 import org.apache.spark.sql.types.{Metadata, MetadataBuilder, StructType}
 
 import io.flambeau.bridge.spec.{GroupsSettings, ImageLimits, LossName}
-import io.flambeau.train.{FeedColumns, FeedLabel, GroupJob, Learning}
+import io.flambeau.train.{DatasetColumns, GroupJob, LabelColumn, LearningTask}
 
 /**
  * Shared by the estimators of many small models: from rows to groups, one job, and a table with a head for each group. Runs
@@ -17,7 +17,7 @@ import io.flambeau.train.{FeedColumns, FeedLabel, GroupJob, Learning}
 abstract class GroupedTorchTrainer[M <: GroupedTorchModel[M]] extends Estimator[M] with GroupedParams with DefaultParamsWritable {
 
   /** The kind of labels; classes with their number, which all groups share. May read the dataset. */
-  private[ml] def learning(dataset: Dataset[_], feed: FeedColumns): Learning
+  private[ml] def learning(dataset: Dataset[_], columns: DatasetColumns): LearningTask
 
   /** The model without parameters and groups. */
   private[ml] def newModel(): M
@@ -41,19 +41,20 @@ abstract class GroupedTorchTrainer[M <: GroupedTorchModel[M]] extends Estimator[
     check(dataset.schema)
     val all = columnsOf(dataset.schema)
     val group = dataset.col(ModelStage.quoted($(groupCol)))
-    val feed = FeedColumns(
-      Seq(features(dataset)), FeedLabel(all.number(dataset, $(labelCol))), get(weightCol).filter(_.nonEmpty).map(all.number(dataset, _)), None,
+    val columns = DatasetColumns(
+      Seq(features(dataset)), LabelColumn(all.number(dataset, $(labelCol))), get(weightCol).filter(_.nonEmpty).map(all.number(dataset, _)), None,
       Some(when(group.isNotNull, xxhash64(group))))
-    val what = learning(dataset, feed)
-    val frame = feed.frame(dataset, $(numWorkers), $(numWorkers))
-    val plan = feed.plan(frame, $(numWorkers), skipsInvalid, None, ImageLimits.of(ModelStage.confOf(dataset.sparkSession)))
+    val what = learning(dataset, columns)
+    val frame = columns.frame(dataset, $(numWorkers), $(numWorkers))
+    val plan = columns.plan(frame, $(numWorkers), skipsInvalid, None, ImageLimits.of(ModelStage.confOf(dataset.sparkSession)))
     val heads = GroupJob.run(frame, uid, plan, what, settings, headProgram)
     if (heads.isEmpty) fail("there is no row to train on")
     val session = dataset.sparkSession
-    val keys = dataset.select(group.as($(groupCol))).where(group.isNotNull).distinct().withColumn(FeedColumns.Id, xxhash64(col(ModelStage.quoted($(groupCol)))))
+    val keys =
+      dataset.select(group.as($(groupCol))).where(group.isNotNull).distinct().withColumn(DatasetColumns.Id, xxhash64(col(ModelStage.quoted($(groupCol)))))
     val rows = session.createDataFrame(heads.map(h => (h.group, h.rows, h.loss, h.parameters.toSeq)))
-      .toDF(FeedColumns.Id, GroupedTorchModel.Rows, GroupedTorchModel.Loss, GroupedTorchModel.Parameters)
-    val joined = keys.join(rows, FeedColumns.Id).drop(FeedColumns.Id)
+      .toDF(DatasetColumns.Id, GroupedTorchModel.Rows, GroupedTorchModel.Loss, GroupedTorchModel.Parameters)
+    val joined = keys.join(rows, DatasetColumns.Id).drop(DatasetColumns.Id)
     val models = joined.collect()
     if (models.length != heads.length) fail(s"${models.length} groups share ${heads.length} hash values: rename a group")
     val schema = StructType(joined.schema.map(f => if (f.name == GroupedTorchModel.Parameters) f.copy(metadata = outputsOf(what)) else f))
@@ -61,10 +62,10 @@ abstract class GroupedTorchTrainer[M <: GroupedTorchModel[M]] extends Estimator[
   }
 
   /** How many outputs a head has. It is part of the table, saved or not. */
-  private def outputsOf(what: Learning): Metadata = {
+  private def outputsOf(what: LearningTask): Metadata = {
     val outputs = what match {
-      case Learning.Classes(classes, _, _) => classes.getOrElse(throw new IllegalStateException("all groups' classes were counted"))
-      case Learning.Numbers => 1
+      case LearningTask.Classification(classes, _, _) => classes.getOrElse(throw new IllegalStateException("all groups' classes were counted"))
+      case LearningTask.Regression => 1
     }
     new MetadataBuilder().putLong(GroupedTorchModel.Outputs, outputs.toLong).build()
   }

@@ -132,7 +132,7 @@ object HasTrainingLoop {
   /** The history has a row for each. */
   private val MostEpochs = 1000000.0
 
-  /** Each has a slot of its own (FeedColumns.MaxSlots). */
+  /** Each has a shard of its own (DatasetColumns.MaxShards). */
   private val MostWorkers = 65536.0
 
   private[ml] val ClassifierMetrics = Seq(MetricName.Loss, MetricName.Accuracy, MetricName.Auc, MetricName.F1).map(_.name).toArray

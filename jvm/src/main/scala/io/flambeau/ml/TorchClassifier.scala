@@ -9,7 +9,7 @@ import org.apache.spark.sql.types.StructType
 
 import io.flambeau.models.{ModelRef, OutputRole}
 import io.flambeau.sql.ModelTask
-import io.flambeau.train.{FeedColumns, FeedLabel, Learning, PackageSpec, Program}
+import io.flambeau.train.{DatasetColumns, LabelColumn, LearningTask, PackageSpec, Program}
 
 /** Parameters of [[TorchClassifier]] and its model. */
 trait TorchClassifierParams extends TrainingParams with HasFeatures with HasHead with HasClassWeights with HasScoreColumns {
@@ -41,17 +41,17 @@ class TorchClassifier(override val uid: String) extends TorchTrainer[TorchClassi
     checkShared(schema)
   }
 
-  override private[ml] def feedColumns(dataset: Dataset[_], conf: SQLConf): FeedColumns = {
+  override private[ml] def datasetColumns(dataset: Dataset[_], conf: SQLConf): DatasetColumns = {
     val all = columns(dataset.schema)
-    feedOf(dataset, Seq(HeadColumns.input(all, dataset, $(featuresCol), featurizer(conf), skipsInvalid)), FeedLabel(all.number(dataset, $(labelCol))))
+    datasetOf(dataset, Seq(HeadColumns.input(all, dataset, $(featuresCol), featurizer(conf), skipsInvalid)), LabelColumn(all.number(dataset, $(labelCol))))
   }
 
-  override private[ml] def training(schema: StructType, conf: SQLConf): (Program, Learning, PackageSpec) = {
+  override private[ml] def training(schema: StructType, conf: SQLConf): (Program, LearningTask, PackageSpec) = {
     val labels = columns(schema).classLabels($(labelCol))
     labels.count.foreach(classes => thresholdsOf(classes, why => fail(why)))
     (
       headProgram,
-      Learning.Classes(labels.count, get(classWeights).map(_.toSeq), $(balance)),
+      LearningTask.Classification(labels.count, get(classWeights).map(_.toSeq), $(balance)),
       HeadColumns.result(uid, labels.names, featurizer(conf)))
   }
 

@@ -11,7 +11,7 @@ import org.apache.spark.sql.types.{DoubleType, StructField, StructType}
 import io.flambeau.bridge.spec.LossName
 import io.flambeau.models.{InputKind, ModelRef, OutputSpec}
 import io.flambeau.sql.ModelTask
-import io.flambeau.train.{FeedColumns, FeedLabel, Learning, PackageSpec, Program}
+import io.flambeau.train.{DatasetColumns, LabelColumn, LearningTask, PackageSpec, Program}
 
 /** Parameters of [[TorchEstimator]] and its model. */
 trait TorchEstimatorParams extends TrainingParams with HasProgram with HasAugmentation with HasClassWeights with HasScoreColumns {
@@ -46,7 +46,7 @@ class TorchEstimator(override val uid: String) extends TorchTrainer[TorchEstimat
 
   override private[ml] def newModel(): TorchEstimatorModel = new TorchEstimatorModel(uid)
 
-  override private[ml] def feedParams: Seq[String] = super.feedParams :+ loss.name
+  override private[ml] def datasetParams: Seq[String] = super.datasetParams :+ loss.name
 
   override private[ml] def check(schema: StructType, conf: SQLConf): Unit = {
     val ref = program(conf)
@@ -65,25 +65,25 @@ class TorchEstimator(override val uid: String) extends TorchTrainer[TorchEstimat
     checkShared(schema)
   }
 
-  override private[ml] def feedColumns(dataset: Dataset[_], conf: SQLConf): FeedColumns = {
+  override private[ml] def datasetColumns(dataset: Dataset[_], conf: SQLConf): DatasetColumns = {
     val ref = program(conf)
     val all = columns(dataset.schema)
     val inputs = inputColumns(ref).zipWithIndex.map { case (column, index) => all.input(dataset, column, ref, index) }
     val label =
-      if (ofClasses) FeedLabel(all.number(dataset, $(labelCol)))
+      if (ofClasses) LabelColumn(all.number(dataset, $(labelCol)))
       else all.targets(dataset, $(labelCol), outputOf(ref, why => fail(why)).shape)
-    feedOf(dataset, inputs, label.copy(range = if ($(loss) == "bce") Some((0.0, 1.0)) else None))
+    datasetOf(dataset, inputs, label.copy(range = if ($(loss) == "bce") Some((0.0, 1.0)) else None))
   }
 
   override private[ml] def reader(conf: SQLConf): Option[ModelRef] = Some(program(conf)).filter(_.spec.inputs.exists(_.kind != InputKind.Tensor))
 
-  override private[ml] def training(schema: StructType, conf: SQLConf): (Program, Learning, PackageSpec) = {
+  override private[ml] def training(schema: StructType, conf: SQLConf): (Program, LearningTask, PackageSpec) = {
     val ref = program(conf)
     val output = outputOf(ref, why => fail(why))
     val method = Some($(loss)).filter(_.startsWith(HasTrainingLoss.Method)).map(_.stripPrefix(HasTrainingLoss.Method))
     val learning =
-      if (ofClasses) Learning.Classes(Some(Outputs.size(output.shape).toInt), get(classWeights).map(_.toSeq), $(balance))
-      else Learning.Numbers
+      if (ofClasses) LearningTask.Classification(Some(Outputs.size(output.shape).toInt), get(classWeights).map(_.toSeq), $(balance))
+      else LearningTask.Regression
     val labels = columns(schema).classLabels($(labelCol)).names.filter(_ => ofClasses)
     (
       Program.Package(ref, output.name, $(frozen).toSeq, method, augmentation), learning,

@@ -10,7 +10,7 @@ import org.apache.spark.sql.types.{ArrayType, DoubleType, StructField, StructTyp
 
 import io.flambeau.models.ModelRef
 import io.flambeau.sql.ModelTask
-import io.flambeau.train.{FeedColumns, FeedInput, Learning, PackageSpec, Program}
+import io.flambeau.train.{DatasetColumns, InputColumn, LearningTask, PackageSpec, Program}
 
 /** Parameters of [[TorchRegressor]] and its model. */
 trait TorchRegressorParams extends TrainingParams with HasFeatures with HasHead {
@@ -36,13 +36,13 @@ class TorchRegressor(override val uid: String) extends TorchTrainer[TorchRegress
     checkShared(schema)
   }
 
-  override private[ml] def feedColumns(dataset: Dataset[_], conf: SQLConf): FeedColumns = {
+  override private[ml] def datasetColumns(dataset: Dataset[_], conf: SQLConf): DatasetColumns = {
     val all = columns(dataset.schema)
-    feedOf(dataset, Seq(HeadColumns.input(all, dataset, $(featuresCol), featurizer(conf), skipsInvalid)), all.targets(dataset, $(labelCol)))
+    datasetOf(dataset, Seq(HeadColumns.input(all, dataset, $(featuresCol), featurizer(conf), skipsInvalid)), all.targets(dataset, $(labelCol)))
   }
 
-  override private[ml] def training(schema: StructType, conf: SQLConf): (Program, Learning, PackageSpec) =
-    (headProgram, Learning.Numbers, HeadColumns.result(uid, None, featurizer(conf)))
+  override private[ml] def training(schema: StructType, conf: SQLConf): (Program, LearningTask, PackageSpec) =
+    (headProgram, LearningTask.Regression, HeadColumns.result(uid, None, featurizer(conf)))
 
   override private[ml] def added(schema: StructType, conf: SQLConf): StructType = {
     HeadColumns.refuseExisting(schema, Seq($(predictionCol)), why => fail(why))
@@ -82,7 +82,7 @@ private[ml] object HeadColumns {
   def check(columns: TrainingColumns, features: String, featurizer: Option[ModelRef]): Unit =
     featurizer.fold(columns.checkFeatures(features))(columns.checkFeaturizer(features, _))
 
-  def input(columns: TrainingColumns, dataset: Dataset[_], features: String, featurizer: Option[ModelRef], nullOnError: Boolean): FeedInput =
+  def input(columns: TrainingColumns, dataset: Dataset[_], features: String, featurizer: Option[ModelRef], nullOnError: Boolean): InputColumn =
     featurizer.fold(columns.features(dataset, features))(columns.featurized(dataset, features, _, nullOnError))
 
   def result(uid: String, labels: Option[Seq[String]], featurizer: Option[ModelRef]): PackageSpec = PackageSpec(

@@ -22,22 +22,22 @@ trait TrainingParams extends HasTrainingColumns with HasTrainingLoss with HasOpt
  * Shared by the estimators: from parameters and columns to a job, and from its results to models.
  *
  * `fit` with several parameter maps reads and featurizes the rows once for all maps that use the same rows (columns, featurizer,
- * batch size, workers), and trains them over that one feed. Heads that differ only in how they are optimized are trained together,
+ * batch size, workers), and trains them over that one dataset. Heads that differ only in how they are optimized are trained together,
  * others one after another.
  */
 abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M] with TrainingParams with DefaultParamsWritable {
 
-  /** The rows to feed. */
-  private[ml] def feedColumns(dataset: Dataset[_], conf: SQLConf): FeedColumns
+  /** The rows to train on. */
+  private[ml] def datasetColumns(dataset: Dataset[_], conf: SQLConf): DatasetColumns
 
   /** The training over these rows, its loss, and the description of its package. */
-  private[ml] def training(schema: StructType, conf: SQLConf): (Program, Learning, PackageSpec)
+  private[ml] def training(schema: StructType, conf: SQLConf): (Program, LearningTask, PackageSpec)
 
   /** Fails if columns and parameters do not fit. */
   private[ml] def check(schema: StructType, conf: SQLConf): Unit
 
-  /** Parameters that decide which rows are fed, and how. */
-  private[ml] def feedParams: Seq[String] = TorchTrainer.FeedParams
+  /** Parameters that decide which rows are trained on, and how they are read. */
+  private[ml] def datasetParams: Seq[String] = TorchTrainer.DatasetParams
 
   /** The package that prepares rows which are not numbers, if there are such rows. */
   private[ml] def reader(conf: SQLConf): Option[ModelRef] = None
@@ -82,9 +82,9 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
 
   private[ml] final def hasValidation: Boolean = get(validationIndicatorCol).exists(_.nonEmpty)
 
-  private[ml] final def feedOf(dataset: Dataset[_], inputs: Seq[FeedInput], label: FeedLabel): FeedColumns = {
+  private[ml] final def datasetOf(dataset: Dataset[_], inputs: Seq[InputColumn], label: LabelColumn): DatasetColumns = {
     val all = columns(dataset.schema)
-    FeedColumns(
+    DatasetColumns(
       inputs, label, get(weightCol).filter(_.nonEmpty).map(all.number(dataset, _)),
       get(validationIndicatorCol).filter(_.nonEmpty).map(all.flag(dataset, _)), None)
   }
@@ -96,7 +96,7 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
     val models = each.zipWithIndex.groupBy { case (one, _) => one.feedKey }.toSeq.sortBy(_._2.head._2).flatMap { case (_, together) =>
       val first = together.head._1
       val fitName = s"$uid-${UUID.randomUUID().toString.take(8)}"
-      val rows = first.feedColumns(dataset, conf)
+      val rows = first.datasetColumns(dataset, conf)
       val frame = rows.frame(dataset, first.getBatchSize, first.getNumWorkers)
       val job = JobSpec(
         uid, rows.plan(frame, first.getBatchSize, first.skipsInvalid, first.reader(conf), ImageLimits.of(conf)),
@@ -113,8 +113,8 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
     models.sortBy(_._1).map(_._2)
   }
 
-  /** The values that must be equal for two parameter maps to share a feed. */
-  private def feedKey: Seq[Any] = feedParams.filter(hasParam).map(name => get(getParam(name)).orElse(getDefault(getParam(name))))
+  /** The values that must be equal for two parameter maps to share a dataset. */
+  private def feedKey: Seq[Any] = datasetParams.filter(hasParam).map(name => get(getParam(name)).orElse(getDefault(getParam(name))))
 
   private def runSpec(schema: StructType, conf: SQLConf, fitName: String, run: Int): RunSpec = {
     val (program, learning, result) = training(schema, conf)
@@ -153,7 +153,7 @@ private[ml] object TorchTrainer {
   /** How Spark's OneVsRest begins the names of its labels. */
   private val OneVsRestLabel = "mc2b$"
 
-  private val FeedParams = Seq(
+  private val DatasetParams = Seq(
     "featuresCol", "labelCol", "weightCol", "validationIndicatorCol", "modelName", "inputMapping", "handleInvalid", "batchSize",
     "numWorkers", "peerTimeout", "groupCol")
 }

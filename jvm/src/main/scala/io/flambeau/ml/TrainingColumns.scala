@@ -12,7 +12,7 @@ import io.flambeau.bridge.spec.DenseColumn
 import io.flambeau.models.{InputKind, ModelRef, ModelStore, OutputRole}
 import io.flambeau.spark.ExpressionColumn
 import io.flambeau.sql.{ModelCall, ModelInputs, ModelTask, VectorValues}
-import io.flambeau.train.{FeedInput, FeedLabel}
+import io.flambeau.train.{InputColumn, LabelColumn}
 
 /*
  * Which columns an estimator takes, and how they reach the workers. Driver only; nothing is computed here. `fail` reports, in the
@@ -42,20 +42,20 @@ private[ml] final class TrainingColumns(schema: StructType, fail: String => Noth
   }
 
   /**
-   * A column of labels (numbers or arrays of them) in the feed.
+   * A column of labels (numbers or arrays of them) in the dataset of the workers.
    *
    * @param shape
    *   of the output that they are compared with; arrays may be nested like it
    */
-  def targets(dataset: Dataset[_], column: String, shape: Seq[Long] = Nil): FeedLabel = {
+  def targets(dataset: Dataset[_], column: String, shape: Seq[Long] = Nil): LabelColumn = {
     checkTargets(column, shape)
     val expression = expressionOf(dataset, column)
     field(column).dataType match {
-      case VectorType => FeedLabel(ExpressionColumn.of(VectorValues(expression)), Some(Seq(0)))
+      case VectorType => LabelColumn(ExpressionColumn.of(VectorValues(expression)), Some(Seq(0)))
       case array: ArrayType =>
         val declared = if (TrainingColumns.rank(array) > 1) shape.map(_.toInt) else Seq(0)
-        FeedLabel(ExpressionColumn.of(Cast(expression, TrainingColumns.doubles(array))), Some(declared))
-      case _ => FeedLabel(number(dataset, column))
+        LabelColumn(ExpressionColumn.of(Cast(expression, TrainingColumns.doubles(array))), Some(declared))
+      case _ => LabelColumn(number(dataset, column))
     }
   }
 
@@ -92,7 +92,7 @@ private[ml] final class TrainingColumns(schema: StructType, fail: String => Noth
   }
 
   /** Vectors and arrays of numbers, as arrays of floats. */
-  def features(dataset: Dataset[_], column: String): FeedInput = {
+  def features(dataset: Dataset[_], column: String): InputColumn = {
     checkFeatures(column)
     val expression = expressionOf(dataset, column)
     val floats = field(column).dataType match {
@@ -105,7 +105,7 @@ private[ml] final class TrainingColumns(schema: StructType, fail: String => Noth
       case VectorType => AttributeGroup.fromStructField(field(column)).size
       case _ => -1
     }
-    FeedInput(TrainingColumns.Features, ExpressionColumn.of(floats), Some(DenseColumn(Seq(math.max(size, 0)), "f32")))
+    InputColumn(TrainingColumns.Features, ExpressionColumn.of(floats), Some(DenseColumn(Seq(math.max(size, 0)), "f32")))
   }
 
   def checkFeatures(column: String): Unit = field(column).dataType match {
@@ -116,11 +116,11 @@ private[ml] final class TrainingColumns(schema: StructType, fail: String => Noth
   }
 
   /** The features that a model makes of a column. */
-  def featurized(dataset: Dataset[_], column: String, ref: ModelRef, nullOnError: Boolean): FeedInput = {
+  def featurized(dataset: Dataset[_], column: String, ref: ModelRef, nullOnError: Boolean): InputColumn = {
     checkFeaturizer(column, ref)
     val call = ModelCall(Seq(ModelInputs.adapt(expressionOf(dataset, column), ref.spec.inputs.head)), ref, ModelTask.Featurize, nullOnError)
     val size = ref.spec.output(OutputRole.Features).map(_.shape.product.toInt)
-    FeedInput(TrainingColumns.Features, ExpressionColumn.of(call), Some(DenseColumn(size.toSeq, "f32")))
+    InputColumn(TrainingColumns.Features, ExpressionColumn.of(call), Some(DenseColumn(size.toSeq, "f32")))
   }
 
   def checkFeaturizer(column: String, ref: ModelRef): Unit = {
@@ -131,11 +131,11 @@ private[ml] final class TrainingColumns(schema: StructType, fail: String => Noth
   }
 
   /** A column as an input of a trainable package. */
-  def input(dataset: Dataset[_], column: String, ref: ModelRef, index: Int): FeedInput = {
+  def input(dataset: Dataset[_], column: String, ref: ModelRef, index: Int): InputColumn = {
     val declared = ref.spec.inputs(index)
     input(column, ref, index)
     val adapted = ModelInputs.adapt(expressionOf(dataset, column), declared)
-    FeedInput(declared.name, ExpressionColumn.of(adapted),
+    InputColumn(declared.name, ExpressionColumn.of(adapted),
       if (declared.kind == InputKind.Tensor) Some(DenseColumn(declared.shape.map(_.toInt), declared.dtype)) else None)
   }
 
@@ -152,7 +152,7 @@ private[ml] final class TrainingColumns(schema: StructType, fail: String => Noth
 
 private[ml] object TrainingColumns {
 
-  /** The feed's column of features. */
+  /** The workers' column of features. */
   val Features = "features"
 
   /** How deep arrays are nested. */

@@ -4,7 +4,7 @@ import org.apache.spark.sql.{DataFrame, Row, SparkSession}
 import org.apache.spark.sql.types._
 
 import io.flambeau.bridge.EpochRow
-import io.flambeau.train.{Facts, TrainingResult}
+import io.flambeau.train.{DatasetStats, TrainingResult}
 
 /**
  * How a training went. Only models that were fitted in this session have one; a loaded model has none, as in Spark ML.
@@ -15,16 +15,16 @@ import io.flambeau.train.{Facts, TrainingResult}
  *   optimizer steps, including those before a resume
  */
 final class TrainingSummary private[ml] (
-    session: SparkSession, epochs: Seq[EpochRow], val steps: Long, val stoppedEarly: Boolean, facts: Facts) {
+    session: SparkSession, epochs: Seq[EpochRow], val steps: Long, val stoppedEarly: Boolean, stats: DatasetStats) {
 
   /** Rows that were trained on. */
-  def rows: Long = facts.rows
+  def rows: Long = stats.rows
 
   /** Rows in the validation set. */
-  def validationRows: Long = facts.validationRows
+  def validationRows: Long = stats.validationRows
 
   /** Rows that were left out by `handleInvalid`. */
-  def skippedRows: Long = facts.skipped
+  def skippedRows: Long = stats.skipped
 
   /**
    * A row for each epoch. Columns: `epoch` (from 1), `trainLoss`, `validationLoss`, one for each metric, `learningRate` (of the last
@@ -54,5 +54,5 @@ final class TrainingSummary private[ml] (
 
 private[ml] object TrainingSummary {
   def of(session: SparkSession, result: TrainingResult): TrainingSummary =
-    new TrainingSummary(session, result.history, result.steps, result.stoppedEarly, result.facts)
+    new TrainingSummary(session, result.history, result.steps, result.stoppedEarly, result.stats)
 }

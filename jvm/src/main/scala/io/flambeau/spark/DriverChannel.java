@@ -49,7 +49,7 @@ public final class DriverChannel implements AutoCloseable {
     }
 
     /** Sends without waiting; a message may be lost. */
-    public void tell(String message) {
+    public void send(String message) {
       driver.send(message);
     }
 
@@ -59,7 +59,7 @@ public final class DriverChannel implements AutoCloseable {
     }
 
     /** Waits until the driver has taken it, {@code spark.rpc.askTimeout} at most. */
-    public void give(Object[] fields) {
+    public void upload(Object[] fields) {
       driver.<String>askSync(fields, ClassTag$.MODULE$.apply(String.class));
     }
   }

@@ -19,8 +19,8 @@ private[train] object Failures {
   def isOfPeer(cause: NativeException): Boolean = cause.kind == ErrorKind.Peer
 
   def translated(owner: String, rank: Int, world: Int, cause: NativeException): FlambeauException =
-    // Once rows are in the feed, a row is named by its id.
-    if (cause.kind == ErrorKind.BadInput && cause.row >= 0) RowFeeder.refusal(owner, cause.row, cause.getMessage, "")
+    // Once rows are in the dataset, a row is named by its id.
+    if (cause.kind == ErrorKind.BadInput && cause.row >= 0) DatasetWriter.refusal(owner, cause.row, cause.getMessage, "")
     else ofWorker(owner, rank, world, cause)
 
   private def ofWorker(owner: String, rank: Int, world: Int, cause: NativeException): FlambeauException = {

@@ -11,7 +11,7 @@ import org.apache.spark.sql.execution.SQLExecution
 
 import io.flambeau.FlambeauException
 import io.flambeau.bridge.spec.{GroupsSettings, GroupsSpec}
-import io.flambeau.bridge.{Closer, GroupHead, GroupHeads, NativeException, TrainingFeed}
+import io.flambeau.bridge.{Closer, GroupHead, GroupHeads, NativeException, TrainingDataset}
 import io.flambeau.spark.ArrowAccess
 
 /**
@@ -28,9 +28,9 @@ private[flambeau] object GroupJob {
    * @return
    *   every group's head, in any order
    */
-  def run(rows: DataFrame, owner: String, feed: FeedPlan, learning: Learning, settings: GroupsSettings, head: Program.Head): Seq[GroupHead] = {
-    val dataset = FeedColumns.rows(rows)
-    val worker = new GroupWorker(owner, feed, learning, settings, head)
+  def run(rows: DataFrame, owner: String, plan: DatasetPlan, learning: LearningTask, settings: GroupsSettings, head: Program.Head): Seq[GroupHead] = {
+    val dataset = DatasetColumns.rows(rows)
+    val worker = new GroupWorker(owner, plan, learning, settings, head)
     val outcomes = SQLExecution.withNewExecutionId(dataset.queryExecution, Some(s"$owner: training of groups")) {
       dataset.queryExecution.toRdd.mapPartitions(part => Iterator.single(worker.run(TaskContext.get(), part))).collect()
     }
@@ -40,7 +40,7 @@ private[flambeau] object GroupJob {
 }
 
 /** One task. It owns what [[Worker]] owns, without group and trainer, and releases it in the same way. */
-private[train] final class GroupWorker(owner: String, spec: FeedPlan, learning: Learning, settings: GroupsSettings, head: Program.Head)
+private[train] final class GroupWorker(owner: String, spec: DatasetPlan, learning: LearningTask, settings: GroupsSettings, head: Program.Head)
     extends Serializable with Logging {
 
   def run(task: TaskContext, rows: Iterator[InternalRow]): Either[Failure, Seq[GroupHead]] = {
@@ -60,22 +60,22 @@ private[train] final class GroupWorker(owner: String, spec: FeedPlan, learning: 
     val scratch = releases.own(Scratch.ofTask())(Scratch.delete)
     val allocator = releases.own(
       ArrowAccess.rootAllocator().newChildAllocator(s"flambeau $owner, task ${task.taskAttemptId()}", 0, Long.MaxValue))(_.close())
-    val feeder = releases.own(new RowFeeder(task, owner, spec, learning, rows, allocator))(_.close())
-    val begun = feeder.begin()
-    if (feeder.isEmpty) Right(Nil)
+    val writer = releases.own(new DatasetWriter(task, owner, spec, learning, rows, allocator))(_.close())
+    val begun = writer.begin()
+    if (writer.isEmpty) Right(Nil)
     else {
-      val feed = releases.own(feeder.open(scratch, begun))(_.close())
-      val facts = feeder.feedAll(feed).copy(featureSizes = begun.featureSizes, targetSizes = begun.targetSizes)
-      feed.seal()
-      if (facts.skipped > 0) logWarning(s"$owner: ${facts.skippedText}")
-      if (facts.rows == 0) Right(Nil) else Right(heads(task, feed, facts, allocator, releases))
+      val dataset = releases.own(writer.open(scratch, begun))(_.close())
+      val stats = writer.writeAll(dataset).copy(featureSizes = begun.featureSizes, targetSizes = begun.targetSizes)
+      dataset.finish()
+      if (stats.skipped > 0) logWarning(s"$owner: ${stats.skippedText}")
+      if (stats.rows == 0) Right(Nil) else Right(heads(task, dataset, stats, allocator, releases))
     }
   }
 
-  private def heads(task: TaskContext, feed: TrainingFeed, facts: Facts, allocator: BufferAllocator, releases: Closer): Seq[GroupHead] = {
-    val (outputs, weights) = NativeSpec.outputsOf(owner, learning, facts)
-    val watch = releases.own(new KillWatch(task))(_.close())
-    val native = GroupsSpec(head.sized(facts.features, outputs), spec.inputs.head, weights, MemoryLimit.ofExecutor(), settings)
-    watch.over(() => feed.cancel())(GroupHeads.train(feed, native, allocator))
+  private def heads(task: TaskContext, dataset: TrainingDataset, stats: DatasetStats, allocator: BufferAllocator, releases: Closer): Seq[GroupHead] = {
+    val (outputs, weights) = NativeSpec.outputsOf(owner, learning, stats)
+    val killMonitor = releases.own(new TaskKillMonitor(task))(_.close())
+    val native = GroupsSpec(head.sized(stats.features, outputs), spec.inputs.head, weights, MemoryLimit.ofExecutor(), settings)
+    killMonitor.over(() => dataset.cancel())(GroupHeads.train(dataset, native, allocator))
   }
 }

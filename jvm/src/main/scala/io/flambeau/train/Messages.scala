@@ -49,7 +49,7 @@ private[flambeau] object Sizes {
 }
 
 /**
- * Facts about the data of one worker, or of all together.
+ * Statistics of the data of one worker, or of all together.
  *
  * @param featureSizes
  *   numbers in a row's features
@@ -66,7 +66,7 @@ private[flambeau] object Sizes {
  * @param classes
  *   of the rows for training; the label of a validation row alone has count 0
  */
-private[flambeau] final case class Facts(
+private[flambeau] final case class DatasetStats(
     featureSizes: Sizes,
     targetSizes: Sizes,
     rows: Long,
@@ -85,23 +85,23 @@ private[flambeau] final case class Facts(
   /** The log message about rows that were left out. */
   def skippedText: String = s"handleInvalid left $skipped of ${rows + validationRows + skipped} rows out${firstSkipped.fold("")(", for example " + _)}"
 
-  def merge(other: Facts): Facts = Facts(
+  def merge(other: DatasetStats): DatasetStats = DatasetStats(
     featureSizes + other.featureSizes, targetSizes + other.targetSizes, rows + other.rows, validationRows + other.validationRows,
     skipped + other.skipped,
     (classes.keySet ++ other.classes.keySet).map { c =>
-      c -> (classes.getOrElse(c, Facts.NoRows) + other.classes.getOrElse(c, Facts.NoRows))
+      c -> (classes.getOrElse(c, DatasetStats.NoRows) + other.classes.getOrElse(c, DatasetStats.NoRows))
     }.toMap,
     failure.orElse(other.failure), firstSkipped.orElse(other.firstSkipped))
 
   def json: String = Json.write(this)
 }
 
-private[flambeau] object Facts {
+private[flambeau] object DatasetStats {
   private val NoRows = ClassCount(0, 0.0)
 
-  val none: Facts = Facts(Sizes.none, Sizes.none, 0, 0, 0, Map.empty, None)
+  val none: DatasetStats = DatasetStats(Sizes.none, Sizes.none, 0, 0, 0, Map.empty, None)
 
-  def failed(failure: Failure): Facts = none.copy(failure = Some(failure))
+  def failed(failure: Failure): DatasetStats = none.copy(failure = Some(failure))
 
-  def parse(json: String): Facts = Json.as[Facts](json)
+  def parse(json: String): DatasetStats = Json.as[DatasetStats](json)
 }

@@ -4,43 +4,43 @@ import io.flambeau.FlambeauException
 import io.flambeau.bridge.spec.{ProgramSpec, TrainingSpec}
 import io.flambeau.models.ModelStore
 
-/** From the user's parameters and the facts about the rows to the native training specification. */
+/** From the user's parameters and the statistics of the rows to the native training specification. */
 private[flambeau] object NativeSpec {
 
   /**
-   * @param facts
+   * @param stats
    *   of all workers' rows
    * @throws FlambeauException
    *   if rows and request do not fit
    */
-  def of(owner: String, run: RunSpec, feed: FeedPlan, facts: Facts): TrainingSpec = {
-    if (facts.rows == 0) {
+  def of(owner: String, run: RunSpec, dataset: DatasetPlan, stats: DatasetStats): TrainingSpec = {
+    if (stats.rows == 0) {
       refuse(owner,
-        if (facts.skipped > 0) s"there is no row to train on: all ${facts.skipped} were left out${facts.firstSkipped.fold("")(", for example " + _)}"
-        else if (facts.validationRows > 0) "there is no row to train on: all are for validation"
+        if (stats.skipped > 0) s"there is no row to train on: all ${stats.skipped} were left out${stats.firstSkipped.fold("")(", for example " + _)}"
+        else if (stats.validationRows > 0) "there is no row to train on: all are for validation"
         else "there is no row to train on")
     }
-    val (outputs, weights) = outputsOf(owner, run.learning, facts)
+    val (outputs, weights) = outputsOf(owner, run.learning, stats)
     val (program, augment) = run.program match {
-      case head: Program.Head => (ProgramSpec(Some(head.sized(facts.features, outputs)), None, None, Nil, None), None)
+      case head: Program.Head => (ProgramSpec(Some(head.sized(stats.features, outputs)), None, None, Nil, None), None)
       case Program.Package(ref, output, frozen, lossMethod, changes) =>
         (ProgramSpec(None, Some(ModelStore.localDirectory(ref)), Some(output), frozen, lossMethod), changes)
     }
-    TrainingSpec(program, feed.inputs, weights, MemoryLimit.ofExecutor(), feed.images, augment, run.settings)
+    TrainingSpec(program, dataset.inputs, weights, MemoryLimit.ofExecutor(), dataset.images, augment, run.settings)
   }
 
   /** How many outputs a head has, and the weight of each class if there are weights. There is at least one row. */
-  def outputsOf(owner: String, learning: Learning, facts: Facts): (Int, Option[Seq[Double]]) = learning match {
-    case Learning.Numbers => (facts.targets, None)
-    case Learning.Classes(declared, given, balance) =>
-      val found = facts.classes.keys.max + 1
-      if (declared.isEmpty) checkGaps(owner, found, facts.classes.size.toLong)
-      if (balance && declared.exists(_ > FeedColumns.LargestClass))
+  def outputsOf(owner: String, learning: LearningTask, stats: DatasetStats): (Int, Option[Seq[Double]]) = learning match {
+    case LearningTask.Regression => (stats.targets, None)
+    case LearningTask.Classification(declared, given, balance) =>
+      val found = stats.classes.keys.max + 1
+      if (declared.isEmpty) checkGaps(owner, found, stats.classes.size.toLong)
+      if (balance && declared.exists(_ > DatasetColumns.LargestClass))
         refuse(owner, s"balance counts the rows of each class, but there are too many classes: ${declared.mkString}")
       val classes = declared.getOrElse(math.max(found, 2))
       if (found > classes) refuse(owner, s"there is a label ${found - 1}, but there are $classes classes, so labels end at ${classes - 1}")
       given.foreach { w => if (w.length != classes) refuse(owner, s"classWeights has ${w.length} weights, there are $classes classes") }
-      (classes, given.orElse(if (balance) Some(balanced(facts, classes)) else None))
+      (classes, given.orElse(if (balance) Some(balanced(stats, classes)) else None))
   }
 
   /**
@@ -61,8 +61,8 @@ private[flambeau] object NativeSpec {
     throw new FlambeauException("FLAMBEAU_BAD_INPUT", s"$owner: $why", Map("model" -> owner, "cause" -> why), null)
 
   /** Weights that make every class count the same; a class without rows gets 0. */
-  private def balanced(facts: Facts, classes: Int): Seq[Double] = {
-    val sums = (0 until classes).map(c => facts.classes.get(c).fold(0.0)(_.weight))
+  private def balanced(stats: DatasetStats, classes: Int): Seq[Double] = {
+    val sums = (0 until classes).map(c => stats.classes.get(c).fold(0.0)(_.weight))
     val there = sums.count(_ > 0)
     sums.map(sum => if (sum > 0) sums.sum / (there * sum) else 0.0)
   }

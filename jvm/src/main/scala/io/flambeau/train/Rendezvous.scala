@@ -6,15 +6,15 @@ import scala.util.Using
 
 import org.apache.spark.{BarrierTaskContext, SparkEnv, TaskContext}
 
-import io.flambeau.bridge.spec.GroupSpec
-import io.flambeau.bridge.{TrainingFeed, TrainingGroup}
+import io.flambeau.bridge.spec.ProcessGroupSpec
+import io.flambeau.bridge.{ProcessGroup, TrainingDataset}
 import io.flambeau.spark.{DriverChannel, SparkAccess}
 
 /**
- * How the workers of one job find each other and exchange facts: all of them make the same calls in the same order, on their task
+ * How the workers of one job find each other and exchange statistics of their rows: all of them make the same calls in the same order, on their task
  * threads. A single worker needs no messages.
  *
- * They use a board on the driver ([[MeetingPoint]]), over Spark's RPC. A question takes milliseconds, while Spark's `allGather`
+ * They use a board on the driver ([[DriverBoard]]), over Spark's RPC. A question takes milliseconds, while Spark's `allGather`
  * takes a second, and no other port is opened. Waiting for others has no deadline, since one worker's rows may take long. If a
  * peer fails, Spark kills the stage's other tasks, and waiting checks for that.
  */
@@ -25,8 +25,8 @@ private[train] sealed trait Rendezvous {
   /** The messages of all workers, by rank. */
   def gather(message: String): Seq[String]
 
-  /** The group for the gradients; the caller closes it. Canceling `feed` stops waiting for the others. */
-  def join(feed: TrainingFeed): TrainingGroup
+  /** The group for the gradients; the caller closes it. Canceling `dataset` stops waiting for the others. */
+  def join(dataset: TrainingDataset): ProcessGroup
 
   /** Tells the others why this worker fails, before it ends. */
   def fail(failure: Failure): Unit
@@ -34,8 +34,8 @@ private[train] sealed trait Rendezvous {
   /** Why the first worker failed, if it reported that. */
   def failureOfPeer: Option[Failure]
 
-  /** The facts of all workers together. */
-  final def agree(facts: Facts): Facts = gather(facts.json).map(Facts.parse).reduce(_ merge _)
+  /** The statistics of all workers together. */
+  final def agree(stats: DatasetStats): DatasetStats = gather(stats.json).map(DatasetStats.parse).reduce(_ merge _)
 
   /** The message of rank 0. */
   final def fromRankZero(message: => String): String = gather(if (rank == 0) message else "").head
@@ -58,7 +58,7 @@ private[train] object Rendezvous {
     override def rank: Int = 0
     override def world: Int = 1
     override def gather(message: String): Seq[String] = Seq(message)
-    override def join(feed: TrainingFeed): TrainingGroup = TrainingGroup.alone(feed)
+    override def join(dataset: TrainingDataset): ProcessGroup = ProcessGroup.alone(dataset)
     override def fail(failure: Failure): Unit = ()
     override def failureOfPeer: Option[Failure] = None
   }
@@ -66,7 +66,7 @@ private[train] object Rendezvous {
   private final class Barrier(context: BarrierTaskContext, override val world: Int, driver: DriverChannel.Caller, timeoutMillis: Long)
       extends Rendezvous {
     override val rank: Int = context.partitionId()
-    private val board = new MeetingPoint.Client(driver, context.stageAttemptNumber())
+    private val board = new DriverBoard.Client(driver, context.stageAttemptNumber())
     private var rounds = 0L
 
     override def gather(message: String): Seq[String] = {
@@ -90,8 +90,8 @@ private[train] object Rendezvous {
       found.get
     }
 
-    override def join(feed: TrainingFeed): TrainingGroup =
-      TrainingGroup.open(feed, GroupSpec(rank, world, ownAddress, timeoutMillis, board.secret), board)
+    override def join(dataset: TrainingDataset): ProcessGroup =
+      ProcessGroup.open(dataset, ProcessGroupSpec(rank, world, ownAddress, timeoutMillis, board.secret), board)
 
     override def fail(failure: Failure): Unit = board.fail(failure)
 

@@ -16,7 +16,7 @@ private[flambeau] sealed trait Program extends Serializable
 
 private[flambeau] object Program {
 
-  /** Layers over the feed's one input. */
+  /** Layers over the dataset's one input. */
   final case class Head(hidden: Seq[Int], activation: Activation, dropout: Double) extends Program {
 
     /** With the sizes that follow from the rows. */
@@ -41,9 +41,9 @@ private[flambeau] object Program {
 }
 
 /** The kind of labels. */
-private[flambeau] sealed trait Learning extends Serializable
+private[flambeau] sealed trait LearningTask extends Serializable
 
-private[flambeau] object Learning {
+private[flambeau] object LearningTask {
 
   /**
    * Labels are 0, 1, …
@@ -55,23 +55,23 @@ private[flambeau] object Learning {
    * @param balance
    *   weights that make all classes count the same
    */
-  final case class Classes(classes: Option[Int], weights: Option[Seq[Double]], balance: Boolean) extends Learning
+  final case class Classification(classes: Option[Int], weights: Option[Seq[Double]], balance: Boolean) extends LearningTask
 
   /** Labels are numbers, or vectors of them. */
-  case object Numbers extends Learning
+  case object Regression extends LearningTask
 }
 
 /**
  * The rows as they reach the workers.
  *
  * @param schema
- *   inputs, then `__label` and so on (see [[FeedColumns]]), types as stored in rows
+ *   inputs, then `__label` and so on (see [[DatasetColumns]]), types as stored in rows
  * @param inputs
  *   names of the inputs, first in `schema`
  * @param dense
  *   the tensor of a row of each column of numbers; 0 in a shape: learned from the first rows
- * @param slots
- *   number of slots
+ * @param shards
+ *   number of shards
  * @param labelRange
  *   least and largest label, where the loss sets bounds
  * @param skipInvalid
@@ -81,8 +81,8 @@ private[flambeau] object Learning {
  * @param images
  *   limits for a picture
  */
-private[flambeau] final case class FeedPlan(
-    schema: StructType, inputs: Seq[String], dense: Map[String, DenseColumn], slots: Int, labelRange: Option[(Double, Double)],
+private[flambeau] final case class DatasetPlan(
+    schema: StructType, inputs: Seq[String], dense: Map[String, DenseColumn], shards: Int, labelRange: Option[(Double, Double)],
     skipInvalid: Boolean, reader: Option[ModelRef], images: ImageLimits) {
   def index(column: String): Option[Int] = Some(schema.fieldNames.indexOf(column)).filter(_ >= 0)
 }
@@ -102,13 +102,13 @@ private[flambeau] final case class PackageSpec(
     name: String, labels: Option[Seq[String]], license: String, description: String, featurizer: Option[ModelRef])
 
 /**
- * One training over the feed.
+ * One training over the dataset.
  *
  * @param settings
  *   the part of the native specification that does not depend on the data
  */
 private[flambeau] final case class RunSpec(
-    program: Program, learning: Learning, settings: TrainingSettings, checkpoints: CheckpointSpec, result: PackageSpec, logDir: Option[String]) {
+    program: Program, learning: LearningTask, settings: TrainingSettings, checkpoints: CheckpointSpec, result: PackageSpec, logDir: Option[String]) {
 
   /** Fails with an IOException if its files other than the model cannot be written from here. */
   def probe(hadoop: HadoopSettings): Unit = {
@@ -118,23 +118,23 @@ private[flambeau] final case class RunSpec(
 }
 
 /**
- * Several trainings over one feed, one after another.
+ * Several trainings over one dataset, one after another.
  *
  * @param owner
  *   the estimator's uid, for messages
  */
 private[flambeau] final case class JobSpec(
-    owner: String, feed: FeedPlan, runs: Seq[RunSpec], workers: Int, timeoutMillis: Long, hadoop: HadoopSettings)
+    owner: String, dataset: DatasetPlan, runs: Seq[RunSpec], workers: Int, timeoutMillis: Long, hadoop: HadoopSettings)
 
 /**
- * One training's result from rank 0. The files of its package, except for its featurizer's, were sent before ([[Arrivals]]).
+ * One training's result from rank 0. The files of its package, except for its featurizer's, were sent before ([[ModelFileReceiver]]).
  *
  * @param attempt
  *   of the task that sent them
  * @param run
  *   which of the job's trainings it is
  */
-private[flambeau] final case class Trained(attempt: Long, run: Int, history: Seq[EpochRow], steps: Long, stoppedEarly: Boolean)
+private[flambeau] final case class TrainedModelInfo(attempt: Long, run: Int, history: Seq[EpochRow], steps: Long, stoppedEarly: Boolean)
 
 /** A worker's result: rank 0 has a result for each run, the others have none; any may have a failure. */
-private[flambeau] final case class Outcome(facts: Facts, trained: Seq[Trained], failure: Option[Failure])
+private[flambeau] final case class WorkerResult(stats: DatasetStats, trained: Seq[TrainedModelInfo], failure: Option[Failure])

@@ -24,10 +24,10 @@ import io.flambeau.spark.{Classic, DriverChannel}
  *
  * @param directory
  *   the model's package, a folder of this machine
- * @param facts
+ * @param stats
  *   of the rows it was trained on
  */
-private[flambeau] final case class TrainingResult(directory: Path, history: Seq[EpochRow], steps: Long, stoppedEarly: Boolean, facts: Facts)
+private[flambeau] final case class TrainingResult(directory: Path, history: Seq[EpochRow], steps: Long, stoppedEarly: Boolean, stats: DatasetStats)
 
 /**
  * The Spark job of a fit: one stage with a task for each worker, all at the same time (barrier mode) if there are several.
@@ -35,28 +35,28 @@ private[flambeau] final case class TrainingResult(directory: Path, history: Seq[
  */
 private[flambeau] object TrainingJob extends Logging {
 
-  /** The result of each run of the job, in order. `rows` is the result of [[FeedColumns.frame]]. */
+  /** The result of each run of the job, in order. `rows` is the result of [[DatasetColumns.frame]]. */
   def run(rows: DataFrame, job: JobSpec): Seq[TrainingResult] = {
-    val dataset = FeedColumns.rows(rows)
+    val dataset = DatasetColumns.rows(rows)
     val context = dataset.sparkSession.sparkContext
     check(context, job)
     val metrics = TrainingMetrics.register(context)
-    Using.resource(new Arrivals(job.owner))(results(dataset, job, metrics, _))
+    Using.resource(new ModelFileReceiver(job.owner))(results(dataset, job, metrics, _))
   }
 
-  private def results(dataset: Classic.Rows[_], job: JobSpec, metrics: TrainingMetrics, arrivals: Arrivals): Seq[TrainingResult] = {
-    val outcomes = withChannel(dataset.sparkSession.sparkContext, job.owner, arrivals) { channel =>
+  private def results(dataset: Classic.Rows[_], job: JobSpec, metrics: TrainingMetrics, receiver: ModelFileReceiver): Seq[TrainingResult] = {
+    val outcomes = withChannel(dataset.sparkSession.sparkContext, job.owner, receiver) { channel =>
       val worker = new Worker(job, metrics, channel)
       SQLExecution.withNewExecutionId(dataset.queryExecution, Some(s"${job.owner}: training")) {
         unwrapped(tasks(dataset.queryExecution.toRdd, worker, job.workers).collect())
       }
     }
     outcomes.flatMap(_.failure).headOption.foreach(failure => throw failure.exception)
-    val facts = outcomes.head.facts
-    if (facts.skipped > 0) logWarning(s"${job.owner}: ${facts.skippedText}")
+    val stats = outcomes.head.stats
+    if (stats.skipped > 0) logWarning(s"${job.owner}: ${stats.skippedText}")
     outcomes.flatMap(_.trained).toSeq.map { trained =>
-      val folder = arrivals.claim(trained.attempt, trained.run)
-      TrainingResult(TrainedFiles.keep(folder, job.runs(trained.run).result.featurizer), trained.history, trained.steps, trained.stoppedEarly, facts)
+      val folder = receiver.claim(trained.attempt, trained.run)
+      TrainingResult(TrainedFiles.keep(folder, job.runs(trained.run).result.featurizer), trained.history, trained.steps, trained.stoppedEarly, stats)
     }
   }
 
@@ -64,20 +64,20 @@ private[flambeau] object TrainingJob extends Logging {
    * Captures only the worker. Spark retries a barrier stage only if a shuffle follows it (the output of a last stage might
    * already be visible). So the outcomes go through a shuffle to a task that returns them.
    */
-  private def tasks(rows: RDD[InternalRow], worker: Worker, workers: Int): RDD[Outcome] = {
+  private def tasks(rows: RDD[InternalRow], worker: Worker, workers: Int): RDD[WorkerResult] = {
     val work = (part: Iterator[InternalRow]) => Iterator.single(worker.run(TaskContext.get(), part))
     if (workers == 1) rows.mapPartitions(work)
     else rows.barrier().mapPartitions(work).map(outcome => (0, outcome)).partitionBy(new HashPartitioner(1)).values
   }
 
   /** Runs `body` with the name of the workers' channel to the driver, for their board, their models, and a progress bar if it is enabled. */
-  private def withChannel[T](context: SparkContext, owner: String, arrivals: Arrivals)(body: String => T): T = {
+  private def withChannel[T](context: SparkContext, owner: String, receiver: ModelFileReceiver)(body: String => T): T = {
     val name = s"flambeau-training-${UUID.randomUUID()}"
     val shown = context.getConf.getBoolean("spark.ui.showConsoleProgress", defaultValue = false)
     val bar = if (shown) Some(ProgressBar.onConsole(owner)) else None
-    val meeting = new MeetingPoint
+    val board = new DriverBoard
     try {
-      val channel = new DriverChannel(name, message => bar.foreach(_.report(Report.parse(message))), meeting.answer(_), part => arrivals.take(FilePart.of(part)))
+      val channel = new DriverChannel(name, message => bar.foreach(_.report(Report.parse(message))), board.answer(_), part => receiver.take(FilePart.of(part)))
       try body(name)
       finally channel.close()
     } finally bar.foreach(_.close())

@@ -55,13 +55,13 @@ class GoldenSuite extends AnyFunSuite {
     writes("nearest", NearestSpec(NearestMetric.L2, 17, Some(0.25), smallerIds = true))
   }
 
-  test("how a feed takes rows, how workers join, what a result says of itself") {
-    writes("feed",
-      FeedSpec(
+  test("how a dataset takes rows, how workers join, what a result says of itself") {
+    writes("dataset",
+      DatasetSpec(
         "/scratch/7", 96, Map("features" -> DenseColumn(Seq(3, 8), "f32"), "__label" -> DenseColumn(Seq(2), "f64")), Some((-1.0, 0.5)), skipInvalid = true,
         Some(TrialSpec("/models/net", Seq("content", "text"), ImageLimits(1000, Decode.Auto)))))
-    writes("group", GroupSpec(2, 4, "10.0.0.7", 120000L, "of all workers"))
-    assert(!GroupSpec(2, 4, "10.0.0.7", 120000L, "of all workers").toString.contains("workers"))
+    writes("process_group", ProcessGroupSpec(2, 4, "10.0.0.7", 120000L, "of all workers"))
+    assert(!ProcessGroupSpec(2, 4, "10.0.0.7", 120000L, "of all workers").toString.contains("workers"))
     writes("export", ExportSpec("torchClassifier_1", Some(Seq("rose", "tulip")), "MIT", "trained by a test", Some("/models/lite")))
   }
 
@@ -89,8 +89,8 @@ class GoldenSuite extends AnyFunSuite {
     assert(progress.history.head == first && first.metrics.values.sum == 1.875 && first.validationLoss.exists(_ < 1))
     assert(progress.history(1).copy(trainLoss = 0) == EpochRow(1, 0, None, Map.empty, 0.0025, 4161, 3.25, 0.125))
     assert(progress.copy(loss = 0, history = Nil) == Progress(2, 9, 130, 65, 0, 0.0025, 1234.5, Event.StoppedEarly, Nil) && progress.finished)
-    val summary = Json.as[FeedSummary](golden("feed_summary"))
-    assert(summary.labelMin.isNaN && summary.copy(labelMin = 0) == FeedSummary(5000000000L, 12, 6000000000L, 0, 4.5, labelIntegral = true))
+    val summary = Json.as[DatasetSummary](golden("dataset_summary"))
+    assert(summary.labelMin.isNaN && summary.copy(labelMin = 0) == DatasetSummary(5000000000L, 12, 6000000000L, 0, 4.5, labelIntegral = true))
     assert(Json.listOf[Skipped](golden("skipped")) == Seq(Skipped(3, "the label is NaN"), Skipped(50, "not an image")))
   }
 

@@ -13,7 +13,7 @@ class ClearTextSuite extends FlambeauSuite {
   private def job(workers: Int): JobSpec =
     JobSpec(
       "test",
-      FeedPlan(new org.apache.spark.sql.types.StructType, Nil, Map.empty, 1, None, skipInvalid = false, None, ImageLimits.of(SQLConf.get)), Nil, workers,
+      DatasetPlan(new org.apache.spark.sql.types.StructType, Nil, Map.empty, 1, None, skipInvalid = false, None, ImageLimits.of(SQLConf.get)), Nil, workers,
       1000L, HadoopSettings.none)
 
   private def refusal(workers: Int, settings: (String, String)*): Option[String] =

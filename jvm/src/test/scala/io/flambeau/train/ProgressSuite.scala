@@ -40,10 +40,10 @@ class ProgressSuite extends AnyFunSuite {
     assert(Report.parse(one.copy(loss = Double.NaN).json).loss.isNaN)
   }
 
-  test("facts of workers add up") {
-    val a = Facts(Sizes.of(2), Sizes.of(1), 10, 3, 1, Map(0 -> ClassCount(4, 4.5), 2 -> ClassCount(6, 6.0)), None, Some("row 1 of partition 0: why"))
-    val b = Facts(Sizes.none, Sizes.none, 5, 0, 0, Map(0 -> ClassCount(5, 0.5)), Some(Failure("FLAMBEAU_BAD_INPUT", "why \"so\"", Map("model" -> "m"))))
-    assert(Facts.parse(a.json) == a && Facts.parse(b.json) == b)
+  test("statistics of workers add up") {
+    val a = DatasetStats(Sizes.of(2), Sizes.of(1), 10, 3, 1, Map(0 -> ClassCount(4, 4.5), 2 -> ClassCount(6, 6.0)), None, Some("row 1 of partition 0: why"))
+    val b = DatasetStats(Sizes.none, Sizes.none, 5, 0, 0, Map(0 -> ClassCount(5, 0.5)), Some(Failure("FLAMBEAU_BAD_INPUT", "why \"so\"", Map("model" -> "m"))))
+    assert(DatasetStats.parse(a.json) == a && DatasetStats.parse(b.json) == b)
     val all = a.merge(b)
     assert(all.rows == 15 && all.features == 2 && all.classes == Map(0 -> ClassCount(9, 5.0), 2 -> ClassCount(6, 6.0)))
     assert(all.skippedText == "handleInvalid left 1 of 19 rows out, for example row 1 of partition 0: why")

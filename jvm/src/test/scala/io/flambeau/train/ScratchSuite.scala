@@ -15,7 +15,7 @@ class ScratchSuite extends StageSuite {
 
   private def scratch(parent: Path, name: String): Path = {
     val folder = Files.createDirectory(parent.resolve(name))
-    Files.writeString(folder.resolve("feed.arrow"), "rows")
+    Files.writeString(folder.resolve("dataset.arrow"), "rows")
     folder
   }
 
@@ -41,7 +41,7 @@ class ScratchSuite extends StageSuite {
       try holding(there) {
           val own = Scratch.create(parent, "flambeau-training-")
           assert(!Files.exists(dead) && !Files.exists(gone))
-          assert(Seq(living, foreign, own).forall(Files.isDirectory(_)) && Files.exists(foreign.resolve("feed.arrow")) && Files.exists(there))
+          assert(Seq(living, foreign, own).forall(Files.isDirectory(_)) && Files.exists(foreign.resolve("dataset.arrow")) && Files.exists(there))
           Scratch.delete(own)
           assert(!Files.exists(own))
         }

@@ -45,8 +45,8 @@ class WorkersSuite extends TrainingSuite with Eventually {
 
   test("one worker reads what is light by itself, and the model stays the same") {
     val rows = points(200, 3)
-    val feed = FeedColumns(Seq(FeedInput("features", col("features"), None)), FeedLabel(col("label")), None, None, None)
-    def shuffles(rows: DataFrame, workers: Int): Boolean = feed.frame(rows, 32, workers).queryExecution.sparkPlan.exists(_.isInstanceOf[Exchange])
+    val columns = DatasetColumns(Seq(InputColumn("features", col("features"), None)), LabelColumn(col("label")), None, None, None)
+    def shuffles(rows: DataFrame, workers: Int): Boolean = columns.frame(rows, 32, workers).queryExecution.sparkPlan.exists(_.isInstanceOf[Exchange])
     val stored = rows.cache()
     try {
       assert(stored.count() == 200 && !shuffles(stored, 1) && shuffles(stored, 2))

@@ -13,10 +13,10 @@ final case class GroupsSettings(
     epochs: Int, seed: Long)
 
 /**
- * The training of one head for each group of a feed's rows.
+ * The training of one head for each group of a dataset's rows.
  *
  * @param input
- *   a dense column of the feed
+ *   a dense column of the dataset
  */
 final case class GroupsSpec(
     head: HeadSpec, input: String, classWeights: Option[Seq[Double]], memoryBytes: Option[Long], @JsonUnwrapped settings: GroupsSettings)

@@ -58,7 +58,7 @@ final case class TrainingSettings(
  * One training.
  *
  * @param inputs
- *   columns of the feed, in the order of the program's inputs
+ *   columns of the dataset, in the order of the program's inputs
  * @param classWeights
  *   one factor for each class
  * @param memoryBytes

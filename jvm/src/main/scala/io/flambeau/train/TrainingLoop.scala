@@ -23,16 +23,16 @@ import io.flambeau.spark.{DriverChannel, SparkAccess}
  * @param driver
  *   takes rank 0's reports, and the files of its models
  */
-private[train] final class StackLoop(
-    task: TaskContext, job: JobSpec, meeting: Rendezvous, runs: Seq[Int], trainers: Trainers, scratch: Path, metrics: TrainingMetrics,
+private[train] final class TrainingLoop(
+    task: TaskContext, job: JobSpec, rendezvous: Rendezvous, runs: Seq[Int], trainers: Trainers, scratch: Path, metrics: TrainingMetrics,
     driver: DriverChannel.Caller)
     extends Logging {
 
-  private val leads = meeting.rank == 0
+  private val leads = rendezvous.rank == 0
   private val members = runs.zipWithIndex.map { case (run, place) => new Member(run, place) }
 
   /** The results, on rank 0. */
-  def go(): Seq[Trained] =
+  def go(): Seq[TrainedModelInfo] =
     try {
       members.foreach(_.resume())
       var progress = step()
@@ -43,13 +43,13 @@ private[train] final class StackLoop(
 
   private def step(): Seq[Progress] = {
     SparkAccess.stopIfKilled(task)
-    val progress = trainers.run(StackLoop.SliceMillis)
+    val progress = trainers.run(TrainingLoop.SliceMillis)
     if (leads) {
       members.zip(progress).foreach { case (member, now) => member.note(now) }
       // The one that is furthest behind reports for all.
       val (member, now) = members.zip(progress).minBy { case (_, now) => (now.finished, now.step) }
       metrics.show(now)
-      driver.tell(Report.of(member.run, runs.length, job.runs.length, now).json)
+      driver.send(Report.of(member.run, runs.length, job.runs.length, now).json)
     }
     progress
   }
@@ -63,30 +63,30 @@ private[train] final class StackLoop(
 
     /** Rank 0 chooses a complete checkpoint, and tells the others even if that failed: they wait for it. */
     def resume(): Unit = {
-      val found = meeting.fromRankZero(restored())
-      Facts.parse(found.takeWhile(_ != '\n')).failure.foreach(failure => throw failure.exception)
+      val found = rendezvous.fromRankZero(restored())
+      DatasetStats.parse(found.takeWhile(_ != '\n')).failure.foreach(failure => throw failure.exception)
       val from = found.dropWhile(_ != '\n').drop(1)
       if (from.nonEmpty) {
-        logInfo(s"worker ${meeting.rank} of ${meeting.world} continues from $from")
+        logInfo(s"worker ${rendezvous.rank} of ${rendezvous.world} continues from $from")
         if (!leads) checkpoints.load(from)(trainers.restoreCheckpoint(place, _))
       }
     }
 
-    /** A line of facts, which may hold a failure, and the path of rank 0's current checkpoint, empty if there is none. */
+    /** A line of statistics, which may hold a failure, and the path of rank 0's current checkpoint, empty if there is none. */
     private def restored(): String =
       try {
         spec.probe(job.hadoop)
-        s"${Facts.none.json}\n${checkpoints.resume(trainers.restoreCheckpoint(place, _)).getOrElse("")}"
+        s"${DatasetStats.none.json}\n${checkpoints.resume(trainers.restoreCheckpoint(place, _)).getOrElse("")}"
       } catch {
         case cause: FileNotFoundException => refused("FLAMBEAU_BAD_ARGUMENT", cause.getMessage)
-        case cause: IOException => Facts.failed(Failure.of(Storage.failure(job.owner, cause))).json
+        case cause: IOException => DatasetStats.failed(Failure.of(Storage.failure(job.owner, cause))).json
         case cause: NativeException if cause.kind == ErrorKind.BadRequest =>
           refused("FLAMBEAU_BAD_ARGUMENT",
             s"${cause.getMessage}. Only numWorkers, microBatchSize, patience, minDelta, and maxEpochs with the schedule constant or step may change")
       }
 
     private def refused(condition: String, why: String): String =
-      Facts.failed(Failure(condition, s"${job.owner}: $why", Map("model" -> job.owner, "cause" -> why))).json
+      DatasetStats.failed(Failure(condition, s"${job.owner}: $why", Map("model" -> job.owner, "cause" -> why))).json
 
     /** Logs its state, for the last time at its end. */
     def note(progress: Progress): Unit = if (!finished) {
@@ -95,16 +95,16 @@ private[train] final class StackLoop(
       log.foreach(log => logged(log.write(progress)))
     }
 
-    def result(progress: Progress): Trained = {
+    def result(progress: Progress): TrainedModelInfo = {
       val about = spec.result
       val folder = scratch.resolve(s"package-$run")
       val featurizer = about.featurizer.map(ref => Paths.get(ModelStore.localDirectory(ref)))
       trainers.savePackage(place, folder, ExportSpec(about.name, about.labels, about.license, about.description, featurizer.map(_.toString)))
       // The driver has the featurizer's own files.
       val theirs = featurizer.fold(Set.empty[String])(PackageManifest.in(_).files.map(_.name).toSet)
-      try StackLoop.filesIn(folder).filterNot(file => theirs(file.getFileName.toString)).foreach(Arrivals.send(driver, task.taskAttemptId(), run, _))
+      try TrainingLoop.filesIn(folder).filterNot(file => theirs(file.getFileName.toString)).foreach(ModelFileReceiver.send(driver, task.taskAttemptId(), run, _))
       finally LocalFiles.deleteFolder(folder)
-      Trained(task.taskAttemptId(), run, progress.history, progress.step, progress.event == Event.StoppedEarly)
+      TrainedModelInfo(task.taskAttemptId(), run, progress.history, progress.step, progress.event == Event.StoppedEarly)
     }
 
     def close(): Unit = log.foreach(log => logged(log.close()))
@@ -114,7 +114,7 @@ private[train] final class StackLoop(
   }
 }
 
-private[train] object StackLoop {
+private[train] object TrainingLoop {
   private val SliceMillis = 200L
 
   private def filesIn(folder: Path): Seq[Path] = Using.resource(Files.list(folder))(_.iterator.asScala.toList)

@@ -1,7 +1,7 @@
-//! A feed's rows, mapped into memory.
+//! A dataset's rows, mapped into memory.
 //!
-//! The mapping is private to this process's feed: the file was written here, its name is not known elsewhere, and it is deleted
-//! with the feed. Arrays of record batches are views of the mapping.
+//! The mapping is private to this process's dataset: the file was written here, its name is not known elsewhere, and it is deleted
+//! with the dataset. Arrays of record batches are views of the mapping.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -18,33 +18,33 @@ use flambeau_engine::EngineError;
 
 use super::columns::LABEL;
 use super::dense::locate;
-use super::writing::FileGuard;
-use super::{Dense, DenseSpec, FeedSummary, Labels, RowColumns, broken};
-use crate::pictures::Pictures;
+use super::writer::FileGuard;
+use super::{DatasetSummary, Dense, DenseSpec, Labels, RowColumns, broken};
+use crate::image_cache::ImageCache;
 
 /// Columns by name, and what the dense ones hold.
 type Columns = Vec<(String, Option<DenseSpec>)>;
 
 /// By column and by preparation of its pictures; None if there is no room for them.
-type KeptPictures = HashMap<(usize, String), Option<Arc<Pictures>>>;
+type ImageCaches = HashMap<(usize, String), Option<Arc<ImageCache>>>;
 
 /// See the module.
-pub(crate) struct Sealed {
+pub(crate) struct MappedDataset {
     pub(crate) rows: RowColumns,
-    pub(crate) slots: u32,
+    pub(crate) shards: u32,
     columns: Columns,
     batches: Vec<RecordBatch>,
     /// First row of each record batch, and the number of rows at the end.
     starts: Arc<Vec<usize>>,
     bytes: u64,
     /// The prepared pictures that trainings keep.
-    pictures: Mutex<KeptPictures>,
+    pictures: Mutex<ImageCaches>,
     // Last: the file is deleted after the arrays that view it.
     file: FileGuard,
 }
 
-impl Sealed {
-    pub(super) fn open(file: FileGuard, columns: Columns, rows: RowColumns, slots: u32) -> Result<Self, EngineError> {
+impl MappedDataset {
+    pub(super) fn open(file: FileGuard, columns: Columns, rows: RowColumns, shards: u32) -> Result<Self, EngineError> {
         let opened = File::open(&file.0).map_err(broken)?;
         // SAFETY: the file does not change while it is mapped: it was made and closed here, and its name is not known elsewhere.
         let map = unsafe { memmap2::Mmap::map(&opened) }.map_err(broken)?;
@@ -59,15 +59,15 @@ impl Sealed {
         if sum != rows.len() {
             return Err(broken(format!("it has {sum} rows, {} were written", rows.len())));
         }
-        let mut sealed = Self { rows, slots, columns, batches, starts: Arc::new(starts), bytes, pictures: Mutex::default(), file };
-        let labels = sealed.columns.iter().position(|(name, _)| name == LABEL).and_then(|index| sealed.dense(index));
+        let mut mapped = Self { rows, shards, columns, batches, starts: Arc::new(starts), bytes, pictures: Mutex::default(), file };
+        let labels = mapped.columns.iter().position(|(name, _)| name == LABEL).and_then(|index| mapped.dense(index));
         if let Some(labels) = labels {
-            sealed.rows.labels = Labels::Arrays(labels);
+            mapped.rows.labels = Labels::Arrays(labels);
         }
-        Ok(sealed)
+        Ok(mapped)
     }
 
-    pub(crate) fn summary(&self) -> FeedSummary {
+    pub(crate) fn summary(&self) -> DatasetSummary {
         let (mut low, mut high, mut integral) = (None, None, true);
         if let Labels::Scalars(values) = &self.rows.labels {
             low = values.iter().copied().reduce(f64::min);
@@ -75,7 +75,7 @@ impl Sealed {
             integral = values.iter().all(|v| v.fract() == 0.0);
         }
         let validation = self.rows.validation.as_ref().map_or(0, |flags| flags.iter().filter(|f| **f).count());
-        FeedSummary {
+        DatasetSummary {
             rows: self.rows.len() as u64,
             validation_rows: validation as u64,
             bytes: self.bytes,
@@ -99,14 +99,14 @@ impl Sealed {
         Some(Dense::new(spec.shape, spec.dtype, chunks, self.starts.clone()))
     }
 
-    /// The pictures of a column that are kept next to the feed, for all trainings that prepare them in the same way; `open` gets
+    /// The pictures of a column that are kept next to the dataset, for all trainings that prepare them in the same way; `open` gets
     /// the folder and the number of rows.
     pub(crate) fn pictures(
         &self,
         column: usize,
         made: String,
-        open: impl FnOnce(&Path, usize) -> Option<Pictures>,
-    ) -> Option<Arc<Pictures>> {
+        open: impl FnOnce(&Path, usize) -> Option<ImageCache>,
+    ) -> Option<Arc<ImageCache>> {
         let mut all = self.pictures.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = self.file.0.parent()?;
         all.entry((column, made)).or_insert_with(|| open(directory, self.rows.len()).map(Arc::new)).clone()

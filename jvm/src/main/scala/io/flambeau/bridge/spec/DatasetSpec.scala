@@ -11,17 +11,17 @@ final case class DenseColumn(shape: Seq[Int], dtype: String)
  * @param packageFolder
  *   on this machine
  * @param inputs
- *   the feed's columns in the order of the package's inputs
+ *   the dataset's columns in the order of the package's inputs
  */
 final case class TrialSpec(@JsonProperty("package") packageFolder: String, inputs: Seq[String], images: ImageLimits)
 
 /**
- * How a feed takes rows.
+ * How a dataset takes rows.
  *
  * @param directory
  *   a local folder of this task, with room for all of this worker's rows
- * @param slots
- *   number of slots of `__slot`; 0 if there is no such column
+ * @param shards
+ *   number of shards of `__shard`; 0 if there is no such column
  * @param dense
  *   columns of numbers, checked as in inference and stored as tensors' rows; a `__label` that is an array is one, of f64
  * @param labelRange
@@ -31,6 +31,6 @@ final case class TrialSpec(@JsonProperty("package") packageFolder: String, input
  * @param trial
  *   how rows that are not dense are tried, and left out
  */
-final case class FeedSpec(
-    directory: String, slots: Int, dense: Map[String, DenseColumn], labelRange: Option[(Double, Double)], skipInvalid: Boolean,
+final case class DatasetSpec(
+    directory: String, shards: Int, dense: Map[String, DenseColumn], labelRange: Option[(Double, Double)], skipInvalid: Boolean,
     trial: Option[TrialSpec])

@@ -1,6 +1,6 @@
 //! The workers of one training, and sums over all of them.
 //!
-//! A single worker opens no socket, and its sums are its own values. Workers of one process add up in memory (`room`); the first of
+//! A single worker opens no socket, and its sums are its own values. Workers of one process add up in memory (`local_group`); the first of
 //! each process then adds up with those of other processes, by Gloo, and the others take its result. Every wait has a deadline
 //! and checks for a cancellation twenty times a second. Once a peer is gone, it ends with an error that names this rank and its
 //! current operation. After that the group cannot be used any more: a thread closes its sockets and ends as soon as Gloo's own
@@ -27,7 +27,7 @@ use sha2::{Digest, Sha256};
 use tch::Tensor;
 
 use super::board::{Board, Waiting};
-use super::room::{self, Aim, Missed, Patience, Seat};
+use super::local_group::{self, LocalMember, MeetError, Op, WaitLimits};
 
 /// Elements of one sum: 25 MB of f32, as PyTorch's buckets are.
 const BUCKET_ELEMENTS: i64 = 25 * 1024 * 1024 / 4;
@@ -46,7 +46,7 @@ const PROOF_NUMBERS: usize = 8;
 /// One worker's membership.
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct GroupSpec {
+pub struct ProcessGroupSpec {
     /// From 0.
     pub rank: usize,
     /// How many there are.
@@ -62,7 +62,7 @@ pub struct GroupSpec {
     pub process: String,
 }
 
-impl GroupSpec {
+impl ProcessGroupSpec {
     /// This rank's part of the proof: 32 bits of a hash each, so that their sums over ranks do not overflow.
     fn proof(&self, rank: usize) -> [i64; PROOF_NUMBERS] {
         let mut hash = Sha256::new();
@@ -79,31 +79,31 @@ impl GroupSpec {
 }
 
 /// See the module.
-pub struct Ranks {
+pub struct ProcessGroup {
     /// From 0.
     pub rank: usize,
     /// How many there are.
     pub world: usize,
     /// Among the ranks of this process; None if there is no other.
-    seat: Option<Seat>,
+    member: Option<LocalMember>,
     processes: usize,
     /// With other processes, in the rank that represents this one. Locked during a sum.
     group: Mutex<Option<Group>>,
     deadline: Duration,
 }
 
-impl Ranks {
+impl ProcessGroup {
     /// One worker by itself.
     #[must_use]
     pub fn alone() -> Self {
-        Self { rank: 0, world: 1, seat: None, processes: 1, group: Mutex::new(None), deadline: Duration::ZERO }
+        Self { rank: 0, world: 1, member: None, processes: 1, group: Mutex::new(None), deadline: Duration::ZERO }
     }
 
     /// Joins by the board, and waits for all others.
     ///
     /// # Errors
     /// Workers that do not join before the deadline, or do not know the secret; a cancellation; an error of the board.
-    pub fn join(spec: &GroupSpec, board: &mut dyn Board, canceled: &AtomicBool) -> Result<Self, EngineError> {
+    pub fn join(spec: &ProcessGroupSpec, board: &mut dyn Board, canceled: &AtomicBool) -> Result<Self, EngineError> {
         if spec.world == 0 || spec.rank >= spec.world {
             return Err(EngineError::BadRequest(format!("there is no rank {} of {}", spec.rank, spec.world)));
         }
@@ -112,7 +112,7 @@ impl Ranks {
         }
         let deadline = Duration::from_millis(spec.timeout_ms);
         let mut waiting = Waiting { board, canceled, deadline, since: Instant::now(), rank: spec.rank, world: spec.world };
-        let found = room::find(&spec.process, &mut waiting)?;
+        let found = local_group::find(&spec.process, &mut waiting)?;
         let speaks = found.leaders.iter().position(|leader| *leader == spec.rank);
         let processes = found.leaders.len();
         let group = match speaks.filter(|_| processes > 1) {
@@ -122,14 +122,14 @@ impl Ranks {
                 JoinError::Torch(error) => peer(spec.rank, spec.world, format!("{JOINING} at {}", spec.own_host), &error),
             })?),
         };
-        let (rank, world, seat) = (spec.rank, spec.world, found.seat);
-        let ranks = Self { rank, world, seat, processes, group: Mutex::new(group), deadline };
+        let (rank, world, member) = (spec.rank, spec.world, found.member);
+        let ranks = Self { rank, world, member, processes, group: Mutex::new(group), deadline };
         ranks.prove(spec, canceled)?;
         Ok(ranks)
     }
 
     /// Fails unless all ranks know the secret.
-    fn prove(&self, spec: &GroupSpec, canceled: &AtomicBool) -> Result<(), EngineError> {
+    fn prove(&self, spec: &ProcessGroupSpec, canceled: &AtomicBool) -> Result<(), EngineError> {
         let internal = |error: tch::TchError| EngineError::Internal(error.to_string());
         let mut wanted = [0; PROOF_NUMBERS];
         for rank in 0..self.world {
@@ -155,27 +155,27 @@ impl Ranks {
             return Ok(());
         }
         let mut guard = self.group.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(seat) = &self.seat else { return self.sum_between(&mut guard, tensors, phase, canceled) };
-        self.meet(seat, tensors, Aim::Add, phase, canceled)?;
+        let Some(member) = &self.member else { return self.sum_between(&mut guard, tensors, phase, canceled) };
+        self.meet(member, tensors, Op::Sum, phase, canceled)?;
         if self.processes == 1 {
             return Ok(());
         }
-        if seat.leads()
+        if member.leads()
             && let Err(error) = self.sum_between(&mut guard, tensors, phase, canceled)
         {
-            seat.break_up(&error.to_string());
+            member.break_up(&error.to_string());
             return Err(error);
         }
-        self.meet(seat, tensors, Aim::TakeFirst, phase, canceled)
+        self.meet(member, tensors, Op::Broadcast, phase, canceled)
     }
 
     /// In this process.
-    fn meet(&self, seat: &Seat, tensors: &[&Tensor], aim: Aim, phase: &str, canceled: &AtomicBool) -> Result<(), EngineError> {
-        let patience = Patience { canceled, deadline: self.deadline };
+    fn meet(&self, member: &LocalMember, tensors: &[&Tensor], op: Op, phase: &str, canceled: &AtomicBool) -> Result<(), EngineError> {
+        let limits = WaitLimits { canceled, deadline: self.deadline };
         tensors.iter().try_for_each(|tensor| {
-            seat.meet(tensor, aim, &patience).map_err(|missed| match missed {
-                Missed::Canceled => EngineError::Canceled,
-                Missed::Broken(why) => self.broken(phase, &why),
+            member.meet(tensor, op, &limits).map_err(|missed| match missed {
+                MeetError::Canceled => EngineError::Canceled,
+                MeetError::Broken(why) => self.broken(phase, &why),
             })
         })
     }
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn one_worker_sums_without_a_group() {
-        let ranks = Ranks::alone();
+        let ranks = ProcessGroup::alone();
         let mut numbers = [1.0, 2.0];
         ranks.sum_numbers(&mut numbers, "testing", &AtomicBool::new(false)).unwrap();
         assert_eq!(numbers, [1.0, 2.0]);
@@ -290,8 +290,8 @@ mod tests {
         }
     }
 
-    fn first_of_two(timeout_ms: u64) -> GroupSpec {
-        GroupSpec { rank: 0, world: 2, own_host: "127.0.0.1".into(), timeout_ms, secret: String::new(), process: String::new() }
+    fn first_of_two(timeout_ms: u64) -> ProcessGroupSpec {
+        ProcessGroupSpec { rank: 0, world: 2, own_host: "127.0.0.1".into(), timeout_ms, secret: String::new(), process: String::new() }
     }
 
     #[test]
@@ -302,10 +302,10 @@ mod tests {
             std::thread::sleep(LOOK);
             for_thread.store(true, Ordering::Relaxed);
         });
-        let joined = Ranks::join(&first_of_two(600_000), &mut Lonely::default(), &canceled);
+        let joined = ProcessGroup::join(&first_of_two(600_000), &mut Lonely::default(), &canceled);
         assert!(matches!(joined, Err(EngineError::Canceled)));
         canceller.join().unwrap();
-        let late = Ranks::join(&first_of_two(20), &mut Lonely::default(), &AtomicBool::new(false));
+        let late = ProcessGroup::join(&first_of_two(20), &mut Lonely::default(), &AtomicBool::new(false));
         assert_eq!(late.err().map(|e| e.kind()), Some("peer"));
     }
 
@@ -320,14 +320,14 @@ mod tests {
                 Ok(None)
             }
         }
-        let error = Ranks::join(&first_of_two(600_000), &mut Gone, &AtomicBool::new(false)).err().unwrap();
+        let error = ProcessGroup::join(&first_of_two(600_000), &mut Gone, &AtomicBool::new(false)).err().unwrap();
         assert!(error.to_string().contains("the driver is gone"), "{error}");
     }
 
     #[test]
     fn a_rank_that_is_not_in_the_world_is_refused() {
-        let spec = GroupSpec { rank: 2, ..first_of_two(1) };
-        assert_eq!(Ranks::join(&spec, &mut Lonely::default(), &AtomicBool::new(false)).err().map(|e| e.kind()), Some("bad_request"));
+        let spec = ProcessGroupSpec { rank: 2, ..first_of_two(1) };
+        assert_eq!(ProcessGroup::join(&spec, &mut Lonely::default(), &AtomicBool::new(false)).err().map(|e| e.kind()), Some("bad_request"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ import io.flambeau.spark.{Classic, Spread}
  * @param dense
  *   the tensor of a row, for numbers; 0 in its shape: learned from the first rows
  */
-private[flambeau] final case class FeedInput(name: String, value: Column, dense: Option[DenseColumn])
+private[flambeau] final case class InputColumn(name: String, value: Column, dense: Option[DenseColumn])
 
 /**
  * The labels.
@@ -31,32 +31,32 @@ private[flambeau] final case class FeedInput(name: String, value: Column, dense:
  * @param range
  *   least and largest label, where the loss sets bounds
  */
-private[flambeau] final case class FeedLabel(value: Column, shape: Option[Seq[Int]] = None, range: Option[(Double, Double)] = None)
+private[flambeau] final case class LabelColumn(value: Column, shape: Option[Seq[Int]] = None, range: Option[(Double, Double)] = None)
 
 /**
  * From a dataset to the rows that workers get. Driver only; nothing runs here.
  *
- * A row's `__id` is its partition and position in the dataset as it comes; its slot among the `batchRows` of a batch follows
- * from the id, and its worker from the slot. So the composition of batches depends on the dataset and the batch size, not on the
+ * A row's `__id` is its partition and position in the dataset as it comes; its shard among the `batchRows` of a batch follows
+ * from the id, and its worker from the shard. So the composition of batches depends on the dataset and the batch size, not on the
  * number of workers (see rust/train/src/sampler.rs).
  */
-private[flambeau] final case class FeedColumns(
-    inputs: Seq[FeedInput], label: FeedLabel, weight: Option[Column], validation: Option[Column], group: Option[Column]) {
+private[flambeau] final case class DatasetColumns(
+    inputs: Seq[InputColumn], label: LabelColumn, weight: Option[Column], validation: Option[Column], group: Option[Column]) {
 
   /**
    * The dataset's rows, spread over the workers. Features of featurizers are computed before that. If the rows are cheap to read
-   * ([[FeedColumns.isLight]]), a single worker reads them without a shuffle, which would take longer.
+   * ([[DatasetColumns.isLight]]), a single worker reads them without a shuffle, which would take longer.
    */
   def frame(dataset: Dataset[_], batchRows: Int, workers: Int): DataFrame = {
-    val slots = FeedColumns.slots(batchRows)
-    val identified = dataset.select(named :+ monotonically_increasing_id().as(FeedColumns.Id): _*)
-    val id = col(FeedColumns.Id)
-    val position = id.bitwiseAND(lit((1L << FeedColumns.PositionBits) - 1))
-    val partition = shiftright(id, FeedColumns.PositionBits)
-    val spread = if (group.isDefined) pmod(hash(col(FeedColumns.Group)), lit(slots)) else pmod(position + hash(partition), lit(slots.toLong))
-    val slotted = identified.withColumn(FeedColumns.Slot, spread.cast("int"))
-    if (workers == 1 && FeedColumns.isLight(slotted)) slotted.coalesce(1)
-    else Spread.byPartition(slotted, workers, pmod(col(FeedColumns.Slot), lit(workers)).cast("int"))
+    val shards = DatasetColumns.shards(batchRows)
+    val identified = dataset.select(named :+ monotonically_increasing_id().as(DatasetColumns.Id): _*)
+    val id = col(DatasetColumns.Id)
+    val position = id.bitwiseAND(lit((1L << DatasetColumns.PositionBits) - 1))
+    val partition = shiftright(id, DatasetColumns.PositionBits)
+    val spread = if (group.isDefined) pmod(hash(col(DatasetColumns.Group)), lit(shards)) else pmod(position + hash(partition), lit(shards.toLong))
+    val sharded = identified.withColumn(DatasetColumns.Shard, spread.cast("int"))
+    if (workers == 1 && DatasetColumns.isLight(sharded)) sharded.coalesce(1)
+    else Spread.byPartition(sharded, workers, pmod(col(DatasetColumns.Shard), lit(workers)).cast("int"))
   }
 
   /**
@@ -64,40 +64,40 @@ private[flambeau] final case class FeedColumns(
    * rows), and how many different labels there are. Reads the dataset once.
    */
   def classesAndLabels(dataset: Dataset[_]): (Int, Long) = {
-    val value = col(FeedColumns.Label)
-    val labels = dataset.select(named: _*).na.drop().where(value >= 0 && value <= FeedColumns.LargestClass && value === floor(value))
+    val value = col(DatasetColumns.Label)
+    val labels = dataset.select(named: _*).na.drop().where(value >= 0 && value <= DatasetColumns.LargestClass && value === floor(value))
     val found = labels.agg(max(value), countDistinct(value)).head()
     (if (found.isNullAt(0)) 0 else found.getDouble(0).toInt + 1, found.getLong(1))
   }
 
-  private def named: Seq[Column] = inputs.map(i => i.value.as(i.name)) ++ Seq(label.value.as(FeedColumns.Label)) ++
-    weight.map(_.as(FeedColumns.Weight)) ++ validation.map(_.as(FeedColumns.Validation)) ++ group.map(_.as(FeedColumns.Group))
+  private def named: Seq[Column] = inputs.map(i => i.value.as(i.name)) ++ Seq(label.value.as(DatasetColumns.Label)) ++
+    weight.map(_.as(DatasetColumns.Weight)) ++ validation.map(_.as(DatasetColumns.Validation)) ++ group.map(_.as(DatasetColumns.Group))
 
-  /** The facts about these rows that the workers need. */
-  def plan(frame: DataFrame, batchRows: Int, skipInvalid: Boolean, reader: Option[ModelRef], images: ImageLimits): FeedPlan = FeedPlan(
-    StructType(frame.schema.map(f => StructField(f.name, FeedColumns.storage(f.dataType), nullable = false))),
+  /** The statistics of these rows that the workers need. */
+  def plan(frame: DataFrame, batchRows: Int, skipInvalid: Boolean, reader: Option[ModelRef], images: ImageLimits): DatasetPlan = DatasetPlan(
+    StructType(frame.schema.map(f => StructField(f.name, DatasetColumns.storage(f.dataType), nullable = false))),
     inputs.map(_.name),
-    inputs.collect { case FeedInput(name, _, Some(dense)) => name -> dense }.toMap ++
-      label.shape.map(shape => FeedColumns.Label -> DenseColumn(shape, "f64")),
-    FeedColumns.slots(batchRows),
+    inputs.collect { case InputColumn(name, _, Some(dense)) => name -> dense }.toMap ++
+      label.shape.map(shape => DatasetColumns.Label -> DenseColumn(shape, "f64")),
+    DatasetColumns.shards(batchRows),
     label.range,
     skipInvalid,
     reader,
     images)
 }
 
-private[flambeau] object FeedColumns {
+private[flambeau] object DatasetColumns {
   val Label = "__label"
   val Weight = "__weight"
   val Validation = "__validation"
   val Group = "__group"
   val Id = "__id"
-  val Slot = "__slot"
+  val Shard = "__shard"
 
-  /** Maximum number of slots, for any batch size: every worker has some data for each. The native side has the same limit. */
-  val MaxSlots: Int = 1 << 16
+  /** Maximum number of shards, for any batch size: every worker has some data for each. The native side has the same limit. */
+  val MaxShards: Int = 1 << 16
 
-  private def slots(batchRows: Int): Int = math.min(batchRows, MaxSlots)
+  private def shards(batchRows: Int): Int = math.min(batchRows, MaxShards)
 
   /** The limit of class labels. */
   val LargestClass = 1e6

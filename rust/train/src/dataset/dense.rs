@@ -1,4 +1,4 @@
-//! A dense column of a sealed feed: the bytes of every row's tensor, as views of the mapped file.
+//! A dense column of a finished dataset: the bytes of every row's tensor, as views of the mapped file.
 
 use std::sync::Arc;
 

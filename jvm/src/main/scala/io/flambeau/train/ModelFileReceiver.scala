@@ -38,7 +38,7 @@ private[train] object FilePart {
  * On the driver, parts arrive on the channel's thread, and the thread that called `fit` claims the folders. `close` deletes
  * folders that were not claimed.
  */
-private[train] final class Arrivals(owner: String) extends AutoCloseable {
+private[train] final class ModelFileReceiver(owner: String) extends AutoCloseable {
   private val folders = mutable.Map.empty[(Long, Int), Path]
 
   def take(part: FilePart): Unit = synchronized {
@@ -61,7 +61,7 @@ private[train] final class Arrivals(owner: String) extends AutoCloseable {
   }
 }
 
-private[train] object Arrivals {
+private[train] object ModelFileReceiver {
   private val PartBytes = 4 << 20
 
   /** Sends a file; returns when the driver has written it. */
@@ -70,7 +70,7 @@ private[train] object Arrivals {
       var offset = 0L
       var bytes = in.readNBytes(PartBytes)
       do {
-        driver.give(FilePart(attempt, run, file.getFileName.toString, offset, bytes).fields)
+        driver.upload(FilePart(attempt, run, file.getFileName.toString, offset, bytes).fields)
         offset += bytes.length
         bytes = in.readNBytes(PartBytes)
       } while (bytes.nonEmpty)

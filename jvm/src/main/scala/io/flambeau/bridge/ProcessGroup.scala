@@ -2,29 +2,29 @@ package io.flambeau.bridge
 
 import java.util.concurrent.atomic.AtomicLong
 
-import io.flambeau.bridge.spec.GroupSpec
+import io.flambeau.bridge.spec.ProcessGroupSpec
 
 /** A worker's membership in the group of one training. Its trainers are closed before it. */
-final class TrainingGroup private (val handle: AtomicLong, val rank: Int, val world: Int) extends AutoCloseable {
+final class ProcessGroup private (val handle: AtomicLong, val rank: Int, val world: Int) extends AutoCloseable {
   override def close(): Unit = NativeBridge.close(handle.getAndSet(0))
 }
 
-object TrainingGroup {
+object ProcessGroup {
 
   /** One worker by itself: no sockets. */
-  def alone(feed: TrainingFeed): TrainingGroup = open(feed, GroupSpec.Alone, NoBoard)
+  def alone(dataset: TrainingDataset): ProcessGroup = open(dataset, ProcessGroupSpec.Alone, NoBoard)
 
   /**
-   * Joins, and waits until all have joined, the deadline has passed or `feed` was canceled.
+   * Joins, and waits until all have joined, the deadline has passed or `dataset` was canceled.
    *
-   * @param feed
+   * @param dataset
    *   this worker's own
    * @param board
    *   where they find one another; called on this thread until all have joined
    */
-  def open(feed: TrainingFeed, spec: GroupSpec, board: Board): TrainingGroup = {
+  def open(dataset: TrainingDataset, spec: ProcessGroupSpec, board: Board): ProcessGroup = {
     NativeLibrary.ensureLoaded()
-    new TrainingGroup(new AtomicLong(NativeBridge.openGroup(feed.handle.get, Json.write(spec), board)), spec.rank, spec.world)
+    new ProcessGroup(new AtomicLong(NativeBridge.joinProcessGroup(dataset.handle.get, Json.write(spec), board)), spec.rank, spec.world)
   }
 
   private object NoBoard extends Board {

@@ -14,26 +14,26 @@ import io.flambeau.spark.DriverChannel
  * of different attempts never meet. It also has the job's secret. Questions come one at a time from the job's [[DriverChannel]],
  * over Spark's own RPC, with Spark's authentication and encryption if configured.
  */
-private[train] final class MeetingPoint {
+private[train] final class DriverBoard {
   private val secret = {
-    val bytes = new Array[Byte](MeetingPoint.SecretBytes)
+    val bytes = new Array[Byte](DriverBoard.SecretBytes)
     new SecureRandom().nextBytes(bytes)
     HexFormat.of().formatHex(bytes)
   }
   private val boards = mutable.Map.empty[Int, mutable.Map[String, String]]
 
-  /** The answer to a [[MeetingPoint.Question]]: a JSON array of the values of all keys, or nothing if one is not there yet. */
+  /** The answer to a [[DriverBoard.Question]]: a JSON array of the values of all keys, or nothing if one is not there yet. */
   def answer(question: String): String = {
-    val asked = Json.as[MeetingPoint.Question](question)
+    val asked = Json.as[DriverBoard.Question](question)
     boards --= boards.keys.filter(_ < asked.attempt).toList
-    val board = boards.getOrElseUpdate(asked.attempt, mutable.Map(MeetingPoint.Secret -> secret))
+    val board = boards.getOrElseUpdate(asked.attempt, mutable.Map(DriverBoard.Secret -> secret))
     asked.put.foreach { case (key, value) => board.getOrElseUpdate(key, value) }
     val found = asked.look.map(board.get)
     if (found.nonEmpty && found.forall(_.isDefined)) Json.write(found.flatten) else ""
   }
 }
 
-private[train] object MeetingPoint {
+private[train] object DriverBoard {
   private val SecretBytes = 32
   private val Secret = "secret"
   private val LostPeer = "failure"
@@ -79,10 +79,10 @@ private[train] object MeetingPoint {
     def stopIfOneFailed(): Unit = failure.foreach(failure => throw failure.exception)
 
     /** Reports why this worker fails, for the others; an earlier report of another one stays. */
-    def fail(failure: Failure): Unit = put(LostPeer, Facts.failed(failure).json)
+    def fail(failure: Failure): Unit = put(LostPeer, DatasetStats.failed(failure).json)
 
     /** Why the first worker failed, if it reported that. */
-    def failure: Option[Failure] = look(Seq(LostPeer)).flatMap(found => Facts.parse(found.head).failure)
+    def failure: Option[Failure] = look(Seq(LostPeer)).flatMap(found => DatasetStats.parse(found.head).failure)
   }
 
   private val Addresses = "address/"

@@ -1,18 +1,18 @@
 //! One worker's rows: written batch by batch to an Arrow IPC file on local disk, then mapped into memory.
 //!
-//! The data that every step needs stays in memory (label, weight, flags, slot and id: about 34 bytes per row). The inputs stay in
+//! The data that every step needs stays in memory (label, weight, flags, shard and id: about 34 bytes per row). The inputs stay in
 //! the file, which the operating system caches as far as they fit. *Dense* columns of numbers (inputs, and labels that are
 //! arrays) are checked by the code of inference. They are stored as the bytes of their tensor's dtype, so that a batch of them is
 //! a few copies of memory. All others are stored as they are. A row that cannot be trained on is an error of the call that adds
 //! it, with its position there. If the specification allows it, the row is left out instead.
 //!
-//! The file belongs to the feed: it is deleted when the feed is dropped.
+//! The file belongs to the dataset: it is deleted when the dataset is dropped.
 
 mod columns;
 mod dense;
-mod sealed;
+mod mapped;
 mod trial;
-mod writing;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,22 +28,22 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use columns::{Labels, RowColumns};
 pub(super) use dense::Dense;
-pub(super) use sealed::Sealed;
+pub(super) use mapped::MappedDataset;
 pub(super) use trial::try_rows;
-use writing::Writing;
-pub(super) use writing::{FileGuard, own_file};
+use writer::DatasetWriter;
+pub(super) use writer::{FileGuard, own_file};
 
-/// Maximum number of slots: they need memory, whatever the batch size.
-pub(super) const MAX_SLOTS: u32 = 1 << 16;
+/// Maximum number of shards: they need memory, whatever the batch size.
+pub(super) const MAX_SHARDS: u32 = 1 << 16;
 
 /// Where and how rows are stored.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct FeedSpec {
+pub struct DatasetSpec {
     /// A local folder of this task alone.
     pub directory: PathBuf,
-    /// How many slots the column `__slot` counts; 0: there is no such column.
-    pub slots: u32,
+    /// How many shards the column `__shard` counts; 0: there is no such column.
+    pub shards: u32,
     /// The dense columns, and their tensors for a row.
     pub dense: BTreeMap<String, DenseSpec>,
     /// Least and largest label, if labels have bounds.
@@ -70,7 +70,7 @@ pub struct DenseSpec {
 pub struct TrialSpec {
     /// Its folder.
     pub package: PathBuf,
-    /// The feed's columns in the order of its inputs.
+    /// The dataset's columns in the order of its inputs.
     pub inputs: Vec<String>,
     /// Limits for an image.
     pub images: ImageLimits,
@@ -79,16 +79,16 @@ pub struct TrialSpec {
 /// A row that was left out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Skipped {
-    /// Its position in the batch just fed.
+    /// Its position in the batch that was just added.
     pub row: usize,
     /// Why.
     pub cause: String,
 }
 
-/// Facts about a sealed feed. Labels of all rows count; `None` if there are none, or if labels are vectors.
+/// Facts about a finished dataset. Labels of all rows count; `None` if there are none, or if labels are vectors.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
-pub struct FeedSummary {
+pub struct DatasetSummary {
     pub rows: u64,
     pub validation_rows: u64,
     pub bytes: u64,
@@ -99,25 +99,25 @@ pub struct FeedSummary {
 }
 
 enum State {
-    Writing(Box<Writing>),
-    Sealed(std::sync::Arc<Sealed>),
+    Writing(Box<DatasetWriter>),
+    Finished(std::sync::Arc<MappedDataset>),
     Broken,
 }
 
 /// See the module.
-pub struct Feed {
+pub struct TrainingDataset {
     columns: Fields,
     canceled: AtomicBool,
     state: Mutex<State>,
 }
 
-impl Feed {
+impl TrainingDataset {
     /// For batches of these columns: the inputs, and of the row columns at least `__label`.
     ///
     /// # Errors
     /// Columns of types that cannot be read, or a file that cannot be made.
-    pub fn create(spec: FeedSpec, columns: Fields) -> Result<Self, EngineError> {
-        let writing = Writing::create(spec, &columns)?;
+    pub fn create(spec: DatasetSpec, columns: Fields) -> Result<Self, EngineError> {
+        let writing = DatasetWriter::create(spec, &columns)?;
         Ok(Self { columns, canceled: AtomicBool::new(false), state: Mutex::new(State::Writing(Box::new(writing))) })
     }
 
@@ -127,7 +127,7 @@ impl Feed {
         &self.columns
     }
 
-    /// Set to stop work on the feed that has no trainer.
+    /// Set to stop work on the dataset that has no trainer.
     #[must_use]
     pub fn canceled(&self) -> &AtomicBool {
         &self.canceled
@@ -140,7 +140,7 @@ impl Feed {
     pub fn add(&self, batch: &StructArray) -> Result<Vec<Skipped>, EngineError> {
         match &mut *self.lock() {
             State::Writing(writing) => writing.add(batch),
-            _ => Err(EngineError::BadRequest("rows were added to a feed that is sealed".into())),
+            _ => Err(EngineError::BadRequest("rows were added to a dataset that is finished".into())),
         }
     }
 
@@ -148,29 +148,29 @@ impl Feed {
     ///
     /// # Errors
     /// A file that cannot be finished or read back.
-    pub fn seal(&self) -> Result<FeedSummary, EngineError> {
+    pub fn finish(&self) -> Result<DatasetSummary, EngineError> {
         let mut state = self.lock();
         match std::mem::replace(&mut *state, State::Broken) {
             State::Writing(writing) => {
-                let sealed = writing.seal()?;
-                let summary = sealed.summary();
-                *state = State::Sealed(std::sync::Arc::new(sealed));
+                let mapped = writing.finish()?;
+                let summary = mapped.summary();
+                *state = State::Finished(std::sync::Arc::new(mapped));
                 Ok(summary)
             }
-            State::Sealed(sealed) => {
-                let summary = sealed.summary();
-                *state = State::Sealed(sealed);
+            State::Finished(mapped) => {
+                let summary = mapped.summary();
+                *state = State::Finished(mapped);
                 Ok(summary)
             }
-            State::Broken => Err(EngineError::BadRequest("the feed broke while it was sealed".into())),
+            State::Broken => Err(EngineError::BadRequest("the dataset broke while it was finished".into())),
         }
     }
 
-    /// The sealed rows.
-    pub(super) fn sealed(&self) -> Result<std::sync::Arc<Sealed>, EngineError> {
+    /// The finished rows.
+    pub(super) fn mapped(&self) -> Result<std::sync::Arc<MappedDataset>, EngineError> {
         match &*self.lock() {
-            State::Sealed(sealed) => Ok(sealed.clone()),
-            _ => Err(EngineError::BadRequest("a trainer needs a sealed feed".into())),
+            State::Finished(mapped) => Ok(mapped.clone()),
+            _ => Err(EngineError::BadRequest("a trainer needs a finished dataset".into())),
         }
     }
 
@@ -179,7 +179,7 @@ impl Feed {
     }
 }
 
-/// A failure of the feed's own file.
+/// A failure of the dataset's own file.
 pub(super) fn broken(error: impl std::fmt::Display) -> EngineError {
     EngineError::Disk(format!("the training rows cannot be kept on this machine's disk: {error}"))
 }

@@ -10,14 +10,14 @@ package io.flambeau.bridge.spec
  * @param secret
  *   a secret that only the workers know
  */
-final case class GroupSpec(rank: Int, world: Int, ownHost: String, timeoutMs: Long, secret: String) {
+final case class ProcessGroupSpec(rank: Int, world: Int, ownHost: String, timeoutMs: Long, secret: String) {
 
   /** Without the secret, for logs. */
-  override def toString: String = s"GroupSpec($rank, $world, $ownHost, $timeoutMs)"
+  override def toString: String = s"ProcessGroupSpec($rank, $world, $ownHost, $timeoutMs)"
 }
 
-object GroupSpec {
+object ProcessGroupSpec {
 
   /** One worker by itself: no sockets, so no secret and no deadline. */
-  val Alone: GroupSpec = GroupSpec(0, 1, "", 0, "")
+  val Alone: ProcessGroupSpec = ProcessGroupSpec(0, 1, "", 0, "")
 }

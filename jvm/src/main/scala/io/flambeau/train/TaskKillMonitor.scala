@@ -8,11 +8,11 @@ import org.apache.spark.TaskContext
  * Passes a kill of the task on to the trainer that the task's thread runs: that thread may be waiting for a peer and cannot check
  * itself. One daemon thread, which ends with `close`; it only uses the kill flag and the trainer's cancel.
  */
-private[train] final class KillWatch(task: TaskContext) extends AutoCloseable {
+private[train] final class TaskKillMonitor(task: TaskContext) extends AutoCloseable {
   private val watched = new AtomicReference[() => Unit]
   @volatile private var closed = false
 
-  private val thread = new Thread(() => watch(), s"flambeau kill watch of task ${task.taskAttemptId()}")
+  private val thread = new Thread(() => watch(), s"flambeau kill monitor of task ${task.taskAttemptId()}")
   thread.setDaemon(true)
   thread.start()
 
@@ -31,12 +31,12 @@ private[train] final class KillWatch(task: TaskContext) extends AutoCloseable {
 
   private def watch(): Unit =
     try while (!closed) {
-        Thread.sleep(KillWatch.PauseMillis)
+        Thread.sleep(TaskKillMonitor.PauseMillis)
         if (task.isInterrupted()) Option(watched.get).foreach(cancel => cancel())
       }
     catch { case _: InterruptedException => () }
 }
 
-private[train] object KillWatch {
+private[train] object TaskKillMonitor {
   private val PauseMillis = 100L
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use flambeau_engine::EngineError;
-use flambeau_train::{Event, Feed, Progress, Ranks, TrainingLoop, trainings_together};
+use flambeau_train::{Event, ProcessGroup, Progress, TrainingDataset, TrainingLoop, trainings_together};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -14,25 +14,25 @@ use crate::support::{
 
 const NEAR: f32 = 1e-4;
 
-fn open(feed: &Arc<Feed>, ranks: &Arc<Ranks>, specs: &[Value]) -> Result<TrainingLoop, EngineError> {
-    TrainingLoop::open(feed, ranks, specs.iter().map(spec).collect(), Arc::new(AtomicBool::new(false)))
+fn open(dataset: &Arc<TrainingDataset>, ranks: &Arc<ProcessGroup>, specs: &[Value]) -> Result<TrainingLoop, EngineError> {
+    TrainingLoop::open(dataset, ranks, specs.iter().map(spec).collect(), Arc::new(AtomicBool::new(false)))
 }
 
 fn ended(progress: &[Progress]) -> bool {
     progress.iter().all(|one| matches!(one.event, Event::Done | Event::StoppedEarly))
 }
 
-fn finish_all(stack: &mut TrainingLoop) -> Vec<Progress> {
+fn finish_all(trainings: &mut TrainingLoop) -> Vec<Progress> {
     loop {
-        let progress = stack.run(Duration::from_secs(600)).unwrap();
+        let progress = trainings.run(Duration::from_secs(600)).unwrap();
         if ended(&progress) {
             return progress;
         }
     }
 }
 
-fn parameters_of_all(stack: &TrainingLoop, count: usize) -> Vec<Parameters> {
-    (0..count).map(|place| parameters_of(stack, place)).collect()
+fn parameters_of_all(trainings: &TrainingLoop, count: usize) -> Vec<Parameters> {
+    (0..count).map(|place| parameters_of(trainings, place)).collect()
 }
 
 /// The same head, optimized in very different ways.
@@ -52,9 +52,9 @@ fn variants(base: &Value) -> Vec<Value> {
     changes.iter().map(with).collect()
 }
 
-fn compare(stacked: &Progress, single: &Progress, near: f32) {
-    assert_eq!((stacked.event, stacked.step, stacked.history.len()), (single.event, single.step, single.history.len()));
-    for (a, b) in stacked.history.iter().zip(&single.history) {
+fn compare(together: &Progress, single: &Progress, near: f32) {
+    assert_eq!((together.event, together.step, together.history.len()), (single.event, single.step, single.history.len()));
+    for (a, b) in together.history.iter().zip(&single.history) {
         assert!((a.train_loss.unwrap() - b.train_loss.unwrap()).abs() < f64::from(near), "{a:?} {b:?}");
         assert_eq!((a.epoch, a.lr, a.samples, a.validation_loss.is_some()), (b.epoch, b.lr, b.samples, b.validation_loss.is_some()));
     }
@@ -67,11 +67,11 @@ fn near(spec: &Value) -> f32 {
 
 fn check(rows: &Rows, specs: &[Value]) {
     let all: Vec<usize> = (0..rows.x.len()).rev().collect();
-    let mut stack = open(&rows.feed(&all, &rows.dense()), &Arc::new(Ranks::alone()), specs).unwrap();
-    let progress = finish_all(&mut stack);
-    for ((one, stacked), found) in specs.iter().zip(&progress).zip(parameters_of_all(&stack, specs.len())) {
+    let mut trainings = open(&rows.dataset(&all, &rows.dense()), &Arc::new(ProcessGroup::alone()), specs).unwrap();
+    let progress = finish_all(&mut trainings);
+    for ((one, together), found) in specs.iter().zip(&progress).zip(parameters_of_all(&trainings, specs.len())) {
         let mut single = alone(rows, one);
-        compare(stacked, &finish(&mut single).unwrap(), near(one));
+        compare(together, &finish(&mut single).unwrap(), near(one));
         let apart = difference(&parameters(&single), &found);
         assert!(apart < near(one), "{apart} with {one}");
     }
@@ -130,10 +130,10 @@ fn each_stops_by_its_own_validation() {
 fn two_workers_add_up_all_heads_in_one_sum() {
     let (rows, specs) = (class_rows(true), variants(&head_spec()));
     let found = group(2, 60_000, |ranks| {
-        let feed = rows.feed(&rows.of_rank(ranks.rank, 2), &rows.dense());
-        let mut stack = open(&feed, &ranks, &specs).unwrap();
-        finish_all(&mut stack);
-        parameters_of_all(&stack, specs.len())
+        let dataset = rows.dataset(&rows.of_rank(ranks.rank, 2), &rows.dense());
+        let mut trainings = open(&dataset, &ranks, &specs).unwrap();
+        finish_all(&mut trainings);
+        parameters_of_all(&trainings, specs.len())
     });
     for (place, one) in specs.iter().enumerate() {
         let mut single = alone(&rows, one);
@@ -149,15 +149,15 @@ fn heads_that_were_interrupted_at_different_steps_meet_again() {
     let (rows, mut specs) = (class_rows(false), variants(&head_spec()));
     specs.iter_mut().for_each(|one| one["epochs"] = json!(4));
     let all: Vec<usize> = (0..rows.x.len()).rev().collect();
-    let feed = rows.feed(&all, &rows.dense());
-    let ranks = Arc::new(Ranks::alone());
-    let mut undisturbed = open(&feed, &ranks, &specs).unwrap();
+    let dataset = rows.dataset(&all, &rows.dense());
+    let ranks = Arc::new(ProcessGroup::alone());
+    let mut undisturbed = open(&dataset, &ranks, &specs).unwrap();
     finish_all(&mut undisturbed);
     let mut until = specs.clone();
     until[0]["checkpoint_steps"] = json!(9);
     until[3]["checkpoint_epochs"] = json!(2);
     let (file, later) = (folder("checkpoint").join("0.pt"), folder("checkpoint").join("3.pt"));
-    let mut first = open(&feed, &ranks, &until).unwrap();
+    let mut first = open(&dataset, &ranks, &until).unwrap();
     let mut saved = Vec::new();
     while saved.len() < 2 {
         let progress = first.run(Duration::from_secs(600)).unwrap();
@@ -169,7 +169,7 @@ fn heads_that_were_interrupted_at_different_steps_meet_again() {
         }
     }
     drop(first);
-    let mut second = open(&feed, &ranks, &specs).unwrap();
+    let mut second = open(&dataset, &ranks, &specs).unwrap();
     second.restore_checkpoint(0, &file).unwrap();
     second.restore_checkpoint(3, &later).unwrap();
     finish_all(&mut second);
@@ -205,22 +205,22 @@ fn who_steps_together() {
 fn others_are_refused_and_a_loss_that_is_no_number_ends_all() {
     let rows = class_rows(false);
     let all: Vec<usize> = (0..rows.x.len()).collect();
-    let (feed, ranks) = (rows.feed(&all, &rows.dense()), Arc::new(Ranks::alone()));
+    let (dataset, ranks) = (rows.dataset(&all, &rows.dense()), Arc::new(ProcessGroup::alone()));
     for (key, value) in [("seed", json!(12)), ("batch_rows", json!(16)), ("precision", json!("bf16")), ("label_smoothing", json!(0.1))] {
         let mut other = head_spec();
         other[key] = value;
-        let error = open(&feed, &ranks, &[head_spec(), other]).err().unwrap().to_string();
+        let error = open(&dataset, &ranks, &[head_spec(), other]).err().unwrap().to_string();
         assert!(error.contains("may differ only in how they are optimized"), "{key}: {error}");
     }
     let mut wild = head_spec();
     wild["optimizer"] = json!({"name": "sgd", "lr": 1e30});
-    let mut stack = open(&feed, &ranks, &[head_spec(), wild]).unwrap();
+    let mut trainings = open(&dataset, &ranks, &[head_spec(), wild]).unwrap();
     let error = loop {
-        match stack.run(Duration::from_secs(600)) {
+        match trainings.run(Duration::from_secs(600)) {
             Ok(progress) => assert!(!ended(&progress)),
             Err(error) => break error.to_string(),
         }
     };
     assert!(error.contains("learning rate 1000000000000000"), "{error}");
-    assert!(open(&feed, &ranks, &[]).is_err());
+    assert!(open(&dataset, &ranks, &[]).is_err());
 }

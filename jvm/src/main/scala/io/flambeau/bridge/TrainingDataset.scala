@@ -7,13 +7,13 @@ import org.apache.arrow.memory.BufferAllocator
 import org.apache.arrow.vector.VectorSchemaRoot
 import org.apache.spark.sql.types.StructType
 
-import io.flambeau.bridge.spec.FeedSpec
+import io.flambeau.bridge.spec.DatasetSpec
 import io.flambeau.spark.ArrowAccess
 
 /**
- * Facts about a sealed feed. Labels of training and of validation rows count; NaN if there is no row, or if labels are vectors.
+ * Statistics of a finished dataset. Labels of training and of validation rows count; NaN if there is no row, or if labels are vectors.
  */
-final case class FeedSummary(
+final case class DatasetSummary(
     rows: Long, validationRows: Long, bytes: Long, labelMin: Double, labelMax: Double, labelIntegral: Boolean)
 
 /** A row that was left out: its position among the added rows, and the reason. */
@@ -21,9 +21,9 @@ private[bridge] final case class Skipped(row: Int, cause: String)
 
 /**
  * One worker's rows: each batch crosses by the C Data Interface and is written to an Arrow IPC file in `directory`, which is
- * mapped into memory once sealed and deleted by `close()`. Used by the task thread only.
+ * mapped into memory once finished and deleted by `close()`. Used by the task thread only.
  */
-final class TrainingFeed private (val handle: AtomicLong, allocator: BufferAllocator) extends AutoCloseable {
+final class TrainingDataset private (val handle: AtomicLong, allocator: BufferAllocator) extends AutoCloseable {
 
   /**
    * Appends the root's rows; its vectors may be reset afterwards. A bad row fails with its position in this root, or is left out.
@@ -34,13 +34,13 @@ final class TrainingFeed private (val handle: AtomicLong, allocator: BufferAlloc
   def add(rows: VectorSchemaRoot): Seq[(Int, String)] = CStructs.using(allocator) { structs =>
     val array = structs.array()
     Data.exportVectorSchemaRoot(allocator, rows, null, array)
-    Json.listOf[Skipped](NativeBridge.feed(handle.get, array.memoryAddress)).map(one => one.row -> one.cause)
+    Json.listOf[Skipped](NativeBridge.addRows(handle.get, array.memoryAddress)).map(one => one.row -> one.cause)
   }
 
   /** Ends writing; trainers can be opened from here on. */
-  def seal(): FeedSummary = Json.as[FeedSummary](NativeBridge.sealFeed(handle.get))
+  def finish(): DatasetSummary = Json.as[DatasetSummary](NativeBridge.finishDataset(handle.get))
 
-  /** Ends joining a group, or training heads of groups, over this feed with a NativeException of kind `canceled`; from any thread. */
+  /** Ends joining a group, or training heads of groups, over this dataset with a NativeException of kind `canceled`; from any thread. */
   def cancel(): Unit = {
     val open = handle.get
     if (open != 0) NativeBridge.cancelTrainers(open)
@@ -49,19 +49,19 @@ final class TrainingFeed private (val handle: AtomicLong, allocator: BufferAlloc
   override def close(): Unit = NativeBridge.close(handle.getAndSet(0))
 }
 
-object TrainingFeed {
+object TrainingDataset {
 
   /**
    * @param schema
    *   inputs under their own names, `__label` (double, or array of double or float), and where present `__weight` (double),
-   *   `__validation` (boolean), `__id` (long), `__slot` (int), `__group` (long)
+   *   `__validation` (boolean), `__id` (long), `__shard` (int), `__group` (long)
    */
-  def open(spec: FeedSpec, schema: StructType, allocator: BufferAllocator): TrainingFeed = {
+  def open(spec: DatasetSpec, schema: StructType, allocator: BufferAllocator): TrainingDataset = {
     NativeLibrary.ensureLoaded()
     CStructs.using(allocator) { structs =>
       val struct = structs.schema()
       Data.exportSchema(allocator, ArrowAccess.toArrowSchema(schema), null, struct)
-      new TrainingFeed(new AtomicLong(NativeBridge.openFeed(Json.write(spec), struct.memoryAddress)), allocator)
+      new TrainingDataset(new AtomicLong(NativeBridge.openDataset(Json.write(spec), struct.memoryAddress)), allocator)
     }
   }
 }

@@ -2,11 +2,11 @@
 //!
 //! A prepared picture (decoded, resized, cropped) is the same in every epoch until it is changed at random, and preparing it
 //! often takes longer than a step. Its values are computed from bytes, so the bytes are kept: `height × width × channels` of each
-//! row, at its offset in one file next to the feed's. Read back, they give exactly the same values. A picture without this
+//! row, at its offset in one file next to the dataset's. Read back, they give exactly the same values. A picture without this
 //! property is not kept.
 //!
-//! The feed's first rows are kept, in up to half of the disk's free space. The others are prepared again in each epoch, and so
-//! are all if the file cannot be written or read. The file belongs to the feed and is deleted with it. Any thread may use it.
+//! The dataset's first rows are kept, in up to half of the disk's free space. The others are prepared again in each epoch, and so
+//! are all if the file cannot be written or read. The file belongs to the dataset and is deleted with it. Any thread may use it.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-use super::feed::FileGuard;
+use super::dataset::FileGuard;
 
 /// Bytes of the disk that always stay free.
 const LEFT_FREE_BYTES: u64 = 1 << 30;
@@ -28,7 +28,7 @@ const KEPT: u8 = 2;
 pub(super) type Tables = Vec<[f32; 256]>;
 
 /// See the module.
-pub(super) struct Pictures {
+pub(super) struct ImageCache {
     tables: Tables,
     /// Bytes of a row.
     block: usize,
@@ -44,7 +44,7 @@ thread_local! {
     static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-impl Pictures {
+impl ImageCache {
     /// For this many rows of `block` values each. None if the disk has no room, or no file can be made: then nothing is kept.
     pub(super) fn open(directory: &Path, rows: usize, block: usize, tables: Tables) -> Option<Self> {
         let free = rustix::fs::statvfs(directory).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)).unwrap_or(0);
@@ -53,7 +53,7 @@ impl Pictures {
         if count == 0 {
             return None;
         }
-        let (file, guard) = super::feed::own_file(directory, "pictures", "bin").inspect_err(|error| warn(error)).ok()?;
+        let (file, guard) = super::dataset::own_file(directory, "pictures", "bin").inspect_err(|error| warn(error)).ok()?;
         let states = (0..count).map(|_| AtomicU8::new(MISSING)).collect();
         log::debug!("{count} of {rows} pictures of {block} bytes are kept in {}", directory.display());
         Some(Self { tables, block, states, broken: AtomicBool::new(false), file, _guard: guard })
@@ -156,7 +156,7 @@ mod tests {
     fn what_is_kept_is_read_back_bit_by_bit() {
         let directory = std::env::temp_dir().join(format!("flambeau-pictures-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
-        let pictures = Pictures::open(&directory, 2, 768, tables()).unwrap();
+        let pictures = ImageCache::open(&directory, 2, 768, tables()).unwrap();
         let all: Vec<f32> = (0..256).flat_map(|byte| tables().into_iter().map(move |table| table[byte])).collect();
         pictures.keep(1, &all);
         pictures.keep(2, &all);

@@ -4,11 +4,11 @@
 //! numbers, in the order of the ranks, and writes the sums into the tensors of all. No rank leaves before all have done their
 //! share. So no tensor is freed while another rank reads it, and all ranks get the same bits.
 //!
-//! Waiting for others checks for a cancellation and has a deadline. A rank that gives up or is dropped breaks the room, and all
+//! Waiting for others checks for a cancellation and has a deadline. A rank that gives up or is dropped breaks the group, and all
 //! others end with an error that has the reason. Once all have arrived, ranks only wait for memory, and nothing interrupts that.
 //!
 //! The ranks find one another by the board: each puts the name of its process there, and the first rank of a process puts the
-//! number of its room there. A room belongs to its ranks and is dropped with the last of them. Used by the tasks' threads.
+//! number of its group there. A group belongs to its ranks and is dropped with the last of them. Used by the tasks' threads.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -33,7 +33,7 @@ const SHARED_NUMBERS: usize = 1024;
 /// Numbers that are added up at a time.
 const BLOCK: usize = 2048;
 
-static ROOMS: Mutex<Option<HashMap<u64, Weak<Room>>>> = Mutex::new(None);
+static GROUPS: Mutex<Option<HashMap<u64, Weak<LocalGroup>>>> = Mutex::new(None);
 
 /// A name that no other process has.
 static PROCESS: LazyLock<String> = LazyLock::new(|| {
@@ -44,7 +44,7 @@ static PROCESS: LazyLock<String> = LazyLock::new(|| {
 /// Where a rank finds the others: those of its own process, and the representative of each process.
 pub(super) struct Found {
     /// None if a rank is alone in its process.
-    pub(super) seat: Option<Seat>,
+    pub(super) member: Option<LocalMember>,
     /// The first rank of each process, in order.
     pub(super) leaders: Vec<usize>,
 }
@@ -58,88 +58,88 @@ pub(super) fn find(process: &str, board: &mut Waiting<'_>) -> Result<Found, Engi
     let leaders = (0..world).filter(|&one| names[..one].iter().all(|name| *name != names[one])).collect();
     let mates: Vec<usize> = (0..world).filter(|&one| names[one] == own).collect();
     let Some(place) = mates.iter().position(|&one| one == rank).filter(|_| mates.len() > 1) else {
-        return Ok(Found { seat: None, leaders });
+        return Ok(Found { member: None, leaders });
     };
-    let key = format!("room/{}", mates[0]);
-    let room = if place == 0 {
-        let (number, room) = Room::open(mates.len());
+    let key = format!("local_group/{}", mates[0]);
+    let group = if place == 0 {
+        let (number, group) = LocalGroup::open(mates.len());
         board.put(&key, &number.to_le_bytes())?;
-        room
+        group
     } else {
         let number = board.get(&key)?.try_into().map(u64::from_le_bytes).unwrap_or(0);
-        Room::of(number).ok_or_else(|| EngineError::Peer {
+        LocalGroup::of(number).ok_or_else(|| EngineError::Peer {
             rank,
             world,
-            phase: super::ranks::JOINING.to_owned(),
+            phase: super::process_group::JOINING.to_owned(),
             cause: format!("rank {} has left", mates[0]),
         })?
     };
-    Ok(Found { seat: Some(Seat { room, place, rank }), leaders })
+    Ok(Found { member: Some(LocalMember { group, place, rank }), leaders })
 }
 
 /// The purpose of a meeting.
 #[derive(Clone, Copy)]
-pub(super) enum Aim {
+pub(super) enum Op {
     /// All tensors become the sum of all.
-    Add,
+    Sum,
     /// All become as the first rank's.
-    TakeFirst,
+    Broadcast,
 }
 
 /// Why there was no meeting.
-pub(super) enum Missed {
+pub(super) enum MeetError {
     Canceled,
     /// A rank is gone or too late, with its number and the reason.
     Broken(String),
 }
 
 /// How a rank waits for others.
-pub(super) struct Patience<'a> {
+pub(super) struct WaitLimits<'a> {
     pub(super) canceled: &'a AtomicBool,
     pub(super) deadline: Duration,
 }
 
-/// A rank's place in a room; the room is broken for the others when it is dropped.
-pub(super) struct Seat {
-    room: Arc<Room>,
+/// A rank's place in a group; the group is broken for the others when it is dropped.
+pub(super) struct LocalMember {
+    group: Arc<LocalGroup>,
     place: usize,
     rank: usize,
 }
 
-impl Seat {
+impl LocalMember {
     /// Whether it represents its process.
     pub(super) fn leads(&self) -> bool {
         self.place == 0
     }
 
-    /// Meets the others over dense tensors of equal sizes; see [`Aim`].
-    pub(super) fn meet(&self, tensor: &Tensor, aim: Aim, patience: &Patience<'_>) -> Result<(), Missed> {
-        let part = Part::of(tensor).ok_or_else(|| Missed::Broken(format!("a tensor of {:?} cannot be added up", tensor.f_kind())))?;
-        let turn = self.room.come(self.place, part)?;
-        self.room.wait_for_all(turn, self.rank, patience)?;
-        let _done = Leaving { room: &self.room, turn };
-        let parts = self.room.parts();
+    /// Meets the others over dense tensors of equal sizes; see [`Op`].
+    pub(super) fn meet(&self, tensor: &Tensor, op: Op, limits: &WaitLimits<'_>) -> Result<(), MeetError> {
+        let part = Part::of(tensor).ok_or_else(|| MeetError::Broken(format!("a tensor of {:?} cannot be added up", tensor.f_kind())))?;
+        let meeting = self.group.come(self.place, part)?;
+        self.group.wait_for_all(meeting, self.rank, limits)?;
+        let _done = Leaving { group: &self.group, meeting };
+        let parts = self.group.parts();
         if parts.iter().any(|other| (other.kind, other.length) != (part.kind, part.length)) {
-            return Err(Missed::Broken("the ranks' tensors are not alike".into()));
+            return Err(MeetError::Broken("the ranks' tensors are not alike".into()));
         }
         let share = share_of(part.length, self.place, parts.len());
         match part.kind {
-            Kind::Float => unite::<f32>(&parts, share, aim),
-            Kind::Double => unite::<f64>(&parts, share, aim),
-            _ => unite::<i64>(&parts, share, aim),
+            Kind::Float => reduce::<f32>(&parts, share, op),
+            Kind::Double => reduce::<f64>(&parts, share, op),
+            _ => reduce::<i64>(&parts, share, op),
         }
         Ok(())
     }
 
     /// Ends all meetings to come with an error.
     pub(super) fn break_up(&self, why: &str) {
-        self.room.break_up(why);
+        self.group.break_up(why);
     }
 }
 
-impl Drop for Seat {
+impl Drop for LocalMember {
     fn drop(&mut self) {
-        self.room.break_up(&format!("rank {} has left", self.rank));
+        self.group.break_up(&format!("rank {} has left", self.rank));
     }
 }
 
@@ -164,7 +164,7 @@ impl Part {
     }
 }
 
-/// Which numbers the rank at `place` of `ranks` adds up.
+/// Which numbers the rank at `place` of `process_group` adds up.
 fn share_of(length: usize, place: usize, ranks: usize) -> Range<usize> {
     if length < SHARED_NUMBERS {
         return if place == 0 { 0..length } else { 0..0 };
@@ -174,7 +174,7 @@ fn share_of(length: usize, place: usize, ranks: usize) -> Range<usize> {
 }
 
 /// Does one rank's share. `T` is the type of the parts' kind.
-fn unite<T: Copy + Default + std::ops::AddAssign>(parts: &[Part], share: Range<usize>, aim: Aim) {
+fn reduce<T: Copy + Default + std::ops::AddAssign>(parts: &[Part], share: Range<usize>, op: Op) {
     let mut sums = [T::default(); BLOCK];
     let mut at = share.start;
     while at < share.end {
@@ -185,10 +185,10 @@ fn unite<T: Copy + Default + std::ops::AddAssign>(parts: &[Part], share: Range<u
             let first = unsafe { part.first.cast::<T>().add(at) };
             // SAFETY: `length` numbers follow, which live until all have done their share. Only this rank touches these.
             let values = unsafe { std::slice::from_raw_parts(first, length) };
-            match (place, aim) {
+            match (place, op) {
                 (0, _) => sums.copy_from_slice(values),
-                (_, Aim::TakeFirst) => break,
-                (_, Aim::Add) => sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += *value),
+                (_, Op::Broadcast) => break,
+                (_, Op::Sum) => sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += *value),
             }
         }
         for part in parts {
@@ -203,7 +203,7 @@ fn unite<T: Copy + Default + std::ops::AddAssign>(parts: &[Part], share: Range<u
 }
 
 /// See the module.
-struct Room {
+struct LocalGroup {
     size: usize,
     state: Mutex<State>,
     changed: Condvar,
@@ -223,21 +223,21 @@ struct State {
     broken: Option<String>,
 }
 
-impl Room {
+impl LocalGroup {
     fn open(size: usize) -> (u64, Arc<Self>) {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let state = Mutex::new(State { parts: vec![None; size], ..State::default() });
-        let room = Arc::new(Self { size, state, changed: Condvar::new(), met: AtomicU64::new(0), done: AtomicU64::new(0) });
-        let mut rooms = ROOMS.lock().unwrap_or_else(PoisonError::into_inner);
-        let rooms = rooms.get_or_insert_default();
-        rooms.retain(|_, room| room.strong_count() > 0);
-        rooms.insert(number, Arc::downgrade(&room));
-        (number, room)
+        let group = Arc::new(Self { size, state, changed: Condvar::new(), met: AtomicU64::new(0), done: AtomicU64::new(0) });
+        let mut groups = GROUPS.lock().unwrap_or_else(PoisonError::into_inner);
+        let groups = groups.get_or_insert_default();
+        groups.retain(|_, group| group.strong_count() > 0);
+        groups.insert(number, Arc::downgrade(&group));
+        (number, group)
     }
 
     fn of(number: u64) -> Option<Arc<Self>> {
-        ROOMS.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.get(&number)?.upgrade()
+        GROUPS.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.get(&number)?.upgrade()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -250,44 +250,44 @@ impl Room {
     }
 
     /// Brings a part to the next meeting. Returns the meeting's number.
-    fn come(&self, place: usize, part: Part) -> Result<u64, Missed> {
+    fn come(&self, place: usize, part: Part) -> Result<u64, MeetError> {
         let mut state = self.lock();
         if let Some(why) = &state.broken {
-            return Err(Missed::Broken(why.clone()));
+            return Err(MeetError::Broken(why.clone()));
         }
         state.parts[place] = Some(part);
         state.came += 1;
-        let turn = state.met + 1;
+        let meeting = state.met + 1;
         if state.came == self.size {
             state.came = 0;
-            state.met = turn;
-            self.met.store(turn, Ordering::Release);
+            state.met = meeting;
+            self.met.store(meeting, Ordering::Release);
             self.changed.notify_all();
         }
-        Ok(turn)
+        Ok(meeting)
     }
 
-    fn wait_for_all(&self, turn: u64, rank: usize, patience: &Patience<'_>) -> Result<(), Missed> {
-        if spin_until(&self.met, turn) {
+    fn wait_for_all(&self, meeting: u64, rank: usize, limits: &WaitLimits<'_>) -> Result<(), MeetError> {
+        if spin_until(&self.met, meeting) {
             return Ok(());
         }
         let since = Instant::now();
         let mut state = self.lock();
-        while state.met < turn {
+        while state.met < meeting {
             if let Some(why) = &state.broken {
-                return Err(Missed::Broken(why.clone()));
+                return Err(MeetError::Broken(why.clone()));
             }
             // Set under the lock that the last rank to arrive needs: either all have arrived, or there will be no more meetings.
-            if patience.canceled.load(Ordering::Relaxed) {
+            if limits.canceled.load(Ordering::Relaxed) {
                 state.broken = Some(format!("rank {rank} was stopped"));
                 self.changed.notify_all();
-                return Err(Missed::Canceled);
+                return Err(MeetError::Canceled);
             }
-            if since.elapsed() >= patience.deadline {
-                let why = format!("not all workers came within {} s", patience.deadline.as_secs_f64());
+            if since.elapsed() >= limits.deadline {
+                let why = format!("not all workers came within {} s", limits.deadline.as_secs_f64());
                 state.broken = Some(why.clone());
                 self.changed.notify_all();
-                return Err(Missed::Broken(why));
+                return Err(MeetError::Broken(why));
             }
             state = self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -301,11 +301,11 @@ impl Room {
 }
 
 /// Whether the counter reached this value within [`SPIN`].
-fn spin_until(counter: &AtomicU64, turn: u64) -> bool {
+fn spin_until(counter: &AtomicU64, meeting: u64) -> bool {
     let since = Instant::now();
     loop {
         for _ in 0..64 {
-            if counter.load(Ordering::Acquire) >= turn {
+            if counter.load(Ordering::Acquire) >= meeting {
                 return true;
             }
             std::hint::spin_loop();
@@ -318,28 +318,28 @@ fn spin_until(counter: &AtomicU64, turn: u64) -> bool {
 
 /// A rank in a meeting. It leaves when all have done their share.
 struct Leaving<'a> {
-    room: &'a Room,
-    turn: u64,
+    group: &'a LocalGroup,
+    meeting: u64,
 }
 
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
-        let mut state = self.room.lock();
+        let mut state = self.group.lock();
         state.leaving += 1;
-        if state.leaving == self.room.size {
+        if state.leaving == self.group.size {
             state.leaving = 0;
-            state.done = self.turn;
-            self.room.done.store(self.turn, Ordering::Release);
-            self.room.changed.notify_all();
+            state.done = self.meeting;
+            self.group.done.store(self.meeting, Ordering::Release);
+            self.group.changed.notify_all();
             return;
         }
         drop(state);
-        if spin_until(&self.room.done, self.turn) {
+        if spin_until(&self.group.done, self.meeting) {
             return;
         }
-        let mut state = self.room.lock();
-        while state.done < self.turn {
-            state = self.room.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.group.lock();
+        while state.done < self.meeting {
+            state = self.group.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A feed while rows arrive.
+//! A dataset while rows arrive.
 //!
 //! A batch is checked column by column; a row is bad if any column rejects it. Bad rows are an error that names the first of
 //! them, or are left out of all columns.
@@ -22,7 +22,7 @@ use tch::Tensor;
 
 use super::columns::{LABEL, RESERVED};
 use super::trial::{Trial, try_rows};
-use super::{DenseSpec, FeedSpec, MAX_SLOTS, RowColumns, Sealed, Skipped, broken};
+use super::{DatasetSpec, DenseSpec, MAX_SHARDS, MappedDataset, RowColumns, Skipped, broken};
 use crate::budget;
 
 const BUFFER_BYTES: usize = 1 << 20;
@@ -44,8 +44,8 @@ struct Stored {
     dense: Option<(DenseSpec, Preparer)>,
 }
 
-pub(super) struct Writing {
-    spec: FeedSpec,
+pub(super) struct DatasetWriter {
+    spec: DatasetSpec,
     stored: Vec<Stored>,
     trial: Option<Trial>,
     schema: Arc<Schema>,
@@ -64,10 +64,10 @@ enum Checked {
     Plain(ArrayRef),
 }
 
-impl Writing {
-    pub(super) fn create(spec: FeedSpec, columns: &Fields) -> Result<Self, EngineError> {
-        if spec.slots > MAX_SLOTS {
-            return Err(EngineError::BadRequest(format!("there can be at most {MAX_SLOTS} slots, not {}", spec.slots)));
+impl DatasetWriter {
+    pub(super) fn create(spec: DatasetSpec, columns: &Fields) -> Result<Self, EngineError> {
+        if spec.shards > MAX_SHARDS {
+            return Err(EngineError::BadRequest(format!("there can be at most {MAX_SHARDS} shards, not {}", spec.shards)));
         }
         let rows = RowColumns::new(columns, spec.dense.contains_key(LABEL), spec.label_range)?;
         let is_stored = |name: &str| !RESERVED.contains(&name) || spec.dense.contains_key(name);
@@ -89,12 +89,12 @@ impl Writing {
             stored.push(Stored { name: column.name().clone(), dense });
         }
         if let Some(missing) = spec.dense.keys().find(|name| !stored.iter().any(|s| s.name == **name)) {
-            return Err(EngineError::BadRequest(format!("the feed has no column '{missing}', which is named dense")));
+            return Err(EngineError::BadRequest(format!("the dataset has no column '{missing}', which is named dense")));
         }
         let trial = spec.trial.as_ref().filter(|_| spec.skip_invalid).map(Trial::open).transpose()?;
         let schema = Arc::new(Schema::new(fields));
         std::fs::create_dir_all(&spec.directory).map_err(broken)?;
-        let (out, file) = own_file(&spec.directory, "feed", "arrow").map_err(broken)?;
+        let (out, file) = own_file(&spec.directory, "dataset", "arrow").map_err(broken)?;
         let writer = FileWriter::try_new(BufWriter::with_capacity(BUFFER_BYTES, out), &schema).map_err(broken)?;
         Ok(Self { spec, stored, trial, schema, rows, writer, file })
     }
@@ -102,7 +102,7 @@ impl Writing {
     /// Returns the rows that were left out.
     pub(super) fn add(&mut self, batch: &StructArray) -> Result<Vec<Skipped>, EngineError> {
         let mut errors = RowErrors::new();
-        self.rows.check(batch, self.spec.slots, &mut |row, input, cause| note(&mut errors, row, input, RowError::Training(cause)))?;
+        self.rows.check(batch, self.spec.shards, &mut |row, input, cause| note(&mut errors, row, input, RowError::Training(cause)))?;
         let mut checked = Vec::with_capacity(self.stored.len());
         for stored in &self.stored {
             let missing = || EngineError::Internal(format!("the batch has no column {}", stored.name));
@@ -166,12 +166,12 @@ impl Writing {
         }
     }
 
-    pub(super) fn seal(mut self) -> Result<Sealed, EngineError> {
+    pub(super) fn finish(mut self) -> Result<MappedDataset, EngineError> {
         self.writer.finish().map_err(broken)?;
         self.writer.flush().map_err(broken)?;
         let dense = |stored: Stored| (stored.name, stored.dense.map(|(spec, _)| spec));
         let columns = self.stored.into_iter().map(dense).collect();
-        Sealed::open(self.file, columns, self.rows, self.spec.slots)
+        MappedDataset::open(self.file, columns, self.rows, self.spec.shards)
     }
 }
 
@@ -188,7 +188,7 @@ impl Checked {
         };
         let all = memory::bytes(&tensor).ok_or_else(|| EngineError::Internal("a staged tensor is not dense".into()))?;
         let width = usize::try_from(*bytes_a_row).unwrap_or(0).max(1);
-        let mut bytes = budget::room::<u8>(kept.true_count() * width, "a batch of rows")?;
+        let mut bytes = budget::reserve::<u8>(kept.true_count() * width, "a batch of rows")?;
         for (_, row) in rows.iter().zip(all.chunks_exact(width)).filter(|(row, _)| kept.value(**row)) {
             bytes.extend_from_slice(row);
         }

@@ -1,4 +1,4 @@
-//! The columns of a row besides its inputs: `__label`, `__weight`, `__validation`, `__id`, `__slot`, `__group`.
+//! The columns of a row besides its inputs: `__label`, `__weight`, `__validation`, `__id`, `__shard`, `__group`.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type};
@@ -12,14 +12,14 @@ use super::Dense;
 pub(super) const LABEL: &str = "__label";
 
 /// Names that are not inputs.
-pub(super) const RESERVED: [&str; 6] = [LABEL, "__weight", "__validation", "__id", "__slot", "__group"];
+pub(super) const RESERVED: [&str; 6] = [LABEL, "__weight", "__validation", "__id", "__shard", "__group"];
 
 /// Labels of all rows.
 #[derive(Debug, Clone)]
 pub(crate) enum Labels {
     /// A number each.
     Scalars(Vec<f64>),
-    /// Several per row; in the feed's file.
+    /// Several per row; in the dataset's file.
     Arrays(Dense),
 }
 
@@ -41,9 +41,9 @@ pub(crate) struct RowColumns {
     pub(crate) weights: Option<Vec<f64>>,
     /// None: no row.
     pub(crate) validation: Option<Vec<bool>>,
-    /// None: the position in the feed.
+    /// None: the position in the dataset.
     pub(crate) ids: Option<Vec<i64>>,
-    pub(crate) slots: Option<Vec<u32>>,
+    pub(crate) shards: Option<Vec<u32>>,
     pub(crate) groups: Option<Vec<i64>>,
     /// Whether labels are among the dense columns, and not here.
     stores_labels: bool,
@@ -66,14 +66,14 @@ impl RowColumns {
             Some(DataType::Float64) => (),
             Some(_) if stores_labels => (),
             Some(other) => return Err(EngineError::BadRequest(format!("labels are {other}, expected a double, or a dense column"))),
-            None => return Err(EngineError::BadRequest("the feed has no column __label".into())),
+            None => return Err(EngineError::BadRequest("the dataset has no column __label".into())),
         }
         Ok(Self {
             labels: Labels::Scalars(Vec::new()),
             weights: expect("__weight", &DataType::Float64)?.then(Vec::new),
             validation: expect("__validation", &DataType::Boolean)?.then(Vec::new),
             ids: expect("__id", &DataType::Int64)?.then(Vec::new),
-            slots: expect("__slot", &DataType::Int32)?.then(Vec::new),
+            shards: expect("__shard", &DataType::Int32)?.then(Vec::new),
             groups: expect("__group", &DataType::Int64)?.then(Vec::new),
             stores_labels,
             label_range,
@@ -82,7 +82,7 @@ impl RowColumns {
     }
 
     /// Records rows of a batch that cannot be trained on.
-    pub(super) fn check(&self, batch: &StructArray, slots: u32, note: Note<'_>) -> Result<(), EngineError> {
+    pub(super) fn check(&self, batch: &StructArray, shards: u32, note: Note<'_>) -> Result<(), EngineError> {
         if !self.stores_labels {
             let labels = column(batch, LABEL)?;
             let values = labels.as_primitive::<Float64Type>();
@@ -104,11 +104,11 @@ impl RowColumns {
             let bad = |i: &usize| weights.is_null(*i) || !weights.value(*i).is_finite() || weights.value(*i) < 0.0;
             (0..weights.len()).filter(bad).for_each(|row| note(row, "__weight", "a weight must be a number of at least 0".into()));
         }
-        if self.slots.is_some() {
-            let values = column(batch, "__slot")?;
+        if self.shards.is_some() {
+            let values = column(batch, "__shard")?;
             let values = values.as_primitive::<Int32Type>();
-            let bad = |i: &usize| values.is_null(*i) || !u32::try_from(values.value(*i)).is_ok_and(|slot| slot < slots);
-            (0..values.len()).filter(bad).for_each(|row| note(row, "__slot", format!("a slot must be in 0..{slots}")));
+            let bad = |i: &usize| values.is_null(*i) || !u32::try_from(values.value(*i)).is_ok_and(|shard| shard < shards);
+            (0..values.len()).filter(bad).for_each(|row| note(row, "__shard", format!("a shard must be in 0..{shards}")));
         }
         for (name, _) in [("__id", &self.ids), ("__group", &self.groups)].into_iter().filter(|(_, all)| all.is_some()) {
             let values = column(batch, name)?;
@@ -139,8 +139,8 @@ impl RowColumns {
         if let Some(all) = &mut self.groups {
             all.extend(values::<Int64Type>(batch, "__group", kept)?);
         }
-        if let Some(all) = &mut self.slots {
-            all.extend(values::<Int32Type>(batch, "__slot", kept)?.into_iter().map(|slot| u32::try_from(slot).unwrap_or(0)));
+        if let Some(all) = &mut self.shards {
+            all.extend(values::<Int32Type>(batch, "__shard", kept)?.into_iter().map(|shard| u32::try_from(shard).unwrap_or(0)));
         }
         if let Some(all) = &mut self.validation {
             let flags = column(batch, "__validation")?;
