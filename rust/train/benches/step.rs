@@ -1,15 +1,18 @@
-//! Steps of training on one thread: `cargo bench -p flambeau-train`. Each measurement is an epoch of 32 steps of a head over 1280
-//! features, from rows on disk to the changed parameters; or of heads of groups, all groups at once. CONTRIBUTING.md says how to compare two states of the code.
+//! Steps of training on one thread: `cargo bench -p flambeau-train`, after `./gradlew venv`. Each measurement is an epoch of 32 steps,
+//! from rows on disk to the changed parameters. Some train a head over 1280 features, one a small convolutional network with batch
+//! normalization over pictures of 3 channels and 8 x 8 pixels. The last two train heads of groups, all groups at once. CONTRIBUTING.md
+//! says how to compare two states of the code.
 
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, reason = "a program for people who measure")]
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arrow_array::{Array, ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int32Array, Int64Array, StructArray};
-use arrow_schema::{DataType, Field, Fields};
+use arrow_schema::{Field, Fields};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use flambeau_torch_ext::process;
 use flambeau_train::{Event, ProcessGroup, TrainingDataset, TrainingLoop, train_groups};
@@ -24,19 +27,28 @@ const ROWS: usize = STEPS * BATCH_ROWS;
 const FEATURES: usize = 1280;
 const CLASSES: usize = 5;
 const GROUPS: usize = 64;
+/// A picture of the network.
+const PICTURE: [usize; 3] = [3, 8, 8];
 
 /// A number that looks random, between -1/2 and 1/2.
 fn value(i: usize) -> f32 {
     f32::from((i as u32).wrapping_mul(2_654_435_761).to_be_bytes()[0]) / 256.0 - 0.5
 }
 
-fn rows() -> StructArray {
-    let item = Arc::new(Field::new("item", DataType::Float32, false));
-    let features = Float32Array::from_iter_values((0..ROWS * FEATURES).map(value));
-    let features = FixedSizeListArray::new(item, FEATURES as i32, Arc::new(features), None);
+/// Lists of `lengths` values each, from the innermost.
+fn nested(values: usize, lengths: &[usize]) -> ArrayRef {
+    let numbers: ArrayRef = Arc::new(Float32Array::from_iter_values((0..values).map(value)));
+    lengths.iter().fold(numbers, |inner, length| {
+        let item = Arc::new(Field::new("item", inner.data_type().clone(), false));
+        Arc::new(FixedSizeListArray::new(item, *length as i32, inner, None))
+    })
+}
+
+/// `ROWS` rows of `x`, with labels of `classes` classes.
+fn rows(x: ArrayRef, classes: usize) -> StructArray {
     let columns: Vec<(&str, ArrayRef)> = vec![
-        ("x", Arc::new(features)),
-        ("__label", Arc::new(Float64Array::from_iter_values((0..ROWS).map(|row| (row % CLASSES) as f64)))),
+        ("x", x),
+        ("__label", Arc::new(Float64Array::from_iter_values((0..ROWS).map(|row| (row % classes) as f64)))),
         ("__shard", Arc::new(Int32Array::from_iter_values((0..ROWS).map(|row| (row % 256) as i32)))),
         ("__group", Arc::new(Int64Array::from_iter_values((0..ROWS).map(|row| (row % GROUPS) as i64)))),
     ];
@@ -44,13 +56,25 @@ fn rows() -> StructArray {
     StructArray::new(fields, columns.into_iter().map(|(_, column)| column).collect(), None)
 }
 
-fn dataset(directory: &Path) -> Arc<TrainingDataset> {
-    let spec = whole::dataset(&json!({"directory": directory, "shards": 256, "dense": {"x": {"shape": [FEATURES]}}}));
-    let rows = rows();
+fn dataset(directory: &Path, shape: &[usize], rows: &StructArray) -> Arc<TrainingDataset> {
+    let spec = whole::dataset(&json!({"directory": directory, "shards": 256, "dense": {"x": {"shape": shape}}}));
     let dataset = TrainingDataset::create(spec, rows.fields().clone()).expect("a dataset");
-    dataset.add(&rows).expect("rows");
+    dataset.add(rows).expect("rows");
     dataset.finish().expect("a finished dataset");
     Arc::new(dataset)
+}
+
+/// A training of a network, whose package Python writes.
+fn network(directory: &Path) -> Value {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let program =
+        "import pathlib, sys; from trainable_packages import save_net; save_net(pathlib.Path(sys.argv[1]), 'net', True, 'tensor')";
+    let mut python = Command::new(here.join("../../.venv/bin/python"));
+    let made =
+        python.current_dir(here.join("tests/train")).args(["-B", "-c", program]).arg(directory).status().expect("run ./gradlew venv");
+    assert!(made.success());
+    json!({"program": {"package": directory.join("net"), "output": "logits"}, "inputs": ["x"], "loss": "cross_entropy",
+        "optimizer": {"name": "adam", "lr": 0.001}, "batch_rows": BATCH_ROWS, "epochs": 1, "seed": 1})
 }
 
 fn training(hidden: &Value, optimizer: &str) -> Value {
@@ -61,19 +85,22 @@ fn training(hidden: &Value, optimizer: &str) -> Value {
 fn steps(criterion: &mut Criterion) {
     process::set_intra_op_threads(1).expect("one thread");
     let directory = std::env::temp_dir().join(format!("flambeau-step-{}", std::process::id()));
-    let (dataset, ranks) = (dataset(&directory), Arc::new(ProcessGroup::alone()));
+    let ranks = Arc::new(ProcessGroup::alone());
+    let features = dataset(&directory, &[FEATURES], &rows(nested(ROWS * FEATURES, &[FEATURES]), CLASSES));
+    let pictures = dataset(&directory, &PICTURE, &rows(nested(ROWS * PICTURE.iter().product::<usize>(), &[8, 8, 3]), 2));
     let mut group = criterion.benchmark_group("steps");
     group.throughput(Throughput::Elements(STEPS as u64));
     let trainings = [
-        ("linear, sgd", vec![training(&json!([]), "sgd")]),
-        ("linear, adam", vec![training(&json!([]), "adam")]),
-        ("64 hidden, adam", vec![training(&json!([64]), "adam")]),
-        ("8 heads together", vec![training(&json!([64]), "adam"); 8]),
+        ("linear, sgd", &features, vec![training(&json!([]), "sgd")]),
+        ("linear, adam", &features, vec![training(&json!([]), "adam")]),
+        ("64 hidden, adam", &features, vec![training(&json!([64]), "adam")]),
+        ("8 heads together", &features, vec![training(&json!([64]), "adam"); 8]),
+        ("network, adam", &pictures, vec![network(&directory)]),
     ];
-    for (name, specs) in trainings {
+    for (name, dataset, specs) in trainings {
         let open = || {
             let specs = specs.iter().map(whole::training).collect();
-            TrainingLoop::open(&dataset, &ranks, specs, Arc::new(AtomicBool::new(false))).expect("trainings")
+            TrainingLoop::open(dataset, &ranks, specs, Arc::new(AtomicBool::new(false))).expect("trainings")
         };
         let run = |training: &mut TrainingLoop| {
             let progress = training.run(Duration::from_secs(600)).expect("an epoch");
@@ -86,11 +113,11 @@ fn steps(criterion: &mut Criterion) {
             "optimizer": {"name": "adam", "lr": 0.001}, "batch_rows": batch_rows, "epochs": 8, "seed": 1}))
     };
     for (name, spec) in [("64 groups", groups(Value::Null)), ("64 groups, in batches", groups(json!(8)))] {
-        group.bench_function(name, |bencher| bencher.iter(|| train_groups(&dataset, &spec, dataset.canceled()).expect("heads")));
+        group.bench_function(name, |bencher| bencher.iter(|| train_groups(&features, &spec, features.canceled()).expect("heads")));
     }
-    drop(dataset);
-    // It is empty now; a failure to delete it does not affect the next run.
-    let _ = std::fs::remove_dir(&directory);
+    drop((features, pictures));
+    // Only the network's package is there now; a failure to delete it does not affect the next run.
+    let _ = std::fs::remove_dir_all(&directory);
 }
 
 criterion_group! {
