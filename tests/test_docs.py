@@ -2,7 +2,8 @@
 
 Commands run as they are written, in a folder like the reader's (those of CONTRIBUTING in the checkout); pip and `--packages` take
 the wheels and the Maven repository of this build. Two cannot call themselves: `./gradlew …` is planned by the real Gradle
-without being executed (`--dry-run`, all lines in one), and `pytest …` only collects its tests.
+without being executed (`--dry-run`, all lines in one), and `pytest …` only collects its tests. `cargo bench …` runs each benchmark
+once: measuring them takes minutes, and means nothing beside other tests.
 """
 
 from __future__ import annotations
@@ -76,6 +77,8 @@ def test_bash(snippet: Snippet, reader: Path) -> None:
             continue  # test_gradle_commands plans all of them in one run
         if "pytest" in words:
             command += " --collect-only -p no:cacheprovider"
+        if words[:2] == ["cargo", "bench"]:
+            command += " --test"
         run(["bash", "-euo", "pipefail", "-c", command], folder, {**shell(), **registries(reader.parent)})
 
 
