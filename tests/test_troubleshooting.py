@@ -24,7 +24,11 @@ def messages() -> str:
     """All of the code in one line, where a literal that continues in the next one is a whole, and each `…` is a place for a value."""
     files = [
         file
-        for folder, endings in {"jvm/src/main": ("scala", "java"), "rust": ("rs",), "python/flambeau": ("py",)}.items()
+        for folder, endings in {
+            "jvm/src/main": ("scala", "java"),
+            "rust": ("rs", "cpp"),
+            "python/flambeau": ("py",),
+        }.items()
         for ending in endings
         for file in sorted((ROOT / folder).rglob(f"*.{ending}"))
     ]

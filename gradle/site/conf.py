@@ -33,10 +33,17 @@ NAVIGATION = {
         "docs/guides/streaming",
         "docs/guides/spark-ml",
     ),
-    "Guides by data": ("docs/guides/images", "docs/guides/text", "docs/guides/audio", "docs/guides/tensors", "docs/similarity"),
+    "Guides by data": (
+        "docs/guides/images",
+        "docs/guides/text",
+        "docs/guides/audio",
+        "docs/guides/tensors",
+        "docs/similarity",
+    ),
     "Training": ("docs/training",),
     "Deploying": (
         "docs/deploying",
+        "docs/gpu",
         "docs/platforms/README",
         "docs/platforms/standalone",
         "docs/platforms/yarn",

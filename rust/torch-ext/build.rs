@@ -30,8 +30,22 @@ fn main() {
         .define("USE_DISTRIBUTED", None)
         .define("USE_C10D_GLOO", None)
         .files(
-            ["aot", "archive", "attention", "module", "fused", "pack", "pads", "process", "trainable", "trap", "optimizer", "group"]
-                .map(|name| format!("cpp/{name}.cpp")),
+            [
+                "aot",
+                "archive",
+                "attention",
+                "device",
+                "module",
+                "fused",
+                "pack",
+                "pads",
+                "process",
+                "trainable",
+                "trap",
+                "optimizer",
+                "group",
+            ]
+            .map(|name| format!("cpp/{name}.cpp")),
         )
         .compile("flambeau_torch_ext");
     // Test binaries of this crate find the libtorch that they were linked with.

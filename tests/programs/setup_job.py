@@ -3,6 +3,8 @@
 python setup_job.py no-jars | no-extension | connect      a session without Flambeau
 python setup_job.py run PACKAGE KEY=VALUE...              a session with Flambeau and these settings
 python setup_job.py correct PACKAGE KEY=VALUE...          the same, which then removes them
+
+`python setup_job.py device PACKAGE KEY=VALUE...` runs a model in such a session, then with spark.flambeau.device=cpu.
 """
 
 from __future__ import annotations
@@ -101,7 +103,21 @@ def corrected(folder: str, settings: list[str]) -> dict[str, list[str]]:
     return given
 
 
+def on_device(folder: str, settings: list[str]) -> dict[str, list[str]]:
+    """The same use with these settings, and with the device cpu."""
+    spark = with_flambeau(settings)
+
+    def use() -> list[float]:
+        return spark.sql(f"SELECT featurize(array(1, 2, 3, 4), '{folder}') AS f FROM range(1)").head(1)[0].f
+
+    as_started = failure(use)
+    spark.conf.set("spark.flambeau.device", "cpu")
+    given = {"as started": as_started, "on the CPU": failure(use)}
+    spark.stop()
+    return given
+
+
 if __name__ == "__main__":
     kind, *rest = sys.argv[1:]
-    with_arguments = {"run": with_settings, "correct": corrected}
+    with_arguments = {"run": with_settings, "correct": corrected, "device": on_device}
     print(json.dumps(with_arguments[kind](rest[0], rest[1:]) if kind in with_arguments else without(kind)))

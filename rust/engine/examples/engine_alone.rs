@@ -1,36 +1,38 @@
-//! The engine without Spark: `engine_alone PACKAGE INPUT [THREADS [BATCH_ROWS [PASSES [PRECISION [ROWS [ENGINE]]]]]]` featurizes
+//! The engine without Spark: `engine_alone PACKAGE INPUT [THREADS [BATCH_ROWS [PASSES [PRECISION [ROWS [ENGINE [DEVICE]]]]]]]` featurizes
 //! every file of the folder INPUT, or every text of the JSON list INPUT. It uses THREADS (2) threads and batches of BATCH_ROWS
-//! (32) rows, and prints engine, rows and rows/s of each pass as JSON. ROWS limits the input (0: all of it). ENGINE is auto unless
-//! given. It is the baseline for measuring Spark's share of the time.
+//! (32) rows, and prints engine, rows and rows/s of each pass as JSON. ROWS limits the input (0: all of it). ENGINE is auto and
+//! DEVICE is cpu unless given. It is the baseline for measuring Spark's share of the time.
 #![allow(clippy::print_stdout, reason = "a program")]
 
+mod inputs;
+
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::{Result, anyhow, bail};
-use arrow_array::{Array, ArrayRef, BinaryArray, StringArray, StructArray};
+use arrow_array::{Array, StructArray};
 use arrow_schema::{Field, Fields};
 use flambeau_engine::{Counters, ModelOptions, Request, Session, Task, allow_machine_code, pool, registry};
-use flambeau_torch_ext::process;
+use flambeau_torch_ext::{Device, process};
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |i: usize, default: usize| arguments.get(i).map_or(Ok(default), |a| a.parse());
     let (Some(package), Some(input)) = (arguments.first(), arguments.get(1)) else {
-        bail!("usage: engine_alone PACKAGE INPUT [THREADS [BATCH_ROWS [PASSES [PRECISION [ROWS [ENGINE]]]]]]");
+        bail!("usage: engine_alone PACKAGE INPUT [THREADS [BATCH_ROWS [PASSES [PRECISION [ROWS [ENGINE [DEVICE]]]]]]]");
     };
     let (threads, batch_rows, passes) = (number(2, 2)?, number(3, 32)?, number(4, 3)?);
     process::set_intra_op_threads(1)?;
     process::tune_malloc();
     pool::configure(threads);
-    let (column, limit) = (read(Path::new(input))?, number(6, 0)?);
+    let (column, limit) = (inputs::read(Path::new(input))?, number(6, 0)?);
     let column = if limit == 0 { column } else { column.slice(0, limit.min(column.len())) };
     let word = |i: usize, default: &str| arguments.get(i).map_or(default, String::as_str).to_owned();
     allow_machine_code(true);
     let (precision, engine) = (serde_json::from_value(word(5, "f32").into())?, serde_json::from_value(word(7, "auto").into())?);
-    let options = ModelOptions { precision, engine, ..ModelOptions::plain() };
+    let device: Device = word(8, "cpu").parse().map_err(|wrong: String| anyhow!(wrong))?;
+    let options = ModelOptions { precision, engine, device, ..ModelOptions::plain() };
     let model = registry::open(Path::new(package), &options)?;
     let fields = Fields::from(vec![Field::new("content", column.data_type().clone(), true)]);
     for pass in 0..passes {
@@ -73,16 +75,4 @@ fn main() -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// The rows: bytes of files in the order of their names, or texts.
-fn read(input: &Path) -> Result<ArrayRef> {
-    if input.is_file() {
-        let texts: Vec<String> = serde_json::from_slice(&std::fs::read(input)?)?;
-        return Ok(Arc::new(StringArray::from(texts)));
-    }
-    let mut paths = std::fs::read_dir(input)?.map(|entry| entry.map(|e| e.path())).collect::<std::io::Result<Vec<_>>>()?;
-    paths.sort();
-    let files = paths.iter().map(std::fs::read).collect::<std::io::Result<Vec<_>>>()?;
-    Ok(Arc::new(BinaryArray::from_iter_values(files)))
 }

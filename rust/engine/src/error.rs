@@ -141,6 +141,7 @@ impl EngineError {
             Self::BadModel { .. } => "bad_model",
             Self::BadRequest(_) | Self::Column { .. } => "bad_request",
             Self::Torch { error: TorchError::OutOfMemory(_), .. } => "out_of_memory",
+            Self::Torch { error: TorchError::Device(_), .. } => "device",
             Self::Torch { .. } => "torch",
             Self::Peer { .. } => "peer",
             Self::Disk(_) => "disk",
@@ -169,7 +170,7 @@ impl EngineError {
     #[must_use]
     pub fn program(model: &str, what: &str, error: TorchError) -> Self {
         match error {
-            TorchError::OutOfMemory(_) => Self::torch(model, error),
+            TorchError::OutOfMemory(_) | TorchError::Device(_) => Self::torch(model, error),
             other => Self::model(model, format!("{what} cannot be loaded as TorchScript: {other}")),
         }
     }

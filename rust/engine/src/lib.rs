@@ -34,6 +34,7 @@ pub mod stats;
 
 pub use engine::{EngineName, allow_machine_code, keep_choices};
 pub use error::{EngineError, RowError};
+pub use flambeau_torch_ext::Device;
 pub use model::Model;
 pub use options::{ModelOptions, WantedEngine};
 pub use package::Package;

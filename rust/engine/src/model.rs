@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use flambeau_torch_ext::Outputs;
+use flambeau_torch_ext::{Device, Outputs};
 use tch::{Kind, Tensor};
 
 use crate::engine::{self, Engine, EngineName, PassShapes};
@@ -46,10 +46,11 @@ impl Model {
         shapes.padded(&name, engine.as_ref(), &preparers, IMAGE_PASS_ROWS);
         stats::MODEL_LOADS.add(1);
         log::info!(
-            "loaded model '{name}' ({}, {}, engine {}, {} bytes of weights) in {} ms",
+            "loaded model '{name}' ({}, {}, engine {} on {}, {} bytes of weights) in {} ms",
             variant.file,
             variant.precision,
             engine.name(),
+            engine.device(),
             engine.parameter_bytes(),
             started.elapsed().as_millis()
         );
@@ -72,6 +73,12 @@ impl Model {
     #[must_use]
     pub fn engine(&self) -> EngineName {
         self.engine.name()
+    }
+
+    /// Where its program runs.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.engine.device()
     }
 
     /// The number of rows that a pass of `rows` rows should have: the engine may be faster with a few more. [`Self::forward`]
@@ -122,7 +129,7 @@ impl Model {
         for (tensor, output) in tensors.iter().zip(outputs) {
             let Some(at) = output.lengths.as_ref().and_then(|name| outputs.iter().position(|o| o.name == *name)) else { continue };
             let longest = tensor.size().get(1).copied().unwrap_or(0);
-            let lengths = tensors[at].f_to_kind(Kind::Int64).and_then(|lengths| lengths.f_contiguous());
+            let lengths = tensors[at].f_to_kind(Kind::Int64).and_then(|lengths| lengths.f_to_device(tch::Device::Cpu)?.f_contiguous());
             let lengths = lengths.map_err(|error| EngineError::torch(self.name(), error))?;
             let outside = memory::values::<i64>(&lengths).and_then(|lengths| lengths.iter().find(|n| !(0..=longest).contains(*n)).copied());
             if let Some(n) = outside {

@@ -1,6 +1,7 @@
 //! Options for opening a model.
 
-use serde::Deserialize;
+use flambeau_torch_ext::Device;
+use serde::{Deserialize, Deserializer, de};
 
 /// The options for opening a model; the JVM sends all of them.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -14,13 +15,21 @@ pub struct ModelOptions {
     pub precision: Precision,
     /// The requested engine.
     pub engine: WantedEngine,
+    /// Where the program runs.
+    #[serde(deserialize_with = "device")]
+    pub device: Device,
+}
+
+/// From its name.
+fn device<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Device, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
 }
 
 impl ModelOptions {
-    /// In f32, by libtorch's interpreter, with any `model.toml`: the start for programs without a JVM.
+    /// In f32 on the CPU, by libtorch's interpreter, with any `model.toml`: the start for programs without a JVM.
     #[must_use]
     pub fn plain() -> Self {
-        Self { hash: None, min_cosine: 0.0, precision: Precision::F32, engine: WantedEngine::Torchscript }
+        Self { hash: None, min_cosine: 0.0, precision: Precision::F32, engine: WantedEngine::Torchscript, device: Device::Cpu }
     }
 }
 

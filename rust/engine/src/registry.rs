@@ -1,4 +1,4 @@
-//! Models in memory: one copy of the weights per process, whatever the number of tasks.
+//! Models in memory: one copy of the weights per process and device, whatever the number of tasks.
 //!
 //! A model is known by its content (hash of `model.toml`) and the settings that choose its variant. Tasks that open the same
 //! model at once wait for one load; different models load in parallel. A failed load is not cached.
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use once_cell::sync::{Lazy, OnceCell};
 
-use flambeau_torch_ext::process;
+use flambeau_torch_ext::{Device, process};
 
 use crate::package::Precision;
 use crate::stats::{self, Totals};
@@ -35,6 +35,7 @@ struct Key {
     precision: Precision,
     min_cosine_bits: u64,
     engine: WantedEngine,
+    device: Device,
 }
 
 struct Slot {
@@ -60,6 +61,7 @@ pub fn open(directory: &Path, options: &ModelOptions) -> Result<Arc<Model>, Engi
         precision: options.precision,
         min_cosine_bits: options.min_cosine.to_bits(),
         engine: options.engine,
+        device: options.device,
     };
     // The planned content is in memory: no need to read and hash the folder again for every task.
     if let Some(planned) = &options.hash

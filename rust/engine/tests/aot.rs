@@ -46,7 +46,7 @@ fn rows(count: i64, first: f64) -> Tensor {
 fn compiled_code_gives_what_torchscript_gives_for_any_number_of_rows() {
     let whole = package();
     let code = compiled(&whole.join(CODE), "aot-parity").unwrap();
-    let script = ScriptModule::load(&Archive::open(&whole.join("model.pt")).unwrap(), None, None).unwrap();
+    let script = ScriptModule::load(&Archive::open(&whole.join("model.pt")).unwrap(), None, flambeau_torch_ext::Device::Cpu).unwrap();
     assert_eq!(code.inputs(), script.inputs());
     assert!(code.parameter_bytes() > script.parameter_bytes());
     for count in [1, 2, 3, 8, 333] {

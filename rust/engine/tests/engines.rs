@@ -13,7 +13,9 @@ use arrow_array::{Array, ArrayRef, BinaryArray, ListArray, StringArray};
 use arrow_schema::{Field, Fields};
 use common::{batch, bitmap, package, repository};
 use flambeau_engine::package::Precision;
-use flambeau_engine::{Counters, EngineName, Model, ModelOptions, Request, Session, Task, WantedEngine, keep_choices, registry, stats};
+use flambeau_engine::{
+    Counters, Device, EngineName, Model, ModelOptions, Request, Session, Task, WantedEngine, keep_choices, registry, stats,
+};
 
 /// A package of `./gradlew models`.
 fn shipped(name: &str) -> PathBuf {
@@ -171,4 +173,15 @@ fn machine_code_does_not_run_unless_it_is_allowed() {
 fn an_unknown_engine_is_named_with_the_known_ones() {
     let error = serde_json::from_str::<WantedEngine>("\"warp\"").unwrap_err().to_string();
     assert!(error.contains("unknown variant `warp`, expected one of `auto`, `torchscript`, `fused`, `aot`"), "{error}");
+}
+
+#[test]
+fn a_device_that_cannot_be_used_is_an_error_and_no_other_takes_its_place() {
+    let on = |engine, device| registry::open(&package("tiny"), &ModelOptions { engine, device, ..ModelOptions::plain() }).unwrap_err();
+    let absent = on(WantedEngine::Auto, Device::Cuda(127));
+    assert_eq!(absent.kind(), "device");
+    assert!(absent.to_string().contains("cuda:127 cannot be used: "), "{absent}");
+    let fused = on(WantedEngine::Fused, Device::Cuda(0));
+    assert_eq!(fused.kind(), "bad_request");
+    assert!(fused.to_string().contains("set the engine to auto"), "{fused}");
 }

@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use flambeau_engine::Package;
 use flambeau_engine::package::Precision;
+use flambeau_engine::{Device, ModelOptions, Package};
 
 /// A package of three variants that differ in precision; programs are not opened here.
 fn package(name: &str) -> Package {
@@ -29,8 +29,19 @@ fn asked(precision: &str) -> Precision {
     serde_json::from_value(precision.into()).unwrap()
 }
 
+fn chosen_on(device: Device, precision: &str, min_cosine: f64) -> String {
+    let options = ModelOptions { precision: asked(precision), min_cosine, device, ..ModelOptions::plain() };
+    package(&format!("variants-{device}-{precision}-{min_cosine}")).choose_variant(&options).unwrap().file.clone()
+}
+
 fn chosen(precision: &str, min_cosine: f64) -> String {
-    package(&format!("variants-{precision}-{min_cosine}")).choose_variant(asked(precision), min_cosine).unwrap().file.clone()
+    chosen_on(Device::Cpu, precision, min_cosine)
+}
+
+#[test]
+fn what_a_variant_requires_of_a_processor_does_not_matter_on_a_gpu() {
+    assert_eq!(chosen_on(Device::Cuda(0), "bf16", 0.999), "never.pt");
+    assert_eq!(chosen_on(Device::Cuda(0), "bf16", 0.99999), "full.pt");
 }
 
 #[test]

@@ -12,7 +12,7 @@
 
 extern "C" {
 struct FlbError {
-  int32_t kind;   // 0 none, 1 libtorch, 2 out of memory
+  int32_t kind;   // 0 none, 1 libtorch, 2 out of memory, 3 a device
   char* message;  // owned by the receiver; free with flb_free_message
 };
 }
@@ -33,6 +33,8 @@ T guarded(FlbError* error, T otherwise, Body body) noexcept {
     return body();
   } catch (const c10::OutOfMemoryError& e) {
     fill(error, 2, e.what_without_backtrace());
+  } catch (const c10::AcceleratorError& e) {
+    fill(error, 3, e.what_without_backtrace());
   } catch (const c10::Error& e) {
     fill(error, 1, e.what_without_backtrace());
   } catch (const std::bad_alloc& e) {

@@ -4,6 +4,7 @@
 #include "error.h"
 #include "forward.h"
 #include "module.h"
+#include "nodes.h"
 #include "outputs.h"
 #include "process.h"
 #include "trap.h"
@@ -29,6 +30,17 @@ int64_t bytes_of(const torch::jit::Module& module) {
   for (const auto& t : module.parameters()) total += static_cast<int64_t>(t.nbytes());
   for (const auto& t : module.buffers()) total += static_cast<int64_t>(t.nbytes());
   return total;
+}
+
+// Whether a GPU has fast kernels for channels last: cuDNN has none in f32, and none for depthwise convolutions.
+bool likes_channels_last(const torch::jit::Module& module) {
+  bool reduced = false;
+  for (const auto& parameter : module.parameters()) {
+    const bool depthwise = parameter.dim() == 4 && parameter.size(1) == 1 && parameter.size(0) > 1;
+    if (depthwise) return false;
+    reduced = reduced || (parameter.is_floating_point() && parameter.scalar_type() != at::kFloat);
+  }
+  return reduced;
 }
 
 // Puts convolution weights into the layout for channels-last inputs. Measured on EfficientNet-Lite0, one thread, images/s:
@@ -64,6 +76,32 @@ torch::jit::Module joined(const torch::jit::Module& front, const torch::jit::Mod
   return whole;
 }
 
+// Traced convolutions allow cuDNN to round f32 to 10 bits of mantissa: here f32 is f32.
+void forbid_tf32(torch::jit::Graph& graph) {
+  const auto is_traced = [](const torch::jit::Node* node) {
+    return node->kind() == c10::aten::_convolution && node->inputs().size() == 13;
+  };
+  for (torch::jit::Node* node : flambeau::nodes_of(graph, is_traced)) {
+    torch::jit::WithInsertPoint before(node);
+    node->replaceInput(12, graph.insertConstant(false));
+  }
+}
+
+// A program that was traced on a CPU names the CPU where it makes tensors, and holds some: all of that goes to `device`. Scalars may
+// stay, since operators take them from anywhere.
+void move_constants(torch::jit::Graph& graph, c10::Device device) {
+  const auto is_constant = [](const torch::jit::Node* node) {
+    return node->kind() == c10::prim::Constant && node->hasAttribute(c10::attr::value);
+  };
+  for (torch::jit::Node* node : flambeau::nodes_of(graph, is_constant)) {
+    if (node->output()->type()->kind() == c10::TypeKind::DeviceObjType) {
+      node->s_(c10::attr::value, device.str());
+    } else if (node->kindOf(c10::attr::value) == torch::jit::AttributeKind::t && node->t(c10::attr::value).dim() > 0) {
+      node->t_(c10::attr::value, node->t(c10::attr::value).to(device));
+    }
+  }
+}
+
 }  // namespace
 
 extern "C" {
@@ -88,10 +126,15 @@ void* flb_module_load(
     }
     loaded->parameter_bytes = bytes_of(script);
     loaded->inputs = static_cast<int32_t>(script.get_method("forward").function().getSchema().arguments().size()) - 1;
-    if (device_index < 0) to_channels_last(script);
+    loaded->channels_last = device_index < 0 || likes_channels_last(script);
+    if (loaded->channels_last) to_channels_last(script);
     // A module that was frozen when it was made has no `training` attribute left; freezing again is an error.
     if (script.hasattr("training")) script = torch::jit::freeze_module(script);
     auto graph = script.get_method("forward").graph();
+    if (device_index >= 0) {
+      move_constants(*graph, device);
+      forbid_tf32(*graph);
+    }
     torch::jit::OptimizeFrozenGraph(graph, /*optimize_numerics=*/true);
     flambeau::check_traps(traps);
     loaded->script = std::move(script);

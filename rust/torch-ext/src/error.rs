@@ -13,19 +13,30 @@ pub enum TorchError {
     /// A tensor could not be allocated.
     #[error("{0}")]
     OutOfMemory(String),
+    /// A GPU is absent or failed. After a failure the process cannot use it any more.
+    #[error("{0}")]
+    Device(String),
     /// A path that cannot be passed to C (it holds a NUL byte or is not UTF-8).
     #[error("{0} is not a usable path")]
     BadPath(String),
 }
 
 impl TorchError {
-    /// Classifies a message of libtorch: its CPU allocator reports a failed allocation as an ordinary error, so only here the
-    /// text decides.
+    /// Classifies a message of libtorch: its CPU allocator reports a failed allocation as an ordinary error, and so do the
+    /// libraries of a GPU, so only here the text decides.
     #[must_use]
     pub fn from_message(message: String) -> Self {
         let message = without_backtrace(message);
         let refused = ["DefaultCPUAllocator", "CUDA out of memory", "not enough memory: you tried to allocate"];
-        if refused.iter().any(|mark| message.contains(mark)) { Self::OutOfMemory(message) } else { Self::Failed(message) }
+        let device = ["CUDA error:", "cuDNN error:", "CUDA driver error:"];
+        let has = |marks: &[&str]| marks.iter().any(|mark| message.contains(mark));
+        if has(&refused) {
+            Self::OutOfMemory(message)
+        } else if has(&device) {
+            Self::Device(message)
+        } else {
+            Self::Failed(message)
+        }
     }
 }
 
@@ -65,6 +76,7 @@ pub(crate) fn take(error: ffi::FlbError) -> Result<(), TorchError> {
     };
     Err(match error.kind {
         2 => TorchError::OutOfMemory(message),
+        3 => TorchError::Device(message),
         _ => TorchError::from_message(message),
     })
 }
@@ -79,6 +91,14 @@ mod tests {
         assert!(matches!(TorchError::from(refused), TorchError::OutOfMemory(_)));
         let shapes = tch::Tensor::f_zeros([2, 3], (tch::Kind::Float, tch::Device::Cpu)).unwrap().f_view([7]).unwrap_err();
         assert!(matches!(TorchError::from(shapes), TorchError::Failed(_)));
+    }
+
+    #[test]
+    fn a_failure_of_a_gpu_is_no_failure_of_a_row() {
+        let asserted = "CUDA error: device-side assert triggered\nCUDA kernel errors might be asynchronously reported";
+        assert!(matches!(TorchError::from_message(asserted.into()), TorchError::Device(_)));
+        let memory = "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79.10 GiB";
+        assert!(matches!(TorchError::from_message(memory.into()), TorchError::OutOfMemory(_)));
     }
 
     #[test]

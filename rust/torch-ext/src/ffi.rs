@@ -115,6 +115,11 @@ unsafe extern "C" {
     pub(crate) fn flb_aot_load(library: *const c_char, runners: i32, error: *mut FlbError) -> *mut c_void;
     pub(crate) fn flb_aot_free(program: *mut c_void);
     pub(crate) fn flb_aot_forward(program: *mut c_void, inputs: *const *const C_tensor, count: i32, error: *mut FlbError) -> *mut c_void;
+    pub(crate) fn flb_device_check(index: i32, error: *mut FlbError);
+    pub(crate) fn flb_device_enter(index: i32, error: *mut FlbError) -> *mut c_void;
+    pub(crate) fn flb_device_leave(on_device: *mut c_void);
+    pub(crate) fn flb_device_forward(module: *mut c_void, inputs: *const *const C_tensor, count: i32, error: *mut FlbError) -> *mut c_void;
+    pub(crate) fn flb_device_memory(index: i32, now_bytes: *mut i64, peak_bytes: *mut i64, error: *mut FlbError);
     pub(crate) fn flb_set_threads(intra_op: i32, error: *mut FlbError);
     pub(crate) fn flb_tune_malloc();
     pub(crate) fn flb_bound_allocations();

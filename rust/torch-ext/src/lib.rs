@@ -1,7 +1,7 @@
 //! The parts of libtorch that `tch` lacks, behind safe types.
 //!
 //! For inference: [`ScriptModule`], a TorchScript program frozen and optimized; [`FusedModule`], the same with oneDNN's kernels;
-//! [`AotModule`], machine code compiled ahead of time; [`Outputs`], the results of one forward pass.
+//! [`AotModule`], machine code compiled ahead of time; [`Outputs`], the results of one forward pass; [`Device`], where it runs.
 //!
 //! For training: [`Trainable`], a module whose parameters change. [`flatten`] puts
 //! them into one vector for an [`Optimizer`] (`torch::optim`). [`Group`]: ranks that add up tensors (c10d over Gloo) and find one
@@ -14,6 +14,7 @@
 mod aot;
 mod archive;
 mod cstring;
+mod device;
 mod error;
 mod ffi;
 mod fused;
@@ -26,6 +27,7 @@ mod trainable;
 
 pub use aot::AotModule;
 pub use archive::Archive;
+pub use device::{Device, OnDevice};
 pub use error::TorchError;
 pub use fused::FusedModule;
 pub use generator::Generator;

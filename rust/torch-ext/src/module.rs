@@ -7,7 +7,7 @@ use tch::Tensor;
 
 use crate::archive::Records;
 use crate::cstring::of_text;
-use crate::{Archive, TorchError, error, ffi, process};
+use crate::{Archive, Device, TorchError, error, ffi, process};
 
 /// A TorchScript module: loaded onto one device, in eval mode, frozen, optimized for inference.
 #[derive(Debug)]
@@ -33,29 +33,23 @@ pub struct Behind<'a> {
 }
 
 impl ScriptModule {
-    /// Loads a program, and the one that runs after it, as one program onto the CPU or a CUDA device.
+    /// Loads a program, and the one that runs after it, as one program onto a device.
     ///
     /// # Errors
     /// A file is not TorchScript, the programs do not fit, or libtorch cannot run them on this machine.
-    pub fn load(program: &Archive, behind: Option<&Behind>, cuda_device: Option<usize>) -> Result<Self, TorchError> {
+    pub fn load(program: &Archive, behind: Option<&Behind>, device: Device) -> Result<Self, TorchError> {
         let archives: Vec<&Archive> = std::iter::once(program).chain(behind.map(|b| b.head)).collect();
-        Archive::load(&archives, |records| Self::load_here(&records[0], records.get(1), behind, cuda_device))
+        Archive::load(&archives, |records| Self::load_here(&records[0], records.get(1), behind, device))
     }
 
-    fn load_here(
-        program: &Records,
-        head: Option<&Records>,
-        behind: Option<&Behind>,
-        cuda_device: Option<usize>,
-    ) -> Result<Self, TorchError> {
+    fn load_here(program: &Records, head: Option<&Records>, behind: Option<&Behind>, device: Device) -> Result<Self, TorchError> {
         let key = behind.map(|b| of_text(b.key)).transpose()?;
         let key = key.as_ref().map_or(std::ptr::null(), |text| text.as_ptr());
         let head = head.map_or(std::ptr::null(), Records::as_ptr);
         let index = behind.map_or(0, |b| i32::try_from(b.index).unwrap_or(i32::MAX));
-        let device = cuda_device.map_or(-1, |index| i32::try_from(index).unwrap_or(i32::MAX));
         let mut failure = ffi::FlbError::none();
         // SAFETY: the archives are live, `key` is NUL-terminated; head and key may both be null. All outlive the call.
-        let raw = unsafe { ffi::flb_module_load(program.as_ptr(), head, index, key, device, &raw mut failure) };
+        let raw = unsafe { ffi::flb_module_load(program.as_ptr(), head, index, key, device.index(), &raw mut failure) };
         error::take(failure)?;
         NonNull::new(raw).map(|raw| Self { raw }).ok_or_else(|| TorchError::Failed("no module was loaded".into()))
     }
@@ -84,6 +78,16 @@ impl ScriptModule {
         forward(self.raw, inputs, ffi::flb_module_forward)
     }
 
+    /// As [`Self::forward`], on the CUDA device that the program was loaded onto and the thread is on ([`Device::enter`]). The
+    /// outputs stay there, and may not be computed yet: reading them waits.
+    ///
+    /// # Errors
+    /// Also those of the passes before it.
+    pub fn forward_on_device(&self, inputs: &[Tensor]) -> Result<Outputs, TorchError> {
+        let raw = run(self.raw, inputs, ffi::flb_device_forward)?;
+        Outputs::take_attached(raw)
+    }
+
     pub(crate) fn as_ptr(&self) -> *const c_void {
         self.raw.as_ptr()
     }
@@ -92,18 +96,21 @@ impl ScriptModule {
 /// A C function that runs a program of its own kind.
 pub(crate) type Forward = unsafe extern "C" fn(*mut c_void, *const *const torch_sys::C_tensor, i32, *mut ffi::FlbError) -> *mut c_void;
 
-/// One forward pass of `program`, by `run`, the C function of its kind.
-pub(crate) fn forward(program: NonNull<c_void>, inputs: &[Tensor], run: Forward) -> Result<Outputs, TorchError> {
+/// One forward pass of `program`, by `function`, the C function of its kind.
+pub(crate) fn forward(program: NonNull<c_void>, inputs: &[Tensor], function: Forward) -> Result<Outputs, TorchError> {
+    Outputs::take(&OutputsGuard(run(program, inputs, function)?))
+}
+
+fn run(program: NonNull<c_void>, inputs: &[Tensor], function: Forward) -> Result<NonNull<c_void>, TorchError> {
     let pointers: Vec<_> = inputs.iter().map(Tensor::as_ptr).collect();
     let count = i32::try_from(pointers.len()).unwrap_or(i32::MAX);
     let mut failure = ffi::FlbError::none();
     let raw = process::on_deep_stack(|| {
-        // SAFETY: `program` is live and of the kind of `run`, `pointers` holds `count` live tensors, `failure` is writable.
-        unsafe { run(program.as_ptr(), pointers.as_ptr(), count, &raw mut failure) }
+        // SAFETY: `program` is live and of the kind of `function`, `pointers` holds `count` live tensors, `failure` is writable.
+        unsafe { function(program.as_ptr(), pointers.as_ptr(), count, &raw mut failure) }
     })?;
     error::take(failure)?;
-    let raw = NonNull::new(raw).ok_or_else(|| TorchError::Failed("forward returned nothing".into()))?;
-    Outputs::take(&OutputsGuard(raw))
+    NonNull::new(raw).ok_or_else(|| TorchError::Failed("forward returned nothing".into()))
 }
 
 impl Drop for ScriptModule {
@@ -113,7 +120,7 @@ impl Drop for ScriptModule {
     }
 }
 
-/// The results of a forward pass: contiguous CPU tensors, with names if the program returned a dict.
+/// The results of a forward pass: contiguous tensors, on the CPU unless said otherwise, with names if the program returned a dict.
 #[derive(Debug)]
 pub struct Outputs {
     /// In the program's order.

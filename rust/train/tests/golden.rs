@@ -12,7 +12,7 @@ use flambeau_engine::package::{
     Description, Dtype, InputDescription, InputKind, Listing, OutputDescription, PackageFile, Precision, Role, Wrapped,
 };
 use flambeau_engine::stats::Totals;
-use flambeau_engine::{ModelOptions, OutputRequest, Request, StartSpec, Task, WantedEngine};
+use flambeau_engine::{Device, ModelOptions, OutputRequest, Request, StartSpec, Task, WantedEngine};
 use flambeau_media::image::{Decode, ImageLimits};
 use flambeau_train::spec::{
     AugmentSpec, HeadActivation, HeadSpec, LossKind, MetricName, OptimizerName, OptimizerSpec, Precision as TrainingPrecision, ProgramSpec,
@@ -57,7 +57,10 @@ fn how_a_process_starts_and_a_model_is_opened() {
         &StartSpec { intra_op_threads: 3, decode_threads: 5, idle_model_bytes: 536_870_913, machine_code: true, choices_folder, log_level },
     );
     let hash = Some("c0ffee".into());
-    reads("model_options", &ModelOptions { hash, precision: Precision::Fastest, min_cosine: 0.995, engine: WantedEngine::Fused });
+    reads(
+        "model_options",
+        &ModelOptions { hash, precision: Precision::Fastest, min_cosine: 0.995, engine: WantedEngine::Fused, device: Device::Cuda(1) },
+    );
 }
 
 #[test]

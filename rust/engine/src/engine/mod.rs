@@ -2,13 +2,14 @@
 //!
 //! `torchscript` runs a TorchScript program as libtorch's interpreter does. `fused` runs the same program with the kernels of
 //! oneDNN: products with packed weights, and for images plans of fixed shapes ([`shapes`]). `aot` runs code that was compiled ahead
-//! of time, if the package has it and the machine can run it. `choice` finds the fastest engine with correct outputs, and `kept`
+//! of time, if the package has it and the machine can run it. `cuda` runs the program on a GPU. `choice` finds the fastest engine with correct outputs, and `kept`
 //! saves it for the machine.
 //!
 //! An engine is made once per process and model, by the thread that loads the model, and shared by all tasks.
 
 mod aot;
 mod choice;
+mod cuda;
 mod fused;
 mod kept;
 mod shapes;
@@ -16,7 +17,7 @@ mod torchscript;
 
 use std::fmt::{self, Debug};
 
-use flambeau_torch_ext::{Behind, Outputs, ScriptModule, TorchError};
+use flambeau_torch_ext::{Behind, Device, Outputs, ScriptModule, TorchError};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -32,6 +33,11 @@ use crate::{EngineError, ModelOptions, Package, WantedEngine};
 pub(crate) trait Engine: Debug + Send + Sync {
     /// Which one it is.
     fn name(&self) -> EngineName;
+
+    /// Where it runs. A thread that calls `forward` must be on it ([`Device::enter`]), and finds the outputs there.
+    fn device(&self) -> Device {
+        Device::Cpu
+    }
 
     /// Bytes of its weights.
     fn parameter_bytes(&self) -> u64;
@@ -69,6 +75,8 @@ pub enum EngineName {
     Fused,
     /// Code that was compiled ahead of time.
     Aot,
+    /// libtorch's interpreter on a CUDA device.
+    Cuda,
 }
 
 impl fmt::Display for EngineName {
@@ -77,6 +85,7 @@ impl fmt::Display for EngineName {
             Self::Torchscript => "torchscript",
             Self::Fused => "fused",
             Self::Aot => "aot",
+            Self::Cuda => "cuda",
         })
     }
 }
@@ -89,6 +98,9 @@ type Opened<'a> = (Box<dyn Engine>, &'a Variant);
 /// # Errors
 /// A program that does not load.
 pub(crate) fn open<'a>(package: &'a Package, options: &ModelOptions, preparers: &[Preparer]) -> Result<Opened<'a>, EngineError> {
+    if options.device.is_cuda() {
+        return on_device(package, options);
+    }
     let compiled = package.compiled_variant(options).and_then(|variant| aot::refusal(variant).map_or(Ok(variant), Err));
     let model = &package.descriptor.name;
     if options.engine == WantedEngine::Aot {
@@ -100,9 +112,9 @@ pub(crate) fn open<'a>(package: &'a Package, options: &ModelOptions, preparers: 
             Err(why) => why,
         };
         log::warn!("model '{model}' does not run with the engine aot: {why}");
-        return choice::fastest(package, package.choose_variant(options.precision, options.min_cosine)?, None, preparers);
+        return choice::fastest(package, package.choose_variant(options)?, None, preparers);
     }
-    let variant = package.choose_variant(options.precision, options.min_cosine)?;
+    let variant = package.choose_variant(options)?;
     Ok(match options.engine {
         WantedEngine::Torchscript => (Box::new(torchscript::TorchscriptEngine::new(script(package, variant)?)), variant),
         WantedEngine::Fused => (choice::fused_or(script(package, variant)?, model), variant),
@@ -113,10 +125,27 @@ pub(crate) fn open<'a>(package: &'a Package, options: &ModelOptions, preparers: 
     })
 }
 
+/// The program on the CUDA device of the options.
+fn on_device<'a>(package: &'a Package, options: &ModelOptions) -> Result<Opened<'a>, EngineError> {
+    let (model, device) = (&package.descriptor.name, options.device);
+    if !matches!(options.engine, WantedEngine::Auto | WantedEngine::Torchscript) {
+        let cause =
+            format!("spark.flambeau.engine chooses an engine of processors, but spark.flambeau.device is {device}: set the engine to auto");
+        return Err(EngineError::BadRequest(format!("model '{model}': {cause}")));
+    }
+    device.check().map_err(|error| EngineError::torch(model, error))?;
+    let variant = package.choose_variant(options)?;
+    Ok((Box::new(cuda::CudaEngine::new(script_on(package, variant, device)?, device)), variant))
+}
+
 fn script(package: &Package, variant: &Variant) -> Result<ScriptModule, EngineError> {
+    script_on(package, variant, Device::Cpu)
+}
+
+fn script_on(package: &Package, variant: &Variant, device: Device) -> Result<ScriptModule, EngineError> {
     let archive = package.program(variant)?;
     let head = variant.head.as_ref().map(|head| Ok((package.head(head)?, head))).transpose()?;
     let behind = head.as_ref().map(|(archive, head)| Behind { head: archive, index: head.index, key: &head.reads });
-    let loaded = ScriptModule::load(&archive, behind.as_ref(), None);
+    let loaded = ScriptModule::load(&archive, behind.as_ref(), device);
     loaded.map_err(|error| EngineError::program(&package.descriptor.name, &variant.programs(), error))
 }

@@ -60,28 +60,29 @@ impl Package {
         self.descriptor.variants.iter().find(|v| v.engine == EngineKind::Torchscript && v.precision == "f32" && v.head.is_none())
     }
 
-    /// The first TorchScript variant that this machine can run in the requested precision. `f32`: that one. `bf16` or `f16`: one of
-    /// that precision with a recorded cosine of at least `min_cosine`, otherwise f32. `fastest`: the first in the package.
+    /// The first TorchScript variant that the device of `options` can run in their precision. `f32`: that one. `bf16` or `f16`: one of
+    /// that precision with a recorded cosine of at least theirs, otherwise f32. `fastest`: the first in the package.
     ///
     /// # Errors
     /// If there is none; the message has the reason for each.
-    pub fn choose_variant(&self, precision: Precision, min_cosine: f64) -> Result<&Variant, EngineError> {
-        let chosen = self.first(EngineKind::Torchscript, precision, min_cosine);
+    pub fn choose_variant(&self, options: &ModelOptions) -> Result<&Variant, EngineError> {
+        let chosen = self.first(EngineKind::Torchscript, options);
         chosen.map_err(|why| EngineError::model(&self.descriptor.name, format!("no variant can run here ({why})")))
     }
 
     /// The same among the variants that were compiled ahead of time; otherwise why there is none.
     pub(crate) fn compiled_variant(&self, options: &ModelOptions) -> Result<&Variant, String> {
-        self.first(EngineKind::AotInductor, options.precision, options.min_cosine)
+        self.first(EngineKind::AotInductor, options)
     }
 
-    fn first(&self, engine: EngineKind, precision: Precision, min_cosine: f64) -> Result<&Variant, String> {
+    fn first(&self, engine: EngineKind, options: &ModelOptions) -> Result<&Variant, String> {
+        let precision = options.precision;
         let own = || self.descriptor.variants.iter().filter(|variant| variant.engine == engine);
         let asked = |variant: &&Variant| precision == Precision::Fastest || variant.precision == precision.name();
         let fallback = |variant: &&Variant| !asked(variant) && variant.precision == "f32";
         let mut refused = Vec::new();
         for variant in own().filter(asked).chain(own().filter(fallback)) {
-            match obstacle(variant, min_cosine) {
+            match obstacle(variant, options) {
                 None => return Ok(variant),
                 Some(why) => refused.push(format!("{}: {why}", variant.file)),
             }
@@ -122,9 +123,10 @@ impl Package {
     }
 }
 
-/// Why this machine cannot run a variant.
-fn obstacle(variant: &Variant, min_cosine: f64) -> Option<String> {
-    if let Some(feature) = cpu::lacks(&variant.requires) {
+/// Why this machine cannot run a variant on the device of `options`. GPUs that libtorch runs on have every precision.
+fn obstacle(variant: &Variant, options: &ModelOptions) -> Option<String> {
+    let min_cosine = options.min_cosine;
+    if let Some(feature) = cpu::lacks(&variant.requires).filter(|_| !options.device.is_cuda()) {
         return Some(format!("this processor lacks {feature}"));
     }
     let here = process::libtorch_version();

@@ -1,7 +1,7 @@
 //! Results of many passes into one tensor per output, in row order.
 
 use flambeau_media::audio::Pool;
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use super::passes::Pooling;
 
@@ -36,6 +36,7 @@ impl Collector {
         }
         let index: Vec<i64> = output_indices.iter().map(|output_index| *output_index as i64).collect();
         let index = Tensor::f_from_slice(&index)?;
+        let index = outputs.first().map_or(Ok(index.shallow_clone()), |output| index.f_to_device(output.device()))?;
         for (all, output) in self.outputs.iter_mut().zip(outputs) {
             let items = output.size().get(1).copied().filter(|n| all.size().get(1) != Some(n));
             // A pass of shorter rows fills the beginning of its part.
@@ -48,10 +49,11 @@ impl Collector {
         Ok(())
     }
 
-    /// One tensor per output with a row per valid row; none if there was no pass.
+    /// One tensor per output with a row per valid row, on the CPU; none if there was no pass. Waits for a device.
     pub(super) fn finish(self, pooling: Option<&Pooling>) -> Result<Vec<Tensor>, TchError> {
-        let Some(pooling) = pooling else { return Ok(self.outputs) };
-        self.outputs.iter().map(|output| pooled(output, pooling)).collect()
+        let here = self.outputs.iter().map(|output| output.f_to_device(Device::Cpu)).collect::<Result<Vec<_>, _>>()?;
+        let Some(pooling) = pooling else { return Ok(here) };
+        here.iter().map(|output| pooled(output, pooling)).collect()
     }
 }
 

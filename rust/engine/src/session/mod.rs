@@ -27,12 +27,12 @@ use tch::Tensor;
 pub use counters::Counters;
 pub use request::{OutputRequest, Request, Task};
 
-use crate::pace::IMAGE_PASS_ROWS;
 use crate::package::InputKind;
 use crate::prepare::{Limits, Preparer, Staged, StopFlag};
 use crate::spare::Cores;
 use crate::{EngineError, Model, RowError, pool};
 use counters::elapsed_ns;
+use passes::PassLimits;
 use runner::Ran;
 
 /// See the module.
@@ -209,7 +209,10 @@ impl Session {
         if let Some(fault) = self.request.fault {
             fault.strike(self.model())?;
         }
-        let plan = passes::plan(staged_batch.staged.iter().map(|s| &s.rows), &staged_batch.valid, self.pass_rows());
+        let device = self.model.device();
+        let _on_device = device.enter().map_err(|error| EngineError::torch(self.model(), error))?;
+        let limits = if device.is_cuda() { PassLimits::ON_DEVICE } else { PassLimits::ON_CPU };
+        let plan = passes::plan(staged_batch.staged.iter().map(|s| &s.rows), &staged_batch.valid, self.pass_rows(&limits), &limits);
         counters.real_tokens += plan.real;
         counters.padded_tokens += plan.padded;
         let runner = runner::Runner {
@@ -246,11 +249,11 @@ impl Session {
         taken.map_err(|error| EngineError::torch(self.model(), error))
     }
 
-    fn pass_rows(&self) -> usize {
+    fn pass_rows(&self, limits: &PassLimits) -> usize {
         let descriptor = &self.model.package.descriptor;
         let batch_rows = self.request.pass_rows.map_or_else(|| descriptor.batch_rows(), |rows| rows.max(1));
         let has_images = descriptor.inputs.iter().any(|input| input.kind == InputKind::Image);
-        if has_images { batch_rows.min(IMAGE_PASS_ROWS) } else { batch_rows }
+        if has_images { batch_rows.min(limits.images) } else { batch_rows }
     }
 
     fn results(&self, rows: usize, staged_batch: &StagedBatch, outputs: &[Tensor]) -> Result<StructArray, EngineError> {

@@ -8,15 +8,29 @@ use std::ops::Range;
 use flambeau_media::audio::Pool;
 use flambeau_media::text::plan_batches;
 
+use crate::pace::IMAGE_PASS_ROWS;
 use crate::prepare::StagedRows;
 
-/// Maximum padded tokens of one pass, per row of [`LENGTH_PASS_ROWS`]: 2,048 tokens in total. More tokens do not make a pass more
+/// Maximum padded tokens of one pass, per row of [`PassLimits::by_length`]: 2,048 tokens on a CPU. More tokens do not make a pass more
 /// efficient (its matrices keep a core busy from 1,000), only longer, and a killed task waits for its pass: 8,192 tokens of
 /// MiniLM take over a second.
 const TOKENS_A_ROW: usize = 32;
 
-/// Rows of one pass planned by length.
-const LENGTH_PASS_ROWS: usize = 64;
+/// How large passes may be.
+#[derive(Debug)]
+pub(super) struct PassLimits {
+    /// Rows of a pass over images.
+    pub(super) images: usize,
+    /// Rows of a pass planned by length.
+    by_length: usize,
+}
+
+impl PassLimits {
+    /// Small enough for a core's cache, and to end soon.
+    pub(super) const ON_CPU: Self = Self { images: IMAGE_PASS_ROWS, by_length: 64 };
+    /// Large enough to keep a GPU's cores busy: whole batches of images, and 16,384 tokens.
+    pub(super) const ON_DEVICE: Self = Self { images: usize::MAX, by_length: 512 };
+}
 
 /// One forward pass.
 #[derive(Debug, Clone)]
@@ -86,7 +100,7 @@ impl Plan {
 }
 
 /// Plans passes of at most `max_rows` items over the valid rows. If one input has windows, the others must have the same windows.
-pub(super) fn plan<'a>(inputs: impl Iterator<Item = &'a StagedRows>, valid: &[usize], max_rows: usize) -> Plan {
+pub(super) fn plan<'a>(inputs: impl Iterator<Item = &'a StagedRows>, valid: &[usize], max_rows: usize, limits: &PassLimits) -> Plan {
     let inputs: Vec<_> = inputs.collect();
     let windows = inputs.iter().find_map(|rows| match rows {
         StagedRows::Clips { items, pool, .. } => Some((items, *pool)),
@@ -110,7 +124,7 @@ pub(super) fn plan<'a>(inputs: impl Iterator<Item = &'a StagedRows>, valid: &[us
         inputs.iter().filter_map(|rows| rows.lengths()).reduce(|a, b| a.iter().zip(&b).map(|(x, y)| *x.max(y)).collect());
     let (passes, real, padded) = match &lengths {
         None => (consecutive(&items, max_rows), 0, 0),
-        Some(lengths) => by_length(&items, lengths, max_rows, windows.is_some()),
+        Some(lengths) => by_length(&items, lengths, max_rows.min(limits.by_length), windows.is_some()),
     };
     Plan { passes, items: items.len(), pooling, lengths, real, padded }
 }
@@ -125,9 +139,8 @@ fn consecutive(items: &[usize], max_rows: usize) -> Vec<Pass> {
     items.chunks(max_rows.max(1)).map(pass).collect()
 }
 
-fn by_length(items: &[usize], lengths: &[usize], max_rows: usize, is_audio: bool) -> (Vec<Pass>, u64, u64) {
+fn by_length(items: &[usize], lengths: &[usize], rows: usize, is_audio: bool) -> (Vec<Pass>, u64, u64) {
     let of_items: Vec<usize> = items.iter().map(|&item| lengths[item]).collect();
-    let rows = max_rows.min(LENGTH_PASS_ROWS);
     // The limit for clips is the size of full passes with clips of the longest length; for texts, with rows of the usual length.
     let usual = if is_audio { of_items.iter().copied().max().unwrap_or(1) } else { TOKENS_A_ROW };
     let buckets = plan_batches(&of_items, rows, rows * usual);

@@ -63,7 +63,8 @@ impl<'a> PassQueue<'a> {
         let mut waiting = locked(&self.waiting);
         let pass = waiting.pop()?;
         let rows = pass.items.len();
-        let parts = rows.div_ceil(self.model.pace.rows(pass.length));
+        // A device computes passes of any size in a short time.
+        let parts = if self.model.device().is_cuda() { 1 } else { rows.div_ceil(self.model.pace.rows(pass.length)) };
         if parts <= 1 {
             return Some(pass);
         }

@@ -10,9 +10,10 @@
 //! batches), the package is bad too; before that they count as bad rows.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use super::collect::Collector;
-use super::counters::Counters;
+use super::counters::{Counters, elapsed_ns};
 use super::passes::{Pass, Plan};
 use super::queue::{Outcome, PassQueue};
 use crate::prepare::Staged;
@@ -55,7 +56,8 @@ impl Runner<'_> {
         let queue = PassQueue::new(self.model, self.plan, staged);
         let mut so_far = SoFar { collector: Collector::new(self.plan.items), refused: Vec::new() };
         while queue.len() > 0 {
-            let helpers = queue.len() - 1;
+            // A device is kept busy by one thread, and streams belong to threads.
+            let helpers = if self.model.device().is_cuda() { 0 } else { queue.len() - 1 };
             spare::helped(
                 helpers,
                 |cores| queue.help(&cores),
@@ -72,7 +74,12 @@ impl Runner<'_> {
         let SoFar { collector, mut refused } = so_far;
         refused.sort_by_key(|(row, _)| *row);
         self.give_up_if_hopeless(&refused)?;
+        let started = Instant::now();
         let outputs = collector.finish(self.plan.pooling.as_ref()).map_err(|error| EngineError::torch(self.model.name(), error))?;
+        if self.model.device().is_cuda() {
+            // It waited for the passes.
+            self.counters.forward_ns += elapsed_ns(started);
+        }
         Ok(Ran { outputs, refused })
     }
 

@@ -27,6 +27,9 @@ object ErrorKind {
   /** libtorch could not allocate. */
   case object OutOfMemory extends ErrorKind("out_of_memory", "FLAMBEAU_OUT_OF_MEMORY")
 
+  /** A GPU that is absent, cannot be used, or has failed. */
+  case object Device extends ErrorKind("device", "FLAMBEAU_DEVICE")
+
   /** Another rank of a group failed or is gone. */
   case object Peer extends ErrorKind("peer", "FLAMBEAU_PEER")
 
@@ -48,7 +51,7 @@ object ErrorKind {
   /** A bug in Flambeau. */
   case object Internal extends ErrorKind("internal", "FLAMBEAU_NATIVE")
 
-  private val all = Seq(BadInput, BadModel, BadRequest, BadCheckpoint, OutOfMemory, Peer, Disk, Diverged, Torch, Canceled, Panic, Internal)
+  private val all = Seq(BadInput, BadModel, BadRequest, BadCheckpoint, OutOfMemory, Device, Peer, Disk, Diverged, Torch, Canceled, Panic, Internal)
 
   /** The kind of this name; an unknown name is a bug in Flambeau too. */
   def of(name: String): ErrorKind = all.find(_.name == name).getOrElse(Internal)

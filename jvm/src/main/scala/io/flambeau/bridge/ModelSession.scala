@@ -5,6 +5,7 @@ import java.util.concurrent.atomic.AtomicLong
 import org.apache.arrow.c.Data
 import org.apache.arrow.memory.BufferAllocator
 import org.apache.arrow.vector.{FieldVector, VectorSchemaRoot}
+import org.apache.spark.TaskContext
 import org.apache.spark.sql.types.StructType
 import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnarBatch, ColumnVector}
 
@@ -113,9 +114,11 @@ object ModelSession {
 
   /** A handle of the model, with the engine of the whole application if this machine can run the model with it. */
   private def openModel(hash: String, directory: String, settings: InferenceSettings, agree: (String, String) => String): Long = {
-    def opened(settings: InferenceSettings): Long = NativeBridge.openModel(directory, Json.write(settings.model(hash)))
+    val device = TaskDevice.of(settings.device, TaskContext.get())
+    def opened(settings: InferenceSettings): Long = NativeBridge.openModel(directory, Json.write(settings.model(hash, device)))
     val own = opened(settings)
-    if (settings.engine != Engine.Auto) own
+    // A GPU has one engine.
+    if (settings.engine != Engine.Auto || device != TaskDevice.Cpu) own
     else {
       val (mine, agreed) =
         try {

@@ -32,7 +32,9 @@ object NativeLibrary extends Logging {
 
   /** The existing libraries of libtorch, each after those that it depends on. */
   private val LoadOrder = Seq(
-    "libquadmath.so.0", "libgfortran.so.5", "libgomp.so.1", "libopenblas.so.0", "libc10.so", TorchLibrary)
+    "libquadmath.so.0", "libgfortran.so.5", "libgomp.so.1", "libopenblas.so.0", "libc10.so", TorchLibrary,
+    // of a build for CUDA
+    "libc10_cuda.so", "libtorch_cuda.so")
 
   private lazy val loaded: Either[Throwable, String] =
     try Right(load())

@@ -49,7 +49,8 @@ object FlambeauConf {
 
   val Libtorch: Setting[String] = Setting(
     Prefix + "libtorch", "", LocalFolder,
-    "Folder with libtorch's libraries (2.13.0) on every machine. Empty: the environment's LIBTORCH, then the flambeau-libtorch jar.", perProcess = true)
+    "Folder with libtorch's libraries (2.13.0, for CPUs or CUDA) on every machine. Empty: the environment's LIBTORCH, then the flambeau-libtorch jar.",
+    perProcess = true)
 
   val NativeDirectory: Setting[String] = Setting(
     Prefix + "native.directory", "", LocalFolder,
@@ -77,6 +78,10 @@ object FlambeauConf {
     Prefix + "engine", "auto", OneOf(io.flambeau.conf.Engine),
     "Engine that runs a model's program. `torchscript`: libtorch's interpreter. `fused`: the same program with kernels of oneDNN. `aot`: machine code that the package holds, if `spark.flambeau.models.machineCode` allows it; the fastest other engine if there is none that this machine can run. `auto`: the fastest one whose outputs are right, chosen when a model is first loaded on a machine and then remembered. All executors of an application use the same engine.")
 
+  val Device: Setting[String] = Setting(
+    Prefix + "device", "auto", Values.Device,
+    "Where models run. `auto`: on the GPU that Spark gave the task (`spark.task.resource.gpu.amount`), otherwise on the CPU. `cpu`. `cuda`: on the task's GPU, or the first one of the executor. `cuda:N`: on that one. A GPU needs a CUDA build of libtorch (`spark.flambeau.libtorch`); if it cannot be used, the task fails.")
+
   val MinCosine: Setting[Double] = Setting(
     Prefix + "precision.minCosine", "0.999", Real(0, 1),
     "A variant of reduced precision runs only if its package recorded at least this cosine to f32. 1.0 allows f32 only.")
@@ -91,7 +96,7 @@ object FlambeauConf {
     "Level of native log messages (error, warn, info, debug, trace). They appear in Spark's log under io.flambeau.native.", perProcess = true)
 
   val all: Seq[Setting[_]] = Seq(
-    BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, ImageDecode, Engine, Precision, MinCosine, ModelsMaxBytes, ModelsIdleBytes,
+    BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, ImageDecode, Device, Engine, Precision, MinCosine, ModelsMaxBytes, ModelsIdleBytes,
     ModelsMachineCode, Libtorch,
     NativeDirectory, DecodeThreads, TrainAllowUnencrypted, LogLevel)
 

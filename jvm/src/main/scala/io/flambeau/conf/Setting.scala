@@ -71,6 +71,12 @@ object Values {
     override def read(text: String): Option[Boolean] = Some(text).filter(Set("true", "false")).map(_.toBoolean)
   }
 
+  /** A device by libtorch's name, or how it is found. */
+  case object Device extends Values[String] {
+    override def described: String = "auto, cpu, cuda or cuda:N with the number of a device"
+    override def read(text: String): Option[String] = Some(text).filter(_.matches("auto|cpu|cuda|cuda:(0|[1-9][0-9]?)"))
+  }
+
   /** Words as messages list them. */
   def oneOf(words: Seq[String]): String = words.init.mkString("", ", ", s" or ${words.last}")
 

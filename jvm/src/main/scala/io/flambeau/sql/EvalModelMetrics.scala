@@ -26,6 +26,7 @@ private[sql] object EvalModelMetrics {
     ("passes.torchscript", "passes on engine torchscript", Count),
     ("passes.fused", "passes on engine fused", Count),
     ("passes.aot", "passes on engine aot", Count),
+    ("passes.cuda", "passes on engine cuda", Count),
     ("bytesIn", "bytes in", Size),
     ("bytesOut", "bytes out", Size),
     ("loadTime", "time to load", Time),

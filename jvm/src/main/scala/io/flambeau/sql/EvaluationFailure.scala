@@ -32,7 +32,10 @@ private[flambeau] object EvaluationFailure {
       case ErrorKind.BadRequest =>
         "Compare the call with the inputs and outputs that the package declares in model.toml (python -m flambeau.models show)."
       case ErrorKind.OutOfMemory =>
-        "Lower spark.flambeau.batch.rows or spark.flambeau.batch.bytes, or raise spark.executor.memoryOverhead."
+        "Lower spark.flambeau.batch.rows or spark.flambeau.batch.bytes, or raise spark.executor.memoryOverhead. On a GPU: run fewer tasks on it."
+      case ErrorKind.Device =>
+        "Set spark.flambeau.libtorch to a CUDA build of libtorch on every executor, or spark.flambeau.device=cpu. If this GPU worked before, " +
+          "this executor cannot use it any more: spark.excludeOnFailure.enabled=true keeps tasks away from it."
       case ErrorKind.Torch => "The model's program failed on this batch: check that its inputs match the ones that it was exported for."
       case ErrorKind.Canceled => "The task was canceled."
       case _ => FlambeauException.Bug

@@ -103,7 +103,7 @@ class BoundarySuite extends FlambeauSuite {
   }
 
   test("null and misaligned addresses are errors, not crashes") {
-    val model = NativeBridge.openModel(directory, Json.write(settings.model(ref.spec.hash)))
+    val model = NativeBridge.openModel(directory, Json.write(settings.model(ref.spec.hash, "cpu")))
     try {
       val request = Json.write(settings.session(featurize))
       Seq(0L, -8L, 3L).foreach { address =>

@@ -38,7 +38,7 @@ class GoldenSuite extends AnyFunSuite {
 
   test("how a process starts and a model is opened") {
     writes("start", StartSpec(3, 5, 536870913L, machineCode = true, "/var/engines", LogLevel.Debug))
-    writes("model_options", ModelOptions(Some("c0ffee"), InferencePrecision.Fastest, 0.995, Engine.Fused))
+    writes("model_options", ModelOptions(Some("c0ffee"), InferencePrecision.Fastest, 0.995, Engine.Fused, "cuda:1"))
   }
 
   test("what a session computes") {
@@ -46,8 +46,8 @@ class GoldenSuite extends AnyFunSuite {
       OutputRequest(Task.Featurize, 0, nullOnError = true), OutputRequest(Task.Classify, 7, nullOnError = false),
       OutputRequest(Task.Infer, 0, nullOnError = false), OutputRequest(Task.Error, 0, nullOnError = true))
     writes("session", SessionSpec(outputs, ImageLimits(4294836225L, Decode.Auto), Some(48), Some(Fault.Allocation)))
-    val settings = InferenceSettings(ImageLimits(5, Decode.Exact), Engine.Fused, InferencePrecision.Fastest, 0.995, Some(3), None)
-    writes("model_options", settings.model("c0ffee"))
+    val settings = InferenceSettings(ImageLimits(5, Decode.Exact), Engine.Fused, InferencePrecision.Fastest, 0.995, "auto", Some(3), None)
+    writes("model_options", settings.model("c0ffee", "cuda:1"))
     assert(settings.session(outputs) == SessionSpec(outputs, ImageLimits(5, Decode.Exact), Some(3), None))
   }
 

@@ -9,8 +9,10 @@ import io.flambeau.conf.{Engine, FlambeauConf, InferencePrecision, Named, NamedV
  *
  * @param hash
  *   of the `model.toml` that the query was planned with; another one is an error
+ * @param device
+ *   libtorch's name: `cpu`, `cuda:0`
  */
-final case class ModelOptions(hash: Option[String], precision: InferencePrecision, minCosine: Double, engine: Engine)
+final case class ModelOptions(hash: Option[String], precision: InferencePrecision, minCosine: Double, engine: Engine, device: String)
 
 /** The content of a result column. */
 sealed abstract class Task(override val name: String) extends Named
@@ -53,12 +55,23 @@ object Fault extends NamedValues[Fault] {
  */
 final case class SessionSpec(outputs: Seq[OutputRequest], images: ImageLimits, passRows: Option[Int], fault: Option[Fault])
 
-/** The settings of inference, from a Spark session to its tasks. */
+/**
+ * The settings of inference, from a Spark session to its tasks.
+ *
+ * @param device
+ *   as in `spark.flambeau.device`; each task finds its own
+ */
 final case class InferenceSettings(
-    images: ImageLimits, engine: Engine, precision: InferencePrecision, minCosine: Double, passRows: Option[Int], fault: Option[Fault]) {
+    images: ImageLimits,
+    engine: Engine,
+    precision: InferencePrecision,
+    minCosine: Double,
+    device: String,
+    passRows: Option[Int],
+    fault: Option[Fault]) {
 
-  /** How to open a model of this content. */
-  def model(hash: String): ModelOptions = ModelOptions(Some(hash), precision, minCosine, engine)
+  /** How to open a model of this content on this device. */
+  def model(hash: String, device: String): ModelOptions = ModelOptions(Some(hash), precision, minCosine, engine, device)
 
   def session(outputs: Seq[OutputRequest]): SessionSpec = SessionSpec(outputs, images, passRows, fault)
 }
@@ -71,6 +84,6 @@ object InferenceSettings {
     val fault = sys.props.get(FlambeauConf.InternalFault).filter(_.nonEmpty).map(Fault.of)
     InferenceSettings(
       ImageLimits.of(conf), FlambeauConf.get(conf, FlambeauConf.Engine), FlambeauConf.get(conf, FlambeauConf.Precision),
-      FlambeauConf.get(conf, FlambeauConf.MinCosine), None, fault)
+      FlambeauConf.get(conf, FlambeauConf.MinCosine), FlambeauConf.get(conf, FlambeauConf.Device), None, fault)
   }
 }
