@@ -43,7 +43,7 @@ struct Table {
 static TABLE: Lazy<Mutex<Table>> = Lazy::new(Mutex::default);
 
 fn table() -> MutexGuard<'static, Table> {
-    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+    locked(&TABLE)
 }
 
 fn add(held: Held) -> i64 {

@@ -17,7 +17,6 @@
 
 #include <deque>
 #include <map>
-#include <memory>
 #include <mutex>
 #include <vector>
 

@@ -2,8 +2,8 @@
 //!
 //! `torchscript` runs a TorchScript program as libtorch's interpreter does. `fused` runs the same program with the kernels of
 //! oneDNN: products with packed weights, and for images plans of fixed shapes ([`shapes`]). `aot` runs code that was compiled ahead
-//! of time, if the package has it and the machine can run it. `cuda` runs the program on a GPU. `choice` finds the fastest engine with correct outputs, and `kept`
-//! saves it for the machine.
+//! of time, if the package has it and the machine can run it. `cuda` runs the program on a GPU. `choice` finds the fastest engine
+//! with correct outputs, and `kept` saves it for the machine.
 //!
 //! An engine is made once per process and model, by the thread that loads the model, and shared by all tasks.
 

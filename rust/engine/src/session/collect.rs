@@ -35,8 +35,8 @@ impl Collector {
             widen(all, output)?;
         }
         let index: Vec<i64> = output_indices.iter().map(|output_index| *output_index as i64).collect();
-        let index = Tensor::f_from_slice(&index)?;
-        let index = outputs.first().map_or(Ok(index.shallow_clone()), |output| index.f_to_device(output.device()))?;
+        let device = outputs.first().map_or(Device::Cpu, Tensor::device);
+        let index = Tensor::f_from_slice(&index)?.f_to_device(device)?;
         for (all, output) in self.outputs.iter_mut().zip(outputs) {
             let items = output.size().get(1).copied().filter(|n| all.size().get(1) != Some(n));
             // A pass of shorter rows fills the beginning of its part.

@@ -3,7 +3,7 @@
 //! Passes are cut so that none lasts long ([`crate::pace`]). A pass that fails is halved until the bad rows are found: those are
 //! set aside with the program's message, the others keep their results. One bad row costs about `2 log2(rows)` more passes, a
 //! whole batch of them at most twice its rows; a strict request stops at the first. Running out of memory never makes a row bad,
-//! and neither is cancellation.
+//! and neither does cancellation.
 //!
 //! If a program has not succeeded for any row, it may itself be wrong. Then the first, the middle and the last row are run alone.
 //! If their outputs have the wrong shape, the package is bad. If the program raises for each of [`ENOUGH`] rows or more (whole

@@ -4,7 +4,11 @@ import scala.util.Using
 
 import org.apache.arrow.c.{ArrowArray, ArrowSchema, BaseStruct, CDataDictionaryProvider, Data}
 import org.apache.arrow.memory.BufferAllocator
-import org.apache.arrow.vector.VectorSchemaRoot
+import org.apache.arrow.vector.{FieldVector, VectorSchemaRoot}
+import org.apache.spark.sql.types.StructType
+import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnarBatch, ColumnVector}
+
+import io.flambeau.spark.ArrowAccess
 
 /**
  * The C Data structs of one native call. Each is registered for release when it is allocated: if the other side did not move its
@@ -30,6 +34,20 @@ private[bridge] final class CStructs private (allocator: BufferAllocator) extend
     struct
   }
 
+  /** For native code to read: these vectors, which are lent and not copied. */
+  def of(rows: VectorSchemaRoot): ArrowArray = {
+    val struct = array()
+    Data.exportVectorSchemaRoot(allocator, rows, null, struct)
+    struct
+  }
+
+  /** For native code to read: the columns of batches. */
+  def of(columns: StructType): ArrowSchema = {
+    val struct = schema()
+    Data.exportSchema(allocator, ArrowAccess.toArrowSchema(columns), null, struct)
+    struct
+  }
+
   private def freeAtEnd(struct: BaseStruct)(hasContent: => Boolean): Unit = releases.atEnd {
     try if (hasContent) struct.release()
     finally struct.close()
@@ -49,6 +67,13 @@ private[bridge] final class CStructs private (allocator: BufferAllocator) extend
         root.close()
         throw cause
     }
+  }
+
+  /** The same as a batch of Spark. The caller closes it. */
+  def importedBatch(array: ArrowArray, schema: ArrowSchema): ColumnarBatch = {
+    val root = imported(array, schema)
+    val columns = root.getFieldVectors.toArray(Array.empty[FieldVector])
+    new ColumnarBatch(columns.map(new ArrowColumnVector(_): ColumnVector), root.getRowCount)
   }
 
   override def close(): Unit = releases.close()

@@ -2,16 +2,14 @@ package io.flambeau.bridge
 
 import java.util.concurrent.atomic.AtomicLong
 
-import org.apache.arrow.c.Data
 import org.apache.arrow.memory.BufferAllocator
-import org.apache.arrow.vector.{FieldVector, VectorSchemaRoot}
+import org.apache.arrow.vector.VectorSchemaRoot
 import org.apache.spark.TaskContext
 import org.apache.spark.sql.types.StructType
-import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnarBatch, ColumnVector}
+import org.apache.spark.sql.vectorized.ColumnarBatch
 
 import io.flambeau.bridge.spec.{InferenceSettings, OutputRequest}
 import io.flambeau.conf.Engine
-import io.flambeau.spark.ArrowAccess
 
 /**
  * Running totals of one session. Times in nanoseconds of the task thread's wall clock; tokens (of texts) or samples (of
@@ -32,7 +30,7 @@ object Counters {
  * input's vectors are reset, since it may share the input's buffers.
  *
  * @param engine
- *   the engine that runs the model's program: `torchscript`, `fused` or `aot`
+ *   the engine that runs the model's program: `torchscript`, `fused`, `aot` or `cuda`
  */
 final class ModelSession private (model: AtomicLong, session: AtomicLong, val engine: String, loadNs: Long, allocator: BufferAllocator)
     extends AutoCloseable {
@@ -49,14 +47,12 @@ final class ModelSession private (model: AtomicLong, session: AtomicLong, val en
   def evaluate(input: VectorSchemaRoot): ColumnarBatch = {
     val counters = new Array[Long](CounterCount)
     CStructs.using(allocator) { structs =>
-      val in = structs.array()
+      val in = structs.of(input)
       val out = structs.array()
       val outSchema = structs.schema()
-      Data.exportVectorSchemaRoot(allocator, input, null, in)
       try NativeBridge.evaluate(session.get, in.memoryAddress, out.memoryAddress, outSchema.memoryAddress, counters)
       finally add(counters)
-      val columns = structs.imported(out, outSchema).getFieldVectors.toArray(Array.empty[FieldVector])
-      new ColumnarBatch(columns.map(new ArrowColumnVector(_): ColumnVector), input.getRowCount)
+      structs.importedBatch(out, outSchema)
     }
   }
 
@@ -100,9 +96,7 @@ object ModelSession {
     try {
       val loadNs = System.nanoTime() - started
       val session = CStructs.using(allocator) { structs =>
-        val schema = structs.schema()
-        Data.exportSchema(allocator, ArrowAccess.toArrowSchema(input), null, schema)
-        new AtomicLong(NativeBridge.openSession(model.get, schema.memoryAddress, Json.write(settings.session(outputs))))
+        new AtomicLong(NativeBridge.openSession(model.get, structs.of(input).memoryAddress, Json.write(settings.session(outputs))))
       }
       new ModelSession(model, session, NativeBridge.modelEngine(model.get), loadNs, allocator)
     } catch {

@@ -2,14 +2,12 @@ package io.flambeau.bridge
 
 import java.util.concurrent.atomic.AtomicLong
 
-import org.apache.arrow.c.Data
 import org.apache.arrow.memory.BufferAllocator
-import org.apache.arrow.vector.{FieldVector, VectorSchemaRoot}
+import org.apache.arrow.vector.VectorSchemaRoot
 import org.apache.spark.sql.types.StructType
-import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnarBatch, ColumnVector}
+import org.apache.spark.sql.vectorized.ColumnarBatch
 
 import io.flambeau.bridge.spec.NearestSpec
-import io.flambeau.spark.ArrowAccess
 
 /**
  * A search for the exact nearest neighbors of a block of queries among rows that come block by block. Used by the task's thread.
@@ -30,16 +28,10 @@ final class NearestSearch private (handle: AtomicLong, allocator: BufferAllocato
   def finish(): ColumnarBatch = CStructs.using(allocator) { structs =>
     val (array, schema) = (structs.array(), structs.schema())
     NativeBridge.nearestResults(handle.get, array.memoryAddress, schema.memoryAddress)
-    val root = structs.imported(array, schema)
-    val columns = root.getFieldVectors.toArray(Array.empty[FieldVector])
-    new ColumnarBatch(columns.map(new ArrowColumnVector(_): ColumnVector), root.getRowCount)
+    structs.importedBatch(array, schema)
   }
 
-  private def give(rows: VectorSchemaRoot)(call: Long => Unit): Unit = CStructs.using(allocator) { structs =>
-    val array = structs.array()
-    Data.exportVectorSchemaRoot(allocator, rows, null, array)
-    call(array.memoryAddress)
-  }
+  private def give(rows: VectorSchemaRoot)(call: Long => Unit): Unit = CStructs.using(allocator)(structs => call(structs.of(rows).memoryAddress))
 
   override def close(): Unit = NativeBridge.close(handle.getAndSet(0))
 }
@@ -57,9 +49,7 @@ object NearestSearch {
   def open(spec: NearestSpec, queries: StructType, rows: StructType, allocator: BufferAllocator): NearestSearch = {
     NativeLibrary.ensureLoaded()
     CStructs.using(allocator) { structs =>
-      val (ofQueries, ofRows) = (structs.schema(), structs.schema())
-      Data.exportSchema(allocator, ArrowAccess.toArrowSchema(queries), null, ofQueries)
-      Data.exportSchema(allocator, ArrowAccess.toArrowSchema(rows), null, ofRows)
+      val (ofQueries, ofRows) = (structs.of(queries), structs.of(rows))
       new NearestSearch(new AtomicLong(NativeBridge.openNearest(Json.write(spec), ofQueries.memoryAddress, ofRows.memoryAddress)), allocator)
     }
   }

@@ -2,13 +2,11 @@ package io.flambeau.bridge
 
 import java.util.concurrent.atomic.AtomicLong
 
-import org.apache.arrow.c.Data
 import org.apache.arrow.memory.BufferAllocator
 import org.apache.arrow.vector.VectorSchemaRoot
 import org.apache.spark.sql.types.StructType
 
 import io.flambeau.bridge.spec.DatasetSpec
-import io.flambeau.spark.ArrowAccess
 
 /**
  * Statistics of a finished dataset. Labels of training and of validation rows count; NaN if there is no row, or if labels are vectors.
@@ -32,9 +30,7 @@ final class TrainingDataset private (val handle: AtomicLong, allocator: BufferAl
    *   the positions of rows that were left out, each with its cause
    */
   def add(rows: VectorSchemaRoot): Seq[(Int, String)] = CStructs.using(allocator) { structs =>
-    val array = structs.array()
-    Data.exportVectorSchemaRoot(allocator, rows, null, array)
-    Json.listOf[Skipped](NativeBridge.addRows(handle.get, array.memoryAddress)).map(one => one.row -> one.cause)
+    Json.listOf[Skipped](NativeBridge.addRows(handle.get, structs.of(rows).memoryAddress)).map(one => one.row -> one.cause)
   }
 
   /** Ends writing; trainers can be opened from here on. */
@@ -59,9 +55,7 @@ object TrainingDataset {
   def open(spec: DatasetSpec, schema: StructType, allocator: BufferAllocator): TrainingDataset = {
     NativeLibrary.ensureLoaded()
     CStructs.using(allocator) { structs =>
-      val struct = structs.schema()
-      Data.exportSchema(allocator, ArrowAccess.toArrowSchema(schema), null, struct)
-      new TrainingDataset(new AtomicLong(NativeBridge.openDataset(Json.write(spec), struct.memoryAddress)), allocator)
+      new TrainingDataset(new AtomicLong(NativeBridge.openDataset(Json.write(spec), structs.of(schema).memoryAddress)), allocator)
     }
   }
 }
