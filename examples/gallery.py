@@ -15,6 +15,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from demo_cards import Search, Training
+
 
 @dataclass(frozen=True)
 class Result:
@@ -33,6 +35,20 @@ class Result:
             return f"{image.width} x {image.height} {image.format}"
 
 
+@dataclass(frozen=True)
+class Page:
+    """What the HTML page shows. `facts` are (name, value) for its head; `sources` says where the photos come from; `links` are
+    (title, address) of pages to read next."""
+
+    results: Sequence[Result]
+    sql: str
+    facts: Sequence[tuple[str, str]]
+    sources: str
+    search: Search
+    training: Training
+    links: Sequence[tuple[str, str]]
+
+
 STYLE = """
 :root{--ground:#faf7f2;--card:#fff;--ink:#241c15;--soft:#7d7166;--line:#ece4d9;--fire:#e25822;--fire2:#f5a623;--bar:#f3ece2}
 @media (prefers-color-scheme:dark){:root{--ground:#16120f;--card:#211b17;--ink:#f4ece3;--soft:#a69888;--line:#362d26;--bar:#332a23}}
@@ -42,8 +58,7 @@ main{max-width:1280px;margin:0 auto;padding:48px 24px 32px}
 h1{font-size:38px;line-height:1.15;letter-spacing:-.02em;margin:0 0 10px}
 h1 span{background:linear-gradient(90deg,var(--fire),var(--fire2));-webkit-background-clip:text;background-clip:text;color:transparent}
 .lead{max-width:760px;color:var(--soft);font-size:17px;margin:0 0 26px}
-.facts{display:flex;flex-wrap:wrap;gap:14px 40px;margin:0 0 26px;padding:0}
-.facts div{min-width:96px}
+.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:14px 24px;margin:0 0 26px;padding:0;align-items:end}
 .facts dt{color:var(--soft);font-size:13px}
 .facts dd{margin:0;font-size:26px;font-weight:650;letter-spacing:-.01em;font-variant-numeric:tabular-nums}
 pre{background:#241c15;color:#f6e9da;border-radius:12px;padding:18px 22px;overflow:auto;font:14px/1.6 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;margin:0 0 36px}
@@ -66,6 +81,11 @@ figure{margin:0}
 figure img{width:100%;aspect-ratio:1;object-fit:cover;border-radius:8px;display:block}
 figcaption{font-size:11px;color:var(--soft);text-align:center;font-variant-numeric:tabular-nums;margin-top:2px}
 .miss{color:var(--fire);font-size:12px;font-weight:400}
+.wide{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:22px;margin:0 0 36px}
+.wide pre{margin:0;font-size:12px;padding:12px 14px}
+.wide p{margin:0;font-size:14px}
+.wide svg{width:100%;height:90px;background:var(--bar);border-radius:8px}
+nav a{color:var(--fire);margin-right:20px}
 footer{color:var(--soft);font-size:13px;margin-top:36px}
 """
 
@@ -92,34 +112,72 @@ def _card(result: Result, small: dict[Path, str], titles: dict[Path, str]) -> st
         f"<figcaption>{cosine:.2f}</figcaption></figure>"
         for path, cosine in result.neighbors
     )
+    shown = f"<p>Nearest by feature (cosine)</p><div>{near}</div>" if near else "<p>No other photo is similar</p>"
     miss = "" if result.right else '<span class="miss">not what is on the photo</span>'
     return (
         f'<article><img src="{_data_uri(result.path, (544, 408))}" alt="{name}" loading="lazy"><div class="text">'
         f"<h2>{name}<small>{result.size}</small></h2>{miss}<ol>{bars}</ol>"
-        f'<div class="near"><p>Nearest by feature (cosine)</p><div>{near}</div></div></div></article>'
+        f'<div class="near">{shown}</div></div></article>'
     )
 
 
-def write_html(out: Path, results: Sequence[Result], sql: str, facts: Sequence[tuple[str, str]], sources: str) -> None:
-    """The page. `facts` are (name, value) for its head; `sources` says where the photos come from."""
-    small = {result.path: _data_uri(result.path, (120, 120)) for result in results}
-    titles = {result.path: result.title for result in results}
-    cards = "\n".join(_card(result, small, titles) for result in results)
-    listed = "".join(f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts)
-    page = f"""<!doctype html>
+def _search_card(search: Search, small: dict[Path, str]) -> str:
+    pictures = {path.name: uri for path, uri in small.items()}
+    found = "".join(
+        f'<figure><img src="{pictures[photo]}" alt="{html.escape(photo)}"><figcaption>{html.escape(label)} {cosine:.2f}</figcaption></figure>'
+        for photo, label, cosine in search.found
+    )
+    return (
+        f'<article><div class="text"><h2>Search by text: {html.escape(search.question)}</h2><p>all-MiniLM-L6-v2 compares the question '
+        f"with the labels of each photo.</p><pre>{html.escape(search.sql)}</pre>"
+        f'<div class="near"><div>{found}</div></div></div></article>'
+    )
+
+
+def _training_card(training: Training) -> str:
+    highest, last = max(training.losses), max(1, len(training.losses) - 1)
+    points = " ".join(
+        f"{400 * epoch / last:.1f},{84 - 78 * loss / highest:.1f}" for epoch, loss in enumerate(training.losses)
+    )
+    return (
+        f'<article><div class="text"><h2>Train: animal or not<small>{training.right} of {training.tested} right</small></h2>'
+        f"<p>A classifier over the features, trained in a Spark job. A hash of the file's name divides the photos into {training.folds} "
+        f"parts. Each part is tested with a classifier that was trained on the others. The loss of the first one over {len(training.losses)} "
+        f"epochs, from {training.losses[0]:.2f} to {training.losses[-1]:.2f}:</p>"
+        f'<svg viewBox="0 0 400 90" preserveAspectRatio="none" role="img" aria-label="loss by epoch">'
+        f'<polyline points="{points}" fill="none" stroke="#e25822" stroke-width="2" vector-effect="non-scaling-stroke"/></svg>'
+        f"<pre>{html.escape(training.code)}</pre></div></article>"
+    )
+
+
+def write_html(out: Path, page: Page, near: float) -> None:
+    """The page. `near` is the least cosine of the neighbors in it."""
+    small = {result.path: _data_uri(result.path, (120, 120)) for result in page.results}
+    titles = {result.path: result.title for result in page.results}
+    cards = "\n".join(_card(result, small, titles) for result in page.results)
+    listed = "".join(
+        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>" for name, value in page.facts
+    )
+    links = "".join(f'<a href="{html.escape(address)}">{html.escape(title)}</a>' for title, address in page.links)
+    text = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>Flambeau: photos through Spark SQL</title><style>{STYLE}</style></head><body><main>
-<h1><span>Flambeau</span> looks at {len(results)} photos</h1>
-<p class="lead">Labels and features came out of the Spark SQL statement below, the neighbors out of a second one over the
-features. EfficientNet-Lite0 ran inside the Spark executor, on libtorch; no Python worker took part.</p>
+<h1><span>Flambeau</span> looks at {len(page.results)} photos</h1>
+<p class="lead">Labels and features came out of the Spark SQL statement below, the neighbors (cosine of at least {near}) out of a second
+one over the features. EfficientNet-Lite0 ran inside the Spark executor, on libtorch; no Python worker took part. The other speed is
+that of the same network and photos in a pandas UDF, on the same cores.</p>
 <dl class="facts">{listed}</dl>
-<pre>{html.escape(sql)}</pre>
+<pre>{html.escape(page.sql)}</pre>
+<div class="wide">
+{_search_card(page.search, small)}
+{_training_card(page.training)}
+</div>
 <div class="grid">
 {cards}
 </div>
-<footer>{html.escape(sources)}</footer></main></body></html>
+<footer><nav>{links}</nav><p>{html.escape(page.sources)}</p></footer></main></body></html>
 """
-    out.write_text(page, encoding="utf-8")
+    out.write_text(text, encoding="utf-8")
 
 
 CELL_WIDTH, PICTURE_HEIGHT, CELL_HEIGHT, GAP, COLUMNS = 296, 210, 384, 18, 7

@@ -35,8 +35,27 @@ def test_an_example_runs(command: str, tmp_path: Path) -> None:
         assert picture.stat().st_size > 10_000
 
 
+def test_the_demo(tmp_path: Path) -> None:
+    """Exit 0 means: labels are right, and the baseline has the same features. The page shows both speeds, and neighbors that are near."""
+    done = run([sys.executable, ROOT / "examples" / "demo.py", "--out", tmp_path], ROOT, environment())
+    speeds = [float(rate) for rate in re.findall(r"(\d+\.\d) images/s", done.stdout)]
+    assert len(speeds) == 2 and min(speeds) > 0
+    assert re.search(r"a bird: .*eagle\.jpg", done.stdout)
+    right, tested = re.findall(r"animal or not, .*: (\d+) of (\d+) right", done.stdout)[0]
+    assert int(tested) == 28 and int(right) >= 21  # always saying no: 17
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    for speed, name in zip(speeds, ("images/s", "images/s, PyTorch in a pandas UDF")):
+        assert f"<dt>{name}</dt><dd>{speed:.0f}</dd>" in page
+    near = [float(cosine) for cosine in re.findall(r"<figcaption>(\d\.\d+)</figcaption>", page)]
+    assert len(near) > 10 and min(near) >= 0.3
+    assert "No other photo is similar" in page
+    links = re.findall(r'<a href="([^"]+)">', page)
+    assert len(links) == 4 and all((tmp_path / link).is_file() for link in links)
+    assert "http" not in re.sub(r"data:[^\"]+", "", page), "the page needs no network"
+
+
 def test_every_example_is_run() -> None:
-    helpers = {"photos.py", "gallery.py", "pictures.py", "real_data.py", "session.py"}
+    helpers = {"baseline.py", "demo_cards.py", "photos.py", "gallery.py", "pictures.py", "real_data.py", "session.py"}
     listed = {command.split()[0] for command in EXAMPLES} | {"demo.py"}
     trained = {
         "transfer_learning.py",
