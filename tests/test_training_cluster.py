@@ -83,7 +83,8 @@ def test_a_killed_executor_costs_no_more_than_an_epoch(cluster: Any) -> None:
     assert result["spread"] > 0.5 and result["distance"] < 1e-5
     logs = "\n".join(executor_logs(home).values())
     assert "continues from" in logs
-    assert "FLAMBEAU_PEER" in logs
+    # Which of the two ends the other worker is a race: it misses its peer, or Spark cancels the stage first.
+    assert "FLAMBEAU_PEER" in logs or "from barrier stage" in logs
 
 
 def test_too_few_slots_are_said_at_once(cluster: Any) -> None:
