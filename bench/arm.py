@@ -20,26 +20,19 @@ import argparse
 import json
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-sys.path[:0] = [str(ROOT / "python"), str(HERE)]
-import harness
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from arm_parts import BATCH, CORES, HERE, PARTITIONS, ROOT, Timed, worker
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession
 
-CORES = 2
-PARTITIONS = {"images": 8, "text": 4, "audio": 8}
-BATCH = {"images": 64, "text": 1024, "audio": 16}
-"""Rows of one batch in a Python worker, for every framework."""
 Items = list[Any]
 
 
@@ -48,46 +41,6 @@ def read(source: Path, rows: int | None) -> Items:
     if source.is_file():
         return json.loads(source.read_text(encoding="utf-8"))[:rows]
     return [path.read_bytes() for path in sorted(source.iterdir())[:rows]]
-
-
-def worker(family: str, network: str, runtime: str) -> Callable[[Sequence[Any]], np.ndarray]:
-    """The family's work, in whatever process this is called."""
-    for folder in (ROOT / "models", ROOT / "tests" / "parity", HERE, HERE / family):
-        if str(folder) not in sys.path:
-            sys.path.insert(0, str(folder))
-    import work
-
-    return work.worker(network, runtime)
-
-
-class Timed:
-    """Passes, and their times."""
-
-    def __init__(self, rows: int, passes: int) -> None:
-        self.rows, self.passes = rows, passes
-        self.rates: list[float] = []
-        self.busy: list[float] = []
-
-    def run(self, once: Callable[[], object]) -> None:
-        """Every timed pass."""
-        for _ in range(self.passes):
-            started, used = time.perf_counter(), harness.cpu_seconds()
-            once()
-            self._add(self.rows, time.perf_counter() - started, harness.cpu_seconds() - used)
-
-    def run_beyond(self, once: Callable[[], object], thrice: Callable[[], object]) -> None:
-        """Timed passes of a system that loads again for each: the time for three times the rows minus the time for the rows."""
-        for _ in range(self.passes):
-            spent = []
-            for query in (once, thrice):
-                started, used = time.perf_counter(), harness.cpu_seconds()
-                query()
-                spent.append((time.perf_counter() - started, harness.cpu_seconds() - used))
-            self._add(2 * self.rows, spent[1][0] - spent[0][0], spent[1][1] - spent[0][1])
-
-    def _add(self, rows: int, seconds: float, cpu_seconds: float) -> None:
-        self.rates.append(round(rows / seconds, 2))
-        self.busy.append(round(rows / max(1e-3, cpu_seconds), 2))
 
 
 def session(arm: str, batch: int) -> SparkSession:
@@ -133,7 +86,7 @@ def column(family: str, network: str, arm: str) -> Column:
 
         def make() -> Callable[..., np.ndarray]:
             sys.path.insert(0, folder)
-            import arm as here
+            import arm_parts as here
 
             work = here.worker(family, network, runtime)
             return lambda values: work([v if isinstance(v, str) else bytes(v) for v in values])
@@ -143,7 +96,7 @@ def column(family: str, network: str, arm: str) -> Column:
     @pandas_udf("array<float>")  # type: ignore[call-overload, untyped-decorator]  # PySpark types no functions by hints
     def featurize(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
         sys.path.insert(0, folder)
-        import arm as here
+        import arm_parts as here
 
         work = here.worker(family, network, runtime)  # kept by the worker from task to task
         for values in batches:

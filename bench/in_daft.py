@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from arm import BATCH, CORES, HERE, Timed, worker
+from arm_parts import BATCH, CORES, HERE, Timed, worker
 
 
 def run(options: argparse.Namespace, items: list[Any], timed: Timed) -> np.ndarray:

@@ -13,19 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from arm import BATCH, CORES, HERE, PARTITIONS, Timed
+from arm_parts import BATCH, CORES, HERE, PARTITIONS, Timed, worker
 
 
 class Featurizer:
     """One actor."""
 
     def __init__(self, family: str, network: str, runtime: str) -> None:
-        import sys
-
-        sys.path.insert(0, str(HERE))
-        import arm
-
-        self.work = arm.worker(family, network, runtime)
+        self.work = worker(family, network, runtime)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:
         return {"id": batch["id"], "features": self.work(list(batch["value"]))}

@@ -13,7 +13,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-JAVA_PACKAGE = "io.flambeau.ml"
+from ._names import JAVA_PACKAGE
 
 
 def _stage(name: str) -> Any:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Union
 
 from . import _manifest
-from .session import FlambeauError, find_jars
+from .session import PATH_VARIABLE, FlambeauError, default_path, find_jars
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -37,7 +37,6 @@ EMBEDDED = "flambeau/models/"
 """Where packages are inside a jar."""
 INDEX = "package.index"
 """A file that the build adds to a package inside a jar, for unpacking."""
-PATH_VARIABLE = "FLAMBEAU_MODELS_PATH"
 
 MOST_MANIFEST_BYTES = 1 << 20
 """As the engine reads them."""
@@ -205,11 +204,6 @@ def open_package(path: str | os.PathLike[str]) -> Package:
 
 def _is_bare(place: Path) -> bool:
     return place.suffix == ".pt" and place.is_file() and place.with_suffix(".toml").is_file()
-
-
-def default_path() -> list[Path]:
-    """The folders in `FLAMBEAU_MODELS_PATH` (comma-separated)."""
-    return [Path(part.strip()) for part in os.environ.get(PATH_VARIABLE, "").split(",") if part.strip()]
 
 
 def list_packages(path: Sequence[str | os.PathLike[str]] | None = None) -> Iterator[Package]:

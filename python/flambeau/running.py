@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .session import FlambeauError, find_jars
+from .session import FlambeauError, default_path, find_jars
 
 MAIN = "io.flambeau.tools.RunModel"
 OPENED = ("java.lang", "java.nio", "java.util", "sun.nio.ch")
@@ -46,8 +46,6 @@ def run(
     Raises:
         FlambeauError: there is no Java, no jar or no such model.
     """
-    from .models import default_path
-
     named = os.fspath(model)
     located = str(Path(named).resolve()) if Path(named).exists() else named
     folders = [

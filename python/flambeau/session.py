@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 EXTENSION = "io.flambeau.FlambeauExtensions"
 """The session extension that registers the functions."""
 
+PATH_VARIABLE = "FLAMBEAU_MODELS_PATH"
+"""Folders of packages, for what runs without a session."""
 JARS_VARIABLE = "FLAMBEAU_JARS"
 JARS_FOLDER = Path(__file__).resolve().parent / "jars"
 MAIN_JAR = "flambeau-spark"
@@ -38,6 +40,11 @@ SPARK_LINES = ("3.5", "4.0", "4.1", "4.2", "4.3")
 
 class FlambeauError(RuntimeError):
     """Flambeau is not set up correctly; the message tells what to do."""
+
+
+def default_path() -> list[Path]:
+    """The folders in `FLAMBEAU_MODELS_PATH` (comma-separated)."""
+    return [Path(part.strip()) for part in os.environ.get(PATH_VARIABLE, "").split(",") if part.strip()]
 
 
 def check_spark_version(version: str) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union
 from pyspark.ml.param import Param, Params
 from pyspark.ml.util import JavaMLReadable, JavaMLReader, JavaMLWritable
 
-from .._java_package import JAVA_PACKAGE
+from .._names import JAVA_PACKAGE
 
 Model = Union[str, "os.PathLike[str]"]
 S = TypeVar("S", bound="Keywords")

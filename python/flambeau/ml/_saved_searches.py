@@ -9,14 +9,11 @@ Only the driver runs this code.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReader, MLWritable, MLWriter
 
 from ._spaces import reference, referred, restored, stored
-
-if TYPE_CHECKING:
-    from .search import SearchModel
 
 
 def _check(owner: Any, **stages: Any) -> None:
@@ -104,13 +101,14 @@ class SearchReader(_Reader):
 
 
 class ModelReader(_Reader):
-    """Reads the result of a search."""
+    """Reads the result of a search, whose trials are of class `trial`."""
 
-    def load(self, path: str) -> SearchModel:
+    def __init__(self, kind: type[Any], trial: type[Any]) -> None:
+        super().__init__(kind)
+        self.trial = trial
+
+    def load(self, path: str) -> Any:
         """The model that was saved to this folder."""
-        from .search import Trial
-
         metadata = self._metadata(path)
-        trials = [Trial(**trial) for trial in metadata["trials"]]
-        found: SearchModel = self._filled(self.kind(self._stage(path, "bestModel"), trials), metadata)
-        return found
+        trials = [self.trial(**trial) for trial in metadata["trials"]]
+        return self._filled(self.kind(self._stage(path, "bestModel"), trials), metadata)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.ml.wrapper import JavaTransformer
 
 from .. import _setup
-from .._java_package import JAVA_PACKAGE
+from .._names import JAVA_PACKAGE
 from ._generated_params import FeaturizerKeywords, FeaturizerParams
 from ._params import Keywords, Saved
 

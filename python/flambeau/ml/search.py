@@ -290,7 +290,7 @@ class SearchModel(Model, MLWritable, MLReadable[Any]):
     @classmethod
     def read(cls) -> MLReader[SearchModel]:
         """The reader of saved models."""
-        return saved.ModelReader(cls)
+        return saved.ModelReader(cls, Trial)
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
         return self.bestModel.transform(dataset)

@@ -24,7 +24,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.utils import is_remote
 
 from .. import _setup
-from .._java_package import JAVA_PACKAGE
+from .._names import JAVA_PACKAGE
 from ._generated_params import (
     ClassifierKeywords,
     ClassifierParams,

@@ -12,10 +12,9 @@ use flambeau_torch_ext::process;
 use jni::objects::{JClass, JLongArray, JString};
 use jni::sys::jlong;
 use jni::{Env, NativeMethod, native_method};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::failure::{self, Failure, ThrowNative};
+use crate::answer::{Answer, json, parsed};
+use crate::failure::{self, ThrowNative};
 use crate::nearest::{nearest_queries, nearest_results, nearest_rows, open_nearest};
 use crate::training::{
     add_rows, cancel_trainers, check_program, finish_dataset, join_process_group, open_dataset, open_trainers, restore_checkpoint,
@@ -71,19 +70,6 @@ const REGISTER: NativeMethod = native_method! {
     static extern fn register_natives(),
     error_policy = ThrowNative,
 };
-
-/// The result of an export.
-pub(crate) type Answer<T> = Result<T, Failure>;
-
-/// An argument in JSON.
-pub(crate) fn parsed<T: DeserializeOwned>(env: &mut Env<'_>, text: &JString<'_>) -> Answer<T> {
-    Ok(serde_json::from_str(&text.try_to_string(env)?)?)
-}
-
-/// An answer in JSON.
-pub(crate) fn json<'local>(env: &mut Env<'local>, value: &impl Serialize) -> Answer<JString<'local>> {
-    Ok(env.new_string(serde_json::to_string(value)?)?)
-}
 
 fn register_natives<'local>(env: &mut Env<'local>, class: JClass<'local>) -> Answer<()> {
     failure::prepare(env)?;

@@ -1,6 +1,7 @@
 //! The JNI side of the one boundary between the JVM and native code; the only crate that knows `jni`.
 //!
 //! - `exports`: the table of native methods of `io.flambeau.bridge.NativeBridge`, and their bodies;
+//! - `answer`: arguments and results as JSON;
 //! - `training`: the bodies of the methods that train;
 //! - `nearest`: those that search for nearest neighbors;
 //! - `handles`: objects that the JVM refers to by a number: models, sessions, datasets, groups, trainers, searches;
@@ -12,6 +13,7 @@
 //! to the JVM once they are written. Threads: every export runs on the JVM's calling thread; no thread is ever attached from
 //! here.
 
+mod answer;
 mod arrow;
 mod exports;
 mod failure;

@@ -5,7 +5,7 @@ use jni::Env;
 use jni::objects::{JClass, JString};
 use jni::sys::jlong;
 
-use crate::exports::{Answer, parsed};
+use crate::answer::{Answer, parsed};
 use crate::{arrow, handles};
 
 pub(crate) fn open_nearest<'local>(

@@ -13,7 +13,7 @@ use jni::{Env, jni_sig, jni_str};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::exports::{Answer, json, parsed};
+use crate::answer::{Answer, json, parsed};
 use crate::failure::Failure;
 use crate::{arrow, handles};
 

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use flambeau_engine::EngineError;
 
+/// The operation of a rank that waits for the others to join.
+pub(super) const JOINING: &str = "joining the group";
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
@@ -59,7 +61,7 @@ impl flambeau_torch_ext::Board for Waiting<'_> {
                 return Err(EngineError::Peer {
                     rank: self.rank,
                     world: self.world,
-                    phase: super::process_group::JOINING.to_owned(),
+                    phase: JOINING.to_owned(),
                     cause: format!("not all workers came within {} s", self.deadline.as_secs_f64()),
                 });
             }

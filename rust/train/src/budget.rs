@@ -8,7 +8,6 @@ use flambeau_engine::EngineError;
 use flambeau_torch_ext::{TorchError, process};
 
 use super::head::widths;
-use super::inputs::InputPipeline;
 use super::spec::{HeadSpec, TrainingSpec};
 
 /// Bytes of a parameter: its value twice while it is made, its gradient, an optimizer's two moments and the best value so far.
@@ -57,16 +56,15 @@ pub(super) fn reserve<T>(count: usize, what: &str) -> Result<Vec<T>, EngineError
     Ok(list)
 }
 
-/// Whether a worker's part of a batch fits: its inputs, and a head's layers over it. `rows`: of this worker.
+/// Whether a worker's part of a batch fits: its inputs, and a head's layers over it. `rows`: of this worker. `row_bytes`: of the
+/// inputs of a row. `copies`: 2 if the next batch is made while this one is used.
 ///
 /// # Errors
 /// It does not.
-pub(super) fn check_batch(spec: &TrainingSpec, inputs: &InputPipeline, rows: usize) -> Result<(), EngineError> {
+pub(super) fn check_batch(spec: &TrainingSpec, row_bytes: u64, copies: u8, rows: usize) -> Result<(), EngineError> {
     let part = spec.batch_rows.min(rows);
     let pass = spec.micro_batch_rows.map_or(part, |micro| micro.min(part));
-    // If rows are decoded, the next batch is made while this one is used.
-    let copies = if inputs.decodes() { 2 } else { 1 };
-    let features = (part as u128).saturating_mul(u128::from(inputs.row_bytes())).saturating_mul(copies);
+    let features = (part as u128).saturating_mul(u128::from(row_bytes)).saturating_mul(u128::from(copies));
     let layers: u128 = spec.program.head.as_ref().map_or(0, |head| widths(head).iter().map(|(_, to)| *to as u128).sum());
     let passes = (pass as u128).saturating_mul(layers).saturating_mul(ACTIVATION_BYTES);
     let wanted = features.saturating_add(passes);

@@ -9,7 +9,7 @@ use flambeau_engine::EngineError;
 use tch::{TchError, Tensor};
 
 use super::dataset::{Dense, MappedDataset};
-use super::grouped_heads::GroupsSpec;
+use super::groups_spec::GroupsSpec;
 use super::loss::Loss;
 use super::random::Stream;
 

@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-use super::dataset::FileGuard;
+use super::own_file::{FileGuard, own_file};
 
 /// Bytes of the disk that always stay free.
 const LEFT_FREE_BYTES: u64 = 1 << 30;
@@ -53,7 +53,7 @@ impl ImageCache {
         if count == 0 {
             return None;
         }
-        let (file, guard) = super::dataset::own_file(directory, "pictures", "bin").inspect_err(|error| warn(error)).ok()?;
+        let (file, guard) = own_file(directory, "pictures", "bin").inspect_err(|error| warn(error)).ok()?;
         let states = (0..count).map(|_| AtomicU8::new(MISSING)).collect();
         log::debug!("{count} of {rows} pictures of {block} bytes are kept in {}", directory.display());
         Some(Self { tables, block, states, broken: AtomicBool::new(false), file, _guard: guard })

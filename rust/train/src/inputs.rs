@@ -87,6 +87,11 @@ impl InputPipeline {
         self.sources.iter().any(|source| matches!(source, Source::Prepared { .. }))
     }
 
+    /// How many batches are in memory at a time: the next one too if it is made while this one is used.
+    pub(super) fn batches_at_once(&self) -> u8 {
+        if self.decodes() { 2 } else { 1 }
+    }
+
     /// Maximum native bytes of a row of a batch, as far as they are known in advance.
     pub(super) fn row_bytes(&self) -> u64 {
         let one = |source: &Source| match source {

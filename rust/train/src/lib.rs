@@ -1,11 +1,11 @@
 //! Training: rows into a dataset, a program trained step by step, a package out. It uses the engine's errors, packages, preparation
 //! and decode pool, but no sessions, loaded models or JVM.
 //!
-//! - `spec`: the specification of a training. `dataset`: one worker's rows, in an Arrow IPC file that is mapped into memory.
+//! - `spec`, `groups_spec`: the specification of a training. `dataset`: one worker's rows, in an Arrow IPC file that is mapped into memory.
 //! - `sampler`: which rows make which batch, in every epoch, whatever the number of workers; `split`: which are a worker's, and
-//!   which validate. `inputs`: a batch's tensors; `loader`: a worker's batches, the next one made on the decode pool if rows must be
-//!   decoded. `image_cache`: prepared pictures on disk. `augment`: random changes of images. `budget`: the memory that is needed,
-//!   computed in advance.
+//!   which validate. `inputs`: a batch's tensors; `loader`: a worker's batches, the next one made on the decode pool if rows must
+//!   be decoded. `image_cache`: prepared pictures on disk; `own_file`: a file that is deleted with its owner. `augment`: random
+//!   changes of images. `budget`: the memory that is needed, computed in advance.
 //! - `program`: the trained program: a `head` made here, or the program of a package. `batched_heads`: forward and backward of heads.
 //!   `loss`, `loss_gradient`, `schedule`: as PyTorch's. `flat_params`: parameters, gradients and the optimizer.
 //! - `process_group`: the workers, and sums over all of them; `local_group`: those of one process; `board`: how they find one another.
@@ -39,6 +39,7 @@ mod export;
 mod flat_params;
 mod group_sampler;
 mod grouped_heads;
+mod groups_spec;
 mod head;
 mod image_cache;
 mod inputs;
@@ -47,6 +48,7 @@ mod local_group;
 mod loss;
 mod loss_gradient;
 mod metrics;
+mod own_file;
 mod param_filter;
 mod parameter_maps;
 mod process_group;
@@ -67,7 +69,8 @@ mod training_loop;
 pub use board::Board;
 pub use dataset::{DatasetSpec, DatasetSummary, DenseSpec, Skipped, TrainingDataset, TrialSpec};
 pub use export::ExportSpec;
-pub use grouped_heads::{GroupsSpec, train_groups};
+pub use grouped_heads::train_groups;
+pub use groups_spec::GroupsSpec;
 pub use process_group::{ProcessGroup, ProcessGroupSpec};
 pub use program::check_program;
 pub use progress::{EpochRow, Event, Progress};

@@ -22,7 +22,7 @@ use flambeau_engine::EngineError;
 use flambeau_torch_ext::Board;
 use tch::{Device, Kind, Tensor};
 
-use super::board::Waiting;
+use super::board::{JOINING, Waiting};
 
 /// How long a rank waits for the others without sleeping: waking up takes as long as a short sum.
 const SPIN: Duration = Duration::from_micros(60);
@@ -70,7 +70,7 @@ pub(super) fn find(process: &str, board: &mut Waiting<'_>) -> Result<Found, Engi
         LocalGroup::of(number).ok_or_else(|| EngineError::Peer {
             rank,
             world,
-            phase: super::process_group::JOINING.to_owned(),
+            phase: JOINING.to_owned(),
             cause: format!("rank {} has left", mates[0]),
         })?
     };

@@ -1,7 +1,7 @@
 //! Losses of heads, and their gradients with respect to the heads' outputs: the start of a backward pass.
 //!
-//! Cross-entropy over few classes is computed here, row by row, if heads share their rows: libtorch's softmax takes ten times as
-//! long for rows of a few numbers. All other losses are libtorch's, differentiated by it. Definitions are PyTorch's either way (see `loss`).
+//! Cross-entropy over few classes is computed here, row by row: libtorch's softmax takes ten times as long for rows of a few
+//! numbers. All other losses are libtorch's, differentiated by it. Definitions are PyTorch's either way (see `loss`).
 
 use flambeau_engine::memory;
 use tch::{Kind, TchError, Tensor};
@@ -145,11 +145,31 @@ fn by_libtorch(shared: &SharedRows<'_>, outputs: &Tensor, heads: usize, layout: 
 /// `outputs`: `[heads, n, k]`.
 fn own(loss: &Loss, target: &Tensor, shares: &Tensor, outputs: &Tensor) -> Result<LossGradient, TchError> {
     let size = outputs.size();
+    let values = (memory::values::<i64>(target), memory::values::<f32>(shares), memory::values::<f32>(outputs));
+    if let (true, (Some(labels), Some(shares), Some(scores))) = (loss.is_classes() && size[2] <= FEW_CLASSES as i64, values) {
+        return own_by_hand(loss, labels, shares, scores, &size);
+    }
     let (losses, gradient) = differentiated(&outputs.f_view([size[0] * size[1], size[2]])?, |leaf| {
         let each = loss.each(leaf, target)?.f_view([size[0], size[1]])?;
         each.f_mul(shares)?.f_sum_dim_intlist([1_i64].as_slice(), false, Kind::Float)
     })?;
     Ok(LossGradient { losses, weight_sum: 1.0, gradient: gradient.f_view(size.as_slice())? })
+}
+
+/// `size`: heads, rows of a head, classes. Labels and shares are of all heads' rows, head by head.
+fn own_by_hand(loss: &Loss, labels: &[i64], shares: &[f32], scores: &[f32], size: &[i64]) -> Result<LossGradient, TchError> {
+    let (heads, rows, classes) = (size[0] as usize, size[1] as usize, size[2] as usize);
+    let weigh = loss.class_weighing(classes);
+    let mut losses = vec![0.0; heads];
+    let (gradient, ()) = memory::filled(size, |gradients: &mut [f32]| {
+        let mut wanted = vec![0_f32; classes];
+        let places = scores.chunks_exact(classes).zip(gradients.chunks_exact_mut(classes));
+        for (row, ((scores, gradients), (label, share))) in places.zip(labels.iter().zip(shares)).enumerate() {
+            weigh.wanted(*label as usize, &mut wanted);
+            losses[row / rows] += f64::from(share * cross_entropy(scores, &wanted, *share, gradients));
+        }
+    })?;
+    Ok(LossGradient { losses, weight_sum: 1.0, gradient })
 }
 
 /// The losses of some outputs, and the gradient of their sum by the outputs.

@@ -26,16 +26,13 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tch::Tensor;
 
-use super::board::{Board, Waiting};
+use super::board::{Board, JOINING, Waiting};
 use super::local_group::{self, LocalMember, MeetError, Op, WaitLimits};
 
 /// Elements of one sum: 25 MB of f32, as PyTorch's buckets are.
 const BUCKET_ELEMENTS: i64 = 25 * 1024 * 1024 / 4;
 
 const LOOK: Duration = Duration::from_millis(50);
-
-/// The operation of a rank that waits for the others to join.
-pub(super) const JOINING: &str = "joining the group";
 
 /// The prefix of secret and rank in the hash of the proof.
 const PROOF: &[u8] = b"flambeau worker ";

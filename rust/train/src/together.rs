@@ -4,7 +4,7 @@ use flambeau_engine::EngineError;
 
 use super::budget;
 use super::group_sampler::Group;
-use super::grouped_heads::GroupsSpec;
+use super::groups_spec::GroupsSpec;
 use super::spec::TrainingSpec;
 use super::state::is_plain;
 

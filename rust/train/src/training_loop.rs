@@ -96,7 +96,7 @@ impl TrainingLoop {
         let models = specs.iter().map(|spec| Model::new(&mapped, spec)).collect::<Result<Vec<_>, _>>()?;
         let inputs = Arc::new(InputPipeline::new(first, &models[0].program, mapped.clone())?);
         for spec in &specs {
-            budget::check_batch(spec, &inputs, mapped.rows.len())?;
+            budget::check_batch(spec, inputs.row_bytes(), inputs.batches_at_once(), mapped.rows.len())?;
         }
         let normalizes = models[0].program.normalizes();
         let split = Arc::new(DataSplit::new(&mapped, ranks, first, &models[0].loss, normalizes, &canceled)?);

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ExportError
+from ..packaging import package
 from ..specs import Input, Output, StrPath
 
 if TYPE_CHECKING:
-    from .. import ExportReport
+    from ..report import ExportReport
 
 FEATURES = "features"
 LOGITS = "logits"
@@ -40,8 +41,6 @@ class Described:
         Raises:
             ExportError: nothing says the license, or the module cannot be packaged.
         """
-        from .. import package
-
         found = {"name": self.name, "license": self.license, "description": self.description}
         arguments = {**found, "inputs": self.inputs, "outputs": self.outputs, **options}
         if not arguments["license"]:

@@ -13,7 +13,7 @@ from .cards import license_of, name_of
 from .described import FEATURES, Described
 
 if TYPE_CHECKING:
-    from .. import ExportReport
+    from ..report import ExportReport
 
 
 class _Embedding(nn.Module):

@@ -13,7 +13,7 @@ from .cards import spdx
 from .described import FEATURES, Described, scores
 
 if TYPE_CHECKING:
-    from .. import ExportReport
+    from ..report import ExportReport
 
 IMAGENET = 1000
 """Classes of the weights whose labels timm has."""

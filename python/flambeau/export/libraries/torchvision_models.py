@@ -11,7 +11,7 @@ from ..specs import ImageInput, StrPath
 from .described import Described, classifier
 
 if TYPE_CHECKING:
-    from .. import ExportReport
+    from ..report import ExportReport
 
 
 def from_torchvision(

@@ -22,7 +22,7 @@ from .described import FEATURES, LOGITS, Described, scores
 from .image_processors import image_input
 
 if TYPE_CHECKING:
-    from .. import ExportReport
+    from ..report import ExportReport
 
 POOLINGS = ("mean", "cls", "last", "pooler")
 IMAGE_POOLINGS = ("mean", "cls", "pooler")

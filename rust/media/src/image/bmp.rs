@@ -8,8 +8,7 @@
 mod header;
 mod runs;
 
-use super::decode::{PIXEL_BYTES, Picture, buffer, checked_size};
-use super::sink::Orientation;
+use super::picture::{Orientation, PIXEL_BYTES, Picture, buffer, checked_size};
 use super::{ImageError, ImageLimits};
 use header::{Coding, Header, Layout};
 

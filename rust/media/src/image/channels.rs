@@ -1,10 +1,7 @@
 //! Color arithmetic on bytes, as Pillow does it: CMYK, gray, BGR, alpha.
 
-use super::decode::{PIXEL_BYTES, checked_size};
-use super::sink::{Orientation, Sink, Stored};
-use super::{Channels, ImageError, ImageLimits, ImageSpec, PixelView};
-
-const RAW: &str = "raw pixels";
+use super::picture::PIXEL_BYTES;
+use super::spec::{Channels, ImageSpec};
 
 /// `a * b / 255`, rounded to nearest.
 fn multiply(a: u8, b: u8) -> u8 {
@@ -61,42 +58,6 @@ pub(super) fn rgb_to_rgba(colors: &[u8], pixels: &mut [u8]) {
     for (pixel, color) in pixels.chunks_exact_mut(PIXEL_BYTES).zip(colors.chunks_exact(3)) {
         pixel.copy_from_slice(&[color[0], color[1], color[2], u8::MAX]);
     }
-}
-
-/// Checks a raw picture and prepares it.
-pub(super) fn prepare_pixels(view: &PixelView<'_>, spec: &ImageSpec, limits: &ImageLimits, out: &mut [f32]) -> Result<(), ImageError> {
-    let bad = |cause: String| ImageError::BadPixels { cause };
-    let &PixelView { height, width, channels, data } = view;
-    let channels = match channels {
-        1 | 3 | 4 => channels as usize,
-        other => return Err(bad(format!("{other} channels (1 = gray, 3 = BGR and 4 = BGRA are read)"))),
-    };
-    if height <= 0 || width <= 0 {
-        return Err(bad(format!("{width} x {height} pixels")));
-    }
-    let (width, height) = checked_size(RAW, u64::from(width.unsigned_abs()), u64::from(height.unsigned_abs()), limits)?;
-    let expected = width * height * channels;
-    if data.len() != expected {
-        return Err(bad(format!("{width} x {height} pixels of {channels} channels take {expected} bytes, there are {}", data.len())));
-    }
-    let stored = Stored { width, height, shrink: 1, orientation: Orientation::UPRIGHT, has_alpha: channels == 4 };
-    let mut sink = Sink::new(&stored, spec, out);
-    let columns = sink.columns();
-    let mut row = vec![0; columns.len() * PIXEL_BYTES];
-    for y in sink.rows() {
-        let raw = &data[(y * width + columns.start) * channels..(y * width + columns.end) * channels];
-        for (pixel, raw) in row.chunks_exact_mut(PIXEL_BYTES).zip(raw.chunks_exact(channels)) {
-            let color = match *raw {
-                [gray] => [gray, gray, gray, u8::MAX],
-                [blue, green, red] => [red, green, blue, u8::MAX],
-                [blue, green, red, alpha] => [red, green, blue, alpha],
-                _ => [0; PIXEL_BYTES],
-            };
-            pixel.copy_from_slice(&color);
-        }
-        sink.push(&mut row, columns.start);
-    }
-    Ok(())
 }
 
 /// Blends alpha with the background (or drops it), then puts the channels into the model's order: the first [`ImageSpec::channels`]

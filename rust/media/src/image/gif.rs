@@ -10,8 +10,7 @@ use std::num::NonZeroU64;
 
 use gif::{ColorOutput, DecodeOptions, DecodingError, Frame, MemoryLimit};
 
-use super::decode::{PIXEL_BYTES, Picture, buffer, checked_size, memory_limit_bytes};
-use super::sink::Orientation;
+use super::picture::{Orientation, PIXEL_BYTES, Picture, buffer, checked_size, memory_limit_bytes};
 use super::{ImageError, ImageLimits};
 
 const FORMAT: &str = "GIF";

@@ -14,8 +14,8 @@ use flambeau_codecs::CodecError;
 use flambeau_codecs::jpeg::Jpeg;
 
 use super::channels::{gray_to_rgba, inverted_cmyk_to_rgba};
-use super::decode::{PIXEL_BYTES, checked_size, of_codec, unclean_buffer};
-use super::sink::{Orientation, Sink, Stored};
+use super::picture::{Orientation, PIXEL_BYTES, checked_size, of_codec, unclean_buffer};
+use super::sink::{Sink, Stored};
 use super::{Decode, ImageError, ImageLimits, ImageSpec, spare};
 
 const FORMAT: &str = "JPEG";

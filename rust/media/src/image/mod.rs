@@ -24,9 +24,12 @@ mod decode;
 mod error;
 mod gif;
 mod jpeg;
+mod limits;
 mod narrow;
 mod orient;
+mod picture;
 mod png;
+mod raw;
 mod resample;
 mod sink;
 mod sniff;
@@ -39,51 +42,10 @@ mod webp;
 #[cfg(test)]
 mod tests;
 
-use serde::Deserialize;
-
 pub use error::ImageError;
+pub use limits::{Decode, ImageLimits};
+pub use raw::PixelView;
 pub use spec::{Channels, ImageSpec, Interpolation, Resize, Size};
-
-/// How exactly large pictures are decoded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Decode {
-    /// Every pixel that the model uses is decoded.
-    #[default]
-    Exact,
-    /// Photos with far more pixels than the model uses are shrunk while they are decoded: some values differ by a gray level.
-    Auto,
-}
-
-/// Limits for one picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ImageLimits {
-    /// Pictures of more pixels (width × height as the header declares them) are refused before decoding.
-    pub max_pixels: u64,
-    /// How large ones are decoded.
-    pub decode: Decode,
-}
-
-impl Default for ImageLimits {
-    /// Twice the threshold for Pillow's warning about decompression bombs: 178 956 970 pixels; exact.
-    fn default() -> Self {
-        Self { max_pixels: 178_956_970, decode: Decode::Exact }
-    }
-}
-
-/// Raw pixels as Spark's `image` struct holds them: rows from the top, no padding, one byte a channel.
-#[derive(Clone, Copy, Debug)]
-pub struct PixelView<'a> {
-    /// Rows.
-    pub height: i32,
-    /// Pixels a row.
-    pub width: i32,
-    /// 1 = gray, 3 = BGR, 4 = BGRA.
-    pub channels: i32,
-    /// `height * width * channels` bytes.
-    pub data: &'a [u8],
-}
 
 /// Decodes one encoded image and writes it, prepared, into `out`.
 ///
@@ -103,7 +65,7 @@ pub fn prepare_encoded(bytes: &[u8], spec: &ImageSpec, limits: &ImageLimits, out
 /// [`ImageError::BadPixels`] when sizes, channels and data do not fit together; [`ImageError::TooLarge`].
 pub fn prepare_pixels(pixels: &PixelView<'_>, spec: &ImageSpec, limits: &ImageLimits, out: &mut [f32]) -> Result<(), ImageError> {
     check_output(spec, out)?;
-    channels::prepare_pixels(pixels, spec, limits, out)
+    raw::prepare_pixels(pixels, spec, limits, out)
 }
 
 fn check_output(spec: &ImageSpec, out: &[f32]) -> Result<(), ImageError> {

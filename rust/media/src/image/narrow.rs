@@ -9,7 +9,7 @@ mod avx2;
 mod vnni;
 
 use super::axis::{PRECISION_BITS, Taps};
-use super::decode::PIXEL_BYTES;
+use super::picture::PIXEL_BYTES;
 
 /// The initial value of every sum, so that cutting the fraction off rounds to nearest. Sums cannot overflow (weights add up to one, with
 /// lobes to less than four); they are wrapping so that overflow checks do not keep the loops from being vectorized.

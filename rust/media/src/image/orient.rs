@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use exif::{In, Reader, Tag};
 
-use super::sink::Orientation;
+use super::picture::Orientation;
 
 /// The orientation that the file's EXIF data gives; upright when there is none or it is damaged.
 pub(super) fn read(bytes: &[u8]) -> Orientation {

@@ -8,8 +8,8 @@ use std::io::Cursor;
 use png::{BitDepth, ColorType, Decoder, DecodingError, Limits, Transformations};
 
 use super::channels::{gray_alpha_to_rgba, gray_to_rgba, rgb_to_rgba};
-use super::decode::{PIXEL_BYTES, buffer, checked_size, memory_limit_bytes, unclean_buffer};
-use super::sink::{Orientation, Sink, Stored};
+use super::picture::{Orientation, PIXEL_BYTES, buffer, checked_size, memory_limit_bytes, unclean_buffer};
+use super::sink::{Sink, Stored};
 use super::{ImageError, ImageLimits, ImageSpec, spare};
 
 const FORMAT: &str = "PNG";

@@ -7,8 +7,8 @@
 use std::collections::VecDeque;
 
 use super::axis::{Axis, Taps};
-use super::decode::PIXEL_BYTES;
 use super::narrow::{Columns, HALF};
+use super::picture::PIXEL_BYTES;
 use super::sums;
 
 /// Both passes over the pixels within reach.

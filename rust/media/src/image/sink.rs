@@ -8,40 +8,12 @@ use std::ops::Range;
 
 use super::axis::{Aim, Axis, Side};
 use super::channels::Flatten;
-use super::decode::PIXEL_BYTES;
+use super::picture::{Orientation, PIXEL_BYTES};
 use super::resample::Resampler;
 use super::spec::{ImageSpec, Interpolation};
 
 /// How many times larger than the resized picture a picture must be after it was shrunk while decoding.
 const KEPT_WHEN_SHRUNK: f64 = 2.0;
-
-/// The orientation of a stored picture: EXIF's 1 to 8. Others count as 1, upright.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Orientation(pub u32);
-
-impl Orientation {
-    pub(super) const UPRIGHT: Self = Self(1);
-
-    /// Whether stored columns are rows of the upright picture.
-    fn transposed(self) -> bool {
-        matches!(self.0, 5..=8)
-    }
-
-    /// Whether the first stored column is the last in the upright picture.
-    fn mirrors_columns(self) -> bool {
-        matches!(self.0, 2 | 3 | 7 | 8)
-    }
-
-    /// Whether the first stored row is the last in the upright picture.
-    fn mirrors_rows(self) -> bool {
-        matches!(self.0, 3 | 4 | 6 | 7)
-    }
-
-    /// A pair along the stored axes as one along the upright axes, or the other way about.
-    fn swap<T>(self, (across, down): (T, T)) -> (T, T) {
-        if self.transposed() { (down, across) } else { (across, down) }
-    }
-}
 
 /// A picture as it is stored.
 #[derive(Clone, Copy, Debug)]

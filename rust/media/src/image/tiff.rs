@@ -12,8 +12,7 @@ mod samples;
 use flambeau_codecs::tiff::{Blocks, Tags, Tiff};
 
 use super::channels::{cmyk_to_rgb, ycbcr_to_rgba};
-use super::decode::{PIXEL_BYTES, Picture, buffer, checked_size, memory_limit_bytes, of_codec};
-use super::sink::Orientation;
+use super::picture::{Orientation, PIXEL_BYTES, Picture, buffer, checked_size, memory_limit_bytes, of_codec};
 use super::{ImageError, ImageLimits};
 use kind::{Alpha, Color, Kind};
 

@@ -2,8 +2,7 @@
 
 use flambeau_codecs::webp::WebP;
 
-use super::decode::{PIXEL_BYTES, Picture, checked_size, of_codec, unclean_buffer};
-use super::sink::Orientation;
+use super::picture::{Orientation, PIXEL_BYTES, Picture, checked_size, of_codec, unclean_buffer};
 use super::{ImageError, ImageLimits};
 
 const FORMAT: &str = "WebP";

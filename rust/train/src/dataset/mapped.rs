@@ -18,9 +18,9 @@ use flambeau_engine::EngineError;
 
 use super::columns::LABEL;
 use super::dense::locate;
-use super::writer::FileGuard;
 use super::{DatasetSummary, Dense, DenseSpec, Labels, RowColumns, broken};
 use crate::image_cache::ImageCache;
+use crate::own_file::FileGuard;
 
 /// Columns by name, and what the dense ones hold.
 type Columns = Vec<(String, Option<DenseSpec>)>;

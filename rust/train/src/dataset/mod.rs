@@ -31,7 +31,6 @@ pub(super) use dense::Dense;
 pub(super) use mapped::MappedDataset;
 pub(super) use trial::try_rows;
 use writer::DatasetWriter;
-pub(super) use writer::{FileGuard, own_file};
 
 /// Maximum number of shards: they need memory, whatever the batch size.
 pub(super) const MAX_SHARDS: u32 = 1 << 16;

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, BooleanArray, FixedSizeBinaryArray, RecordBatch, RecordBatchOptions, StructArray};
@@ -24,19 +23,9 @@ use super::columns::{LABEL, RESERVED};
 use super::trial::{Trial, try_rows};
 use super::{DatasetSpec, DenseSpec, MAX_SHARDS, MappedDataset, RowColumns, Skipped, broken};
 use crate::budget;
+use crate::own_file::{FileGuard, own_file};
 
 const BUFFER_BYTES: usize = 1 << 20;
-
-/// Deletes the file when it is dropped.
-pub(crate) struct FileGuard(pub(super) PathBuf);
-
-impl Drop for FileGuard {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.0) {
-            log::warn!("{} was not deleted: {error}", self.0.display());
-        }
-    }
-}
 
 /// A column as it is stored.
 struct Stored {
@@ -214,18 +203,4 @@ fn stored_type(name: &str, dense: &DenseSpec) -> Result<DataType, EngineError> {
         EngineError::BadRequest(text)
     };
     bytes.map(DataType::FixedSizeBinary).ok_or_else(refused)
-}
-
-/// A new file for writing and reading that is deleted with its guard.
-pub(crate) fn own_file(directory: &Path, what: &str, ending: &str) -> std::io::Result<(File, FileGuard)> {
-    let path = directory.join(format!("{what}-{}-{}.{ending}", std::process::id(), unique()));
-    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
-    Ok((file, FileGuard(path)))
-}
-
-/// A number that no other file of this process has.
-fn unique() -> u64 {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }
