@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -153,7 +154,8 @@ def background(
 @contextlib.contextmanager
 def spark_server(main_class: str, started: str, folder: Path, settings: Mapping[str, str]) -> Iterator[Path]:
     """One of Spark's servers with both jars, up when its log says `started`; gives the log. Its files go to `folder`."""
-    command: list[str | Path] = [SPARK / "bin" / "spark-submit", "--master", "local[2]", "--jars", ",".join(jars())]
+    command: list[str | Path] = [SPARK / "bin" / "spark-submit", "--jars", ",".join(jars())]
+    settings = {"spark.master": "local[2]", **settings}
     for key, value in {"spark.sql.extensions": EXTENSION, "spark.ui.enabled": "false", **settings}.items():
         command += ["--conf", f"{key}={value}"]
     log = folder / "server.log"
@@ -172,6 +174,40 @@ def connect_server(folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
     main_class = "org.apache.spark.sql.connect.service.SparkConnectServer"
     with spark_server(main_class, "Spark Connect server started", folder, more):
         yield f"sc://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def mlflow_server(folder: Path, port: int | None = None, *options: str, **variables: str) -> Iterator[str]:
+    """An MLflow tracking server with a database in `folder`, which hands out its artifacts; gives its address."""
+    folder.mkdir(parents=True, exist_ok=True)
+    address = ("127.0.0.1", port or free_port())
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        address[0],
+        "--port",
+        str(address[1]),
+    ]
+    command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    command += ["--artifacts-destination", str(folder / "artifacts"), *options]
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    log = folder / "mlflow.log"
+
+    def answers() -> bool:
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"http://{address[0]}:{address[1]}/health", timeout=5),
+        ):
+            return True
+        return False
+
+    with background(command, folder, log, environment(**quiet, **variables)) as process:
+        wait_until(lambda: process.poll() is not None or answers(), "the MLflow server is up")
+        assert process.poll() is None, _text(log)[-4000:]
+        yield f"http://{address[0]}:{address[1]}"
 
 
 def _text(log: Path) -> str:

@@ -24,7 +24,7 @@ else:
 
 from docs import PAGES, RUNNABLE, Snippet, snippets, workplace
 from flambeau import models
-from support import EXTENSION, MODEL, PACKAGES, PHOTOS, PROGRAMS, ROOT, SPARK, environment, jars, run
+from support import EXTENSION, MODEL, PACKAGES, PHOTOS, PROGRAMS, ROOT, SPARK, environment, jars, mlflow_server, run
 from test_house import versions
 from test_maven_repository import EMPTY_IVY, REPOSITORY
 from test_wheel import WHEELS
@@ -75,6 +75,8 @@ def test_bash(snippet: Snippet, reader: Path) -> None:
         words = shlex.split(command, comments=True)
         if words[0] == "./gradlew":
             continue  # test_gradle_commands plans all of them in one run
+        if words[:2] == ["mlflow", "server"]:
+            continue  # `outcome` starts it
         if "pytest" in words:
             command += " --collect-only -p no:cacheprovider"
         if words[:2] == ["cargo", "bench"]:
@@ -99,7 +101,9 @@ def outcome(reader: Path) -> dict[str, str | None]:
         for snippet in snippets("bash"):
             if snippet.page in MAKERS:
                 test_bash(snippet, reader)
-    return json.loads(run([sys.executable, PROGRAMS / "run_snippets.py"], reader, shell()).stdout.splitlines()[-1])
+    with mlflow_server(reader.parent / "mlflow", 5000):
+        ran = run([sys.executable, PROGRAMS / "run_snippets.py"], reader, shell())
+    return json.loads(ran.stdout.splitlines()[-1])
 
 
 @pytest.mark.parametrize("snippet", snippets("python", "sql"), ids=lambda snippet: snippet.name)

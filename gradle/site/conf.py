@@ -24,7 +24,7 @@ FIRST = "README"
 NAVIGATION = {
     "Start": ("docs/start", "All pages <docs/README>"),
     "Tasks": ("docs/tasks",),
-    "Models": ("docs/choosing", "docs/models", "docs/guides/your-own-model"),
+    "Models": ("docs/choosing", "docs/models", "docs/guides/your-own-model", "docs/mlflow"),
     "Guides by language": (
         "docs/guides/sql",
         "docs/guides/pyspark",

@@ -31,7 +31,11 @@ object FlambeauConf {
 
   val ModelsAllow: Setting[Seq[String]] = Setting(
     Prefix + "models.allow", "", Folders,
-    "Where model packages may come from: comma-separated folders (paths or URIs), and `embedded` for those in jars. A model is a program, so set this for the application if users are not trusted. A session can only narrow it. Empty allows all.")
+    "Where model packages may come from: comma-separated folders (paths or URIs), `embedded` for those in jars, and `models:/…` or `runs:/…` for those of MLflow. A model is a program, so set this for the application if users are not trusted. A session can only narrow it. Empty allows all.")
+
+  val MlflowTrackingUri: Setting[String] = Setting(
+    Prefix + "mlflow.trackingUri", "", Values.Address,
+    "MLflow tracking server on which models named `models:/…` and `runs:/…` are looked up, by the driver. Empty: MLFLOW_TRACKING_URI in the driver's environment. Credentials belong into the environment too; they are only sent to the server that the application was started with.")
 
   val ModelsMaxBytes: Setting[Long] = Setting(
     Prefix + "models.maxBytes", "16g", Bytes("1", "1024t"),
@@ -96,7 +100,8 @@ object FlambeauConf {
     "Level of native log messages (error, warn, info, debug, trace). They appear in Spark's log under io.flambeau.native.", perProcess = true)
 
   val all: Seq[Setting[_]] = Seq(
-    BatchRows, BatchBytes, ModelsPath, ModelsAllow, ImageMaxPixels, ImageDecode, Device, Engine, Precision, MinCosine, ModelsMaxBytes, ModelsIdleBytes,
+    BatchRows, BatchBytes, ModelsPath, ModelsAllow, MlflowTrackingUri, ImageMaxPixels, ImageDecode, Device, Engine, Precision, MinCosine, ModelsMaxBytes,
+    ModelsIdleBytes,
     ModelsMachineCode, Libtorch,
     NativeDirectory, DecodeThreads, TrainAllowUnencrypted, LogLevel)
 

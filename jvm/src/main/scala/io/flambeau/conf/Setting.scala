@@ -86,6 +86,12 @@ object Values {
     override def read(text: String): Option[Seq[String]] = Some(FlambeauConf.split(text))
   }
 
+  /** Of a server. The code that connects judges it: a message about it must not show a password. */
+  case object Address extends Values[String] {
+    override def described: String = "an http:// or https:// address"
+    override def read(text: String): Option[String] = Some(text)
+  }
+
   /** A path that is the same on every machine; empty if it is not set. */
   case object LocalFolder extends Values[String] {
     override def described: String = "the path of a folder on each machine, not a URI"

@@ -43,13 +43,20 @@ private[flambeau] object AllowList {
   def refusal(location: Option[FileLocation], session: SQLConf, hadoop: => HadoopSettings): Option[String] =
     Seq(ofApplication, FlambeauConf.get(session, FlambeauConf.ModelsAllow)).filter(_.nonEmpty).flatMap(refusalBy(_, location, hadoop)).headOption
 
+  /** Why a model of MLflow may not be asked for, or None if it may. Where its package is, is judged once that is known. */
+  def refusal(uri: MlflowUri, session: SQLConf): Option[String] =
+    Seq(ofApplication, FlambeauConf.get(session, FlambeauConf.ModelsAllow)).filter(_.nonEmpty).find(!_.exists(MlflowUri.covers(_, uri)))
+      .map(list => s"${uri.text} is outside of ${FlambeauConf.ModelsAllow.key} (${list.mkString(", ")})")
+
   private def refusalBy(list: Seq[String], location: Option[FileLocation], hadoop: => HadoopSettings): Option[String] = {
     val unreachable = Seq.newBuilder[String]
     val allowed = location match {
       case None => list.contains(Embedded)
+      // Of an MLflow server: its URI was checked before the server was asked.
+      case Some(_: ArtifactLocation) => true
       case Some(LocalLocation(folder)) if trained.contains(folder) => true
       case Some(here) =>
-        list.filter(folder => folder != Embedded && mayHold(folder, here)).exists { folder =>
+        list.filter(folder => folder != Embedded && !MlflowUri.is(folder) && mayHold(folder, here)).exists { folder =>
           try here.isIn(FileLocation(folder, hadoop))
           catch {
             // That one cannot be asked is no reason to refuse what another one holds.

@@ -1,6 +1,6 @@
 package io.flambeau.models
 
-import java.io.{FileNotFoundException, InputStream}
+import java.io.{FileNotFoundException, InputStream, IOException}
 import java.net.URI
 import java.nio.ByteBuffer
 import java.nio.channels.{NonWritableChannelException, SeekableByteChannel}
@@ -9,10 +9,11 @@ import java.nio.file.{Files, Path, Paths}
 import org.apache.hadoop.fs.{FSDataInputStream, FileStatus, FileSystem, Path => HadoopPath}
 
 /**
- * A file or folder: on this machine, or on a Hadoop file system. Nothing is held open; a place is used by one thread.
+ * A file or folder: on this machine, on a Hadoop file system, or handed out by an MLflow server. Nothing is held open; a place is used
+ * by one thread.
  *
  * Text without a scheme and `file:` URIs are local paths, whatever `fs.defaultFS` is. Any other scheme uses the Hadoop file
- * system of that scheme. There is no other access to a network.
+ * system of that scheme. Besides the server of [[MlflowModels]], there is no other access to a network.
  */
 private[models] sealed trait FileLocation {
   def name: String
@@ -35,6 +36,8 @@ private[models] sealed trait FileLocation {
   def isIn(folder: FileLocation): Boolean
 
   def sibling(other: String): Option[FileLocation] = parent.map(_.child(other))
+
+  final def descendant(path: Seq[String]): FileLocation = path.foldLeft(this)(_ child _)
 }
 
 private[models] object FileLocation {
@@ -108,6 +111,25 @@ private[models] final case class HadoopLocation(fs: FileSystem, path: HadoopPath
   private def status: Option[FileStatus] =
     try Some(fs.getFileStatus(path))
     catch { case _: FileNotFoundException => None }
+}
+
+/** An artifact that an MLflow server hands out, by its path there. The server says nothing about its version, and gives whole files only. */
+private[models] final case class ArtifactLocation(server: MlflowServer, path: String) extends FileLocation {
+  override def name: String = path.drop(path.lastIndexOf('/') + 1)
+  override def parent: Option[FileLocation] = Some(path.lastIndexOf('/')).filter(_ > 0).map(slash => ArtifactLocation(server, path.take(slash)))
+  override def child(name: String): FileLocation = ArtifactLocation(server, s"$path/$name")
+  override def isFile: Boolean = isFolderInParent.contains(false)
+  override def isFolder: Boolean = isFolderInParent.contains(true)
+  override def open(): InputStream = server.open(path)
+  override def channel(): SeekableByteChannel = wholeOnly()
+  override def version: String = wholeOnly()
+  override def uri: String = s"mlflow-artifacts:/$path"
+  override def isIn(folder: FileLocation): Boolean = false
+
+  private def isFolderInParent: Option[Boolean] = server.list(path.take(math.max(0, path.lastIndexOf('/')))).get(name)
+
+  private def wholeOnly(): Nothing =
+    throw new IOException(s"$uri is a single file, and $server gives packages as folders only: log the folder of the package")
 }
 
 /** A file of a Hadoop file system, read at any position. Owns the stream. */

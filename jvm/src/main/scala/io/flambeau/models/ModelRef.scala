@@ -31,6 +31,9 @@ private[models] object Origin {
   /** They are where `location` says, on every machine: embedded in a jar, or a folder when driver and executor are one. */
   case object InPlace extends Origin
 
+  /** In this folder of the only machine, whatever `location` says: the driver downloaded them, and runs the tasks itself. */
+  final case class Folder(path: String) extends Origin
+
   /**
    * Fetched into a folder of the machine.
    *

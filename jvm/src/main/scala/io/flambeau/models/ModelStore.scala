@@ -20,12 +20,14 @@ import io.flambeau.models.PackageSource.Descriptor
  * From a model's name to its files.
  *
  * On the driver, [[resolve]] turns what the user wrote into a [[ModelRef]]: a path or URI as given; otherwise that name under
- * `spark.flambeau.models.path`; otherwise the package of that name embedded in a jar. It reads the manifest and the small files each
+ * `spark.flambeau.models.path`; otherwise the package of that name embedded in a jar. For `models:/` and `runs:/`, an MLflow server is asked
+ * ([[MlflowModels]]). It reads the manifest and the small files each
  * time, so the next query notices a changed package.
  *
  * On executors, [[localDirectory]] makes the files local. They come from one of these places:
  *  - embedded in a jar: unpacked from there;
  *  - a Hadoop file system: read from there, with the driver's Hadoop settings;
+ *  - an MLflow server: the driver downloads the files, and they go on as those of a local path;
  *  - a local path, if driver and executor are one process: a folder is used directly, a `.zip` or `.pt` is unpacked;
  *  - a local path of a cluster's driver: a folder with the same content at the same path is used (a shared file system).
  *    Otherwise the driver's file server sends the files from its disk to the executor's.
@@ -39,7 +41,7 @@ object ModelStore {
   private val Package = "package"
   private val Description = "description"
 
-  /** @throws FlambeauAnalysisException FLAMBEAU_UNKNOWN_MODEL with the places that were searched, or FLAMBEAU_BAD_MODEL */
+  /** @throws FlambeauAnalysisException FLAMBEAU_UNKNOWN_MODEL with the places that were searched, FLAMBEAU_BAD_MODEL, or FLAMBEAU_MLFLOW */
   def resolve(name: String, conf: SQLConf): ModelRef = {
     SettingsCheck.session(conf)
     lazy val hadoop = HadoopSettings.of(conf)
@@ -49,12 +51,13 @@ object ModelStore {
         AllowList.refusal(source.toOption.map(_.location), conf, hadoop).foreach(fail(name, _))
         source
       } catch {
-        case cause if isForeign(cause) =>
-          fail(name, FlambeauException.describe(cause), Some(cause))
+        case cause: MlflowException => failMlflow(name, cause)
+        case cause if isForeign(cause) => fail(name, FlambeauException.describe(cause), Some(cause))
       }
     try found.fold(embedded(name, _), source => reference(name, source, hadoop))
     catch {
       case cause: DirectoryException => throw FlambeauException.setup(s"model '$name': ${cause.getMessage}", cause)
+      case cause: MlflowException => failMlflow(name, cause)
       case cause if isForeign(cause) =>
         val where = found.fold(Embedded + _, _.location.uri)
         throw new FlambeauAnalysisException(
@@ -86,6 +89,9 @@ object ModelStore {
       val folder = Paths.get(new URI(ref.location))
       if (!Files.isDirectory(folder)) failTask(ref, s"$folder no longer exists", null)
       folder.toString
+    case Origin.Folder(path) =>
+      if (!Files.isDirectory(Paths.get(path))) failTask(ref, s"$path no longer exists", null)
+      path
     case fetched: Origin.Fetched => sharedFolder(ref).getOrElse(fetch(ref, fetched)).toString
   }
 
@@ -94,7 +100,11 @@ object ModelStore {
   /** A package in its folder, or the name of an embedded one. */
   private def locate(name: String, conf: SQLConf, hadoop: => HadoopSettings): Either[String, PackageSource] =
     if (name.isEmpty) fail(name, "the name is empty")
-    else if (name.contains("/") || name.contains(":")) {
+    else if (MlflowUri.is(name)) {
+      val uri = MlflowUri(name)
+      AllowList.refusal(uri, conf).foreach(fail(name, _))
+      Right(MlflowModels.find(uri, conf, hadoop))
+    } else if (name.contains("/") || name.contains(":")) {
       val location = FileLocation(name, hadoop)
       Right(PackageSource.at(location).getOrElse(fail(name, whyNot(location) + hints(Nil, conf, hadoop).forLocation(location))))
     } else if (name.startsWith(".")) fail(name, "a name does not begin with a dot; write ./ before a path")
@@ -134,9 +144,11 @@ object ModelStore {
     (source, source.location) match {
       case (_: PackageFolder, LocalLocation(folder)) if !cluster => ModelRef(name, source.location.uri, describe(folder.toString))
       case (_: PackageFolder, LocalLocation(folder)) => shipped(name, source, folder)
-      case (_, _: LocalLocation) if cluster =>
-        val (manifest, listing) = read(source)
-        shipped(name, source, bring(Package, manifest, listing.hash, listing.files, source))
+      case (_, _: LocalLocation) if cluster => shipped(name, source, broughtHere(source))
+      case (_, location: ArtifactLocation) =>
+        val folder = broughtHere(source)
+        if (cluster) shipped(name, source, folder)
+        else ModelRef(name, location.uri, describe(folder.toString), Origin.Folder(folder.toString))
       case (_, location) =>
         val (manifest, listing) = read(source)
         val folder = LocalCache.whole(Package, listing.hash, entries(listing.hash, listing.files)).getOrElse(
@@ -144,6 +156,11 @@ object ModelStore {
         val settings = if (location.isInstanceOf[LocalLocation]) HadoopSettings.none else hadoop
         ModelRef(name, location.uri, describe(folder.toString), Origin.Fetched(manifest, listing.files, None, settings))
     }
+  }
+
+  private def broughtHere(source: PackageSource): Path = {
+    val (manifest, listing) = read(source)
+    bring(Package, manifest, listing.hash, listing.files, source)
   }
 
   /** A reference to `folder` of this machine, for machines that may not see it. */
@@ -199,6 +216,9 @@ object ModelStore {
 
   private def fail(name: String, why: String, cause: Option[Throwable] = None): Nothing =
     throw new FlambeauAnalysisException("FLAMBEAU_UNKNOWN_MODEL", s"there is no model '$name': $why", cause)
+
+  private def failMlflow(name: String, cause: MlflowException): Nothing =
+    throw new FlambeauAnalysisException("FLAMBEAU_MLFLOW", s"model '$name' cannot be found: ${cause.getMessage}", Some(cause))
 
   private def failTask(ref: ModelRef, why: String, cause: Throwable): Nothing = {
     val text = s"model '${ref.name}' (${ref.location}) cannot be copied to this machine: $why. If the package changed, run the query again."

@@ -53,6 +53,7 @@ private[models] final class NameHints(folders: Seq[String], hadoop: => HadoopSet
   private def entries(folder: FileLocation): Seq[String] = folder match {
     case LocalLocation(path) => Using.resource(Files.list(path))(_.iterator.asScala.map(_.getFileName.toString).toSeq)
     case HadoopLocation(fs, path) => fs.listStatus(path).toSeq.map(_.getPath.getName)
+    case _: ArtifactLocation => Nil
   }
 
   private def isPackage(location: FileLocation): Boolean = PackageSource.at(location).isDefined
