@@ -103,6 +103,11 @@ FOODS = Npm(
 )
 """542 JPEG photos of foods; the first letter of a file's name is the food group. Fetched when used, never redistributed."""
 
+CHROMIUM = Npm(
+    "@sparticuz/chromium", "147.0.0", "18fe5404ce845594cd7d592fc07f37a19514079ba4d9c27192ad8b908743f16b", "MIT"
+)
+"""A headless Chromium (BSD-3-Clause) for Linux, with the libraries and the font that it needs, each compressed with Brotli."""
+
 
 def fetch(archive: Archive) -> Path:
     """The archive as a file of the cache; its hash is checked every time."""
@@ -136,5 +141,5 @@ def _run(command: list[str]) -> None:
 
 if __name__ == "__main__":
     # The archives of tests, examples and benchmarks, fetched in advance so that none of them waits for a registry.
-    for shared in (MEETINGS, VAD_TESTS, WORDNET, FOODS):
+    for shared in (MEETINGS, VAD_TESTS, WORDNET, FOODS, CHROMIUM):
         print(fetch(shared))

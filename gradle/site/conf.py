@@ -43,6 +43,7 @@ NAVIGATION = {
     "Training": ("docs/training",),
     "Deploying": (
         "docs/deploying",
+        "docs/models-tab",
         "docs/gpu",
         "docs/platforms/README",
         "docs/platforms/standalone",

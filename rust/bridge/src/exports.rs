@@ -38,7 +38,7 @@ methods! {
     "listPackage" => { static fn list_package(place: JString, manifest: JString) -> JString },
     "wrapProgram" => { static fn wrap_program(place: JString, description: JString, program: JString, hashes: JString) -> JString },
     "openModel" => { static fn open_model(directory: JString, options: JString) -> jlong },
-    "modelEngine" => { static fn model_engine(model: jlong) -> JString },
+    "modelFacts" => { static fn model_facts(model: jlong) -> JString },
     "openSession" => { static fn open_session(model: jlong, schema: jlong, request: JString) -> jlong },
     "evaluate" => { static fn evaluate(session: jlong, input: jlong, output: jlong, schema: jlong, counters: jlong[]) },
     "estimateBytes" => { static fn estimate_bytes(session: jlong, rows: jlong) -> jlong },
@@ -147,8 +147,8 @@ fn open_model<'local>(
     Ok(handles::add_model(registry::open(Path::new(&directory), &options)?))
 }
 
-fn model_engine<'local>(env: &mut Env<'local>, _class: JClass<'local>, model: jlong) -> Answer<JString<'local>> {
-    Ok(env.new_string(handles::model(model)?.engine().to_string())?)
+fn model_facts<'local>(env: &mut Env<'local>, _class: JClass<'local>, model: jlong) -> Answer<JString<'local>> {
+    json(env, &handles::model(model)?.facts())
 }
 
 fn open_session<'local>(
@@ -187,8 +187,8 @@ fn task_is_killed(env: &mut Env<'_>, class: &JClass<'_>) -> bool {
 }
 
 /// The order that `ModelSession.Counters` reads.
-fn as_longs(c: &Counters) -> [i64; 10] {
-    let all = [
+fn as_longs(c: &Counters) -> Vec<i64> {
+    let mut all = vec![
         c.rows,
         c.forwards,
         c.bad_rows,
@@ -200,7 +200,8 @@ fn as_longs(c: &Counters) -> [i64; 10] {
         c.padded_tokens,
         c.passes_again,
     ];
-    all.map(|n| i64::try_from(n).unwrap_or(i64::MAX))
+    all.extend(c.bad_by_cause);
+    all.into_iter().map(|n| i64::try_from(n).unwrap_or(i64::MAX)).collect()
 }
 
 fn estimate_bytes<'local>(_env: &mut Env<'local>, _class: JClass<'local>, session: jlong, rows: jlong) -> Answer<jlong> {

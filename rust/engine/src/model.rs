@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use flambeau_torch_ext::{Device, Outputs};
+use serde::Serialize;
 use tch::{Kind, Tensor};
 
 use crate::engine::{self, Engine, EngineName, PassShapes};
@@ -25,6 +26,23 @@ pub struct Model {
     answered: AtomicBool,
     engine: Box<dyn Engine>,
     shapes: PassShapes,
+    variant: String,
+    precision: String,
+}
+
+/// What was loaded, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ModelFacts {
+    /// The variant's file in the package.
+    pub variant: String,
+    /// That of the variant.
+    pub precision: String,
+    /// What runs it.
+    pub engine: EngineName,
+    /// Where it runs.
+    pub device: String,
+    /// Of its weights, in memory.
+    pub weights_bytes: u64,
 }
 
 impl Model {
@@ -54,7 +72,8 @@ impl Model {
             engine.parameter_bytes(),
             started.elapsed().as_millis()
         );
-        Ok(Self { preparers, pace: Pace::default(), answered: AtomicBool::new(false), engine, shapes, package })
+        let (variant, precision) = (variant.file.clone(), variant.precision.clone());
+        Ok(Self { preparers, pace: Pace::default(), answered: AtomicBool::new(false), engine, shapes, variant, precision, package })
     }
 
     /// The package's name.
@@ -73,6 +92,18 @@ impl Model {
     #[must_use]
     pub fn engine(&self) -> EngineName {
         self.engine.name()
+    }
+
+    /// What was loaded.
+    #[must_use]
+    pub fn facts(&self) -> ModelFacts {
+        ModelFacts {
+            variant: self.variant.clone(),
+            precision: self.precision.clone(),
+            engine: self.engine(),
+            device: self.device().to_string(),
+            weights_bytes: self.weights_bytes(),
+        }
     }
 
     /// Where its program runs.

@@ -12,7 +12,7 @@ use flambeau_engine::package::{
     Description, Dtype, InputDescription, InputKind, Listing, OutputDescription, PackageFile, Precision, Role, Wrapped,
 };
 use flambeau_engine::stats::Totals;
-use flambeau_engine::{Device, ModelOptions, OutputRequest, Request, StartSpec, Task, WantedEngine};
+use flambeau_engine::{BadRowCause, Device, EngineName, ModelFacts, ModelOptions, OutputRequest, Request, StartSpec, Task, WantedEngine};
 use flambeau_media::image::{Decode, ImageLimits};
 use flambeau_train::spec::{
     AugmentSpec, HeadActivation, HeadSpec, LossKind, MetricName, OptimizerName, OptimizerSpec, Precision as TrainingPrecision, ProgramSpec,
@@ -275,6 +275,17 @@ fn answers_about_packages_and_the_process() {
     writes("listing", &Listing { name: "net".into(), hash: "c0ffee".into(), files });
     let needs = vec!["labels.txt".into(), "net.pt".into()];
     writes("wrapped", &Wrapped { manifest: Some("name = \"net\"\n".into()), needs });
+    writes(
+        "model_facts",
+        &ModelFacts {
+            variant: "net.bf16.pt".into(),
+            precision: "bf16".into(),
+            engine: EngineName::Fused,
+            device: Device::Cuda(1).to_string(),
+            weights_bytes: 6_000_000_000,
+        },
+    );
+    writes("bad_row_causes", &BadRowCause::ALL);
     writes(
         "totals",
         &Totals {

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use super::BadRowCause;
+
 /// Totals of one or more calls; the caller sums or resets them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -11,6 +13,8 @@ pub struct Counters {
     pub forwards: u64,
     /// Rows whose content could not be evaluated.
     pub bad_rows: u64,
+    /// The same, in the order of [`BadRowCause::ALL`].
+    pub bad_by_cause: [u64; BadRowCause::ALL.len()],
     /// Staging and assembling: decoding, resizing, tokenizing, copying into tensors; includes helpers' time.
     pub prepare_ns: u64,
     /// Forward passes; the sum of all threads that ran them.

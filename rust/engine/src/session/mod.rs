@@ -7,6 +7,7 @@
 //!
 //! A session belongs to one thread; other threads help with forward passes while cores are free. It keeps no data between calls.
 
+mod causes;
 mod collect;
 mod counters;
 mod passes;
@@ -24,6 +25,7 @@ use arrow_array::{Array, ArrayRef, StructArray};
 use arrow_schema::{DataType, Field, Fields};
 use tch::Tensor;
 
+pub use causes::BadRowCause;
 pub use counters::Counters;
 pub use request::{OutputRequest, Request, Task};
 
@@ -134,7 +136,7 @@ impl Session {
         let started = Instant::now();
         let mut staged_batch = self.stage_rows(batch, stop)?;
         counters.prepare_ns += elapsed_ns(started);
-        counters.bad_rows += staged_batch.errors.len() as u64;
+        counters.add_bad(staged_batch.errors.iter().map(|(.., error)| error));
         if let Some((position, input, error)) = self.first_fatal_error(&staged_batch) {
             let row = staged_batch.present[position];
             return Err(EngineError::BadInput { row, input, error });
@@ -232,7 +234,7 @@ impl Session {
         if refused.is_empty() {
             return Ok(outputs);
         }
-        counters.bad_rows += refused.len() as u64;
+        counters.add_bad(refused.iter().map(|(_, error)| error));
         let started = Instant::now();
         let answered: Vec<usize> =
             (0..staged_batch.valid.len()).filter(|i| refused.binary_search_by_key(i, |(row, _)| *row).is_err()).collect();

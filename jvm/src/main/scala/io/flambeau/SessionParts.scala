@@ -5,8 +5,9 @@ import org.apache.spark.sql.SparkSessionExtensions
 
 import io.flambeau.conf.{FlambeauConf, SettingsCheck}
 import io.flambeau.models.LoadAhead
-import io.flambeau.spark.ErrorConditions
+import io.flambeau.spark.{ClusterFiles, ErrorConditions}
 import io.flambeau.sql.{CheckModelCalls, EvalModelStrategy, ExtractModelCalls, ModelFunctions, NearestFunctions, NearestStrategy, TakeColumns, VectorFunctions}
+import io.flambeau.ui.ModelsTab
 
 /**
  * What [[FlambeauExtensions]] adds to a session: the functions, the named functions of the configuration
@@ -19,6 +20,7 @@ private[flambeau] object SessionParts {
     ErrorConditions.makeKnown()
     SettingsCheck.application()
     LoadAhead.library()
+    ClusterFiles.application().foreach(ModelsTab.show(_))
     val functions = ModelFunctions.all ++ VectorFunctions.all ++ named
     ModelFunctions.registerBuiltin(functions)
     functions.foreach(f => extensions.injectFunction((f.identifier, f.info, f.build)))

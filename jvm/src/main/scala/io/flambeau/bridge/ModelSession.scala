@@ -13,14 +13,18 @@ import io.flambeau.conf.Engine
 
 /**
  * Running totals of one session. Times in nanoseconds of the task thread's wall clock; tokens (of texts) or samples (of
- * sounds) with and without the padding that brings the rows of one pass to one length.
+ * sounds) with and without the padding that brings the rows of one pass to one length. Bad rows also in the order of [[BadRowCauses]].
  */
 final case class Counters(
     rows: Long, forwards: Long, badRows: Long, loadNs: Long, prepareNs: Long, forwardNs: Long, convertNs: Long, peakNativeBytes: Long,
-    realTokens: Long, paddedTokens: Long, passesAgain: Long)
+    realTokens: Long, paddedTokens: Long, passesAgain: Long, badByCause: Seq[Long]) {
+
+  /** Cause -> bad rows, where there are any. */
+  def badRowsByCause: Map[String, Long] = BadRowCauses.names.zip(badByCause).filter(_._2 > 0).toMap
+}
 
 object Counters {
-  val Zero: Counters = Counters(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+  val Zero: Counters = Counters(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, BadRowCauses.names.map(_ => 0L))
 }
 
 /**
@@ -29,13 +33,13 @@ object Counters {
  * every C struct registers its release when it is allocated. A result must be closed before the next `evaluate` and before the
  * input's vectors are reset, since it may share the input's buffers.
  *
- * @param engine
- *   the engine that runs the model's program: `torchscript`, `fused`, `aot` or `cuda`
+ * @param facts
+ *   what runs the model's program
  */
-final class ModelSession private (model: AtomicLong, session: AtomicLong, val engine: String, loadNs: Long, allocator: BufferAllocator)
+final class ModelSession private (model: AtomicLong, session: AtomicLong, val facts: ModelFacts, loadNs: Long, allocator: BufferAllocator)
     extends AutoCloseable {
 
-  private val CounterCount = 10
+  private val CounterCount = 10 + BadRowCauses.names.length
   private var totals = Counters.Zero.copy(loadNs = loadNs)
 
   def counters: Counters = totals
@@ -60,7 +64,7 @@ final class ModelSession private (model: AtomicLong, session: AtomicLong, val en
     rows = totals.rows + c(0), forwards = totals.forwards + c(1), badRows = totals.badRows + c(2),
     prepareNs = totals.prepareNs + c(3), forwardNs = totals.forwardNs + c(4), convertNs = totals.convertNs + c(5),
     peakNativeBytes = math.max(totals.peakNativeBytes, c(6)), realTokens = totals.realTokens + c(7), paddedTokens = totals.paddedTokens + c(8),
-    passesAgain = totals.passesAgain + c(9))
+    passesAgain = totals.passesAgain + c(9), badByCause = totals.badByCause.zip(c.drop(10)).map { case (before, more) => before + more })
 
   override def close(): Unit =
     try NativeBridge.close(session.getAndSet(0))
@@ -98,7 +102,7 @@ object ModelSession {
       val session = CStructs.using(allocator) { structs =>
         new AtomicLong(NativeBridge.openSession(model.get, structs.of(input).memoryAddress, Json.write(settings.session(outputs))))
       }
-      new ModelSession(model, session, NativeBridge.modelEngine(model.get), loadNs, allocator)
+      new ModelSession(model, session, factsOf(model.get), loadNs, allocator)
     } catch {
       case cause: Throwable =>
         NativeBridge.close(model.getAndSet(0))
@@ -116,7 +120,7 @@ object ModelSession {
     else {
       val (mine, agreed) =
         try {
-          val mine = NativeBridge.modelEngine(own)
+          val mine = factsOf(own).engine
           (mine, agree(s"$hash ${settings.precision}", mine))
         } catch { case cause: Throwable => NativeBridge.close(own); throw cause }
       if (agreed == mine) own
@@ -126,6 +130,8 @@ object ModelSession {
       }
     }
   }
+
+  private def factsOf(model: Long): ModelFacts = Json.as[ModelFacts](NativeBridge.modelFacts(model))
 
   /** Loads the model into the process, where it stays like an unused one. */
   def load(hash: String, directory: String, settings: InferenceSettings): Unit = {

@@ -40,16 +40,15 @@ final class NativeBridge {
   /** Loads the package's program, or finds it loaded: one copy of the weights per process. Returns a handle. */
   static native long openModel(String directory, String optionsJson);
 
-  /** The engine that runs this model: {@code torchscript}, {@code fused} or {@code aot}. */
-  static native String modelEngine(long model);
+  /** What was loaded, as JSON: {@link ModelFacts}. */
+  static native String modelFacts(long model);
 
   /** A session evaluates batches of one input schema. Takes (moves out of) the schema. Returns a handle. */
   static native long openSession(long model, long inputSchemaAddress, String requestJson);
 
   /**
    * Evaluates one batch. Takes the input array; writes the result struct array and its schema.
-   * {@code counters} receives this call's rows, forwards, bad rows, prepare ns, forward ns, convert ns, peak native bytes,
-   * real tokens, padded tokens.
+   * {@code counters} receives what this call did, in the order in which {@link ModelSession} reads it.
    */
   static native void evaluate(long session, long inputArrayAddress, long outputArrayAddress, long outputSchemaAddress,
       long[] counters);

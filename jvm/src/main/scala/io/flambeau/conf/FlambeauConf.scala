@@ -95,6 +95,15 @@ object FlambeauConf {
     "Whether training with several workers may send gradients unencrypted, even if the application asks Spark for authentication or encryption (spark.authenticate, spark.network.crypto.enabled, spark.ssl). If false, such a training is an error.",
     perProcess = true)
 
+  val UiRetainedModels: Setting[Long] = Setting(
+    Prefix + "ui.retainedModels", "1000", Whole("models", 1, 1000000),
+    "Models on the Models tab of the Spark UI, each counted once for each executor. Those that were not used for the longest time are forgotten.",
+    perProcess = true)
+
+  val UiRetainedTrainings: Setting[Long] = Setting(
+    Prefix + "ui.retainedTrainings", "100", Whole("trainings", 1, 100000),
+    "Trainings on the Models tab of the Spark UI. The oldest are forgotten.", perProcess = true)
+
   val LogLevel: Setting[io.flambeau.conf.LogLevel] = Setting(
     Prefix + "log.level", "info", OneOf(io.flambeau.conf.LogLevel),
     "Level of native log messages (error, warn, info, debug, trace). They appear in Spark's log under io.flambeau.native.", perProcess = true)
@@ -103,7 +112,7 @@ object FlambeauConf {
     BatchRows, BatchBytes, ModelsPath, ModelsAllow, MlflowTrackingUri, ImageMaxPixels, ImageDecode, Device, Engine, Precision, MinCosine, ModelsMaxBytes,
     ModelsIdleBytes,
     ModelsMachineCode, Libtorch,
-    NativeDirectory, DecodeThreads, TrainAllowUnencrypted, LogLevel)
+    NativeDirectory, DecodeThreads, TrainAllowUnencrypted, UiRetainedModels, UiRetainedTrainings, LogLevel)
 
   /** Named functions: `spark.flambeau.udf.<name>=<model>`. */
   val UdfPrefix: String = Prefix + "udf."

@@ -4,6 +4,7 @@ import org.apache.spark.SparkContext;
 import org.apache.spark.SparkEnv;
 import org.apache.spark.TaskContext;
 import org.apache.spark.resource.ResourceProfile;
+import org.apache.spark.scheduler.SparkListenerEvent;
 import org.apache.spark.util.Utils;
 
 /** Calls into Spark's non-public interface, for tasks and training. Java because these are open to Spark's own Scala packages only. */
@@ -19,6 +20,11 @@ public final class SparkAccess {
   /** Whether dynamic allocation is on; never in local mode. */
   public static boolean isDynamicAllocationEnabled(SparkContext context) {
     return Utils.isDynamicAllocationEnabled(context.conf());
+  }
+
+  /** Puts an event on the driver's listener bus, from where it gets into the event log. */
+  public static void post(SparkContext context, SparkListenerEvent event) {
+    context.listenerBus().post(event);
   }
 
   /** Ends the task with Spark's own exception if it was killed. */

@@ -17,6 +17,7 @@ import io.flambeau.bridge.{Closer, ErrorKind, ModelSession, NativeException}
 import io.flambeau.columns.InputBatch
 import io.flambeau.models.{ModelRef, ModelStore}
 import io.flambeau.spark.{ArrowAccess, BatchReservation, SparkAccess}
+import io.flambeau.ui.ModelUseReport
 
 /**
  * One task's evaluation of one model: gathers rows into a batch, evaluates it and returns the results.
@@ -65,6 +66,7 @@ private[sql] final class TaskEvaluation(
     _.close())
   private val inputs = releases.own(new InputBatch(inputSchema, allocator))(_.close())
   private val session = releases.own(open())(_.close())
+  private val use = releases.own(ModelUseReport.begin(model, session.facts))(_.end(session.counters))
   releases.atEnd(finishBatch())
 
   /** Rows in the batch. */
@@ -159,7 +161,10 @@ private[sql] final class TaskEvaluation(
           // Canceled between two passes: throws Spark's own exception with the reason.
           SparkAccess.stopIfKilled(task)
           throw translated(cause)
-      } finally metrics.publish(session.counters, session.engine)
+      } finally {
+        use.evaluated(System.nanoTime() - started)
+        metrics.publish(session.counters, session.facts.engine)
+      }
     pace.measured(rows, System.nanoTime() - started)
     result = Some(evaluated)
     checkLayout(evaluated)

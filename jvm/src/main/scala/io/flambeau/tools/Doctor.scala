@@ -115,7 +115,7 @@ object Doctor {
         val started = System.nanoTime()
         session.evaluate(root).close()
         val (loadMs, passMs) = (session.counters.loadNs / 1e6, (System.nanoTime() - started) / 1e6)
-        executor.copy(engine = Some(session.engine), loadMs = Some(loadMs), passMs = Some(passMs))
+        executor.copy(engine = Some(session.facts.engine), loadMs = Some(loadMs), passMs = Some(passMs))
       }
     }
   }

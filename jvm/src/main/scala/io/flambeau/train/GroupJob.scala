@@ -13,6 +13,7 @@ import io.flambeau.FlambeauException
 import io.flambeau.bridge.spec.{GroupsSettings, GroupsSpec}
 import io.flambeau.bridge.{Closer, GroupHead, GroupHeads, NativeException, TrainingDataset}
 import io.flambeau.spark.ArrowAccess
+import io.flambeau.ui.TrainingReports
 
 /**
  * Many small heads in one Spark job: each task gets all rows of its groups and trains their heads in one native call. Tasks are
@@ -31,11 +32,14 @@ private[flambeau] object GroupJob {
   def run(rows: DataFrame, owner: String, plan: DatasetPlan, learning: LearningTask, settings: GroupsSettings, head: Program.Head): Seq[GroupHead] = {
     val dataset = DatasetColumns.rows(rows)
     val worker = new GroupWorker(owner, plan, learning, settings, head)
-    val outcomes = SQLExecution.withNewExecutionId(dataset.queryExecution, Some(s"$owner: training of groups")) {
-      dataset.queryExecution.toRdd.mapPartitions(part => Iterator.single(worker.run(TaskContext.get(), part))).collect()
+    // No epochs and no workers that wait for one another: only its begin and its end are reported.
+    TrainingReports.of(dataset.sparkSession.sparkContext, owner, runs = 0, workers = 0, settings.epochs) { _ =>
+      val outcomes = SQLExecution.withNewExecutionId(dataset.queryExecution, Some(s"$owner: training of groups")) {
+        dataset.queryExecution.toRdd.mapPartitions(part => Iterator.single(worker.run(TaskContext.get(), part))).collect()
+      }
+      outcomes.collectFirst { case Left(failure) => failure }.foreach(failure => throw failure.exception)
+      outcomes.toSeq.flatMap(_.toSeq).flatten
     }
-    outcomes.collectFirst { case Left(failure) => failure }.foreach(failure => throw failure.exception)
-    outcomes.toSeq.flatMap(_.toSeq).flatten
   }
 }
 

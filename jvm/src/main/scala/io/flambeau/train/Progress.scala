@@ -4,6 +4,7 @@ import org.apache.spark.SparkContext
 import org.apache.spark.util.AccumulatorV2
 
 import io.flambeau.bridge.{Json, Progress}
+import io.flambeau.ui.RunEpoch
 
 /** The last value of a number on rank 0, shown in the Spark UI by stage. */
 private[flambeau] final class LatestValue extends AccumulatorV2[java.lang.Double, java.lang.Double] {
@@ -51,16 +52,20 @@ private[flambeau] object TrainingMetrics {
  *
  * @param together
  *   how many step at once, this one among them
+ * @param ended
+ *   epochs that ended since the last report, of all that step at once
  */
 private[flambeau] final case class Report(
-    run: Int, together: Int, runs: Int, epoch: Int, epochs: Int, step: Long, stepsPerEpoch: Long, loss: Double, samplesPerSecond: Double, finished: Boolean) {
+    run: Int, together: Int, runs: Int, epoch: Int, epochs: Int, step: Long, stepsPerEpoch: Long, loss: Double, samplesPerSecond: Double, finished: Boolean,
+    ended: Seq[RunEpoch]) {
 
   def json: String = Json.write(this)
 }
 
 private[flambeau] object Report {
-  def of(run: Int, together: Int, runs: Int, progress: Progress): Report = Report(
-    run, together, runs, progress.epoch, progress.epochs, progress.step, progress.stepsPerEpoch, progress.loss, progress.samplesPerSecond, progress.finished)
+  def of(run: Int, together: Int, runs: Int, progress: Progress, ended: Seq[RunEpoch]): Report = Report(
+    run, together, runs, progress.epoch, progress.epochs, progress.step, progress.stepsPerEpoch, progress.loss, progress.samplesPerSecond, progress.finished,
+    ended)
 
   def parse(json: String): Report = Json.as[Report](json)
 }

@@ -18,6 +18,7 @@ import io.flambeau.bridge.spec.ProgramSpec
 import io.flambeau.bridge.{EpochRow, NativeException, TrainableProgram}
 import io.flambeau.models.ModelStore
 import io.flambeau.spark.{Classic, DriverChannel}
+import io.flambeau.ui.TrainingReports
 
 /**
  * One training's result on the driver.
@@ -41,11 +42,14 @@ private[flambeau] object TrainingJob extends Logging {
     val context = dataset.sparkSession.sparkContext
     check(context, job)
     val metrics = TrainingMetrics.register(context)
-    Using.resource(new ModelFileReceiver(job.owner))(results(dataset, job, metrics, _))
+    TrainingReports.of(context, job.owner, job.runs.length, job.workers, job.runs.map(_.settings.epochs).max) { reports =>
+      Using.resource(new ModelFileReceiver(job.owner))(results(dataset, job, metrics, _, reports))
+    }
   }
 
-  private def results(dataset: Classic.Rows[_], job: JobSpec, metrics: TrainingMetrics, receiver: ModelFileReceiver): Seq[TrainingResult] = {
-    val outcomes = withChannel(dataset.sparkSession.sparkContext, job.owner, receiver) { channel =>
+  private def results(
+      dataset: Classic.Rows[_], job: JobSpec, metrics: TrainingMetrics, receiver: ModelFileReceiver, reports: TrainingReports): Seq[TrainingResult] = {
+    val outcomes = withChannel(dataset.sparkSession.sparkContext, job.owner, receiver, reports) { channel =>
       val worker = new Worker(job, metrics, channel)
       SQLExecution.withNewExecutionId(dataset.queryExecution, Some(s"${job.owner}: training")) {
         unwrapped(tasks(dataset.queryExecution.toRdd, worker, job.workers).collect())
@@ -70,14 +74,21 @@ private[flambeau] object TrainingJob extends Logging {
     else rows.barrier().mapPartitions(work).map(outcome => (0, outcome)).partitionBy(new HashPartitioner(1)).values
   }
 
-  /** Runs `body` with the name of the workers' channel to the driver, for their board, their models, and a progress bar if it is enabled. */
-  private def withChannel[T](context: SparkContext, owner: String, receiver: ModelFileReceiver)(body: String => T): T = {
+  /**
+   * Runs `body` with the name of the workers' channel to the driver, for their board, their models, the Spark UI, and a progress bar if it is
+   * enabled.
+   */
+  private def withChannel[T](context: SparkContext, owner: String, receiver: ModelFileReceiver, reports: TrainingReports)(body: String => T): T = {
     val name = s"flambeau-training-${UUID.randomUUID()}"
     val shown = context.getConf.getBoolean("spark.ui.showConsoleProgress", defaultValue = false)
     val bar = if (shown) Some(ProgressBar.onConsole(owner)) else None
     val board = new DriverBoard
+    def take(report: Report): Unit = {
+      reports.epochs(report.ended)
+      bar.foreach(_.report(report))
+    }
     try {
-      val channel = new DriverChannel(name, message => bar.foreach(_.report(Report.parse(message))), board.answer(_), part => receiver.take(FilePart.of(part)))
+      val channel = new DriverChannel(name, message => take(Report.parse(message)), board.answer(_), part => receiver.take(FilePart.of(part)))
       try body(name)
       finally channel.close()
     } finally bar.foreach(_.close())

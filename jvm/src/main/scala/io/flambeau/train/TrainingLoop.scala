@@ -14,6 +14,7 @@ import io.flambeau.bridge.{ErrorKind, Event, NativeException, Progress, Trainers
 import io.flambeau.files.LocalFiles
 import io.flambeau.models.{ModelStore, PackageManifest}
 import io.flambeau.spark.{DriverChannel, SparkAccess}
+import io.flambeau.ui.RunEpoch
 
 /**
  * Runs trainings that step together on one worker to the end, from their checkpoints if there are any. Used by the task's thread.
@@ -45,11 +46,11 @@ private[train] final class TrainingLoop(
     SparkAccess.stopIfKilled(task)
     val progress = trainers.run(TrainingLoop.SliceMillis)
     if (leads) {
-      members.zip(progress).foreach { case (member, now) => member.note(now) }
+      val ended = members.zip(progress).flatMap { case (member, now) => member.note(now) }
       // The one that is furthest behind reports for all.
       val (member, now) = members.zip(progress).minBy { case (_, now) => (now.finished, now.step) }
       metrics.show(now)
-      driver.send(Report.of(member.run, runs.length, job.runs.length, now).json)
+      driver.send(Report.of(member.run, runs.length, job.runs.length, now, ended).json)
     }
     progress
   }
@@ -58,8 +59,9 @@ private[train] final class TrainingLoop(
   private final class Member(val run: Int, place: Int) {
     private val spec = job.runs(run)
     private val checkpoints = new Checkpoints(spec.checkpoints, run, job.hadoop, scratch)
-    private val log = spec.logDir.filter(_ => leads).map(new TensorBoardLog(_, job.hadoop))
+    private val board = spec.logDir.filter(_ => leads).map(new TensorBoardLog(_, job.hadoop))
     private var finished = false
+    private var epochs = 0
 
     /** Rank 0 chooses a complete checkpoint, and tells the others even if that failed: they wait for it. */
     def resume(): Unit = {
@@ -88,11 +90,18 @@ private[train] final class TrainingLoop(
     private def refused(condition: String, why: String): String =
       DatasetStats.failed(Failure(condition, s"${job.owner}: $why", Map("model" -> job.owner, "cause" -> why))).json
 
-    /** Logs its state, for the last time at its end. */
-    def note(progress: Progress): Unit = if (!finished) {
+    /** Logs its state, for the last time at its end. Returns the epochs that ended since it did so before. */
+    def note(progress: Progress): Seq[RunEpoch] = {
+      if (!finished) log(progress)
+      val ended = progress.history.drop(epochs).map(RunEpoch(run, _))
+      epochs = progress.history.length
+      ended
+    }
+
+    private def log(progress: Progress): Unit = {
       finished = progress.finished
       if (progress.event == Event.Checkpoint) checkpoints.save(progress.step)(trainers.saveCheckpoint(place, _))
-      log.foreach(log => logged(log.write(progress)))
+      board.foreach(board => logged(board.write(progress)))
     }
 
     def result(progress: Progress): TrainedModelInfo = {
@@ -107,7 +116,7 @@ private[train] final class TrainingLoop(
       TrainedModelInfo(task.taskAttemptId(), run, progress.history, progress.step, progress.event == Event.StoppedEarly)
     }
 
-    def close(): Unit = log.foreach(log => logged(log.close()))
+    def close(): Unit = board.foreach(board => logged(board.close()))
 
     private def logged(body: => Unit): Unit =
       Storage.of(s"logDir ${spec.logDir.getOrElse("")} cannot be written", "Free some space there, or set logDir to another folder.")(body)

@@ -111,6 +111,8 @@ class GoldenSuite extends AnyFunSuite {
       PackageManifest.Listing(
         "net", "c0ffee", Seq(PackageManifest.File("labels.txt", "ab", program = false), PackageManifest.File("net.pt", "cd", program = true))))
     reads("wrapped", PackageManifest.Wrapped(Some("name = \"net\"\n"), Seq("labels.txt", "net.pt")))
+    reads("model_facts", ModelFacts("net.bf16.pt", "bf16", "fused", "cuda:1", 6000000000L))
+    assert(Json.listOf[String](golden("bad_row_causes")) == BadRowCauses.names)
     reads("totals", Totals(5000000000L, 7, 6, 5, 4, 6000000000L, 3))
   }
 }

@@ -4,11 +4,14 @@ import java.io.{ByteArrayOutputStream, PrintStream}
 
 import org.scalatest.funsuite.AnyFunSuite
 
+import io.flambeau.bridge.EpochRow
+import io.flambeau.ui.RunEpoch
+
 /** The line on the console. */
 class ProgressSuite extends AnyFunSuite {
 
   private def report(step: Long, epoch: Int = 0, run: Int = 0, finished: Boolean = false) =
-    Report(run, 1, 2, epoch, 3, step, 100, 0.5, 1234.0, finished)
+    Report(run, 1, 2, epoch, 3, step, 100, 0.5, 1234.0, finished, Nil)
 
   test("one line, written over, at the most five times a second, gone at the end") {
     val bytes = new ByteArrayOutputStream
@@ -35,7 +38,9 @@ class ProgressSuite extends AnyFunSuite {
   }
 
   test("reports survive the way to the driver") {
-    val one = report(7, epoch = 2, run = 1, finished = true)
+    val epochs =
+      Seq(RunEpoch(1, EpochRow(1, 0.5, None, Map.empty, 0.1, 320, 2.5, 0.5)), RunEpoch(0, EpochRow(1, 0.25, Some(0.75), Map("f1" -> 0.5), 0.1, 320, 2.5, 0.5)))
+    val one = report(7, epoch = 2, run = 1, finished = true).copy(ended = epochs)
     assert(Report.parse(one.json) == one)
     assert(Report.parse(one.copy(loss = Double.NaN).json).loss.isNaN)
   }
