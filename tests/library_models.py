@@ -1,7 +1,7 @@
 """Small models of other libraries, with random weights: the table that `test_libraries.py` runs.
 
 What lives here: `texts`, `images` and `sentences`, which name a model and say how it is made and packaged, and how the library itself
-computes its numbers, preprocessing included. Random weights: what is tested is the way from a row to the numbers.
+computes its numbers, preprocessing included. Sounds are in `library_sounds`. Random weights: what is tested is the way from a row to the numbers.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ VISION = {
 }
 
 
-def _made(kind: str, config: str, settings: dict[str, Any]) -> Any:
+def made(kind: str, config: str, settings: dict[str, Any]) -> Any:
+    """A model of transformers, with random weights."""
     torch.manual_seed(len(kind))
     return getattr(hf, kind)(getattr(hf, config)(**settings)).eval()
 
@@ -91,7 +92,7 @@ def _made(kind: str, config: str, settings: dict[str, Any]) -> Any:
 def _text(kind: str, config: str, types: bool, read: Callable[[Any, Tensor], list[Tensor]], **changes: Any) -> Model:
     """`changes`: `pooling`, `tower`, and the settings of the model."""
     options = {name: changes.pop(name) for name in ("pooling", "tower") if name in changes}
-    network, words = _made(kind, config, {**TEXT, **changes}), tokenizer(types)
+    network, words = made(kind, config, {**TEXT, **changes}), tokenizer(types)
 
     def expected(rows: Sequence[Any]) -> list[Tensor]:
         siglip = kind.startswith("Siglip")
@@ -177,7 +178,7 @@ def opened(rows: Sequence[Any]) -> list[Image.Image]:
 
 def _image(kind: str, config: str, processor: Any, read: Callable[[Any], list[Tensor]], **changes: Any) -> Model:
     options = {name: changes.pop(name) for name in ("pooling", "tower") if name in changes}
-    network = _made(kind, config, changes)
+    network = made(kind, config, changes)
 
     def expected(rows: Sequence[Any]) -> list[Tensor]:
         given = processor(opened(rows), return_tensors="pt")
@@ -293,14 +294,14 @@ def images() -> dict[str, Callable[[], Model]]:
 
 def plain(kind: str, config: str) -> Any:
     """A model of texts, of the small size."""
-    return _made(kind, config, TEXT)
+    return made(kind, config, TEXT)
 
 
 def moods() -> Any:
     """A BERT of three classes. A text may have several of them."""
     labels = dict(enumerate(["happy", "sad", "lazy"]))
     settings = {**TEXT, "id2label": labels, "label2id": {label: index for index, label in labels.items()}}
-    return _made(
+    return made(
         "BertForSequenceClassification", "BertConfig", {**settings, "problem_type": "multi_label_classification"}
     )
 
@@ -308,18 +309,22 @@ def moods() -> Any:
 def clip() -> Any:
     """A CLIP."""
     text = {**TEXT, "projection_dim": 16, "eos_token_id": 3, "bos_token_id": 2}
-    return _made("CLIPModel", "CLIPConfig", {"text_config": text, "vision_config": VISION, "projection_dim": 16})
+    return made("CLIPModel", "CLIPConfig", {"text_config": text, "vision_config": VISION, "projection_dim": 16})
 
 
-def sentences(folder: Path) -> Any:
-    """A model of sentence-transformers that pools by mean and normalizes, saved in `folder` with a card that has a license."""
+POOLINGS = ("mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+
+
+def sentences(folder: Path, pooling: str = "mean") -> Any:
+    """A model of sentence-transformers that pools, projects and normalizes, saved in `folder` with a card that has a license."""
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+    from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
 
     encoder = folder.parent / "encoder"
     plain("BertModel", "BertConfig").save_pretrained(encoder)
     tokenizer(types=True).save_pretrained(encoder)
-    model = SentenceTransformer(modules=[Transformer(str(encoder)), Pooling(32, "mean"), Normalize()], device="cpu")
+    parts = [Transformer(str(encoder)), Pooling(32, pooling), Dense(32, 16), Normalize()]
+    model = SentenceTransformer(modules=parts, device="cpu")
     model.save(str(folder))
     card = folder / "README.md"
     card.write_text("---\nlicense: mit\n---\n# A model\n", encoding="utf-8")

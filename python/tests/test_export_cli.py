@@ -91,7 +91,7 @@ def test_a_torchscript_file_becomes_a_package(here: Path) -> None:
         (["--module", "mynets", *IMAGE], "write package.module:callable"),
         (["--module", "nosuchmodule:build", *IMAGE], "cannot import 'nosuchmodule'"),
         (["--module", "mynets:nosuch", *IMAGE], "has no 'nosuch'"),
-        (["--module", "mynets:build", "--input", "image"], "needs crop="),
+        (["--module", "mynets:build", "--input", "image"], "needs --crop"),
         (["--module", "mynets:build", "--input", "picture"], "the kind is image, text, audio or tensor"),
         (["--module", "mynets:build", "--input", "tensor"], "a tensor input is NAME:tensor"),
         (["--module", "mynets:build", "--input", "x:tensor:f32:four"], "SHAPE is written as"),

@@ -1,7 +1,8 @@
 """The command line of the export.
 
-What lives here: the options, and their conversion to `ImageInput`, `Output` and so on. `flambeau.export.package` does
-the work and has the same options.
+What lives here: the options for a module or a TorchScript file, and their conversion to `TextInput`, `Output` and so on.
+`flambeau.export.package` does the work and has the same options. If the first word is the name of a library, as in
+`python -m flambeau.export hf ./folder --out packages/x`, `library_cli` does the work.
 """
 
 from __future__ import annotations
@@ -10,18 +11,36 @@ import argparse
 import importlib
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from . import AudioInput, ExportError, ImageInput, Input, Output, TensorInput, TextInput, aot, package
-from .specs import CHANNELS, DTYPES, INTERPOLATIONS
-from .variants import PRECISIONS
+from . import library_cli
+from .errors import ExportError
+from .options import (
+    add_audio,
+    add_image,
+    add_max_length,
+    add_package,
+    audio_input,
+    image_input,
+    in_options,
+    package_arguments,
+)
+from .packaging import package
+from .sequences import TextInput
+from .specs import DTYPES, Input, Output, TensorInput
 
 EPILOG = """\
+models of other libraries, whose own files say the rest (see python -m flambeau.export hf --help):
+  python -m flambeau.export hf FOLDER --out packages/mine
+  python -m flambeau.export sentence-transformers FOLDER --out packages/mine
+  python -m flambeau.export timm NAME_OR_FOLDER --out packages/mine
+  python -m flambeau.export torchvision NAME --license BSD-3-Clause --out packages/mine
+
 inputs (--input, once for each, in the program's order):
   image | NAME:image             prepared by --resize --crop --interpolation --channels --scale --mean --std ...
   text  | NAME:text              prepared by --tokenizer --max-length --text-inputs
@@ -37,23 +56,6 @@ examples:
       --output features:features --output logits:scores --labels flowers.txt --license MIT --out packages/flowers
   python -m flambeau.export --torchscript net.pt --input x:tensor:f32:4 --output y --license MIT --out packages/net
 """
-
-
-def _numbers(text: str) -> list[float]:
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: numbers with commas between, such as 0.485,0.456,0.406") from None
-
-
-def _size(text: str) -> int | tuple[int, int]:
-    try:
-        sides = [int(part) for part in text.lower().replace(",", "x").split("x")]
-    except ValueError:
-        sides = []
-    if len(sides) not in (1, 2):
-        raise argparse.ArgumentTypeError(f"{text!r}: one number, or HEIGHTxWIDTH")
-    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -98,80 +100,20 @@ def _parser() -> argparse.ArgumentParser:
         help="output of an inner layer: its name, and the part's path in named_modules (may be repeated)",
     )
 
-    image = parser.add_argument_group("image inputs")
-    image.add_argument("--resize", metavar="SIZE", type=_size, help="shorter side, or HEIGHTxWIDTH exactly")
-    image.add_argument("--crop", metavar="SIZE", type=_size, help="center crop: side, or HEIGHTxWIDTH")
-    image.add_argument(
-        "--interpolation",
-        choices=INTERPOLATIONS,
-        default="bilinear",
-        help="as Pillow defines them (default: %(default)s)",
-    )
-    image.add_argument("--channels", choices=tuple(CHANNELS), default="RGB", help="default: %(default)s")
-    image.add_argument("--scale", type=float, default=1 / 255, help="factor for 0..255, applied first (default: 1/255)")
-    image.add_argument("--mean", metavar="A,B,C", type=_numbers, help="subtracted after scaling (default: 0)")
-    image.add_argument("--std", metavar="A,B,C", type=_numbers, help="divided by it at the end (default: 1)")
-    image.add_argument("--exif-orientation", action="store_true", help="rotate images as their EXIF tag says")
-    image.add_argument(
-        "--background", metavar="R,G,B", type=_numbers, help="color under transparent pixels (default: drop alpha)"
-    )
-
+    add_image(parser)
     text = parser.add_argument_group("text inputs")
     text.add_argument("--tokenizer", metavar="FILE", type=Path, help="tokenizer.json")
-    text.add_argument(
-        "--max-length",
-        type=int,
-        metavar="N",
-        help="maximum number of tokens of a text (default: the tokenizer's limit)",
-    )
+    add_max_length(text)
     text.add_argument(
         "--text-inputs",
         metavar="A,B",
         default="input_ids,attention_mask",
         help="what the program takes (default: %(default)s)",
     )
-
-    audio = parser.add_argument_group("audio inputs")
-    audio.add_argument("--sample-rate", type=int, default=16_000, metavar="HZ", help="default: %(default)s")
-    audio.add_argument("--window-samples", type=int, metavar="N", help="samples of one window (default: whole clips)")
-    audio.add_argument("--hop-samples", type=int, metavar="N", help="distance of two windows (default: the window)")
-    audio.add_argument("--pool", choices=("mean", "max", "first"), help="over the windows of a clip (default: mean)")
-    audio.add_argument(
+    add_audio(parser).add_argument(
         "--audio-inputs", metavar="A,B", default="samples,lengths", help="what the program takes (default: %(default)s)"
     )
-    audio.add_argument("--max-seconds", type=float, default=600.0, help="longest clip (default: %(default)s)")
-
-    package_ = parser.add_argument_group("the package")
-    package_.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder to write")
-    package_.add_argument("--name", help="name of the package (default: that of the folder)")
-    package_.add_argument("--license", required=True, help="license of the weights, such as Apache-2.0")
-    package_.add_argument("--description", help="one line for people")
-    package_.add_argument(
-        "--batch-rows", type=int, metavar="N", help="rows in one forward pass (default: the engine's, by kind)"
-    )
-    package_.add_argument(
-        "--precision",
-        choices=tuple(PRECISIONS),
-        action="append",
-        default=[],
-        help="a variant of reduced precision beside f32, with its measured cosine (may be repeated)",
-    )
-    package_.add_argument(
-        "--variant",
-        choices=aot.NAMES,
-        action="append",
-        default=[],
-        help="a variant compiled ahead of time, which needs a C++ compiler on this machine (may be repeated)",
-    )
-    package_.add_argument(
-        "--file",
-        metavar="FILE",
-        type=Path,
-        action="append",
-        default=[],
-        help="another file for the package, such as a notice",
-    )
-    package_.add_argument("--overwrite", action="store_true", help="replace an existing package")
+    add_package(parser, from_files=False)
     return parser
 
 
@@ -210,7 +152,7 @@ def parse_input(spec: str, options: argparse.Namespace) -> Input:
     parts = spec.split(":")
     name, rest = (parts[0], parts[1:]) if len(parts) > 1 else (None, parts)
     kind = rest[0]
-    named = {} if name is None else {"name": name}
+    named: dict[str, str] = {} if name is None else {"name": name}
     if kind == "tensor":
         if name is None or len(rest) > 3:
             raise ExportError(f"--input {spec!r}: a tensor input is NAME:tensor[:DTYPE[:SHAPE]]")
@@ -220,32 +162,19 @@ def parse_input(spec: str, options: argparse.Namespace) -> Input:
         except ValueError:
             raise ExportError(f"--input {spec!r}: SHAPE is written as 4 or 3x5") from None
         return TensorInput(name, shape, dtype)
-    makers: dict[str, Callable[..., Input]] = {"image": _image, "text": _text, "audio": _audio}
-    if kind not in makers or len(rest) > 1:
+    if kind not in ("image", "text", "audio") or len(rest) > 1:
         raise ExportError(f"--input {spec!r}: the kind is image, text, audio or tensor ({', '.join(DTYPES)})")
-    return makers[kind](options, named)
-
-
-def _image(options: argparse.Namespace, named: dict[str, str]) -> Input:
-    background = [int(value) for value in options.background] if options.background else None
-    return ImageInput(
-        resize=options.resize, crop=options.crop, interpolation=options.interpolation, channels=options.channels,
-        scale=options.scale, mean=options.mean, std=options.std, exif_orientation=options.exif_orientation,
-        background=background, **named,
-    )  # fmt: skip
+    if kind == "image":
+        return image_input(options, **named)
+    if kind == "audio":
+        return audio_input(options, options.audio_inputs.split(","), **named)
+    return _text(options, named)
 
 
 def _text(options: argparse.Namespace, named: dict[str, str]) -> Input:
     if options.tokenizer is None:
         raise ExportError("a text input needs --tokenizer")
     return TextInput(options.tokenizer, max_length=options.max_length, inputs=options.text_inputs.split(","), **named)
-
-
-def _audio(options: argparse.Namespace, named: dict[str, str]) -> Input:
-    return AudioInput(
-        options.sample_rate, window_samples=options.window_samples, hop_samples=options.hop_samples, pool=options.pool,
-        inputs=options.audio_inputs.split(","), max_seconds=options.max_seconds, **named,
-    )  # fmt: skip
 
 
 def parse_output(spec: str, options: argparse.Namespace) -> Output:
@@ -285,27 +214,26 @@ def run(options: argparse.Namespace) -> None:
     package(
         module,
         options.out,
-        name=options.name or options.out.resolve().name,
         inputs=[parse_input(spec, options) for spec in options.input],
         outputs=outputs,
-        license=options.license,
-        description=options.description,
         method=options.method,
-        batch_rows=options.batch_rows,
         layers=parse_layers(options.layer),
-        precisions=options.precision,
-        variants=options.variant,
-        files={path.name: path.read_bytes() for path in options.file},
-        overwrite=options.overwrite,
+        **{"name": options.out.resolve().name, **package_arguments(options)},
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; 0 when the package was written, 1 with one line on stderr when not."""
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    library = library_cli.command(given)
+    parser = _parser() if library is None else library.parser()
+    options = parser.parse_args(given if library is None else given[1:])
     try:
-        run(options)
+        if library is None:
+            run(options)
+        else:
+            library.run(parser, options)
     except (ExportError, OSError) as error:
-        print(f"flambeau.export: {error}", file=sys.stderr)
+        print(f"flambeau.export: {in_options(str(error), parser)}", file=sys.stderr)
         return 1
     return 0

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from os import fspath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from ..errors import ExportError
 from ..specs import ImageInput, Output, StrPath
-from .cards import spdx
+from .cards import license_of, spdx
 from .described import FEATURES, Described, scores
 
 if TYPE_CHECKING:
@@ -34,12 +36,13 @@ class _Timm(nn.Module):
 
 
 def from_timm(
-    model: str | nn.Module, path: StrPath, *, image: ImageInput | None = None, **options: Any
+    model: StrPath | nn.Module, path: StrPath, *, image: ImageInput | None = None, **options: Any
 ) -> ExportReport:
     """Writes the package of a model of timm: pooled features, and logits if it has a classifier.
 
     Args:
-        model: a name that `timm.create_model` knows, which is loaded with its weights, or the model itself.
+        model: a name that `timm.create_model` knows, which is loaded with its weights, a folder that timm saved
+            (`timm.models.save_for_hf`), or the model itself.
         path: the folder to write.
         image: the preprocessing, if it should not be the one of `pretrained_cfg`.
         options: arguments of `flambeau.export.package`; `license` if `pretrained_cfg` has none.
@@ -49,15 +52,23 @@ def from_timm(
     """
     import timm
 
-    network: Any = timm.create_model(model, pretrained=True) if isinstance(model, str) else model
+    network: Any = model if isinstance(model, nn.Module) else _loaded(timm, fspath(model))
     settings = dict(network.pretrained_cfg or {})
     described = image or _image(timm.data.resolve_data_config({}, model=network))
     outputs = [Output(FEATURES, "features")]
     if network.num_classes > 0:
         outputs.append(scores(_labels(timm, network, settings)))
     name = str(settings.get("architecture") or type(network).__name__.lower())
-    found = Described(_Timm(network).eval(), [described], outputs, name, spdx(settings.get("license")))
-    return found.write(path, options)
+    license = license_of(model) or spdx(settings.get("license"))
+    return Described(_Timm(network).eval(), [described], outputs, name, license).write(path, options)
+
+
+def _loaded(timm: Any, model: str) -> Any:
+    """The model of a folder, or of a name that timm knows, with its weights."""
+    try:
+        return timm.create_model(f"local-dir:{model}" if Path(model).is_dir() else model, pretrained=True)
+    except (RuntimeError, ValueError) as error:
+        raise ExportError(f"timm cannot load {model!r}: {str(error).splitlines()[0]}") from error
 
 
 def _image(config: dict[str, Any]) -> ImageInput:

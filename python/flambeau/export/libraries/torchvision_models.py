@@ -48,9 +48,20 @@ def from_torchvision(
 
 
 def _weights(torchvision: Any, model: str, weights: Any) -> Any:
+    """The weights that a name stands for.
+
+    Raises:
+        ExportError: torchvision has no such model, or the model no such weights.
+    """
     if weights is None or not isinstance(weights, str):
         return weights
-    return torchvision.models.get_model_weights(model)[weights]
+    try:
+        known = torchvision.models.get_model_weights(model)
+    except ValueError as error:
+        raise ExportError(f"torchvision has no model {model!r}: torchvision.models.list_models() lists them") from error
+    if weights not in known.__members__:
+        raise ExportError(f"{model} has no weights {weights!r}: give weights= one of {', '.join(known.__members__)}")
+    return known[weights]
 
 
 def _image(weights: Any, name: str) -> ImageInput:

@@ -1,13 +1,16 @@
-"""Models of transformers: texts and images, with their tokenizer or image processor, labels and license.
+"""Models of transformers: texts, images and sounds, with their tokenizer or processor, labels and license.
 
-What lives here: `from_transformers`, and the modules that it packages, which return tensors in place of transformers' own outputs. The
-architecture in `config.json` decides what the outputs are. Pooling is not in these files, so base models need `pooling`.
+What lives here: `from_transformers`, and the modules of texts and images that it packages, which return tensors in place of
+transformers' own outputs. (Sounds are in `transformers_sounds`.) The architecture in `config.json` decides what the outputs are. Pooling
+is not in these files, so base models need `pooling`.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 from os import PathLike, fspath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,11 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import ExportError
-from ..sequences import TOKEN_TENSORS, TextInput
+from ..sequences import TOKEN_TENSORS, AudioInput, TextInput
 from ..specs import ImageInput, Input, Output, StrPath
 from .cards import license_of, name_of
-from .described import FEATURES, LOGITS, Described, scores
+from .described import FEATURES, LOGITS, Described
 from .image_processors import image_input
+from .sentence_transformers_models import from_sentence_transformers
+from .transformers_parts import check_pooling, classes, part, pooled, unknown
+from .transformers_sounds import SOUNDS, sound
 
 if TYPE_CHECKING:
     from ..report import ExportReport
@@ -40,19 +46,25 @@ def from_transformers(
     tokenizer: Any = None,
     processor: Any = None,
     image: ImageInput | None = None,
+    audio: AudioInput | None = None,
     max_length: int | None = None,
     **options: Any,
 ) -> ExportReport:
-    """Writes the package of a model of transformers: a classifier of texts, tokens or images, a base model, or a tower of CLIP or SigLIP.
+    """Writes the package of a model of transformers: a classifier, a base model, or a tower of CLIP or SigLIP.
+
+    Texts, images and sounds. Clips of a model of spectrograms (AST, Whisper) are cut to its length, as the library does. A folder of
+    sentence-transformers without `pooling` is left to `from_sentence_transformers`, for its files say the pooling.
 
     Args:
         model: a folder (or a name on the Hub), or the model itself; then also `tokenizer` or `processor`.
         path: the folder to write.
-        pooling: for a base model, how a row's hidden states become its features: "mean" of the real tokens, "cls" (the first),
-            "last" (the last real one) or "pooler" (`pooler_output`).
+        pooling: gives features, not the results of the model's head: "mean" of the hidden states of the real tokens or
+            frames, "cls" (the first), "last" (the last real one) or "pooler" (`pooler_output`). Of Whisper, features of the encoder.
         tower: for CLIP and SigLIP: "text" or "image".
-        tokenizer, processor: the fast tokenizer, or the image processor, if they are not in the folder.
+        tokenizer, processor: the fast tokenizer, or the image processor or feature extractor, if they are not in the folder: the
+            object, or the folder that has it.
         image: the preprocessing of images, if it should not be the processor's.
+        audio: windows and limits of clips, if they should not be the usual ones. Its sample rate is the feature extractor's.
         max_length: maximum tokens; default: the tokenizer's `model_max_length`.
         options: arguments of `flambeau.export.package`; `license` if the model's card has none.
 
@@ -61,21 +73,42 @@ def from_transformers(
     """
     import transformers
 
+    if pooling is None and tower is None and tokenizer is None and _says_pooling(model):
+        return from_sentence_transformers(model, path, max_length=max_length, **options)
     network = _loaded(transformers, model)
+    if pooling is not None and tower is None:
+        network = network.base_model
     kind = type(network).__name__
-    license, name = license_of(model), name_of(model, kind)
-    is_text = tower == "text" if hasattr(network, "get_image_features") else network.main_input_name == "input_ids"
-    if hasattr(network, "get_image_features") and tower not in TOWERS:
+    two = hasattr(network, "get_image_features")
+    if two and tower not in TOWERS:
         raise ExportError(f"{kind} has two towers: give tower='text' or tower='image'")
-    if is_text:
+    if not two and tower is not None:
+        raise ExportError(f"{kind} has no towers: leave out tower=")
+    taken = {"text": "input_ids", "image": "pixel_values", None: network.main_input_name}[tower]
+    if taken == "input_ids":
         text = _text(transformers, network, model, tokenizer, max_length)
+        given: Input = text
         module, outputs = _of_texts(network, kind, text, pooling, tower)
-        return Described(module, [text], outputs, name, license).write(path, options)
-    if network.main_input_name != "pixel_values" and tower is None:
-        raise ExportError(f"{kind} takes {network.main_input_name}: only texts and images can be packaged in one line")
-    described: Input = image or image_input(_part(transformers.AutoImageProcessor, model, processor, "processor"))
-    module, outputs = _of_images(network, kind, pooling, tower)
-    return Described(module, [described], outputs, name, license).write(path, options)
+    elif taken == "pixel_values":
+        given = image or image_input(part(transformers.AutoImageProcessor, model, processor, "processor"))
+        module, outputs = _of_images(network, kind, pooling, tower)
+    elif taken in SOUNDS:
+        extractor = part(transformers.AutoFeatureExtractor, model, processor, "processor")
+        given, module, outputs = sound(network, extractor, pooling, audio)
+    else:
+        raise ExportError(f"{kind} takes {taken}: only texts, images and sounds can be packaged in one line")
+    found = Described(module, [given], outputs, name_of(model, kind), license_of(model))
+    return found.write(path, options)
+
+
+def _says_pooling(model: Any) -> bool:
+    """Whether it is a folder of sentence-transformers with a module that pools."""
+    if not isinstance(model, (str, PathLike)):
+        return False
+    modules = Path(fspath(model)) / "modules.json"
+    return modules.is_file() and any(
+        str(module.get("type", "")).endswith(".Pooling") for module in json.loads(modules.read_text(encoding="utf-8"))
+    )
 
 
 def _loaded(transformers: Any, model: Any) -> Any:
@@ -91,37 +124,17 @@ def _loaded(transformers: Any, model: Any) -> Any:
     return getattr(transformers, architectures[0]).from_pretrained(named).eval()
 
 
-def _part(auto: Any, model: Any, given: Any, what: str) -> Any:
-    if given is not None:
-        return given
-    if not isinstance(model, (str, PathLike)):
-        raise ExportError(f"a model without its folder: give {what}=")
-    try:
-        return auto.from_pretrained(fspath(model))
-    except (OSError, ValueError) as error:
-        raise ExportError(f"{fspath(model)} has no {what} ({str(error).splitlines()[0]}): give {what}=") from error
-
-
 def _text(transformers: Any, network: Any, model: Any, tokenizer: Any, max_length: int | None) -> TextInput:
-    found = _part(transformers.AutoTokenizer, model, tokenizer, "tokenizer")
+    found = part(transformers.AutoTokenizer, model, tokenizer, "tokenizer")
+    if set(found.get_vocab()) <= set(found.all_special_tokens):
+        # Without files, transformers makes the tokenizer of the architecture, which knows no words.
+        raise ExportError(f"the tokenizer of {name_of(model, type(network).__name__)} has no words: give tokenizer=")
     taken = inspect.signature(network.forward).parameters
     names = [name for name in TOKEN_TENSORS if name in found.model_input_names and name in taken]
     if type(network).__name__.startswith("Siglip"):
         names = names[:1]
     own = getattr(found, "model_max_length", UNLIMITED + 1)
     return TextInput(found, max_length=max_length or (int(own) if own <= UNLIMITED else None), inputs=names)
-
-
-def _labels(network: Any) -> list[str]:
-    return [str(network.config.id2label[index]) for index in range(network.config.num_labels)]
-
-
-def _classes(network: Any) -> Output:
-    """The logits of a classifier; of a regression they are numbers."""
-    problem = getattr(network.config, "problem_type", None)
-    if problem == "regression" or network.config.num_labels == 1:
-        return Output(LOGITS)
-    return scores(_labels(network), "sigmoid" if problem == "multi_label_classification" else "softmax")
 
 
 class _Texts(nn.Module):
@@ -143,21 +156,6 @@ class _Texts(nn.Module):
             return pooled(result, mask, self.pooling)
         found: Tensor = result[self.key]
         return (found, mask.sum(1)) if self.counts else found
-
-
-def pooled(result: Any, mask: Tensor, pooling: str) -> Tensor:
-    """A row's features, f32 `[n, width]`. `mask`: 1 for real positions, i64 `[n, length]`."""
-    if pooling == "pooler":
-        pooler: Tensor = result.pooler_output
-        return pooler
-    states: Tensor = result.last_hidden_state
-    if pooling == "cls":
-        return states[:, 0]
-    if pooling == "last":
-        positions = torch.arange(states.shape[1], device=states.device).unsqueeze(0) * mask
-        return states.gather(1, positions.argmax(1).view(-1, 1, 1).expand(-1, 1, states.shape[2])).squeeze(1)
-    real = mask.unsqueeze(-1).to(states.dtype)
-    return (states * real).sum(1) / real.sum(1).clamp(min=1e-9)
 
 
 class _TextTower(nn.Module):
@@ -204,23 +202,14 @@ def _of_texts(
     if tower is not None:
         return _TextTower(network, names).eval(), [Output(FEATURES, "features")]
     if kind.endswith("ForSequenceClassification"):
-        return _Texts(network, names, LOGITS, None, False).eval(), [_classes(network)]
+        return _Texts(network, names, LOGITS, None, False).eval(), [classes(network)]
     if kind.endswith("ForTokenClassification"):
         outputs = [Output(LOGITS, lengths="tokens"), Output("tokens")]
         return _Texts(network, names, LOGITS, None, True).eval(), outputs
     if kind.endswith("Model"):
-        _check_pooling(kind, pooling, POOLINGS)
+        check_pooling(kind, pooling, POOLINGS)
         return _Texts(network, names, "", pooling, False).eval(), [Output(FEATURES, "features")]
-    raise ExportError(
-        f"{kind} cannot be packaged in one line: wrap it in a module that returns tensors, and use package"
-    )
-
-
-def _check_pooling(kind: str, pooling: str | None, known: tuple[str, ...]) -> None:
-    if pooling not in known:
-        raise ExportError(
-            f"{kind} gives hidden states: say how they become features, with pooling= one of {', '.join(known)}"
-        )
+    raise unknown(kind)
 
 
 class _Images(nn.Module):
@@ -251,10 +240,8 @@ def _of_images(network: Any, kind: str, pooling: str | None, tower: str | None) 
     if tower is not None:
         return _Images(network, "tower").eval(), [Output(FEATURES, "features")]
     if kind.endswith("ForImageClassification"):
-        return _Images(network, LOGITS).eval(), [_classes(network)]
+        return _Images(network, LOGITS).eval(), [classes(network)]
     if kind.endswith("Model"):
-        _check_pooling(kind, pooling, IMAGE_POOLINGS)
+        check_pooling(kind, pooling, IMAGE_POOLINGS)
         return _Images(network, str(pooling)).eval(), [Output(FEATURES, "features")]
-    raise ExportError(
-        f"{kind} cannot be packaged in one line: wrap it in a module that returns tensors, and use package"
-    )
+    raise unknown(kind)
