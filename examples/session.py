@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -33,6 +34,7 @@ def open_session(name: str, **settings: str) -> SparkSession:
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.shuffle.partitions": "4",
         "spark.flambeau.models.path": str(MODELS),
+        "spark.sql.warehouse.dir": str(ROOT / "build" / "spark-warehouse"),
     }
     for key, value in {**quiet, **settings}.items():
         builder.config(key, value)
@@ -53,7 +55,7 @@ def print_figures(name: str, train: Callable[[SparkSession], dict[str, Any]], le
 
 
 def model(name: str) -> str:
-    """The name, if its package has been made."""
+    """The name, when its package is in `MODELS`: its recipe makes it if it is not."""
     if not (MODELS / name / "model.toml").is_file():
-        raise SystemExit(f"there is no model package {MODELS / name}: run ./gradlew models (or models/{name}.py)")
+        importlib.import_module(name).make(MODELS / name)
     return name

@@ -10,6 +10,7 @@ The rules are checks of proselint, which finds them and gives their places.
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -117,6 +118,13 @@ def of_comments(file: Path) -> Iterator[Prose]:
         yield from of_markdown(file, comment.text, comment.line)
 
 
+def of_notebook(file: Path) -> Iterator[Prose]:
+    """The text cells of a notebook; the line is the number of the cell."""
+    for number, cell in enumerate(json.loads(file.read_text(encoding="utf-8"))["cells"], 1):
+        if cell["cell_type"] == "markdown":
+            yield from of_markdown(file, "".join(cell["source"]), number)
+
+
 def of_python_messages(file: Path) -> Iterator[Prose]:
     """The string literals of a Python module that hold words."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -142,6 +150,8 @@ def everything() -> Iterator[Prose]:
     """All prose of the repository."""
     for page in tracked("*.md", ":!*/vendor/*"):
         yield from of_markdown(page, page.read_text(encoding="utf-8"))
+    for notebook in tracked("*.ipynb"):
+        yield from of_notebook(notebook)
     for source in tracked(*(f"*{ending}" for ending in comments.ENDINGS), ":!*/vendor/*", ":!*/opaque/*"):
         yield from of_comments(source)
     for module in tracked("python/flambeau/*.py"):

@@ -18,7 +18,7 @@ def of(text: str) -> list[str]:
 def test_pages_docstrings_comments_and_messages_are_read() -> None:
     everything = list(prose.everything())
     kinds = {(one.file.suffix, one.is_message) for one in everything}
-    read = {(ending, False) for ending in (".md", *comments.ENDINGS)}
+    read = {(ending, False) for ending in (".md", ".ipynb", *comments.ENDINGS)}
     assert kinds == read | {(ending, True) for ending in (".py", ".scala", ".java", ".rs", ".cpp")}
     assert len(everything) > 8000
     # Tests, benchmarks and build scripts too, but not the code of others.

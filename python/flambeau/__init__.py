@@ -9,7 +9,7 @@
     photos.select("path", F.classify("content", "efficientnet_lite0", 3)).show(truncate=False)
 
 What lives here: `configure` sets up a session, `register` turns a model into a SQL function, and `nearest` and `near_duplicates`
-compare the rows of tables by their vectors. The modules are `functions`
+compare the rows of tables by their vectors. In a notebook, `show` draws rows and `progress` draws progress bars. The modules are `functions`
 (the SQL functions as Column functions), `ml` (Spark ML stages), `export` (PyTorch model -> package; needs torch) and
 `models` (the contents of packages).
 
@@ -18,7 +18,9 @@ The jars do the work, in the executors' own process. No Python worker takes part
 
 from . import _java_package as _java_package  # saved pipelines are read by Java names
 from .doctor import doctor
+from .drawing import show
 from .neighbors import near_duplicates, nearest
+from .progress import progress
 from .register import register
 from .session import FlambeauError, configure, find_jars
 from .version import __version__
@@ -31,5 +33,7 @@ __all__ = [
     "find_jars",
     "near_duplicates",
     "nearest",
+    "progress",
     "register",
+    "show",
 ]

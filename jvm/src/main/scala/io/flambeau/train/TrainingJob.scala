@@ -83,8 +83,10 @@ private[flambeau] object TrainingJob extends Logging {
     val shown = context.getConf.getBoolean("spark.ui.showConsoleProgress", defaultValue = false)
     val bar = if (shown) Some(ProgressBar.onConsole(owner)) else None
     val board = new DriverBoard
+    val number = RecentTrainings.begin()
     def take(report: Report): Unit = {
       reports.epochs(report.ended)
+      RecentTrainings.report(number, owner, report)
       bar.foreach(_.report(report))
     }
     try {
