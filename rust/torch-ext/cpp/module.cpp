@@ -53,7 +53,7 @@ void to_channels_last(torch::jit::Module& module) {
 
 // `head` after `front`: the front's output `index` (`key`, if it returns a dict), flattened to rows, becomes the head's only
 // input.
-torch::jit::Module joined(const torch::jit::Module& front, const torch::jit::Module& head, int32_t index, const std::string& key) {
+torch::jit::Module attach_head(const torch::jit::Module& front, const torch::jit::Module& head, int32_t index, const std::string& key) {
   const auto& schema = front.get_method("forward").function().getSchema();
   torch::jit::Module whole("__torch__.flambeau.FeaturizerAndHead");
   whole.register_attribute("training", c10::BoolType::get(), false);
@@ -120,9 +120,9 @@ void* flb_module_load(
     auto script = torch::jit::load(static_cast<const flambeau::Archive*>(archive)->file, device, /*load_debug_files=*/false);
     script.eval();
     if (head != nullptr) {
-      auto behind = torch::jit::load(static_cast<const flambeau::Archive*>(head)->file, device, /*load_debug_files=*/false);
-      behind.eval();
-      script = joined(script, behind, index, key);
+      auto after = torch::jit::load(static_cast<const flambeau::Archive*>(head)->file, device, /*load_debug_files=*/false);
+      after.eval();
+      script = attach_head(script, after, index, key);
     }
     loaded->parameter_bytes = bytes_of(script);
     loaded->inputs = static_cast<int32_t>(script.get_method("forward").function().getSchema().arguments().size()) - 1;

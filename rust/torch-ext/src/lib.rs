@@ -32,6 +32,6 @@ pub use error::TorchError;
 pub use fused::FusedModule;
 pub use generator::Generator;
 pub use group::{Board, Group, JoinError, Pending};
-pub use module::{Behind, Outputs, ScriptModule};
+pub use module::{AttachedHead, Outputs, ScriptModule};
 pub use optimizer::{Optimizer, OptimizerKind, OptimizerOptions};
 pub use trainable::{Flat, Trainable, flatten, flatten_into};

@@ -21,11 +21,11 @@ unsafe impl Send for ScriptModule {}
 // `forward` from many threads at once and compares the results.
 unsafe impl Sync for ScriptModule {}
 
-/// A program that takes one output of the program before it, flattened to rows.
+/// A head: a program that takes one output of the program before it, flattened to rows.
 #[derive(Clone, Copy)]
-pub struct Behind<'a> {
+pub struct AttachedHead<'a> {
     /// A TorchScript file.
-    pub head: &'a Archive,
+    pub program: &'a Archive,
     /// The output's index, if the program before it returns several.
     pub index: usize,
     /// The output's name, if it returns a dict.
@@ -33,20 +33,20 @@ pub struct Behind<'a> {
 }
 
 impl ScriptModule {
-    /// Loads a program, and the one that runs after it, as one program onto a device.
+    /// Loads a program, and the head that runs after it, as one program onto a device.
     ///
     /// # Errors
     /// A file is not TorchScript, the programs do not fit, or libtorch cannot run them on this machine.
-    pub fn load(program: &Archive, behind: Option<&Behind>, device: Device) -> Result<Self, TorchError> {
-        let archives: Vec<&Archive> = std::iter::once(program).chain(behind.map(|b| b.head)).collect();
-        Archive::load(&archives, |records| Self::load_here(&records[0], records.get(1), behind, device))
+    pub fn load(program: &Archive, attached: Option<&AttachedHead>, device: Device) -> Result<Self, TorchError> {
+        let archives: Vec<&Archive> = std::iter::once(program).chain(attached.map(|head| head.program)).collect();
+        Archive::load(&archives, |records| Self::load_here(&records[0], records.get(1), attached, device))
     }
 
-    fn load_here(program: &Records, head: Option<&Records>, behind: Option<&Behind>, device: Device) -> Result<Self, TorchError> {
-        let key = behind.map(|b| of_text(b.key)).transpose()?;
+    fn load_here(program: &Records, head: Option<&Records>, attached: Option<&AttachedHead>, device: Device) -> Result<Self, TorchError> {
+        let key = attached.map(|head| of_text(head.key)).transpose()?;
         let key = key.as_ref().map_or(std::ptr::null(), |text| text.as_ptr());
         let head = head.map_or(std::ptr::null(), Records::as_ptr);
-        let index = behind.map_or(0, |b| i32::try_from(b.index).unwrap_or(i32::MAX));
+        let index = attached.map_or(0, |head| i32::try_from(head.index).unwrap_or(i32::MAX));
         let mut failure = ffi::FlbError::none();
         // SAFETY: the archives are live, `key` is NUL-terminated; head and key may both be null. All outlive the call.
         let raw = unsafe { ffi::flb_module_load(program.as_ptr(), head, index, key, device.index(), &raw mut failure) };

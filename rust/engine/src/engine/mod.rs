@@ -17,7 +17,7 @@ mod torchscript;
 
 use std::fmt::{self, Debug};
 
-use flambeau_torch_ext::{Behind, Device, Outputs, ScriptModule, TorchError};
+use flambeau_torch_ext::{AttachedHead, Device, Outputs, ScriptModule, TorchError};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -145,7 +145,7 @@ fn script(package: &Package, variant: &Variant) -> Result<ScriptModule, EngineEr
 fn script_on(package: &Package, variant: &Variant, device: Device) -> Result<ScriptModule, EngineError> {
     let archive = package.program(variant)?;
     let head = variant.head.as_ref().map(|head| Ok((package.head(head)?, head))).transpose()?;
-    let behind = head.as_ref().map(|(archive, head)| Behind { head: archive, index: head.index, key: &head.reads });
-    let loaded = ScriptModule::load(&archive, behind.as_ref(), device);
+    let attached = head.as_ref().map(|(archive, head)| AttachedHead { program: archive, index: head.index, key: &head.reads });
+    let loaded = ScriptModule::load(&archive, attached.as_ref(), device);
     loaded.map_err(|error| EngineError::program(&package.descriptor.name, &variant.programs(), error))
 }
