@@ -40,6 +40,7 @@ fn main() {
                 "pack",
                 "pads",
                 "process",
+                "tensors",
                 "trainable",
                 "trap",
                 "optimizer",

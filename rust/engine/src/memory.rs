@@ -1,6 +1,7 @@
 //! Tensors seen as slices: the only place where a tensor's memory is touched directly.
 
 use flambeau_columns::{Element, bf16, f16};
+use flambeau_torch_ext::is_alone;
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::package::Dtype;
@@ -32,6 +33,29 @@ pub fn filled<T: TensorElement, R>(shape: &[i64], write: impl FnOnce(&mut [T]) -
         write(unsafe { std::slice::from_raw_parts_mut(pointer, len) })
     };
     Ok((tensor, result))
+}
+
+/// Has `write` fill the first elements of a tensor that nobody else has, as many as `shape` has, and returns a view of them in this
+/// shape, with the result of `write`. `None` if somebody else has it or a view of it, or it does not have so many.
+///
+/// # Errors
+/// libtorch has no memory for the view.
+pub fn refilled<T: TensorElement, R>(
+    tensor: &Tensor,
+    shape: &[i64],
+    write: impl FnOnce(&mut [T]) -> R,
+) -> Result<Option<(Tensor, R)>, TchError> {
+    let len = shape.iter().product::<i64>();
+    let fits = usize::try_from(len).is_ok_and(|len| len > 0 && len <= tensor.numel());
+    if !fits || !is_alone(tensor) || values::<T>(tensor).is_none() {
+        return Ok(None);
+    }
+    let pointer = tensor.data_ptr().cast::<T>();
+    // SAFETY: a contiguous CPU tensor of kind T::KIND has at least `len` initialized elements at `pointer`, aligned for T; no other
+    // tensor shares them, and this one is borrowed, so that no other code gets one until `write` is done.
+    let result = write(unsafe { std::slice::from_raw_parts_mut(pointer, len as usize) });
+    let view = tensor.f_view([-1])?.f_narrow(0, 0, len)?.f_view(shape)?;
+    Ok(Some((view, result)))
 }
 
 /// A new CPU tensor of these rows' bytes, one after another.

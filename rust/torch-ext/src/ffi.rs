@@ -120,6 +120,7 @@ unsafe extern "C" {
     pub(crate) fn flb_device_leave(on_device: *mut c_void);
     pub(crate) fn flb_device_forward(module: *mut c_void, inputs: *const *const C_tensor, count: i32, error: *mut FlbError) -> *mut c_void;
     pub(crate) fn flb_device_memory(index: i32, now_bytes: *mut i64, peak_bytes: *mut i64, error: *mut FlbError);
+    pub(crate) fn flb_tensor_is_alone(tensor: *const C_tensor) -> bool;
     pub(crate) fn flb_set_threads(intra_op: i32, error: *mut FlbError);
     pub(crate) fn flb_tune_malloc();
     pub(crate) fn flb_bound_allocations();

@@ -23,6 +23,7 @@ mod group;
 mod module;
 mod optimizer;
 pub mod process;
+mod tensors;
 mod trainable;
 
 pub use aot::AotModule;
@@ -34,4 +35,5 @@ pub use generator::Generator;
 pub use group::{Board, Group, JoinError, Pending};
 pub use module::{AttachedHead, Outputs, ScriptModule};
 pub use optimizer::{Optimizer, OptimizerKind, OptimizerOptions};
+pub use tensors::is_alone;
 pub use trainable::{Flat, Trainable, flatten, flatten_into};

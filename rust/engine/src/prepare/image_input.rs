@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use tch::Tensor;
 
 use super::guard;
+use super::spares::Spares;
 use super::staged::made_up;
 use super::{Limits, Staged, StagedRows};
 use crate::{EngineError, memory, pool};
@@ -16,6 +17,7 @@ use crate::{EngineError, memory, pool};
 #[derive(Debug)]
 pub struct ImagePreparer {
     spec: ImageSpec,
+    spares: Spares,
 }
 
 pub(super) fn is_null_mark(column: &ArrayRef, row: usize) -> bool {
@@ -24,7 +26,7 @@ pub(super) fn is_null_mark(column: &ArrayRef, row: usize) -> bool {
 
 impl ImagePreparer {
     pub(super) fn new(spec: ImageSpec) -> Self {
-        Self { spec }
+        Self { spec, spares: Spares::default() }
     }
 
     /// How a picture's bytes are converted, for each channel.
@@ -63,7 +65,7 @@ impl ImagePreparer {
             let failed = blocks.filter_map(|(i, (block, &row))| prepare(row, block).err().map(|error| (i, error)));
             pool::install(|| failed.collect::<Vec<_>>())
         };
-        let (tensor, mut errors) = memory::filled(&shape, fill).map_err(|error| EngineError::torch(model, error))?;
+        let (tensor, mut errors) = self.spares.filled(&shape, fill).map_err(|error| EngineError::torch(model, error))?;
         errors.sort_by_key(|(i, _)| *i);
         let nchw = tensor.f_permute([0, 3, 1, 2]).map_err(|error| EngineError::torch(model, error))?;
         Ok(Staged { rows: StagedRows::Dense(nchw), errors })

@@ -10,6 +10,7 @@
 mod audio_input;
 mod guard;
 mod image_input;
+mod spares;
 mod staged;
 mod tensor_input;
 mod text_input;

@@ -20,7 +20,7 @@ pub struct Staged {
 /// An item is one row of the program's batch dimension: a row of the column, or a window of a clip.
 #[derive(Debug)]
 pub enum StagedRows {
-    /// One tensor, an item per row; wrong rows hold zeros.
+    /// One tensor, an item per row; wrong rows hold anything.
     Dense(Tensor),
     /// Token ids; wrong rows are empty.
     Tokens(Vec<TokenRow>),
