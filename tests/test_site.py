@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -48,6 +50,19 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def files_of(site: Path) -> list[Path]:
     """The HTML files that Sphinx made; those of the API come from other tools."""
     return [file for file in sorted(site.rglob("*.html")) if file.relative_to(site).parts[0] not in ("api", "_static")]
+
+
+def test_the_api_pages_are_those_of_the_modules_that_the_page_names() -> None:
+    row = next(
+        line
+        for line in (ROOT / "docs" / "api.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("| Python")
+    )
+    task = (ROOT / "gradle" / "lint.gradle").read_text(encoding="utf-8")
+    modules = re.findall(r"'(flambeau[\w.]*)'", re.findall(r"def modules = \[(.*)\]", task)[0])
+    assert modules == re.findall(r"`(flambeau[\w.]*)`", row)
+    for module in modules:
+        assert importlib.util.find_spec(module), module
 
 
 def test_every_page_is_in_the_navigation(site: Path) -> None:

@@ -23,7 +23,7 @@ from .sequences import AudioInput, TextInput
 if TYPE_CHECKING:
     import torch
 
-StrPath = Union[str, "PathLike[str]"]
+StrPath = Union[str, PathLike[str]]
 Size = Union[int, tuple[int, int]]
 
 DTYPES = {
