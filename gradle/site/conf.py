@@ -39,6 +39,7 @@ NAVIGATION = {
         "docs/guides/audio",
         "docs/guides/tensors",
         "docs/similarity",
+        "docs/tables",
     ),
     "Training": ("docs/training",),
     "Deploying": (

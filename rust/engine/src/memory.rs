@@ -35,8 +35,8 @@ pub fn filled<T: TensorElement, R>(shape: &[i64], write: impl FnOnce(&mut [T]) -
     Ok((tensor, result))
 }
 
-/// Has `write` fill the first elements of a tensor that nobody else has, as many as `shape` has, and returns a view of them in this
-/// shape, with the result of `write`. `None` if somebody else has it or a view of it, or it does not have so many.
+/// `write` fills the first elements of a tensor that no other code has. Returns a view of these elements in `shape`, and the result of
+/// `write`. `None` if other code has the tensor or a view of it, or if it is too small.
 ///
 /// # Errors
 /// libtorch has no memory for the view.
@@ -51,8 +51,8 @@ pub fn refilled<T: TensorElement, R>(
         return Ok(None);
     }
     let pointer = tensor.data_ptr().cast::<T>();
-    // SAFETY: a contiguous CPU tensor of kind T::KIND has at least `len` initialized elements at `pointer`, aligned for T; no other
-    // tensor shares them, and this one is borrowed, so that no other code gets one until `write` is done.
+    // SAFETY: a contiguous CPU tensor of kind T::KIND has at least `len` initialized elements at `pointer`, aligned for T. No other
+    // tensor shares them. This tensor is borrowed, so no other code gets a view until `write` is done.
     let result = write(unsafe { std::slice::from_raw_parts_mut(pointer, len as usize) });
     let view = tensor.f_view([-1])?.f_narrow(0, 0, len)?.f_view(shape)?;
     Ok(Some((view, result)))

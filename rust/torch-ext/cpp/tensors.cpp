@@ -5,7 +5,7 @@
 
 extern "C" {
 
-// Whether nobody else has this tensor or a view of it. What others wrote or read before they dropped theirs has happened by then.
+// Whether no other code has this tensor or a view of it. Reads and writes through views that were dropped have ended.
 bool flb_tensor_is_alone(const at::Tensor* tensor) {
   const bool alone = tensor->use_count() == 1 && tensor->storage().use_count() == 1;
   std::atomic_thread_fence(std::memory_order_acquire);

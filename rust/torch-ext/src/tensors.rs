@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use crate::ffi;
 
-/// Whether nobody else has this tensor or a view of it, so that its memory can be written to.
+/// Whether no other code has this tensor or a view of it, so that its memory can be written to.
 #[must_use]
 pub fn is_alone(tensor: &Tensor) -> bool {
     // SAFETY: the tensor is live.

@@ -1,7 +1,7 @@
 //! Tensors of prepared pictures that are used again: a new one costs a pass over its memory, to clear it, and page faults.
 //!
-//! A tensor that is taken is filled before anybody else gets a view of it. It comes back at once, and is free again when all views
-//! of it are dropped: results are copies, so that is at the end of its batch. The model owns the tensors; any thread takes them.
+//! A tensor that is taken is filled before other code gets a view of it. It comes back at once, and is free again when all views
+//! of it are dropped. Results are copies, so that is at the end of its batch. The model owns the tensors; any thread takes them.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -39,7 +39,7 @@ impl Spares {
         Ok((tensor, result))
     }
 
-    /// A free tensor of at least so many elements; the smallest.
+    /// The smallest free tensor with at least this number of elements.
     fn take(&self, elements: usize) -> Option<Tensor> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = all.iter().enumerate().filter(|(_, tensor)| tensor.numel() >= elements && is_alone(tensor));
@@ -60,9 +60,6 @@ impl Spares {
     }
 }
 
-// SAFETY: see `Spares`: a tensor is behind the lock, or taken by one thread.
-unsafe impl Sync for Spares {}
-
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "tests fail by panicking")]
 mod tests {
@@ -82,7 +79,7 @@ mod tests {
         let view = first.narrow(0, 1, 1);
         drop(first);
         let second = filled(&spares, 3, 2.0);
-        assert_ne!(second.data_ptr(), place, "somebody still reads the first");
+        assert_ne!(second.data_ptr(), place, "the first has a view");
         assert_eq!(Vec::<f32>::try_from(view.reshape([-1])).unwrap(), [1.0, 1.0]);
         drop((view, second));
         let third = filled(&spares, 2, 3.0);
