@@ -27,5 +27,7 @@ def test_an_executor_that_comes_later_follows_the_first_choice(tmp_path: Path) -
     assert answer["by name"] != answer["first"], "a setting that names an engine is followed without asking"
     logs = executor_logs(home)
     assert len(logs) == 2, "the executor that was killed, and the one that came after"
-    # The plugin loads the library before there is any task.
-    assert all(log.index("Flambeau native library") < log.index("Running task") for log in logs.values()), logs
+    # The plugin begins to load the library before there is any task. Which of the two is done first depends on the machine.
+    begun = "the native library is loaded in the background"
+    assert all(log.index(begun) < log.index("Running task") for log in logs.values()), logs
+    assert all("Flambeau native library" in log for log in logs.values()), logs

@@ -43,6 +43,7 @@ private[flambeau] final class LoadAhead extends Logging {
     Option(SparkEnv.get).flatMap(_.conf.getOption("spark.master")).exists(master => master == "local" || master.startsWith("local["))
 
   private def inBackground(what: String)(load: => Unit): Unit = {
+    logInfo(s"$what is loaded in the background")
     val thread = new Thread(
       () =>
         try load
