@@ -60,7 +60,7 @@ private[models] final class MlflowModels(server: MlflowServer, hadoop: => Hadoop
     place(known(server.get("model-versions/get-download-uri", "name" -> name, "version" -> version)).path("artifact_uri").asText)
 
   private def latest(name: String, stage: Option[String]): String = {
-    val found = known(server.post("registered-models/get-latest-versions", Map[String, Any]("name" -> name) ++ stage.map(one => "stages" -> Seq(one))))
+    val found = known(server.post("registered-models/get-latest-versions", LatestVersions(name, stage.toSeq)))
     val versions = found.path("model_versions").elements.asScala.map(_.path("version").asText.toLong).toSeq
     if (versions.isEmpty) throw new IOException(s"the registered model '$name' has no version${stage.fold("")(one => s" in the stage '$one'")}")
     versions.max.toString
@@ -70,7 +70,7 @@ private[models] final class MlflowModels(server: MlflowServer, hadoop: => Hadoop
   private def logged(experiment: String, run: String, name: String): Seq[String] =
     if (name.contains('\'') || run.contains('\'')) Nil
     else {
-      val asked = Map[String, Any]("experiment_ids" -> Seq(experiment), "filter" -> s"name = '$name' AND source_run_id = '$run'")
+      val asked = LoggedModels(Seq(experiment), s"name = '$name' AND source_run_id = '$run'")
       val answer =
         try server.post("logged-models/search", asked).toOption
         catch { case _: MlflowException => None }
@@ -107,10 +107,17 @@ private[models] final class MlflowModels(server: MlflowServer, hadoop: => Hadoop
 }
 
 private[models] object MlflowModels {
+
+  /** Asks for the newest version in each of these stages; in every stage if there are none. */
+  private final case class LatestVersions(name: String, stages: Seq[String]) extends MlflowServer.Body
+
+  /** Asks for the logged models of some experiments. */
+  private final case class LoggedModels(experimentIds: Seq[String], filter: String) extends MlflowServer.Body
+
   private val Proxied = "mlflow-artifacts"
   private val ArtifactsPath = "/api/2.0/mlflow-artifacts/artifacts"
 
-  /** Where `flambeau.mlflow.log_model` puts the package; python/flambeau/mlflow.py has the same name. */
+  /** Where `flambeau.mlflow.log_model` puts the package; python/flambeau/mlflow/_flavor.py has the same name. */
   private val Folder = "package"
 
   /** What every model of MLflow has. */

@@ -39,7 +39,7 @@ private[models] final class MlflowServer(val base: String, authorization: Option
   def get(path: String, query: (String, String)*): Either[String, JsonNode] =
     answer(s"$Api/mlflow/$path${query.map { case (key, value) => s"$key=${URLEncoder.encode(value, "UTF-8")}" }.mkString("?", "&", "")}", None)
 
-  def post(path: String, body: Map[String, Any]): Either[String, JsonNode] = answer(s"$Api/mlflow/$path", Some(Json.write(body)))
+  def post(path: String, body: Body): Either[String, JsonNode] = answer(s"$Api/mlflow/$path", Some(Json.write(body)))
 
   /** Name -> whether it is a folder, of what is in a folder of the server's artifacts; empty if there is no such folder. */
   def list(folder: String): Map[String, Boolean] =
@@ -109,6 +109,10 @@ private[models] final class MlflowServer(val base: String, authorization: Option
 }
 
 private[models] object MlflowServer {
+
+  /** What is posted: a case class, written as JSON with its fields in snake_case, as MLflow names them. */
+  trait Body
+
   private val Api = "/api/2.0"
   private val ConnectMillis = 10000
   private val ReadMillis = 60000
