@@ -40,6 +40,7 @@ fn main() {
                 "pack",
                 "pads",
                 "process",
+                "tails",
                 "tensors",
                 "trainable",
                 "trap",

@@ -35,6 +35,14 @@ pub fn filled<T: TensorElement, R>(shape: &[i64], write: impl FnOnce(&mut [T]) -
     Ok((tensor, result))
 }
 
+/// `change` of a tensor. An undefined one, of an output that is not wanted, stays undefined.
+///
+/// # Errors
+/// That of `change`.
+pub(crate) fn if_defined(tensor: &Tensor, change: impl FnOnce(&Tensor) -> Result<Tensor, TchError>) -> Result<Tensor, TchError> {
+    if tensor.defined() { change(tensor) } else { Ok(Tensor::new()) }
+}
+
 /// `write` fills the first elements of a tensor that no other code has. Returns a view of these elements in `shape`, and the result of
 /// `write`. `None` if other code has the tensor or a view of it, or if it is too small.
 ///

@@ -7,7 +7,7 @@ use flambeau_torch_ext::{Device, Outputs};
 use serde::Serialize;
 use tch::{Kind, Tensor};
 
-use crate::engine::{self, Engine, EngineName, PassShapes};
+use crate::engine::{self, Engine, EngineName, PassShapes, Wanted};
 use crate::pace::{IMAGE_PASS_ROWS, Pace};
 use crate::package::{Dtype, Output};
 use crate::prepare::Preparer;
@@ -123,23 +123,28 @@ impl Model {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// One forward pass over `given` rows; the outputs of the first `rows` in the package's order, their shapes checked.
-    pub(crate) fn forward(&self, inputs: &[Tensor], given: usize, rows: usize) -> Result<Vec<Tensor>, EngineError> {
-        let outputs = self.engine.forward(inputs).map_err(|error| EngineError::torch(self.name(), error))?;
+    /// One forward pass over `given` rows; the outputs of the first `rows` in the package's order, their shapes checked. Those that are
+    /// not wanted may be undefined.
+    pub(crate) fn forward(&self, inputs: &[Tensor], given: usize, rows: usize, wanted: Wanted) -> Result<Vec<Tensor>, EngineError> {
+        let outputs = self.engine.forward(inputs, wanted).map_err(|error| EngineError::torch(self.name(), error))?;
         stats::FORWARDS.add(1);
         stats::ROWS_FORWARDED.add(rows);
         let tensors = self.in_order(outputs)?;
-        self.check(&tensors, given)?;
+        self.check(&tensors, given, wanted)?;
         self.answered.store(true, Ordering::Relaxed);
         if given == rows {
             return Ok(tensors);
         }
-        let own = tensors.iter().map(|tensor| tensor.f_narrow(0, 0, rows as i64)).collect::<Result<_, _>>();
+        let own =
+            tensors.iter().map(|tensor| memory::if_defined(tensor, |tensor| tensor.f_narrow(0, 0, rows as i64))).collect::<Result<_, _>>();
         own.map_err(|error| EngineError::torch(self.name(), error))
     }
 
-    fn check(&self, tensors: &[Tensor], rows: usize) -> Result<(), EngineError> {
-        for (tensor, declared) in tensors.iter().zip(&self.package.descriptor.outputs) {
+    fn check(&self, tensors: &[Tensor], rows: usize, wanted: Wanted) -> Result<(), EngineError> {
+        for (i, (tensor, declared)) in tensors.iter().zip(&self.package.descriptor.outputs).enumerate() {
+            if !wanted.has(i) && !tensor.defined() {
+                continue;
+            }
             of_kind(tensor, declared).map_err(|cause| EngineError::model(self.name(), cause))?;
             let size = tensor.size();
             // The longest row's items, if rows differ in length.
@@ -159,6 +164,9 @@ impl Model {
         let outputs = &self.package.descriptor.outputs;
         for (tensor, output) in tensors.iter().zip(outputs) {
             let Some(at) = output.lengths.as_ref().and_then(|name| outputs.iter().position(|o| o.name == *name)) else { continue };
+            if !tensor.defined() || !tensors[at].defined() {
+                continue;
+            }
             let longest = tensor.size().get(1).copied().unwrap_or(0);
             let lengths = tensors[at].f_to_kind(Kind::Int64).and_then(|lengths| lengths.f_to_device(tch::Device::Cpu)?.f_contiguous());
             let lengths = lengths.map_err(|error| EngineError::torch(self.name(), error))?;

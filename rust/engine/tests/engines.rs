@@ -14,8 +14,10 @@ use arrow_schema::{Field, Fields};
 use common::{batch, bitmap, package, repository};
 use flambeau_engine::package::Precision;
 use flambeau_engine::{
-    Counters, Device, EngineName, Model, ModelOptions, Request, Session, Task, WantedEngine, keep_choices, registry, stats,
+    Counters, Device, EngineName, Model, ModelOptions, OutputRequest, Request, Session, Task, WantedEngine, keep_choices, registry, stats,
 };
+use flambeau_torch_ext::{Archive, FusedModule, ScriptModule};
+use tch::Tensor;
 
 /// A package of `./gradlew models`.
 fn shipped(name: &str) -> PathBuf {
@@ -75,6 +77,48 @@ fn fused_gives_the_features_of_torchscript_for_every_number_of_images() {
         assert_same(&expected[..rows], &features(&fused, &pictures(rows as u32)));
         assert!(stats::ROWS_FORWARDED.get() >= rows_before + rows as u64);
     }
+}
+
+#[test]
+fn classes_are_computed_only_if_they_are_wanted_and_are_those_of_torchscript() {
+    let package = shipped("efficientnet_lite0");
+    let program = Archive::open(&package.join("model.pt")).unwrap();
+    let script = ScriptModule::load(&program, None, Device::Cpu).unwrap();
+    let fused = FusedModule::new(&script).unwrap();
+    let images = [Tensor::f_rand([4, 3, 224, 224], (tch::Kind::Float, tch::Device::Cpu)).unwrap()];
+    let expected = script.forward(&images).unwrap().tensors;
+    for (wanted, features, classes) in [(0b11, true, true), (0b01, true, false), (0b10, true, true)] {
+        let given = fused.forward(&images, wanted).unwrap().tensors;
+        assert_eq!(given.iter().map(Tensor::defined).collect::<Vec<_>>(), [features, classes], "{wanted:b}");
+        for (right, given) in expected.iter().zip(&given).filter(|(_, given)| given.defined()) {
+            assert!(given.f_allclose(right, 1e-4, 1e-4, false).unwrap(), "{wanted:b}");
+        }
+    }
+}
+
+#[test]
+fn each_request_over_an_engine_gets_its_outputs() {
+    let package = shipped("efficientnet_lite0");
+    let column = pictures(7);
+    let fields = Fields::from(vec![Field::new("x", column.data_type().clone(), true)]);
+    let columns = |engine: &str, tasks: &[Task]| {
+        let outputs = tasks.iter().map(|task| OutputRequest { task: *task, k: 3, null_on_error: false }).collect();
+        let request = Request { outputs, ..Request::one(Task::Infer, 0, false) };
+        let session = Session::new(open(&package, engine), fields.clone(), request).unwrap();
+        session.evaluate(&batch(column.clone()), &mut Counters::default()).unwrap()
+    };
+    let labels = |column: &ArrayRef| {
+        let rows = column.as_list::<i32>();
+        let labels =
+            rows.iter().map(|row| row.unwrap().as_struct().column(0).as_string::<i32>().iter().map(|l| l.unwrap().to_owned()).collect());
+        labels.collect::<Vec<Vec<String>>>()
+    };
+    let all = columns("fused", &[Task::Classify, Task::Featurize]);
+    assert_eq!(labels(columns("fused", &[Task::Classify]).column(0)), labels(all.column(0)));
+    assert_eq!(labels(columns("torchscript", &[Task::Classify]).column(0)), labels(all.column(0)));
+    assert_eq!(columns("fused", &[Task::Featurize]).column(0), all.column(1));
+    assert!(columns("fused", &[Task::Error]).column(0).null_count() == 7);
+    assert_eq!(columns("fused", &[Task::Infer]).column(0).as_struct().column(0), all.column(1));
 }
 
 #[test]

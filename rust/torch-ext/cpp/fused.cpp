@@ -1,5 +1,6 @@
 // TorchScript with the kernels of oneDNN: products with packed weights (pack.h) for any shape, and plans for a few fixed shapes.
-// In plans, oneDNN's Graph compiler fuses convolutions with the operators around them.
+// In plans, oneDNN's Graph compiler fuses convolutions with the operators around them. Outputs that are computed from other outputs
+// are computed only if they are wanted (tails.h).
 //
 // A plan is a graph executor of its own over a copy of the graph; constants are shared. It is run three times when it is made
 // (libtorch profiles the first run, compiles in the second), by one thread, so that no task sees an unfinished plan. Inputs of
@@ -13,6 +14,7 @@
 #include "pack.h"
 #include "pads.h"
 #include "process.h"
+#include "tails.h"
 #include "trap.h"
 
 #include <c10/core/InferenceMode.h>
@@ -51,7 +53,8 @@ struct MakingPlan {
 struct Fused {
   c10::IValue self;  // the program's first argument, if it is still used
   bool takes_self = false;
-  std::shared_ptr<torch::jit::Graph> graph;
+  std::shared_ptr<torch::jit::Graph> graph;  // without the tails
+  std::vector<flambeau::Tail> tails;         // by their outputs, first to last
   Executor any;
   std::map<Shape, Executor> plans;
   std::shared_mutex lock;
@@ -83,6 +86,23 @@ Executor executor_of(Fused& fused, const Shape& shape) {
   return found == fused.plans.end() ? fused.any : found->second;
 }
 
+bool is_wanted(uint64_t wanted, size_t output) { return output >= 64 || (wanted >> output & 1) != 0; }
+
+// Puts the tails between the outputs of the graph; those that are not wanted as undefined tensors.
+void add_tails(const Fused& fused, uint64_t wanted, flambeau::Outputs& outputs) {
+  for (const auto& tail : fused.tails) {
+    const auto at = outputs.items.begin() + static_cast<std::ptrdiff_t>(tail.output);
+    outputs.items.insert(at, flambeau::Output{});
+  }
+  for (const auto& tail : fused.tails) {
+    if (!is_wanted(wanted, tail.output)) continue;
+    torch::jit::Stack stack;
+    for (const size_t read : tail.reads) stack.emplace_back(outputs.items.at(read).tensor);
+    tail.program->run(stack);
+    outputs.items.at(tail.output).tensor = stack.at(0).toTensor();
+  }
+}
+
 }  // namespace
 
 extern "C" {
@@ -106,6 +126,7 @@ void* flb_fused_new(const void* module, FlbError* error) {
     flambeau::fold_pads(fused->graph);
     flambeau::widen_attention(fused->graph);
     fused->packed = flambeau::pack_products(fused->graph);
+    fused->tails = flambeau::cut_tails(fused->graph);
     fused->any = std::make_shared<torch::jit::GraphExecutor>(fused->graph->copy(), "forward");
     return fused.release();
   });
@@ -142,13 +163,15 @@ void flb_fused_plan(void* handle, const at::Tensor* const* inputs, int32_t count
   });
 }
 
-// Runs forward on `count` tensors (borrowed). Returns Outputs, to be freed with flb_outputs_free.
-void* flb_fused_forward(void* handle, const at::Tensor* const* inputs, int32_t count, FlbError* error) {
+// Runs forward on `count` tensors (borrowed). Returns Outputs, to be freed with flb_outputs_free. An output whose bit is not set in
+// `wanted` may be undefined.
+void* flb_fused_forward(void* handle, const at::Tensor* const* inputs, int32_t count, uint64_t wanted, FlbError* error) {
   return flambeau::forward_pass(error, [&](flambeau::Outputs& outputs) {
     auto& fused = *static_cast<Fused*>(handle);
     auto stack = stack_of(fused, inputs, count);
     executor_of(fused, shape_of(inputs, count))->run(stack);
     flambeau::flatten(stack.at(0), outputs);
+    add_tails(fused, wanted, outputs);
   });
 }
 

@@ -166,12 +166,12 @@ const char* flb_outputs_name(const void* outputs, int32_t i) {
   return name ? name->c_str() : nullptr;
 }
 
-// A new reference to output i as a heap tensor that the caller owns, made contiguous on the CPU.
+// A new reference to output i as a heap tensor that the caller owns, made contiguous on the CPU; an undefined one stays undefined.
 void* flb_outputs_tensor(const void* outputs, int32_t i, FlbError* error) {
   return flambeau::guarded<void*>(error, nullptr, [&]() -> void* {
     c10::InferenceMode guard;
     const auto& t = static_cast<const Outputs*>(outputs)->items[static_cast<size_t>(i)].tensor;
-    return new at::Tensor(t.to_dense().to(c10::kCPU).contiguous());
+    return t.defined() ? new at::Tensor(t.to_dense().to(c10::kCPU).contiguous()) : new at::Tensor();
   });
 }
 

@@ -107,7 +107,13 @@ unsafe extern "C" {
     pub(crate) fn flb_fused_convolves(fused: *const c_void) -> bool;
     pub(crate) fn flb_fused_packed(fused: *const c_void) -> i32;
     pub(crate) fn flb_fused_plan(fused: *mut c_void, inputs: *const *const C_tensor, count: i32, error: *mut FlbError);
-    pub(crate) fn flb_fused_forward(fused: *mut c_void, inputs: *const *const C_tensor, count: i32, error: *mut FlbError) -> *mut c_void;
+    pub(crate) fn flb_fused_forward(
+        fused: *mut c_void,
+        inputs: *const *const C_tensor,
+        count: i32,
+        wanted: u64,
+        error: *mut FlbError,
+    ) -> *mut c_void;
     pub(crate) fn flb_outputs_len(outputs: *const c_void) -> i32;
     pub(crate) fn flb_outputs_name(outputs: *const c_void, i: i32) -> *const c_char;
     pub(crate) fn flb_outputs_tensor(outputs: *const c_void, i: i32, error: *mut FlbError) -> *mut C_tensor;

@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 
 use tch::Tensor;
 
-use crate::module::forward;
+use crate::module::forward_by;
 use crate::{Outputs, ScriptModule, TorchError, error, ffi, process};
 
 /// Products with packed weights for inputs of any shape, and plans for a few fixed shapes.
@@ -64,12 +64,16 @@ impl FusedModule {
         error::take(failure)
     }
 
-    /// One forward pass, without autograd. Inputs are borrowed; those of a shape without a plan run without one.
+    /// One forward pass, without autograd. Inputs are borrowed; those of a shape without a plan run without one. An output whose bit
+    /// in `wanted` is 0 may be undefined: what is computed from other outputs only is left out. From the 65th on, all are wanted.
     ///
     /// # Errors
     /// Whatever the program or an operator raises; see [`TorchError`].
-    pub fn forward(&self, inputs: &[Tensor]) -> Result<Outputs, TorchError> {
-        forward(self.raw, inputs, ffi::flb_fused_forward)
+    pub fn forward(&self, inputs: &[Tensor], wanted: u64) -> Result<Outputs, TorchError> {
+        forward_by(inputs, |tensors, count, failure| {
+            // SAFETY: `raw` is live, `tensors` holds `count` live tensors, `failure` is writable.
+            unsafe { ffi::flb_fused_forward(self.raw.as_ptr(), tensors, count, wanted, failure) }
+        })
     }
 }
 

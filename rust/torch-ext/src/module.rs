@@ -84,7 +84,10 @@ impl ScriptModule {
     /// # Errors
     /// Also those of the passes before it.
     pub fn forward_on_device(&self, inputs: &[Tensor]) -> Result<Outputs, TorchError> {
-        let raw = run(self.raw, inputs, ffi::flb_device_forward)?;
+        let raw = run(inputs, |tensors, count, failure| {
+            // SAFETY: `raw` is live, `tensors` holds `count` live tensors, `failure` is writable.
+            unsafe { ffi::flb_device_forward(self.raw.as_ptr(), tensors, count, failure) }
+        })?;
         Outputs::take_attached(raw)
     }
 
@@ -98,17 +101,28 @@ pub(crate) type Forward = unsafe extern "C" fn(*mut c_void, *const *const torch_
 
 /// One forward pass of `program`, by `function`, the C function of its kind.
 pub(crate) fn forward(program: NonNull<c_void>, inputs: &[Tensor], function: Forward) -> Result<Outputs, TorchError> {
-    Outputs::take(&OutputsGuard(run(program, inputs, function)?))
+    forward_by(inputs, |tensors, count, failure| {
+        // SAFETY: `program` is live and of the kind of `function`, `tensors` holds `count` live tensors, `failure` is writable.
+        unsafe { function(program.as_ptr(), tensors, count, failure) }
+    })
 }
 
-fn run(program: NonNull<c_void>, inputs: &[Tensor], function: Forward) -> Result<NonNull<c_void>, TorchError> {
+/// One forward pass by `call`, which gets the tensors, their count and where a failure goes.
+pub(crate) fn forward_by(
+    inputs: &[Tensor],
+    call: impl FnOnce(Tensors, i32, *mut ffi::FlbError) -> *mut c_void,
+) -> Result<Outputs, TorchError> {
+    Outputs::take(&OutputsGuard(run(inputs, call)?))
+}
+
+/// The address of an array of live tensors.
+pub(crate) type Tensors = *const *const torch_sys::C_tensor;
+
+fn run(inputs: &[Tensor], call: impl FnOnce(Tensors, i32, *mut ffi::FlbError) -> *mut c_void) -> Result<NonNull<c_void>, TorchError> {
     let pointers: Vec<_> = inputs.iter().map(Tensor::as_ptr).collect();
     let count = i32::try_from(pointers.len()).unwrap_or(i32::MAX);
     let mut failure = ffi::FlbError::none();
-    let raw = process::on_deep_stack(|| {
-        // SAFETY: `program` is live and of the kind of `function`, `pointers` holds `count` live tensors, `failure` is writable.
-        unsafe { function(program.as_ptr(), pointers.as_ptr(), count, &raw mut failure) }
-    })?;
+    let raw = process::on_deep_stack(|| call(pointers.as_ptr(), count, &raw mut failure))?;
     error::take(failure)?;
     NonNull::new(raw).ok_or_else(|| TorchError::Failed("forward returned nothing".into()))
 }
@@ -123,7 +137,7 @@ impl Drop for ScriptModule {
 /// The results of a forward pass: contiguous tensors, on the CPU unless said otherwise, with names if the program returned a dict.
 #[derive(Debug)]
 pub struct Outputs {
-    /// In the program's order.
+    /// In the program's order. [`crate::FusedModule`] leaves those undefined that are not wanted.
     pub tensors: Vec<Tensor>,
     /// One for each tensor, or none at all.
     pub names: Option<Vec<String>>,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use flambeau_torch_ext::{AotModule, Archive, Outputs, TorchError};
 use tch::Tensor;
 
-use super::{Engine, EngineName, kept};
+use super::{Engine, EngineName, Wanted, kept};
 use crate::package::Variant;
 
 /// Machine code can do all that the process may, which a TorchScript program cannot.
@@ -56,7 +56,7 @@ impl Engine for AotEngine {
         self.module.inputs()
     }
 
-    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs, TorchError> {
+    fn forward(&self, inputs: &[Tensor], _wanted: Wanted) -> Result<Outputs, TorchError> {
         self.module.forward(inputs)
     }
 }

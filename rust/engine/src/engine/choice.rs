@@ -10,7 +10,7 @@ use tch::{Kind, Tensor};
 use super::aot::AotEngine;
 use super::fused::FusedEngine;
 use super::torchscript::TorchscriptEngine;
-use super::{Engine, EngineName, Opened, kept, script, shapes};
+use super::{Engine, EngineName, Opened, Wanted, kept, script, shapes};
 use crate::pace::IMAGE_PASS_ROWS;
 use crate::package::Variant;
 use crate::prepare::Preparer;
@@ -105,7 +105,7 @@ impl<'a> Trial<'a> {
             return Ok(Self { preparers, inputs, expected, took, long });
         }
         let inputs = shapes::sample(preparers, IMAGE_PASS_ROWS)?;
-        let expected = plain.forward(&inputs).map_err(told)?;
+        let expected = plain.forward(&inputs, Wanted::ALL).map_err(told)?;
         let took = timed(plain, &inputs).map_err(told)?;
         Ok(Self { preparers, inputs, expected, took, long: false })
     }
@@ -149,7 +149,7 @@ fn milliseconds(time: Duration) -> f64 {
 
 fn run(engine: &dyn Engine, inputs: &[Tensor]) -> Result<(Outputs, Duration), TorchError> {
     let started = Instant::now();
-    let outputs = engine.forward(inputs)?;
+    let outputs = engine.forward(inputs, Wanted::ALL)?;
     Ok((outputs, started.elapsed()))
 }
 

@@ -7,7 +7,7 @@
 use flambeau_torch_ext::{Device, Outputs, ScriptModule, TorchError};
 use tch::Tensor;
 
-use super::{Engine, EngineName};
+use super::{Engine, EngineName, Wanted};
 
 #[derive(Debug)]
 pub(super) struct CudaEngine {
@@ -39,7 +39,7 @@ impl Engine for CudaEngine {
         self.module.inputs()
     }
 
-    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs, TorchError> {
+    fn forward(&self, inputs: &[Tensor], _wanted: Wanted) -> Result<Outputs, TorchError> {
         self.module.forward_on_device(inputs)
     }
 }

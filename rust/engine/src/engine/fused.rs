@@ -7,7 +7,7 @@
 use flambeau_torch_ext::{FusedModule, Outputs, ScriptModule, TorchError};
 use tch::Tensor;
 
-use super::{Engine, EngineName};
+use super::{Engine, EngineName, Wanted};
 
 #[derive(Debug)]
 pub(super) struct FusedEngine {
@@ -41,8 +41,8 @@ impl Engine for FusedEngine {
         self.inputs
     }
 
-    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs, TorchError> {
-        self.module.forward(inputs)
+    fn forward(&self, inputs: &[Tensor], wanted: Wanted) -> Result<Outputs, TorchError> {
+        self.module.forward(inputs, wanted.0)
     }
 
     fn has_plans(&self) -> bool {

@@ -45,11 +45,12 @@ pub(crate) trait Engine: Debug + Send + Sync {
     /// How many tensors `forward` takes.
     fn inputs(&self) -> usize;
 
-    /// One forward pass over contiguous tensors, or images with channels last. Called by many threads at once.
+    /// One forward pass over contiguous tensors, or images with channels last. Called by many threads at once. Outputs that are not
+    /// wanted may be undefined.
     ///
     /// # Errors
     /// Whatever the program raises.
-    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs, TorchError>;
+    fn forward(&self, inputs: &[Tensor], wanted: Wanted) -> Result<Outputs, TorchError>;
 
     /// Whether passes are faster if they have few, fixed shapes.
     fn has_plans(&self) -> bool {
@@ -62,6 +63,25 @@ pub(crate) trait Engine: Debug + Send + Sync {
     /// Whatever the program raises.
     fn plan(&self, _inputs: &[Tensor]) -> Result<(), TorchError> {
         Ok(())
+    }
+}
+
+/// Which outputs of a program someone will read, by their index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted(pub(crate) u64);
+
+impl Wanted {
+    pub(crate) const ALL: Self = Self(u64::MAX);
+    pub(crate) const NONE: Self = Self(0);
+
+    /// Also that one. From the 65th on, all outputs are wanted.
+    #[must_use]
+    pub(crate) fn with(self, output: usize) -> Self {
+        Self(self.0 | u32::try_from(output).ok().and_then(|n| 1_u64.checked_shl(n)).unwrap_or(0))
+    }
+
+    pub(crate) fn has(self, output: usize) -> bool {
+        output >= 64 || self.0 >> output & 1 == 1
     }
 }
 

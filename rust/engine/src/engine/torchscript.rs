@@ -3,7 +3,7 @@
 use flambeau_torch_ext::{Outputs, ScriptModule, TorchError};
 use tch::Tensor;
 
-use super::{Engine, EngineName};
+use super::{Engine, EngineName, Wanted};
 
 #[derive(Debug)]
 pub(super) struct TorchscriptEngine {
@@ -33,7 +33,7 @@ impl Engine for TorchscriptEngine {
         self.module.inputs()
     }
 
-    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs, TorchError> {
+    fn forward(&self, inputs: &[Tensor], _wanted: Wanted) -> Result<Outputs, TorchError> {
         self.module.forward(inputs)
     }
 }

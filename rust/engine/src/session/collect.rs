@@ -1,9 +1,10 @@
-//! Results of many passes into one tensor per output, in row order.
+//! Results of many passes into one tensor per output, in row order. Outputs that are not wanted may be undefined tensors, and stay so.
 
 use flambeau_media::audio::Pool;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::passes::Pooling;
+use crate::memory::if_defined;
 
 /// Collects outputs by the index of their item.
 pub(super) struct Collector {
@@ -26,18 +27,22 @@ impl Collector {
         }
         if self.outputs.is_empty() {
             for output in &outputs {
+                if !output.defined() {
+                    self.outputs.push(Tensor::new());
+                    continue;
+                }
                 let mut shape = output.size();
                 shape[0] = self.items as i64;
                 self.outputs.push(Tensor::f_zeros(shape, (output.f_kind()?, output.device()))?);
             }
         }
-        for (all, output) in self.outputs.iter_mut().zip(&outputs) {
+        for (all, output) in self.outputs.iter_mut().zip(&outputs).filter(|(_, output)| output.defined()) {
             widen(all, output)?;
         }
         let index: Vec<i64> = output_indices.iter().map(|output_index| *output_index as i64).collect();
-        let device = outputs.first().map_or(Device::Cpu, Tensor::device);
+        let device = outputs.iter().find(|output| output.defined()).map_or(Device::Cpu, Tensor::device);
         let index = Tensor::f_from_slice(&index)?.f_to_device(device)?;
-        for (all, output) in self.outputs.iter_mut().zip(outputs) {
+        for (all, output) in self.outputs.iter_mut().zip(outputs).filter(|(_, output)| output.defined()) {
             let items = output.size().get(1).copied().filter(|n| all.size().get(1) != Some(n));
             // A pass of shorter rows fills the beginning of its part.
             let mut target = match items {
@@ -51,9 +56,13 @@ impl Collector {
 
     /// One tensor per output with a row per valid row, on the CPU; none if there was no pass. Waits for a device.
     pub(super) fn finish(self, pooling: Option<&Pooling>) -> Result<Vec<Tensor>, TchError> {
-        let here = self.outputs.iter().map(|output| output.f_to_device(Device::Cpu)).collect::<Result<Vec<_>, _>>()?;
+        let here = self
+            .outputs
+            .iter()
+            .map(|output| if_defined(output, |output| output.f_to_device(Device::Cpu)))
+            .collect::<Result<Vec<_>, _>>()?;
         let Some(pooling) = pooling else { return Ok(here) };
-        here.iter().map(|output| pooled(output, pooling)).collect()
+        here.iter().map(|output| if_defined(output, |output| pooled(output, pooling))).collect()
     }
 }
 

@@ -32,7 +32,7 @@ pub use request::{OutputRequest, Request, Task};
 use crate::package::InputKind;
 use crate::prepare::{Limits, Preparer, Staged, StopFlag};
 use crate::spare::Cores;
-use crate::{EngineError, Model, RowError, pool};
+use crate::{EngineError, Model, RowError, memory, pool};
 use counters::elapsed_ns;
 use passes::PassLimits;
 use runner::Ran;
@@ -220,6 +220,7 @@ impl Session {
         let runner = runner::Runner {
             model: &self.model,
             plan: &plan,
+            wanted: self.request.wanted(&self.model.package),
             null_on_error: self.request.is_null_on_error(),
             unanswered: &self.unanswered,
             counters: &mut *counters,
@@ -247,7 +248,8 @@ impl Session {
 
     fn rows_of(&self, outputs: &[Tensor], rows: &[usize]) -> Result<Vec<Tensor>, EngineError> {
         let index: Vec<i64> = rows.iter().map(|row| *row as i64).collect();
-        let taken = Tensor::f_from_slice(&index).and_then(|index| outputs.iter().map(|output| output.f_index_select(0, &index)).collect());
+        let taken = Tensor::f_from_slice(&index)
+            .and_then(|index| outputs.iter().map(|output| memory::if_defined(output, |output| output.f_index_select(0, &index))).collect());
         taken.map_err(|error| EngineError::torch(self.model(), error))
     }
 

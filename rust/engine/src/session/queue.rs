@@ -11,6 +11,7 @@ use tch::Tensor;
 
 use super::counters::{Counters, elapsed_ns};
 use super::passes::{Pass, Plan};
+use crate::engine::Wanted;
 use crate::pace::ThreadTime;
 use crate::prepare::Staged;
 use crate::spare::Cores;
@@ -27,6 +28,7 @@ pub(super) struct Outcome {
 pub(super) struct PassQueue<'a> {
     model: &'a Model,
     plan: &'a Plan,
+    wanted: Wanted,
     /// tch's tensors are not Sync: one thread at a time may read them.
     staged: Mutex<&'a mut [Staged]>,
     /// The next is the last.
@@ -37,11 +39,12 @@ pub(super) struct PassQueue<'a> {
 }
 
 impl<'a> PassQueue<'a> {
-    pub(super) fn new(model: &'a Model, plan: &'a Plan, staged: &'a mut [Staged]) -> Self {
+    pub(super) fn new(model: &'a Model, plan: &'a Plan, wanted: Wanted, staged: &'a mut [Staged]) -> Self {
         let waiting = plan.passes.iter().rev().cloned().collect();
         Self {
             model,
             plan,
+            wanted,
             staged: Mutex::new(staged),
             waiting: Mutex::new(waiting),
             done: Mutex::default(),
@@ -106,7 +109,7 @@ impl<'a> PassQueue<'a> {
         let inputs = self.assemble(pass, given)?;
         cost.prepare_ns = elapsed_ns(started);
         let (started, computed) = (Instant::now(), ThreadTime::now());
-        let outputs = self.model.forward(&inputs, given, rows);
+        let outputs = self.model.forward(&inputs, given, rows, self.wanted);
         cost.forward_ns = elapsed_ns(started);
         if outputs.is_ok() {
             self.model.pace.measured(self.model.name(), given, pass.length, computed.elapsed());

@@ -3,6 +3,7 @@
 use flambeau_media::image::ImageLimits;
 use serde::Deserialize;
 
+use crate::engine::Wanted;
 use crate::faults::Fault;
 use crate::package::{Output, Role};
 use crate::{EngineError, Package};
@@ -57,6 +58,17 @@ impl Request {
     /// Whether no column wants an error for a bad row.
     pub(crate) fn is_null_on_error(&self) -> bool {
         self.outputs.iter().all(|output| output.null_on_error || output.task == Task::Error)
+    }
+
+    /// The outputs of the program that the columns are made of.
+    pub(crate) fn wanted(&self, package: &Package) -> Wanted {
+        let by_role = |wanted: Wanted, role, function| find(package, role, function).map_or(Wanted::ALL, |(index, _)| wanted.with(index));
+        self.outputs.iter().fold(Wanted::NONE, |wanted, output| match output.task {
+            Task::Featurize => by_role(wanted, Role::Features, "featurize"),
+            Task::Classify => by_role(wanted, Role::Scores, "classify"),
+            Task::Infer => Wanted::ALL,
+            Task::Error => wanted,
+        })
     }
 
     pub(crate) fn check(&self, package: &Package) -> Result<(), EngineError> {

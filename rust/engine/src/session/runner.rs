@@ -16,6 +16,7 @@ use super::collect::Collector;
 use super::counters::{Counters, elapsed_ns};
 use super::passes::{Pass, Plan};
 use super::queue::{Outcome, PassQueue};
+use crate::engine::Wanted;
 use crate::prepare::Staged;
 use crate::{EngineError, Model, RowError, spare};
 use tch::Tensor;
@@ -35,6 +36,8 @@ pub(super) struct Ran {
 pub(super) struct Runner<'a> {
     pub(super) model: &'a Model,
     pub(super) plan: &'a Plan,
+    /// The outputs that the request reads.
+    pub(super) wanted: Wanted,
     /// Whether failed rows are set aside; otherwise the first ends the batch.
     pub(super) null_on_error: bool,
     /// Rows that made this session's program fail, while it has not succeeded for any.
@@ -53,7 +56,7 @@ impl Runner<'_> {
     /// # Errors
     /// [`EngineError::BadInput`] for a failed row if the request is strict; its `row` is a position in the list of valid rows.
     pub(super) fn run(mut self, staged: &mut [Staged]) -> Result<Ran, EngineError> {
-        let queue = PassQueue::new(self.model, self.plan, staged);
+        let queue = PassQueue::new(self.model, self.plan, self.wanted, staged);
         let mut so_far = SoFar { collector: Collector::new(self.plan.items), refused: Vec::new() };
         while queue.len() > 0 {
             // A device is kept busy by one thread, and streams belong to threads.
