@@ -66,8 +66,9 @@ impl Request {
         self.outputs.iter().fold(Wanted::NONE, |wanted, output| match output.task {
             Task::Featurize => by_role(wanted, Role::Features, "featurize"),
             Task::Classify => by_role(wanted, Role::Scores, "classify"),
-            Task::Infer => Wanted::ALL,
             Task::Error => wanted,
+            // A task reads all of them until it says which.
+            _ => Wanted::ALL,
         })
     }
 
