@@ -5,9 +5,11 @@ What lives here: `sounds`. The library gets each clip alone, for it pads the cli
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import soundfile
@@ -53,8 +55,8 @@ WHISPER = {
 
 
 def _sound(kind: str, config: str, extractor: Any, read: Callable[[Any], Tensor], **changes: Any) -> Model:
-    """`changes`: `pooling`, `audio`, and the settings of the model."""
-    options = {name: changes.pop(name) for name in ("pooling", "audio") if name in changes}
+    """`changes`: `pooling`, `audio`, `tokenizer`, and the settings of the model."""
+    options = {name: changes.pop(name) for name in ("pooling", "audio", "tokenizer") if name in changes}
     network = made(kind, config, changes)
 
     def expected(rows: Sequence[Any]) -> list[Tensor]:
@@ -72,6 +74,14 @@ def _heard(row: Any, extractor: Any) -> Any:
     return extractor(samples, sampling_rate=rate, return_tensors="pt")
 
 
+def tokens(folder: Path, **changes: Any) -> Any:
+    """A CTC tokenizer of four special tokens, the space and six letters. Its vocabulary is written into `folder`."""
+    names = ["<pad>", "<s>", "</s>", "<unk>", "|", *"ETAONI"]
+    vocabulary = folder / "vocab.json"
+    vocabulary.write_text(json.dumps({name: index for index, name in enumerate(names)}), encoding="utf-8")
+    return hf.Wav2Vec2CTCTokenizer(str(vocabulary), **changes)
+
+
 def sounds() -> dict[str, Callable[[], Model]]:
     """Models of sounds, each made when it is called: of samples, and of spectrograms."""
     waves = hf.Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True)
@@ -81,6 +91,9 @@ def sounds() -> dict[str, Callable[[], Model]]:
     ast = {**SPECTROGRAM, "num_mel_bins": 64, "max_length": 320}
     group: dict[str, Any] = {**WAVES, "audio": AudioInput(16_000, max_seconds=6)}
     layer = {**group, "feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
+
+    with TemporaryDirectory() as folder:
+        letters = tokens(Path(folder))
 
     def logits(result: Any) -> Tensor:
         return result.logits[0]
@@ -96,7 +109,9 @@ def sounds() -> dict[str, Callable[[], Model]]:
         "wav2vec2_classifier": partial(
             _sound, "Wav2Vec2ForSequenceClassification", "Wav2Vec2Config", waves, logits, num_labels=3, **layer
         ),
-        "wav2vec2_ctc": partial(_sound, "Wav2Vec2ForCTC", "Wav2Vec2Config", waves, logits, **group),
+        "wav2vec2_ctc": partial(
+            _sound, "Wav2Vec2ForCTC", "Wav2Vec2Config", waves, logits, tokenizer=letters, **group
+        ),
         "hubert": partial(_sound, "HubertModel", "HubertConfig", raw, mean, pooling="mean", **layer),
         "hubert_classifier": partial(
             _sound, "HubertForSequenceClassification", "HubertConfig", waves, logits, num_labels=3, **group

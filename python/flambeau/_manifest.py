@@ -160,9 +160,16 @@ INPUT = _table(
         "audio": AUDIO,
     },
 )
+CTC = _table({"pad_token": _text, "frame_seconds": _number}, {"word_delimiter_token": _text})
 OUTPUT = _table(
-    {"name": _text, "role": _one_of("features", "scores", "other"), "shape": _list_of(_count)},
-    {"lengths": _text, "dtype": _dtype, "labels": _text, "activation": _one_of("softmax", "sigmoid", "none")},
+    {"name": _text, "role": _one_of("features", "scores", "ctc", "other"), "shape": _list_of(_count)},
+    {
+        "lengths": _text,
+        "dtype": _dtype,
+        "labels": _text,
+        "activation": _one_of("softmax", "sigmoid", "none"),
+        "ctc": CTC,
+    },
 )
 HEAD = _table({"file": _text, "sha256": _text, "reads": _text}, {"index": _count})
 VARIANT = _table(
@@ -323,10 +330,19 @@ def _output(table: dict[str, Any], tables: Mapping[str, Any], files: Mapping[str
         _require(len(table["shape"]) == 1, f"scores have one dimension; the shape is {table['shape']}")
     labels = table.get("labels")
     _require(labels is None or labels in files, f"labels are in {labels!r}, which [files] does not list")
+    _require(("ctc" in table) == (table["role"] == "ctc"), "the role ctc and a table [output.ctc] belong together")
+    if "ctc" in table:
+        seconds = table["ctc"]["frame_seconds"]
+        _require(len(table["shape"]) == 1, f"a frame has one score per token; the shape is {table['shape']}")
+        _require("lengths" in table and "labels" in table, "the role ctc needs lengths and labels")
+        _require(math.isfinite(seconds) and seconds > 0, f"ctc: frame_seconds = {seconds} must be above 0")
 
 
 def _lengths(table: dict[str, Any], tables: Mapping[str, Any]) -> None:
-    _require(table["role"] == "other", "rows that differ in length (lengths = …) are for outputs with the role other")
+    _require(
+        table["role"] not in ("features", "scores"),
+        "rows that differ in length (lengths = …) are not for outputs with the role features or scores",
+    )
     counts = [
         output["name"]
         for output in tables["output"]

@@ -40,9 +40,11 @@ __all__ = [
     "featurize",
     "infer",
     "l2_distance",
+    "transcribe",
     "try_classify",
     "try_featurize",
     "try_infer",
+    "try_transcribe",
 ]
 
 
@@ -81,6 +83,20 @@ def infer(model: Model, *inputs: ColumnOrName) -> Column:
 def try_infer(model: Model, *inputs: ColumnOrName) -> Column:
     """`infer`, with NULL for a row that cannot be read."""
     return _call("try_infer", _model(model), *_columns(inputs))
+
+
+def transcribe(audio: ColumnOrName, model: Model) -> Column:
+    """The text of each clip, and its words with their times in seconds.
+
+    `struct<text: string, words: array<struct<word: string, start: double, end: double>>>`. The model's output has the role ctc; a clip
+    without speech gives an empty text and no words.
+    """
+    return _call("transcribe", _column(audio), _model(model))
+
+
+def try_transcribe(audio: ColumnOrName, model: Model) -> Column:
+    """`transcribe`, with NULL for a clip that cannot be read."""
+    return _call("try_transcribe", _column(audio), _model(model))
 
 
 def cosine_similarity(left: ColumnOrName, right: ColumnOrName) -> Column:

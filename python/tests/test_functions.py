@@ -27,6 +27,8 @@ CALLS = [
     (lambda: F.try_classify(col("content"), "net", 1), "try_classify(content, 'net', 1)"),
     (lambda: F.infer("net", "a", col("b")), "infer('net', a, b)"),
     (lambda: F.try_infer("net", "a"), "try_infer('net', a)"),
+    (lambda: F.transcribe("sound", "net"), "transcribe(sound, 'net')"),
+    (lambda: F.try_transcribe("sound", "net"), "try_transcribe(sound, 'net')"),
 ]
 
 

@@ -278,7 +278,7 @@ def _check_declared(inputs: Sequence[Input], outputs: Sequence[Output]) -> None:
             raise ExportError(f"a package needs at least one {what}")
         if len(set(names)) != len(names):
             raise ExportError(f"two {what}s have the same name: {', '.join(names)}")
-    for role in ("features", "scores"):
+    for role in ("features", "scores", "ctc"):
         if sum(output.role == role for output in outputs) > 1:
             raise ExportError(f"only one output may have the role {role}; give the others the role 'other'")
     if sum(isinstance(item, TextInput) for item in inputs) > 1:
@@ -322,6 +322,8 @@ def _describe(outputs: Sequence[Output], results: Sequence[Tensor]) -> tuple[lis
                 raise ExportError(f"output {output.name} gives {shape[0]} scores, but there are {len(labels)} labels")
             table["labels"] = "labels.txt"
             files["labels.txt"] = "".join(f"{label}\n" for label in labels)
+        if output.ctc is not None:
+            table["ctc"] = output.ctc.table()
         if output.role == "scores":
             table["activation"] = output.activation or "softmax"
         tables.append(table)

@@ -17,6 +17,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Union
 
+from .decoding import Ctc
 from .errors import ExportError, check_name, check_positive
 from .sequences import AudioInput, TextInput
 
@@ -40,6 +41,7 @@ DTYPES = {
 }
 """The manifest's names of element types, and torch's."""
 
+ROLES = ("features", "scores", "ctc", "other")
 INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 CHANNELS = {"RGB": 3, "BGR": 3, "L": 1}
 
@@ -209,11 +211,12 @@ class Output:
 
     Args:
         name: the field's name in what `infer` returns.
-        role: "features" (for `featurize`), "scores" (for `classify`) or "other".
-        labels: names of the classes, in order: a list, or a file with one per line. For scores only.
+        role: "features" (for `featurize`), "scores" (for `classify`), "ctc" (for `transcribe`) or "other".
+        labels: names of the classes, in order: a list, or a file with one per line. Of the role "ctc" they are its tokens.
         activation: turns scores into probabilities: "softmax" (default), "sigmoid" or "none".
         lengths: for rows that differ in length: the name of another output with one whole number per row, the number of items of
             this row. The module then returns `[n, longest, …]`.
+        ctc: for the role "ctc": which labels are the blank and the space, and the seconds of a frame.
     """
 
     name: str
@@ -221,15 +224,24 @@ class Output:
     labels: Sequence[str] | StrPath | None = None
     activation: str | None = None
     lengths: str | None = None
+    ctc: Ctc | None = None
 
     def __post_init__(self) -> None:
         check_name("output", self.name)
-        if self.lengths is not None and self.role != "other":
-            raise ExportError(f"output {self.name}: rows that differ in length are for role='other'")
-        if self.role not in ("features", "scores", "other"):
-            raise ExportError(f"role {self.role!r} of output {self.name} is none of features, scores, other")
-        if self.role != "scores" and (self.labels is not None or self.activation is not None):
-            raise ExportError(f"output {self.name}: labels and activation are for role='scores'")
+        if self.role not in ROLES:
+            raise ExportError(f"role {self.role!r} of output {self.name} is none of {', '.join(ROLES)}")
+        if self.lengths is not None and self.role in ("features", "scores"):
+            raise ExportError(f"output {self.name}: rows that differ in length are not for role={self.role!r}")
+        if self.role not in ("scores", "ctc") and self.labels is not None:
+            raise ExportError(f"output {self.name}: labels are for role='scores' and role='ctc'")
+        if self.role != "scores" and self.activation is not None:
+            raise ExportError(f"output {self.name}: activation is for role='scores'")
+        if (self.role == "ctc") != (self.ctc is not None):
+            raise ExportError(f"output {self.name}: role='ctc' and ctc= belong together")
+        if self.ctc is not None:
+            if self.lengths is None:
+                raise ExportError(f"output {self.name}: role='ctc' needs lengths=, the output with the frames of each row")
+            self.ctc.check(self.name, self.label_list())
         if self.activation not in (None, "softmax", "sigmoid", "none"):
             raise ExportError(f"activation {self.activation!r} is none of softmax, sigmoid, none")
 

@@ -75,6 +75,7 @@ fn what_a_session_computes() {
         output(Task::Featurize, 0, true),
         output(Task::Classify, 7, false),
         output(Task::Infer, 0, false),
+        output(Task::Transcribe, 0, true),
         output(Task::Error, 0, true),
     ];
     let images = ImageLimits { max_pixels: 4_294_836_225, decode: Decode::Auto };

@@ -24,6 +24,7 @@ from .cards import license_of, name_of
 from .described import FEATURES, LOGITS, Described
 from .image_processors import image_input
 from .sentence_transformers_models import from_sentence_transformers
+from .transformers_ctc import ctc_output
 from .transformers_parts import check_pooling, classes, part, pooled, unknown
 from .transformers_sounds import SOUNDS, sound
 
@@ -50,7 +51,7 @@ def from_transformers(
     max_length: int | None = None,
     **options: Any,
 ) -> ExportReport:
-    """Writes the package of a model of transformers: a classifier, a base model, or a tower of CLIP or SigLIP.
+    """Writes the package of a model of transformers: a classifier, a CTC model of speech, a base model, or a tower of CLIP or SigLIP.
 
     Texts, images and sounds. Clips of a model of spectrograms (AST, Whisper) are cut to its length, as the library does. A folder of
     sentence-transformers without `pooling` is left to `from_sentence_transformers`, for its files say the pooling.
@@ -61,8 +62,8 @@ def from_transformers(
         pooling: gives features, not the results of the model's head: "mean" of the hidden states of the real tokens or
             frames, "cls" (the first), "last" (the last real one) or "pooler" (`pooler_output`). Of Whisper, features of the encoder.
         tower: for CLIP and SigLIP: "text" or "image".
-        tokenizer, processor: the fast tokenizer, or the image processor or feature extractor, if they are not in the folder: the
-            object, or the folder that has it.
+        tokenizer, processor: the fast tokenizer (of a CTC model: its Wav2Vec2CTCTokenizer), or the image processor or feature
+            extractor, if they are not in the folder: the object, or the folder that has it.
         image: the preprocessing of images, if it should not be the processor's.
         audio: windows and limits of clips, if they should not be the usual ones. Its sample rate is the feature extractor's.
         max_length: maximum tokens; default: the tokenizer's `model_max_length`.
@@ -95,6 +96,8 @@ def from_transformers(
     elif taken in SOUNDS:
         extractor = part(transformers.AutoFeatureExtractor, model, processor, "processor")
         given, module, outputs = sound(network, extractor, pooling, audio)
+        if pooling is None and kind.endswith("ForCTC"):
+            outputs[0] = ctc_output(transformers, network, model, tokenizer, processor, given.sample_rate)
     else:
         raise ExportError(f"{kind} takes {taken}: only texts, images and sounds can be packaged in one line")
     found = Described(module, [given], outputs, name_of(model, kind), license_of(model))

@@ -8,11 +8,11 @@ use flambeau_torch_ext::Archive;
 use sha2::{Digest, Sha256};
 use toml::de::{DeTable, DeValue};
 
-use super::{Descriptor, Dtype, EngineKind, Input, InputKind, Output, Role};
+use super::{Descriptor, Dtype, EngineKind, Input, InputKind, Output, Role, decoding};
 use crate::EngineError;
 
 /// The tables of `model.toml`, and its lists of tables.
-const TABLES: [&str; 4] = ["image", "text", "audio", "head"];
+const TABLES: [&str; 5] = ["image", "text", "audio", "ctc", "head"];
 const LISTS_OF_TABLES: [&str; 3] = ["input", "output", "variant"];
 
 /// Finds lists where tables must be, and tables where words must be. The reader of TOML takes the values of a list for a table's, in the
@@ -152,13 +152,13 @@ fn of_output(descriptor: &Descriptor, output: &Output) -> Result<(), String> {
     {
         return Err(format!("labels are in '{file}', which [files] does not list"));
     }
-    Ok(())
+    decoding::of_output(output)
 }
 
 /// Rows that differ in length need a count each, and cannot be joined element by element.
 fn of_lengths(descriptor: &Descriptor, output: &Output, name: &str) -> Result<(), String> {
-    if output.role != Role::Other {
-        return Err("rows that differ in length (lengths = …) are for outputs with the role other".into());
+    if matches!(output.role, Role::Features | Role::Scores) {
+        return Err("rows that differ in length (lengths = …) are not for outputs with the role features or scores".into());
     }
     let whole = |o: &&Output| o.name == name && o.shape.is_empty() && o.lengths.is_none() && matches!(o.dtype, Dtype::I64 | Dtype::I32);
     if !descriptor.outputs.iter().any(|o| whole(&o)) {
@@ -181,6 +181,7 @@ pub(super) fn labels(descriptor: &Descriptor, output: &Output, directory: &Path)
     if labels.len() != output.row_len() {
         return Err(fail(format!("{file} has {} labels, output '{}' has {} scores", labels.len(), output.name, output.row_len())));
     }
+    decoding::of_labels(output, &labels).map_err(|cause| fail(format!("output '{}': {cause}", output.name)))?;
     Ok(labels)
 }
 

@@ -133,6 +133,8 @@ pub enum Role {
     Features,
     /// One score per class: `classify` reads the first of these.
     Scores,
+    /// One score per token, for each frame of a clip: `transcribe` decodes the first of these.
+    Ctc,
     /// Anything else: `infer` gives it.
     Other,
 }
@@ -171,6 +173,20 @@ pub struct Output {
     /// Of scores; softmax unless given.
     #[serde(default)]
     pub activation: Activation,
+    /// Of the role ctc.
+    pub ctc: Option<CtcSpec>,
+}
+
+/// The `[output.ctc]` table: how the best tokens of frames become a text. The names are those of transformers.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CtcSpec {
+    /// The label of the blank.
+    pub pad_token: String,
+    /// The label between two words. Absent: a transcript is one word.
+    pub word_delimiter_token: Option<String>,
+    /// Seconds from the start of a frame to the start of the next.
+    pub frame_seconds: f64,
 }
 
 impl Output {

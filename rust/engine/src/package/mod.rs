@@ -4,6 +4,7 @@
 //! files and checks them; the program's hash is checked when it is loaded.
 
 mod check;
+mod decoding;
 mod describe;
 mod descriptor;
 mod manifest;
@@ -16,7 +17,7 @@ use flambeau_torch_ext::{Archive, process};
 
 pub use check::hash;
 pub use describe::{Description, InputDescription, OutputDescription};
-pub use descriptor::{Activation, Descriptor, Dtype, EngineKind, HeadProgram, Input, InputKind, Output, Role, Variant};
+pub use descriptor::{Activation, CtcSpec, Descriptor, Dtype, EngineKind, HeadProgram, Input, InputKind, Output, Role, Variant};
 pub use manifest::{Listing, PackageFile, Wrapped, list, wrap};
 
 use parsed::Parsed;

@@ -15,6 +15,7 @@ mod queue;
 mod request;
 mod results;
 mod runner;
+mod transcripts;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -274,6 +275,7 @@ impl Session {
                 Task::Featurize => results::features(&context),
                 Task::Classify => results::classes(&context, output.k),
                 Task::Infer => results::everything(&context),
+                Task::Transcribe => transcripts::transcripts(&context),
                 Task::Error => {
                     Ok(results::errors(rows, staged_batch.errors.iter().map(|(p, input, error)| (staged_batch.present[*p], input, error))))
                 }

@@ -44,6 +44,8 @@ pub enum Task {
     Classify,
     /// struct of every output.
     Infer,
+    /// struct(text, words): the first output with role `ctc`, decoded.
+    Transcribe,
     /// Why the row is bad, as text; NULL for others.
     Error,
 }
@@ -77,6 +79,7 @@ impl Request {
             match output.task {
                 Task::Featurize => drop(find(package, Role::Features, "featurize")?),
                 Task::Classify => drop(find(package, Role::Scores, "classify")?),
+                Task::Transcribe => drop(find(package, Role::Ctc, "transcribe")?),
                 Task::Infer | Task::Error => {}
             }
         }

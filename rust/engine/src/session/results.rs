@@ -31,7 +31,7 @@ impl Context<'_> {
     }
 
     /// Items of each valid row in output `index`, if rows differ in length.
-    fn lengths(&self, index: usize) -> Result<Option<Vec<usize>>, EngineError> {
+    pub(super) fn lengths(&self, index: usize) -> Result<Option<Vec<usize>>, EngineError> {
         let outputs = &self.package.descriptor.outputs;
         let output = &outputs[index];
         let Some(at) = output.lengths.as_ref().and_then(|name| outputs.iter().position(|o| o.name == *name)) else { return Ok(None) };
@@ -52,7 +52,16 @@ impl Context<'_> {
 
     /// As [`Context::values`]; if rows differ in length, only the first items of each row, as many as in `lengths`.
     fn items<T: memory::TensorElement>(&self, index: usize, lengths: Option<&[usize]>, kind: Kind) -> Result<Vec<T>, EngineError> {
-        let Some(tensor) = self.outputs.get(index) else { return Ok(Vec::new()) };
+        self.outputs.get(index).map_or_else(|| Ok(Vec::new()), |tensor| self.items_of(tensor, lengths, kind))
+    }
+
+    /// As `items`, of a tensor that was computed from an output.
+    pub(super) fn items_of<T: memory::TensorElement>(
+        &self,
+        tensor: &Tensor,
+        lengths: Option<&[usize]>,
+        kind: Kind,
+    ) -> Result<Vec<T>, EngineError> {
         let torch = |error| EngineError::torch(&self.package.descriptor.name, error);
         let own = lengths.map(|lengths| own_items(tensor, lengths)).transpose().map_err(torch)?;
         copied(own.as_ref().unwrap_or(tensor), kind).map_err(torch)?.ok_or_else(|| internal("an output is not dense"))
@@ -77,7 +86,7 @@ fn too_many(what: &str) -> EngineError {
     EngineError::BadRequest(format!("{what}: more than 2^31 values in one batch; lower spark.flambeau.batch.rows"))
 }
 
-fn internal(text: &str) -> EngineError {
+pub(super) fn internal(text: &str) -> EngineError {
     EngineError::Internal(text.to_owned())
 }
 

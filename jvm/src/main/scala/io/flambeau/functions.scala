@@ -36,6 +36,15 @@ object functions {
   def try_infer(model: String, inputs: Column*): Column = call("try_infer", lit(model) +: inputs: _*)
 
   /**
+   * The text of a clip, and its words with their times in seconds: `struct<text: string, words: array<struct<word: string, start: double,
+   * end: double>>>`. The model's output has the role `ctc`.
+   */
+  def transcribe(audio: Column, model: String): Column = call("transcribe", audio, lit(model))
+
+  /** As [[transcribe]], but NULL for bad input. */
+  def try_transcribe(audio: Column, model: String): Column = call("try_transcribe", audio, lit(model))
+
+  /**
    * The cosine of the angle between two vectors (arrays of numbers, or ML vectors): a double. NULL if an argument or an element is
    * NULL, or if a vector has length 0. Vectors that differ in their number of elements fail the query (FLAMBEAU_BAD_INPUT).
    */

@@ -22,8 +22,9 @@ sealed abstract class OutputRole(override val name: String) extends Named
 object OutputRole extends NamedValues[OutputRole] {
   case object Features extends OutputRole("features")
   case object Scores extends OutputRole("scores")
+  case object Ctc extends OutputRole("ctc")
   case object Other extends OutputRole("other")
-  override val all: Seq[OutputRole] = Seq(Features, Scores, Other)
+  override val all: Seq[OutputRole] = Seq(Features, Scores, Ctc, Other)
 }
 
 /** An input as the package declares it; `dtype` and `shape` (of one row) are those of a tensor. */

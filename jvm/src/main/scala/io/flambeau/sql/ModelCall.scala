@@ -50,7 +50,7 @@ final case class ModelCall(inputs: Seq[Expression], model: ModelRef, task: Model
   private def text(inputTexts: Seq[String]): String = {
     val name = s"'${model.name.replace("'", "\\'")}'"
     val arguments = task match {
-      case ModelTask.Featurize | ModelTask.Error => inputTexts :+ name
+      case ModelTask.Featurize | ModelTask.Transcribe | ModelTask.Error => inputTexts :+ name
       case ModelTask.Classify(k) => inputTexts ++ Seq(name, k.toString)
       case ModelTask.Infer => name +: inputTexts
     }

@@ -33,6 +33,13 @@ private[sql] object ModelFunctionDocs {
     Model + "      * inputs - the model's inputs, in its order or by their names\n",
     "SELECT _FUNC_('efficientnet_lite0', content).features[0] FROM photos LIMIT 1;\n       0.1")
 
+  def transcribe(nullOnError: Boolean): ExpressionInfo = info(
+    if (nullOnError) "try_transcribe" else "transcribe",
+    "_FUNC_(audio, model) - The text of a clip and its words with their times in seconds, as " +
+      s"struct<text:string,words:array<struct<word:string,start:double,end:double>>>. NULL for NULL. ${onBadInput(nullOnError)}",
+    "      * audio - BINARY, an encoded sound\n" + Model,
+    "SELECT _FUNC_(content, 'packages/wav2vec2').text FROM recordings LIMIT 1;\n       A MAN SAID TO THE UNIVERSE")
+
   private def info(name: String, usage: String, arguments: String, example: String): ExpressionInfo =
     new ExpressionInfo(
       classOf[ModelCall].getName,

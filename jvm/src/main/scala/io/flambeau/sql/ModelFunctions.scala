@@ -18,8 +18,8 @@ import io.flambeau.spark.Classic
 /**
  * The SQL functions: from arguments to a [[ModelCall]]. Runs on the driver, in analysis.
  *
- * `featurize(input, model)`, `classify(input, model[, k])`, `infer(model, inputs…)`, their `try_` variants, and functions
- * that stand for one model, whose arguments are the model's inputs.
+ * `featurize(input, model)`, `classify(input, model[, k])`, `infer(model, inputs…)`, `transcribe(audio, model)`, their `try_` variants, and
+ * functions that stand for one model, whose arguments are the model's inputs.
  */
 object ModelFunctions {
 
@@ -31,12 +31,13 @@ object ModelFunctions {
     def identifier: FunctionIdentifier = FunctionIdentifier(name)
   }
 
-  /** The six functions that every session has. */
+  /** The functions that every session has. */
   val all: Seq[Definition] = Seq(false, true).flatMap { nullOnError =>
     Seq(
       Definition(name("featurize", nullOnError), ModelFunctionDocs.featurize(nullOnError), featurize(nullOnError)),
       Definition(name("classify", nullOnError), ModelFunctionDocs.classify(nullOnError), classify(nullOnError)),
-      Definition(name("infer", nullOnError), ModelFunctionDocs.infer(nullOnError), infer(nullOnError)))
+      Definition(name("infer", nullOnError), ModelFunctionDocs.infer(nullOnError), infer(nullOnError)),
+      Definition(name("transcribe", nullOnError), ModelFunctionDocs.transcribe(nullOnError), transcribe(nullOnError)))
   }
 
   /** Functions that this class made built-in, by name. */
@@ -64,7 +65,7 @@ object ModelFunctions {
 
   /**
    * A function of this name for one model. It is `featurize` if the package's first output is `features`, `classify` if it is
-   * `scores`, and `infer` otherwise. The model is looked up when the function is first used.
+   * `scores`, `transcribe` if it is `ctc`, and `infer` otherwise. The model is looked up when the function is first used.
    */
   def named(name: String, model: String): Definition = namedModels.getOrElseUpdate((name, model), define(name, model))
 
@@ -72,6 +73,7 @@ object ModelFunctions {
   def taskOf(spec: ModelSpec): ModelTask = spec.outputs.headOption.map(_.role) match {
     case Some(OutputRole.Features) => ModelTask.Featurize
     case Some(OutputRole.Scores) => ModelTask.Classify(ModelTask.DefaultK)
+    case Some(OutputRole.Ctc) => ModelTask.Transcribe
     case _ => ModelTask.Infer
   }
 
@@ -112,6 +114,12 @@ object ModelFunctions {
     call(function, Seq(bound("input")), resolve(function, bound("model")), ModelRequest(ModelTask.Classify(k), nullOnError))
   }
 
+  private def transcribe(nullOnError: Boolean): Builder = { arguments =>
+    val function = name("transcribe", nullOnError)
+    val bound = Arguments.bind(function, arguments, Seq("audio", "model"), Nil)
+    call(function, Seq(bound("audio")), resolve(function, bound("model")), ModelRequest(ModelTask.Transcribe, nullOnError))
+  }
+
   private def infer(nullOnError: Boolean): Builder = { arguments =>
     val function = name("infer", nullOnError)
     val model = arguments.collectFirst { case NamedArgumentExpression(key, value) if key.equalsIgnoreCase("model") => value }
@@ -140,6 +148,7 @@ object ModelFunctions {
     request.task match {
       case ModelTask.Featurize => require(OutputRole.Features, "featurize")
       case _: ModelTask.Classify => require(OutputRole.Scores, "classify")
+      case ModelTask.Transcribe => require(OutputRole.Ctc, "transcribe")
       case ModelTask.Infer | ModelTask.Error => ()
     }
     if (spec.inputs.length != inputs.length) {

@@ -60,6 +60,20 @@ object ModelTask {
     }
   }
 
+  /** The text of a clip, and its words with their times in seconds: `struct<text, words: array<struct<word, start, end>>>`. */
+  case object Transcribe extends ModelTask {
+    override def task: Task = Task.Transcribe
+    override def dataType(spec: ModelSpec): DataType = {
+      val word = StructType(Seq(
+          StructField("word", StringType, nullable = false),
+          StructField("start", DoubleType, nullable = false),
+          StructField("end", DoubleType, nullable = false)))
+      StructType(Seq(
+          StructField("text", StringType, nullable = false),
+          StructField("words", ArrayType(word, containsNull = false), nullable = false)))
+    }
+  }
+
   /** Why a row is bad, as text; NULL for a good row and for one with a NULL input. ML stages put it into `errorCol`. */
   case object Error extends ModelTask {
     override def task: Task = Task.Error

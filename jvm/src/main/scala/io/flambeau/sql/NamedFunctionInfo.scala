@@ -50,6 +50,7 @@ private[sql] final class NamedFunctionInfo(name: String, model: String, resolve:
   private def what(task: ModelTask): String = task match {
     case ModelTask.Featurize => "The features"
     case ModelTask.Classify(k) => s"The $k most probable labels, best first,"
+    case ModelTask.Transcribe => "The text and its words"
     case _ => "Every output"
   }
 

@@ -21,10 +21,11 @@ object Task extends NamedValues[Task] {
   case object Featurize extends Task("featurize")
   case object Classify extends Task("classify")
   case object Infer extends Task("infer")
+  case object Transcribe extends Task("transcribe")
 
   /** Why a row is bad, as text. */
   case object Error extends Task("error")
-  override val all: Seq[Task] = Seq(Featurize, Classify, Infer, Error)
+  override val all: Seq[Task] = Seq(Featurize, Classify, Infer, Transcribe, Error)
 }
 
 /**
