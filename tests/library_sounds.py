@@ -109,9 +109,7 @@ def sounds() -> dict[str, Callable[[], Model]]:
         "wav2vec2_classifier": partial(
             _sound, "Wav2Vec2ForSequenceClassification", "Wav2Vec2Config", waves, logits, num_labels=3, **layer
         ),
-        "wav2vec2_ctc": partial(
-            _sound, "Wav2Vec2ForCTC", "Wav2Vec2Config", waves, logits, tokenizer=letters, **group
-        ),
+        "wav2vec2_ctc": partial(_sound, "Wav2Vec2ForCTC", "Wav2Vec2Config", waves, logits, tokenizer=letters, **group),
         "hubert": partial(_sound, "HubertModel", "HubertConfig", raw, mean, pooling="mean", **layer),
         "hubert_classifier": partial(
             _sound, "HubertForSequenceClassification", "HubertConfig", waves, logits, num_labels=3, **group

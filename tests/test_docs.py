@@ -29,7 +29,13 @@ from test_house import versions
 from test_maven_repository import EMPTY_IVY, REPOSITORY
 from test_wheel import WHEELS
 
-MAKERS = ("docs/models.md", "docs/guides/tensors.md", "docs/guides/your-own-model.md", "docs/guides/audio.md")
+MAKERS = (
+    "docs/models.md",
+    "docs/guides/tensors.md",
+    "docs/guides/your-own-model.md",
+    "docs/guides/audio.md",
+    "docs/guides/images.md",
+)
 """Pages whose bash snippets make packages that other snippets use."""
 
 

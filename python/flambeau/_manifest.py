@@ -161,14 +161,18 @@ INPUT = _table(
     },
 )
 CTC = _table({"pad_token": _text, "frame_seconds": _number}, {"word_delimiter_token": _text})
+BOXES = _table({"format": _one_of("xyxy", "cxcywh"), "unit": _one_of("relative", "pixels")}, {})
+ROLES = ("features", "scores", "ctc", "boxes", "box_scores", "box_classes", "other")
 OUTPUT = _table(
-    {"name": _text, "role": _one_of("features", "scores", "ctc", "other"), "shape": _list_of(_count)},
+    {"name": _text, "role": _one_of(*ROLES), "shape": _list_of(_count)},
     {
         "lengths": _text,
         "dtype": _dtype,
         "labels": _text,
         "activation": _one_of("softmax", "sigmoid", "none"),
         "ctc": CTC,
+        "boxes": BOXES,
+        "no_object": _flag,
     },
 )
 HEAD = _table({"file": _text, "sha256": _text, "reads": _text}, {"index": _count})
@@ -331,11 +335,49 @@ def _output(table: dict[str, Any], tables: Mapping[str, Any], files: Mapping[str
     labels = table.get("labels")
     _require(labels is None or labels in files, f"labels are in {labels!r}, which [files] does not list")
     _require(("ctc" in table) == (table["role"] == "ctc"), "the role ctc and a table [output.ctc] belong together")
+    _require(
+        ("boxes" in table) == (table["role"] == "boxes"), "the role boxes and a table [output.boxes] belong together"
+    )
+    _require(not table.get("no_object") or table["role"] == "box_scores", "no_object is for the role box_scores")
+    if table["role"] == "boxes":
+        _detector(table, tables)
     if "ctc" in table:
         seconds = table["ctc"]["frame_seconds"]
         _require(len(table["shape"]) == 1, f"a frame has one score per token; the shape is {table['shape']}")
         _require("lengths" in table and "labels" in table, "the role ctc needs lengths and labels")
         _require(math.isfinite(seconds) and seconds > 0, f"ctc: frame_seconds = {seconds} must be above 0")
+
+
+def _detector(boxes: dict[str, Any], tables: Mapping[str, Any]) -> None:
+    """As many scores as boxes, and a class for each box."""
+    _require(
+        any(table["kind"] == "image" for table in tables["input"]), "boxes are in a picture, but no input is an image"
+    )
+    counted = 0 if "lengths" in boxes else 1
+    shape = boxes["shape"]
+    _require(len(shape) == counted + 1 and shape[-1] == 4, f"a box has 4 numbers, but the shape is {shape}")
+    scores = next((table for table in tables["output"] if table["role"] == "box_scores"), None)
+    classes = next((table for table in tables["output"] if table["role"] == "box_classes"), None)
+    for other in (scores, classes):
+        same = other is None or (
+            other.get("lengths") == boxes.get("lengths") and other["shape"][:counted] == shape[:counted]
+        )
+        _require(same, "an output does not have as many items as there are boxes")
+    _require(scores is not None, "boxes need an output with the role box_scores")
+    if scores is None:
+        return
+    rest = scores["shape"][counted:]
+    if classes is None:
+        least = 2 if scores.get("no_object") else 1
+        _require(
+            len(rest) == 1 and rest[0] >= least, "box_scores need one score per class, or another output the classes"
+        )
+        return
+    _require(
+        not rest and "labels" not in scores, "box_scores have one score per box and no labels, as box_classes are given"
+    )
+    whole = classes.get("dtype", "f32") in ("i64", "i32")
+    _require(classes["shape"][counted:] == [] and whole, "box_classes have one whole number per box")
 
 
 def _lengths(table: dict[str, Any], tables: Mapping[str, Any]) -> None:

@@ -36,12 +36,14 @@ if TYPE_CHECKING:
 __all__ = [
     "classify",
     "cosine_similarity",
+    "detect",
     "dot",
     "featurize",
     "infer",
     "l2_distance",
     "transcribe",
     "try_classify",
+    "try_detect",
     "try_featurize",
     "try_infer",
     "try_transcribe",
@@ -83,6 +85,20 @@ def infer(model: Model, *inputs: ColumnOrName) -> Column:
 def try_infer(model: Model, *inputs: ColumnOrName) -> Column:
     """`infer`, with NULL for a row that cannot be read."""
     return _call("try_infer", _model(model), *_columns(inputs))
+
+
+def detect(image: ColumnOrName, model: Model, threshold: float = 0.5) -> Column:
+    """The objects in each picture with a score above `threshold`, best first.
+
+    `array<struct<label: string, index: int, score: float, box: struct<xmin: float, ymin: float, xmax: float, ymax: float>>>`. Boxes are
+    in pixels of the picture, after its EXIF orientation if the model's package applies that. An array without elements: nothing was found.
+    """
+    return _call("detect", _column(image), _model(model), lit(_threshold(threshold)))
+
+
+def try_detect(image: ColumnOrName, model: Model, threshold: float = 0.5) -> Column:
+    """`detect`, with NULL for a picture that cannot be read."""
+    return _call("try_detect", _column(image), _model(model), lit(_threshold(threshold)))
 
 
 def transcribe(audio: ColumnOrName, model: Model) -> Column:
@@ -156,3 +172,9 @@ def _k(k: int) -> int:
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k < 2**31:
         raise ValueError(f"k must be a whole number of at least 1 and below 2**31, not {k!r}")
     return k
+
+
+def _threshold(threshold: float) -> float:
+    if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
+        raise ValueError(f"threshold must be a number from 0 to 1, not {threshold!r}")
+    return float(threshold)

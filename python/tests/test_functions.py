@@ -27,6 +27,8 @@ CALLS = [
     (lambda: F.try_classify(col("content"), "net", 1), "try_classify(content, 'net', 1)"),
     (lambda: F.infer("net", "a", col("b")), "infer('net', a, b)"),
     (lambda: F.try_infer("net", "a"), "try_infer('net', a)"),
+    (lambda: F.detect("photo", "net"), "detect(photo, 'net', 0.5)"),
+    (lambda: F.try_detect("photo", "net", 0.9), "try_detect(photo, 'net', 0.9)"),
     (lambda: F.transcribe("sound", "net"), "transcribe(sound, 'net')"),
     (lambda: F.try_transcribe("sound", "net"), "try_transcribe(sound, 'net')"),
 ]
@@ -76,6 +78,7 @@ def test_analysis_looks_the_model_up(spark: SparkSession) -> None:
         (lambda: F.classify("content", "net", True), ValueError, "at least 1"),
         (lambda: F.classify("content", "net", 2**31), ValueError, "below 2"),
         (lambda: F.classify("content", "net", "3"), ValueError, "whole number"),  # type: ignore[arg-type]  # refused
+        (lambda: F.detect("photo", "net", 1.5), ValueError, "from 0 to 1"),
         (lambda: F.try_infer("net", None), TypeError, "not NoneType"),  # type: ignore[arg-type]  # refused
         (lambda: F.infer("net"), TypeError, "needs the model's inputs"),
     ],

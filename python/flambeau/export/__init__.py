@@ -14,7 +14,7 @@ outputs in `specs` and `sequences`; `from_…` in `libraries`. This machine need
 A TorchScript file is a program that runs in the executors: package only models that you trust.
 """
 
-from .decoding import Ctc
+from .decoding import Boxes, Ctc
 from .errors import ExportError
 from .libraries import from_sentence_transformers, from_timm, from_torchvision, from_transformers
 from .packaging import package, trainable
@@ -25,6 +25,7 @@ from .specs import ImageInput, Input, Output, TensorInput
 
 __all__ = [
     "AudioInput",
+    "Boxes",
     "Ctc",
     "ExportError",
     "ExportReport",

@@ -1,6 +1,6 @@
 """How a task decodes an output: what `Output` says beyond its role.
 
-What lives here: `Ctc`, for the outputs that `transcribe` reads.
+What lives here: `Ctc`, for the outputs that `transcribe` reads, and `Boxes`, for those that `detect` reads.
 """
 
 from __future__ import annotations
@@ -47,3 +47,30 @@ class Ctc:
         for what, token in (("pad_token", self.pad_token), ("word_delimiter_token", self.word_delimiter_token)):
             if token is not None and token not in (labels or []):
                 raise ExportError(f"output {output}: {what} {token!r} is not among its labels")
+
+
+FORMATS = ("xyxy", "cxcywh")
+UNITS = ("relative", "pixels")
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """What the four numbers of a box are.
+
+    Args:
+        format: "xyxy" (left, top, right, bottom) or "cxcywh" (center, width, height), as torchvision names them.
+        unit: "relative" (0 to 1 of the prepared image) or "pixels" (of the prepared image).
+    """
+
+    format: str
+    unit: str
+
+    def __post_init__(self) -> None:
+        if self.format not in FORMATS:
+            raise ExportError(f"format {self.format!r} is none of {', '.join(FORMATS)}")
+        if self.unit not in UNITS:
+            raise ExportError(f"unit {self.unit!r} is none of {', '.join(UNITS)}")
+
+    def table(self) -> dict[str, Any]:
+        """The `[output.boxes]` table."""
+        return {"format": self.format, "unit": self.unit}

@@ -25,7 +25,7 @@ from .program import TRACE_ROWS, compile_program, example_batch, run
 from .proof import Proof
 from .report import ExportReport, Progress
 from .sequences import TextInput
-from .specs import DTYPES, Input, Output, StrPath
+from .specs import DTYPES, ROLES, Input, Output, StrPath
 from .subject import as_module
 from .variants import reduced
 
@@ -278,7 +278,7 @@ def _check_declared(inputs: Sequence[Input], outputs: Sequence[Output]) -> None:
             raise ExportError(f"a package needs at least one {what}")
         if len(set(names)) != len(names):
             raise ExportError(f"two {what}s have the same name: {', '.join(names)}")
-    for role in ("features", "scores", "ctc"):
+    for role in ROLES[:-1]:
         if sum(output.role == role for output in outputs) > 1:
             raise ExportError(f"only one output may have the role {role}; give the others the role 'other'")
     if sum(isinstance(item, TextInput) for item in inputs) > 1:
@@ -309,7 +309,7 @@ def _describe(outputs: Sequence[Output], results: Sequence[Tensor]) -> tuple[lis
             "shape": shape,
             "dtype": names_of[value.dtype],
         }
-        if output.role != "other" and (len(shape) != 1 or not value.dtype.is_floating_point):
+        if output.role in ("features", "scores", "ctc") and (len(shape) != 1 or not value.dtype.is_floating_point):
             raise ExportError(
                 f"output {output.name} with role {output.role} must be one vector of floats per row, not {shape} {value.dtype}"
             )
@@ -318,13 +318,18 @@ def _describe(outputs: Sequence[Output], results: Sequence[Tensor]) -> tuple[lis
             table["lengths"] = output.lengths
         labels = output.label_list()
         if labels is not None:
-            if len(labels) != shape[0]:
-                raise ExportError(f"output {output.name} gives {shape[0]} scores, but there are {len(labels)} labels")
+            given = len(labels) if output.role == "box_classes" else shape[-1] - output.no_object
+            if len(labels) != given:
+                raise ExportError(f"output {output.name} gives {given} scores, but there are {len(labels)} labels")
             table["labels"] = "labels.txt"
             files["labels.txt"] = "".join(f"{label}\n" for label in labels)
         if output.ctc is not None:
             table["ctc"] = output.ctc.table()
-        if output.role == "scores":
+        if output.boxes is not None:
+            table["boxes"] = output.boxes.table()
+        if output.no_object:
+            table["no_object"] = True
+        if output.role in ("scores", "box_scores"):
             table["activation"] = output.activation or "softmax"
         tables.append(table)
     return tables, files

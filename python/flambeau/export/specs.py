@@ -17,7 +17,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Union
 
-from .decoding import Ctc
+from .decoding import Boxes, Ctc
 from .errors import ExportError, check_name, check_positive
 from .sequences import AudioInput, TextInput
 
@@ -41,7 +41,8 @@ DTYPES = {
 }
 """The manifest's names of element types, and torch's."""
 
-ROLES = ("features", "scores", "ctc", "other")
+ROLES = ("features", "scores", "ctc", "boxes", "box_scores", "box_classes", "other")
+LABELED = ("scores", "ctc", "box_scores", "box_classes")
 INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 CHANNELS = {"RGB": 3, "BGR": 3, "L": 1}
 
@@ -211,12 +212,15 @@ class Output:
 
     Args:
         name: the field's name in what `infer` returns.
-        role: "features" (for `featurize`), "scores" (for `classify`), "ctc" (for `transcribe`) or "other".
+        role: "features" (for `featurize`), "scores" (for `classify`), "ctc" (for `transcribe`), "boxes" with "box_scores" and perhaps
+            "box_classes" (for `detect`), or "other".
         labels: names of the classes, in order: a list, or a file with one per line. Of the role "ctc" they are its tokens.
-        activation: turns scores into probabilities: "softmax" (default), "sigmoid" or "none".
+        activation: turns scores and box_scores into probabilities: "softmax" (default), "sigmoid" or "none".
         lengths: for rows that differ in length: the name of another output with one whole number per row, the number of items of
             this row. The module then returns `[n, longest, …]`.
         ctc: for the role "ctc": which labels are the blank and the space, and the seconds of a frame.
+        boxes: for the role "boxes": what their four numbers are.
+        no_object: for the role "box_scores": the last class means that there is no object. It has no label.
     """
 
     name: str
@@ -225,6 +229,8 @@ class Output:
     activation: str | None = None
     lengths: str | None = None
     ctc: Ctc | None = None
+    boxes: Boxes | None = None
+    no_object: bool = False
 
     def __post_init__(self) -> None:
         check_name("output", self.name)
@@ -232,15 +238,21 @@ class Output:
             raise ExportError(f"role {self.role!r} of output {self.name} is none of {', '.join(ROLES)}")
         if self.lengths is not None and self.role in ("features", "scores"):
             raise ExportError(f"output {self.name}: rows that differ in length are not for role={self.role!r}")
-        if self.role not in ("scores", "ctc") and self.labels is not None:
-            raise ExportError(f"output {self.name}: labels are for role='scores' and role='ctc'")
-        if self.role != "scores" and self.activation is not None:
-            raise ExportError(f"output {self.name}: activation is for role='scores'")
+        if self.role not in LABELED and self.labels is not None:
+            raise ExportError(f"output {self.name}: labels are for role='scores', and for {', '.join(LABELED[1:])}")
+        if self.role not in ("scores", "box_scores") and self.activation is not None:
+            raise ExportError(f"output {self.name}: activation is for role='scores' and role='box_scores'")
+        if (self.role == "boxes") != (self.boxes is not None):
+            raise ExportError(f"output {self.name}: role='boxes' and boxes= belong together")
+        if self.no_object and self.role != "box_scores":
+            raise ExportError(f"output {self.name}: no_object is for role='box_scores'")
         if (self.role == "ctc") != (self.ctc is not None):
             raise ExportError(f"output {self.name}: role='ctc' and ctc= belong together")
         if self.ctc is not None:
             if self.lengths is None:
-                raise ExportError(f"output {self.name}: role='ctc' needs lengths=, the output with the frames of each row")
+                raise ExportError(
+                    f"output {self.name}: role='ctc' needs lengths=, the output with the frames of each row"
+                )
             self.ctc.check(self.name, self.label_list())
         if self.activation not in (None, "softmax", "sigmoid", "none"):
             raise ExportError(f"activation {self.activation!r} is none of softmax, sigmoid, none")

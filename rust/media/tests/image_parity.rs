@@ -113,7 +113,7 @@ fn verdict(picture: &Archived) -> Result<bool, String> {
     let prepared = prepare_encoded(&picture.file, &spec, &limits, &mut values).map_err(|error| error.to_string());
     match (&picture.expected, prepared) {
         (None, prepared) => Ok(prepared.is_err()),
-        (Some((_, _, pixels)), Ok(())) => Ok(values.iter().zip(pixels).all(|(value, pixel)| *value == f32::from(*pixel))),
+        (Some((_, _, pixels)), Ok(_)) => Ok(values.iter().zip(pixels).all(|(value, pixel)| *value == f32::from(*pixel))),
         (Some(_), Err(error)) => Err(error),
     }
 }

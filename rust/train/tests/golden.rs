@@ -70,11 +70,12 @@ fn what_a_search_for_neighbors_looks_for() {
 
 #[test]
 fn what_a_session_computes() {
-    let output = |task, k, null_on_error| OutputRequest { task, k, null_on_error };
+    let output = |task, k, null_on_error| OutputRequest { task, k, threshold: 0.0, null_on_error };
     let outputs = vec![
         output(Task::Featurize, 0, true),
         output(Task::Classify, 7, false),
         output(Task::Infer, 0, false),
+        OutputRequest { threshold: 0.75, ..output(Task::Detect, 0, false) },
         output(Task::Transcribe, 0, true),
         output(Task::Error, 0, true),
     ];

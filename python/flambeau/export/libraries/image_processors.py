@@ -10,6 +10,8 @@ from ..specs import ImageInput
 RESAMPLE = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
 """Pillow's numbers of its filters."""
 STEPS = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"}
+UNUSED = {"do_pad", "do_convert_annotations"}
+"""What processors of detectors do to pictures of different sizes, and to boxes in training. Pictures of one size need neither."""
 SMALL = 384
 """ConvNext's processor crops smaller pictures than this, and resizes others exactly."""
 
@@ -21,7 +23,8 @@ def image_input(processor: Any) -> ImageInput:
         ExportError: it has steps that executors do not have.
     """
     settings = processor.to_dict()
-    further = sorted(key for key, on in settings.items() if key.startswith("do_") and on is True and key not in STEPS)
+    steps = STEPS | (UNUSED if _is_exact(settings) else set())
+    further = sorted(key for key, on in settings.items() if key.startswith("do_") and on is True and key not in steps)
     if further:
         raise ExportError(
             f"the image processor has steps that executors do not have ({', '.join(further)}): give image="
@@ -36,6 +39,13 @@ def image_input(processor: Any) -> ImageInput:
         mean=tuple(settings["image_mean"]) if normalizes else None,
         std=tuple(settings["image_std"]) if normalizes else None,
     )
+
+
+def _is_exact(settings: dict[str, Any]) -> bool:
+    """Whether all pictures get one size by the resize alone."""
+    size = settings.get("size") or {}
+    exact = not isinstance(size, int) and bool(size.get("height")) and bool(size.get("width"))
+    return bool(settings.get("do_resize")) and exact and not settings.get("pad_size")
 
 
 def _sizes(settings: dict[str, Any]) -> tuple[int | tuple[int, int] | None, int | tuple[int, int] | None]:

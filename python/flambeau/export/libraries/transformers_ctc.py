@@ -41,7 +41,9 @@ def ctc_output(transformers: Any, network: Any, model: Any, given: Any, processo
             f"the tokenizer puts {tokenizer.replace_word_delimiter_char!r} between words: transcribe puts a space"
         )
     if tokenizer.clean_up_tokenization_spaces:
-        raise ExportError("the tokenizer removes spaces before punctuation (clean_up_tokenization_spaces): set it to False")
+        raise ExportError(
+            "the tokenizer removes spaces before punctuation (clean_up_tokenization_spaces): set it to False"
+        )
     tokens = [str(tokenizer.convert_ids_to_tokens(index)) for index in range(network.config.vocab_size)]
     blank, delimiter = str(tokenizer.pad_token), str(tokenizer.word_delimiter_token)
     if tokenizer.do_lower_case:

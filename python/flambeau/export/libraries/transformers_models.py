@@ -25,6 +25,7 @@ from .described import FEATURES, LOGITS, Described
 from .image_processors import image_input
 from .sentence_transformers_models import from_sentence_transformers
 from .transformers_ctc import ctc_output
+from .transformers_detectors import DETECTORS, detector
 from .transformers_parts import check_pooling, classes, part, pooled, unknown
 from .transformers_sounds import SOUNDS, sound
 
@@ -51,7 +52,7 @@ def from_transformers(
     max_length: int | None = None,
     **options: Any,
 ) -> ExportReport:
-    """Writes the package of a model of transformers: a classifier, a CTC model of speech, a base model, or a tower of CLIP or SigLIP.
+    """Writes the package of a model of transformers: a classifier, a detector, a CTC model of speech, a base model, or a tower of CLIP or SigLIP.
 
     Texts, images and sounds. Clips of a model of spectrograms (AST, Whisper) are cut to its length, as the library does. A folder of
     sentence-transformers without `pooling` is left to `from_sentence_transformers`, for its files say the pooling.
@@ -92,7 +93,10 @@ def from_transformers(
         module, outputs = _of_texts(network, kind, text, pooling, tower)
     elif taken == "pixel_values":
         given = image or image_input(part(transformers.AutoImageProcessor, model, processor, "processor"))
-        module, outputs = _of_images(network, kind, pooling, tower)
+        if kind in DETECTORS:
+            module, outputs = detector(network)
+        else:
+            module, outputs = _of_images(network, kind, pooling, tower)
     elif taken in SOUNDS:
         extractor = part(transformers.AutoFeatureExtractor, model, processor, "processor")
         given, module, outputs = sound(network, extractor, pooling, audio)

@@ -12,7 +12,7 @@ use super::{Descriptor, Dtype, EngineKind, Input, InputKind, Output, Role, decod
 use crate::EngineError;
 
 /// The tables of `model.toml`, and its lists of tables.
-const TABLES: [&str; 5] = ["image", "text", "audio", "ctc", "head"];
+const TABLES: [&str; 6] = ["image", "text", "audio", "ctc", "boxes", "head"];
 const LISTS_OF_TABLES: [&str; 3] = ["input", "output", "variant"];
 
 /// Finds lists where tables must be, and tables where words must be. The reader of TOML takes the values of a list for a table's, in the
@@ -152,7 +152,7 @@ fn of_output(descriptor: &Descriptor, output: &Output) -> Result<(), String> {
     {
         return Err(format!("labels are in '{file}', which [files] does not list"));
     }
-    decoding::of_output(output)
+    decoding::of_output(descriptor, output)
 }
 
 /// Rows that differ in length need a count each, and cannot be joined element by element.
@@ -178,8 +178,10 @@ pub(super) fn labels(descriptor: &Descriptor, output: &Output, directory: &Path)
     same(&descriptor.name, file, &format!("{:x}", Sha256::digest(&bytes)), descriptor.files.get(file).map_or("", String::as_str))?;
     let text = String::from_utf8(bytes).map_err(|error| fail(format!("{file} cannot be read: {error}")))?;
     let labels: Vec<String> = text.lines().map(str::to_owned).collect();
-    if labels.len() != output.row_len() {
-        return Err(fail(format!("{file} has {} labels, output '{}' has {} scores", labels.len(), output.name, output.row_len())));
+    if let Some(classes) = output.classes()
+        && labels.len() != classes
+    {
+        return Err(fail(format!("{file} has {} labels, output '{}' has {classes} scores", labels.len(), output.name)));
     }
     decoding::of_labels(output, &labels).map_err(|cause| fail(format!("output '{}': {cause}", output.name)))?;
     Ok(labels)

@@ -135,6 +135,12 @@ pub enum Role {
     Scores,
     /// One score per token, for each frame of a clip: `transcribe` decodes the first of these.
     Ctc,
+    /// Four numbers for each of several boxes: `detect` gives the first of these in pixels of the picture.
+    Boxes,
+    /// For each box one score per class, or its only score.
+    BoxScores,
+    /// For each box the index of its class, if the scores do not say it.
+    BoxClasses,
     /// Anything else: `infer` gives it.
     Other,
 }
@@ -170,11 +176,46 @@ pub struct Output {
     pub dtype: Dtype,
     /// File with one label a line.
     pub labels: Option<String>,
-    /// Of scores; softmax unless given.
+    /// Of scores and box_scores; softmax unless given.
     #[serde(default)]
     pub activation: Activation,
     /// Of the role ctc.
     pub ctc: Option<CtcSpec>,
+    /// Of the role boxes.
+    pub boxes: Option<BoxSpec>,
+    /// Of box_scores: the last class means that there is no object.
+    #[serde(default)]
+    pub no_object: bool,
+}
+
+/// The `[output.boxes]` table: what the four numbers of a box are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BoxSpec {
+    /// Their order.
+    pub format: BoxFormat,
+    /// What they are measured in.
+    pub unit: BoxUnit,
+}
+
+/// The order of a box's numbers, by torchvision's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BoxFormat {
+    /// Left, top, right, bottom.
+    Xyxy,
+    /// Center, width, height.
+    Cxcywh,
+}
+
+/// What a box is measured in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BoxUnit {
+    /// 0 to 1 of the prepared image.
+    Relative,
+    /// Pixels of the prepared image.
+    Pixels,
 }
 
 /// The `[output.ctc]` table: how the best tokens of frames become a text. The names are those of transformers.
@@ -194,6 +235,22 @@ impl Output {
     #[must_use]
     pub fn row_len(&self) -> usize {
         self.shape.iter().product()
+    }
+
+    /// How many classes it scores; none if it does not score classes.
+    #[must_use]
+    pub fn classes(&self) -> Option<usize> {
+        match self.role {
+            Role::Scores | Role::Ctc => Some(self.row_len()),
+            Role::BoxScores => self.shape.get(self.shape_of_boxes()).map(|classes| classes.saturating_sub(usize::from(self.no_object))),
+            Role::Features | Role::Boxes | Role::BoxClasses | Role::Other => None,
+        }
+    }
+
+    /// Dimensions of `shape` that count boxes: their number, unless rows differ in it.
+    #[must_use]
+    pub fn shape_of_boxes(&self) -> usize {
+        usize::from(self.lengths.is_none())
     }
 }
 

@@ -17,7 +17,9 @@ use flambeau_torch_ext::{Archive, process};
 
 pub use check::hash;
 pub use describe::{Description, InputDescription, OutputDescription};
-pub use descriptor::{Activation, CtcSpec, Descriptor, Dtype, EngineKind, HeadProgram, Input, InputKind, Output, Role, Variant};
+pub use descriptor::{
+    Activation, BoxFormat, BoxSpec, BoxUnit, CtcSpec, Descriptor, Dtype, EngineKind, HeadProgram, Input, InputKind, Output, Role, Variant,
+};
 pub use manifest::{Listing, PackageFile, Wrapped, list, wrap};
 
 use parsed::Parsed;

@@ -47,7 +47,7 @@ impl AudioInputPreparer {
             }
             items.push(first..clips.len());
         }
-        Ok(Staged { rows: StagedRows::Clips { clips, items, pool: spec.pooling() }, errors })
+        Ok(Staged { rows: StagedRows::Clips { clips, items, pool: spec.pooling() }, errors, placements: Vec::new() })
     }
 
     pub(super) fn sample(&self, rows: usize) -> Result<Vec<Tensor>, String> {

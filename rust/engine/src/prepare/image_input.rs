@@ -3,7 +3,7 @@
 
 use arrow_array::ArrayRef;
 use flambeau_columns::ImageColumn;
-use flambeau_media::image::{ImageError, ImageLimits, ImageSpec, PixelView, prepare_encoded, prepare_pixels};
+use flambeau_media::image::{ImageError, ImageLimits, ImageSpec, PixelView, Placement, prepare_encoded, prepare_pixels};
 use rayon::prelude::*;
 use tch::Tensor;
 
@@ -60,15 +60,15 @@ impl ImagePreparer {
         let (height, width, channels) = self.block();
         let shape = [rows.len(), height, width, channels].map(|n| n as i64);
         let fill = |out: &mut [f32]| {
-            let blocks = out.par_chunks_mut(height * width * channels).zip(rows).enumerate();
+            let blocks = out.par_chunks_mut(height * width * channels).zip(rows);
             let prepare = |row: usize, block: &mut [f32]| guard::row(stop, || self.prepare(&images, row, &limits, block));
-            let failed = blocks.filter_map(|(i, (block, &row))| prepare(row, block).err().map(|error| (i, error)));
-            pool::install(|| failed.collect::<Vec<_>>())
+            pool::install(|| blocks.map(|(block, &row)| prepare(row, block)).collect::<Vec<_>>())
         };
-        let (tensor, mut errors) = self.spares.filled(&shape, fill).map_err(|error| EngineError::torch(model, error))?;
-        errors.sort_by_key(|(i, _)| *i);
+        let (tensor, prepared) = self.spares.filled(&shape, fill).map_err(|error| EngineError::torch(model, error))?;
+        let placements = prepared.iter().map(|one| one.as_ref().copied().unwrap_or_default()).collect();
+        let errors = prepared.into_iter().enumerate().filter_map(|(i, one)| one.err().map(|error| (i, error))).collect();
         let nchw = tensor.f_permute([0, 3, 1, 2]).map_err(|error| EngineError::torch(model, error))?;
-        Ok(Staged { rows: StagedRows::Dense(nchw), errors })
+        Ok(Staged { rows: StagedRows::Dense(nchw), errors, placements })
     }
 
     pub(super) fn sample(&self, rows: usize) -> Result<Vec<Tensor>, String> {
@@ -79,7 +79,7 @@ impl ImagePreparer {
         nchw.map(|tensor| vec![tensor]).map_err(|error| error.to_string())
     }
 
-    fn prepare(&self, images: &ImageColumn, row: usize, limits: &ImageLimits, out: &mut [f32]) -> Result<(), ImageError> {
+    fn prepare(&self, images: &ImageColumn, row: usize, limits: &ImageLimits, out: &mut [f32]) -> Result<Placement, ImageError> {
         match images {
             ImageColumn::Encoded(bytes) => prepare_encoded(bytes.value(row), &self.spec, limits, out),
             ImageColumn::Pixels(pixels) => {

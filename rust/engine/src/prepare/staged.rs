@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use flambeau_media::audio::Pool;
+use flambeau_media::image::Placement;
 use flambeau_media::text::TokenRow;
 use tch::{TchError, Tensor};
 
@@ -15,6 +16,8 @@ pub struct Staged {
     pub rows: StagedRows,
     /// Positions (in the list of staged rows) that failed, with the reason.
     pub errors: Vec<(usize, RowError)>,
+    /// Of images: how each was prepared; of wrong ones anything.
+    pub placements: Vec<Placement>,
 }
 
 /// An item is one row of the program's batch dimension: a row of the column, or a window of a clip.

@@ -61,7 +61,7 @@ impl TensorPreparer {
             Dtype::U8 => self.whole::<u8>(model, column, rows),
             Dtype::Bool => self.gather::<bool>(model, column, rows),
         }?;
-        Ok(Staged { rows: StagedRows::Dense(tensor), errors })
+        Ok(Staged { rows: StagedRows::Dense(tensor), errors, placements: Vec::new() })
     }
 
     /// Fractions between -1 and 1, or the smallest whole number from 0 on that the model takes.

@@ -53,7 +53,7 @@ impl TextInputPreparer {
                 })
             })
             .collect();
-        Ok(Staged { rows: StagedRows::Tokens(tokens), errors })
+        Ok(Staged { rows: StagedRows::Tokens(tokens), errors, placements: Vec::new() })
     }
 
     pub(super) fn sample(&self, rows: usize) -> Result<Vec<Tensor>, String> {

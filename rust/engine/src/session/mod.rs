@@ -10,6 +10,7 @@
 mod causes;
 mod collect;
 mod counters;
+mod detections;
 mod passes;
 mod queue;
 mod request;
@@ -266,7 +267,9 @@ impl Session {
         for &position in &staged_batch.valid {
             present[staged_batch.present[position]] = true;
         }
-        let context = results::Context { package: &self.model.package, outputs, present: &present };
+        let prepared = staged_batch.staged.iter().map(|staged| &staged.placements).find(|all| !all.is_empty());
+        let placements: Vec<_> = prepared.map_or_else(Vec::new, |all| staged_batch.valid.iter().map(|position| all[*position]).collect());
+        let context = results::Context { package: &self.model.package, outputs, present: &present, placements: &placements };
         let columns = self
             .request
             .outputs
@@ -275,6 +278,7 @@ impl Session {
                 Task::Featurize => results::features(&context),
                 Task::Classify => results::classes(&context, output.k),
                 Task::Infer => results::everything(&context),
+                Task::Detect => detections::detections(&context, output.threshold),
                 Task::Transcribe => transcripts::transcripts(&context),
                 Task::Error => {
                     Ok(results::errors(rows, staged_batch.errors.iter().map(|(p, input, error)| (staged_batch.present[*p], input, error))))

@@ -9,7 +9,7 @@ use crate::package::{Output, Role};
 use crate::{EngineError, Package};
 
 /// Outputs and settings of one session; the JVM sends all of them.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// One result column each, in order.
@@ -23,13 +23,15 @@ pub struct Request {
 }
 
 /// One result column.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutputRequest {
     /// What it holds.
     pub task: Task,
     /// Maximum number of labels of `classify`.
     pub k: usize,
+    /// `detect` drops boxes with this score or less.
+    pub threshold: f64,
     /// NULL for a bad row instead of an error.
     pub null_on_error: bool,
 }
@@ -44,6 +46,8 @@ pub enum Task {
     Classify,
     /// struct of every output.
     Infer,
+    /// list of struct(label, index, score, box), best first: outputs with the roles `boxes` and `box_scores`, and perhaps `box_classes`.
+    Detect,
     /// struct(text, words): the first output with role `ctc`, decoded.
     Transcribe,
     /// Why the row is bad, as text; NULL for others.
@@ -54,7 +58,12 @@ impl Request {
     /// A request for one column, of pictures as large as Pillow takes them.
     #[must_use]
     pub fn one(task: Task, k: usize, null_on_error: bool) -> Self {
-        Self { outputs: vec![OutputRequest { task, k, null_on_error }], images: ImageLimits::default(), pass_rows: None, fault: None }
+        Self {
+            outputs: vec![OutputRequest { task, k, threshold: 0.0, null_on_error }],
+            images: ImageLimits::default(),
+            pass_rows: None,
+            fault: None,
+        }
     }
 
     /// Whether no column wants an error for a bad row.
@@ -79,6 +88,10 @@ impl Request {
             match output.task {
                 Task::Featurize => drop(find(package, Role::Features, "featurize")?),
                 Task::Classify => drop(find(package, Role::Scores, "classify")?),
+                Task::Detect => {
+                    find(package, Role::Boxes, "detect")?;
+                    find(package, Role::BoxScores, "detect")?;
+                }
                 Task::Transcribe => drop(find(package, Role::Ctc, "transcribe")?),
                 Task::Infer | Task::Error => {}
             }

@@ -10,6 +10,7 @@ use arrow_array::{
 use arrow_buffer::{OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, Fields};
 use flambeau_columns::nested;
+use flambeau_media::image::Placement;
 use tch::{Kind, Tensor};
 
 use super::request::find;
@@ -23,6 +24,8 @@ pub(super) struct Context<'a> {
     pub(super) outputs: &'a [Tensor],
     /// Which rows of the batch are valid.
     pub(super) present: &'a [bool],
+    /// Of the valid rows, how their pictures were prepared; empty without images.
+    pub(super) placements: &'a [Placement],
 }
 
 impl Context<'_> {
@@ -51,7 +54,12 @@ impl Context<'_> {
     }
 
     /// As [`Context::values`]; if rows differ in length, only the first items of each row, as many as in `lengths`.
-    fn items<T: memory::TensorElement>(&self, index: usize, lengths: Option<&[usize]>, kind: Kind) -> Result<Vec<T>, EngineError> {
+    pub(super) fn items<T: memory::TensorElement>(
+        &self,
+        index: usize,
+        lengths: Option<&[usize]>,
+        kind: Kind,
+    ) -> Result<Vec<T>, EngineError> {
         self.outputs.get(index).map_or_else(|| Ok(Vec::new()), |tensor| self.items_of(tensor, lengths, kind))
     }
 
@@ -131,12 +139,16 @@ pub(super) fn classes(context: &Context, k: usize) -> Result<ArrayRef, EngineErr
 }
 
 fn activated(scores: &Tensor, activation: Activation) -> Result<Vec<f32>, tch::TchError> {
-    let probabilities = match activation {
-        Activation::Softmax => scores.f_softmax(-1, Kind::Float)?,
-        Activation::Sigmoid => scores.f_to_kind(Kind::Float)?.f_sigmoid()?,
-        Activation::None => scores.f_to_kind(Kind::Float)?,
-    };
-    Ok(copied(&probabilities, Kind::Float)?.unwrap_or_default())
+    Ok(copied(&probabilities(scores, activation)?, Kind::Float)?.unwrap_or_default())
+}
+
+/// Scores as probabilities, f32. Classes are in the last dimension.
+pub(super) fn probabilities(scores: &Tensor, activation: Activation) -> Result<Tensor, tch::TchError> {
+    match activation {
+        Activation::Softmax => scores.f_softmax(-1, Kind::Float),
+        Activation::Sigmoid => scores.f_to_kind(Kind::Float)?.f_sigmoid(),
+        Activation::None => scores.f_to_kind(Kind::Float),
+    }
 }
 
 /// Indices of the `k` largest values, largest first.

@@ -72,7 +72,7 @@ pub(super) fn transcripts(context: &Context) -> Result<ArrayRef, EngineError> {
         vocabulary.decode(own)
     });
     let (texts, words): (Vec<String>, Vec<Vec<Word>>) =
-        context.present.iter().map(|p| if *p { of_rows.next().unwrap_or_default() } else { Default::default() }).unzip();
+        context.present.iter().map(|p| if *p { of_rows.next().unwrap_or_default() } else { <(String, Vec<Word>)>::default() }).unzip();
     let words = word_lists(&words, spec.frame_seconds)?;
     let fields = Fields::from(vec![Field::new("text", DataType::Utf8, false), Field::new("words", words.data_type().clone(), false)]);
     let texts: ArrayRef = Arc::new(StringArray::from(texts));

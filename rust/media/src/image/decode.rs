@@ -3,12 +3,19 @@
 //! JPEG and PNG give their rows one by one; of the other formats the whole picture is decoded first.
 
 use super::picture::{Orientation, Picture};
+use super::placement::Placement;
 use super::sink::{Sink, Stored};
 use super::sniff::Format;
 use super::{ImageError, ImageLimits, ImageSpec, bmp, gif, jpeg, orient, png, spare, tiff, webp};
 
 /// Decodes `bytes` of `format` and prepares the picture.
-pub(super) fn prepare(format: Format, bytes: &[u8], spec: &ImageSpec, limits: &ImageLimits, out: &mut [f32]) -> Result<(), ImageError> {
+pub(super) fn prepare(
+    format: Format,
+    bytes: &[u8],
+    spec: &ImageSpec,
+    limits: &ImageLimits,
+    out: &mut [f32],
+) -> Result<Placement, ImageError> {
     let orientation = match format {
         Format::Jpeg | Format::Png | Format::WebP if spec.exif_orientation => orient::read(bytes),
         _ => Orientation::UPRIGHT,
@@ -23,7 +30,8 @@ pub(super) fn prepare(format: Format, bytes: &[u8], spec: &ImageSpec, limits: &I
     }?;
     let Picture { width, height, mut pixels, has_alpha, orientation } = picture;
     let stored = Stored { width, height, shrink: 1, orientation, has_alpha };
-    Sink::new(&stored, spec, out).push_all(&mut pixels, width);
+    let mut sink = Sink::new(&stored, spec, out);
+    sink.push_all(&mut pixels, width);
     spare::keep(pixels);
-    Ok(())
+    Ok(sink.placement())
 }

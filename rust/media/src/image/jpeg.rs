@@ -15,6 +15,7 @@ use flambeau_codecs::jpeg::Jpeg;
 
 use super::channels::{gray_to_rgba, inverted_cmyk_to_rgba};
 use super::picture::{Orientation, PIXEL_BYTES, checked_size, of_codec, unclean_buffer};
+use super::placement::Placement;
 use super::sink::{Sink, Stored};
 use super::{Decode, ImageError, ImageLimits, ImageSpec, spare};
 
@@ -33,7 +34,7 @@ pub(super) fn prepare(
     spec: &ImageSpec,
     limits: &ImageLimits,
     out: &mut [f32],
-) -> Result<(), ImageError> {
+) -> Result<Placement, ImageError> {
     let jpeg = open(bytes, limits)?;
     let header = jpeg.header();
     let (width, height) = (header.width as usize, header.height as usize);
@@ -72,7 +73,7 @@ pub(super) fn prepare(
     }
     rows.finish(&mut band_rows[..row_bytes]).map_err(broken)?;
     spare::keep(band);
-    Ok(())
+    Ok(sink.placement())
 }
 
 fn broken(error: CodecError) -> ImageError {

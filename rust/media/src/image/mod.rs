@@ -28,6 +28,7 @@ mod limits;
 mod narrow;
 mod orient;
 mod picture;
+mod placement;
 mod png;
 mod raw;
 mod resample;
@@ -44,26 +45,28 @@ mod tests;
 
 pub use error::ImageError;
 pub use limits::{Decode, ImageLimits};
+pub use placement::{Placement, Span};
 pub use raw::PixelView;
 pub use spec::{Channels, ImageSpec, Interpolation, Resize, Size};
 
 /// Decodes one encoded image and writes it, prepared, into `out`.
 ///
-/// `out` is `height * width * channels` values in that order (HWC) for [`ImageSpec::output_size`] and [`ImageSpec::channels`].
+/// Returns how the picture lies in it. `out` is `height * width * channels` values in that order (HWC) for
+/// [`ImageSpec::output_size`] and [`ImageSpec::channels`].
 ///
 /// # Errors
 /// The bytes are not a whole picture within `limits`; see [`ImageError`].
-pub fn prepare_encoded(bytes: &[u8], spec: &ImageSpec, limits: &ImageLimits, out: &mut [f32]) -> Result<(), ImageError> {
+pub fn prepare_encoded(bytes: &[u8], spec: &ImageSpec, limits: &ImageLimits, out: &mut [f32]) -> Result<Placement, ImageError> {
     check_output(spec, out)?;
     let format = sniff::sniff(bytes)?;
     decode::prepare(format, bytes, spec, limits, out)
 }
 
-/// Writes raw pixels, prepared, into `out` (laid out as for [`prepare_encoded`]).
+/// Writes raw pixels, prepared, into `out`, as [`prepare_encoded`] does.
 ///
 /// # Errors
 /// [`ImageError::BadPixels`] when sizes, channels and data do not fit together; [`ImageError::TooLarge`].
-pub fn prepare_pixels(pixels: &PixelView<'_>, spec: &ImageSpec, limits: &ImageLimits, out: &mut [f32]) -> Result<(), ImageError> {
+pub fn prepare_pixels(pixels: &PixelView<'_>, spec: &ImageSpec, limits: &ImageLimits, out: &mut [f32]) -> Result<Placement, ImageError> {
     check_output(spec, out)?;
     raw::prepare_pixels(pixels, spec, limits, out)
 }

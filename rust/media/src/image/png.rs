@@ -9,6 +9,7 @@ use png::{BitDepth, ColorType, Decoder, DecodingError, Limits, Transformations};
 
 use super::channels::{gray_alpha_to_rgba, gray_to_rgba, rgb_to_rgba};
 use super::picture::{Orientation, PIXEL_BYTES, buffer, checked_size, memory_limit_bytes, unclean_buffer};
+use super::placement::Placement;
 use super::sink::{Sink, Stored};
 use super::{ImageError, ImageLimits, ImageSpec, spare};
 
@@ -23,7 +24,7 @@ pub(super) fn prepare(
     spec: &ImageSpec,
     limits: &ImageLimits,
     out: &mut [f32],
-) -> Result<(), ImageError> {
+) -> Result<Placement, ImageError> {
     let limit = memory_limit_bytes(1, 1, DECODER_BYTES_PER_PIXEL);
     let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: limit as usize });
     decoder.set_ignore_text_chunk(true);
@@ -73,7 +74,7 @@ pub(super) fn prepare(
         }
     }
     spare::keep(line);
-    Ok(())
+    Ok(sink.placement())
 }
 
 fn broken(error: DecodingError) -> ImageError {

@@ -1,6 +1,7 @@
 //! Pictures that come as pixels, as Spark's image reader gives them: checked, then prepared as decoded ones are.
 
 use super::picture::{Orientation, PIXEL_BYTES, checked_size};
+use super::placement::Placement;
 use super::sink::{Sink, Stored};
 use super::{ImageError, ImageLimits, ImageSpec};
 
@@ -20,7 +21,12 @@ pub struct PixelView<'a> {
 }
 
 /// Checks a raw picture and prepares it.
-pub(super) fn prepare_pixels(view: &PixelView<'_>, spec: &ImageSpec, limits: &ImageLimits, out: &mut [f32]) -> Result<(), ImageError> {
+pub(super) fn prepare_pixels(
+    view: &PixelView<'_>,
+    spec: &ImageSpec,
+    limits: &ImageLimits,
+    out: &mut [f32],
+) -> Result<Placement, ImageError> {
     let bad = |cause: String| ImageError::BadPixels { cause };
     let &PixelView { height, width, channels, data } = view;
     let channels = match channels {
@@ -52,5 +58,5 @@ pub(super) fn prepare_pixels(view: &PixelView<'_>, spec: &ImageSpec, limits: &Im
         }
         sink.push(&mut row, columns.start);
     }
-    Ok(())
+    Ok(sink.placement())
 }

@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::axis::{Aim, Axis, Side};
 use super::channels::Flatten;
 use super::picture::{Orientation, PIXEL_BYTES};
+use super::placement::{Placement, Span};
 use super::resample::Resampler;
 use super::spec::{ImageSpec, Interpolation};
 
@@ -55,6 +56,7 @@ pub(super) struct Sink<'a> {
     resampler: Resampler,
     place: Place,
     tables: Vec<[f32; 256]>,
+    placement: Placement,
     out: &'a mut [f32],
 }
 
@@ -74,6 +76,8 @@ impl<'a> Sink<'a> {
         let (crop_height, crop_width) = spec.output_size();
         let (width, height) = orientation.swap(stored.resized(spec));
         let (columns, rows) = (center(width, crop_width), center(height, crop_height));
+        let whole = orientation.swap((stored.width, stored.height));
+        let placement = Placement { x: columns.span(whole.0, width, crop_width), y: rows.span(whole.1, height, crop_height) };
         let tables = spec.tables();
         if columns.len < crop_width || rows.len < crop_height {
             fill_black(&tables, out);
@@ -95,7 +99,12 @@ impl<'a> Sink<'a> {
         let down = Axis::new(spec.interpolation, down_side, down_aim);
         let reach = (across.reach.clone(), down.reach.clone());
         let resampler = Resampler::new(across, down, down_first);
-        Self { flatten: Flatten::new(spec, stored.has_alpha), reach, resampler, place, tables, out }
+        Self { flatten: Flatten::new(spec, stored.has_alpha), reach, resampler, place, tables, placement, out }
+    }
+
+    /// How the picture lies in its prepared image.
+    pub(super) fn placement(&self) -> Placement {
+        self.placement
     }
 
     /// The stored columns that are needed.
@@ -110,7 +119,7 @@ impl<'a> Sink<'a> {
 
     /// Takes the next row that is needed (RGBA); its first pixel is that of column `left`. The row is changed.
     pub(super) fn push(&mut self, row: &mut [u8], left: usize) {
-        let Self { flatten, reach: (columns, _), resampler, place, tables, out } = self;
+        let Self { flatten, reach: (columns, _), resampler, place, tables, out, .. } = self;
         let row = &mut row[(columns.start - left) * PIXEL_BYTES..(columns.end - left) * PIXEL_BYTES];
         flatten.row(row);
         resampler.push(row, |y, row| place.write(y, row, tables, out));
@@ -180,6 +189,11 @@ struct Center {
 impl Center {
     fn aim(self, whole: usize) -> Aim {
         Aim { whole, start: self.start, count: self.len }
+    }
+
+    /// For a picture of `picture` pixels that has `resized` after the resize and is shown in `prepared`.
+    fn span(self, picture: usize, resized: usize, prepared: usize) -> Span {
+        Span { picture, resized, prepared, start: self.border as isize - self.start as isize }
     }
 }
 

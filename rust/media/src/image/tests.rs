@@ -113,7 +113,9 @@ fn sparks_image_struct_gives_the_same_as_the_file() {
     for (channels, data) in [(3, &bgr), (4, &bgra)] {
         let mut out = vec![0.0; expected.len()];
         let view = PixelView { height: 10, width: 20, channels, data };
-        assert_eq!(prepare_pixels(&view, &spec, &ImageLimits::default(), &mut out), Ok(()));
+        let placement = prepare_pixels(&view, &spec, &ImageLimits::default(), &mut out).expect("prepared");
+        assert_eq!((placement.x.picture, placement.x.resized, placement.x.start), (20, 16, -5));
+        assert_eq!((placement.y.picture, placement.y.resized, placement.y.start), (10, 8, -1));
         assert_eq!(out, expected);
     }
 }
@@ -129,7 +131,7 @@ fn raw_pixels_that_do_not_fit_are_refused() {
             &ImageLimits { max_pixels: 100, ..ImageLimits::default() },
             &mut out,
         )
-        .map(|()| out)
+        .map(|_| out)
     };
     assert_eq!(prepare(1, 1, 1, &[5]), Ok([5.0]));
     assert_eq!(prepare(1, 1, 4, &[0, 0, 0, 0]), Ok([0.0]));

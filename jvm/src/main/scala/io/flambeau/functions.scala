@@ -36,6 +36,18 @@ object functions {
   def try_infer(model: String, inputs: Column*): Column = call("try_infer", lit(model) +: inputs: _*)
 
   /**
+   * The objects in a picture with a score above `threshold`, best first: `array<struct<label: string, index: int, score: float, box:
+   * struct<xmin: float, ymin: float, xmax: float, ymax: float>>>`. Boxes are in pixels of the picture, after its EXIF orientation if the
+   * model's package applies that. The model's outputs have the roles `boxes` and `box_scores`.
+   */
+  def detect(image: Column, model: String, threshold: Double = ModelTask.DefaultThreshold): Column =
+    call("detect", image, lit(model), lit(threshold))
+
+  /** As [[detect]], but NULL for bad input. */
+  def try_detect(image: Column, model: String, threshold: Double = ModelTask.DefaultThreshold): Column =
+    call("try_detect", image, lit(model), lit(threshold))
+
+  /**
    * The text of a clip, and its words with their times in seconds: `struct<text: string, words: array<struct<word: string, start: double,
    * end: double>>>`. The model's output has the role `ctc`.
    */

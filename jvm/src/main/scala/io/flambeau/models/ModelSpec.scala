@@ -23,8 +23,11 @@ object OutputRole extends NamedValues[OutputRole] {
   case object Features extends OutputRole("features")
   case object Scores extends OutputRole("scores")
   case object Ctc extends OutputRole("ctc")
+  case object Boxes extends OutputRole("boxes")
+  case object BoxScores extends OutputRole("box_scores")
+  case object BoxClasses extends OutputRole("box_classes")
   case object Other extends OutputRole("other")
-  override val all: Seq[OutputRole] = Seq(Features, Scores, Ctc, Other)
+  override val all: Seq[OutputRole] = Seq(Features, Scores, Ctc, Boxes, BoxScores, BoxClasses, Other)
 }
 
 /** An input as the package declares it; `dtype` and `shape` (of one row) are those of a tensor. */

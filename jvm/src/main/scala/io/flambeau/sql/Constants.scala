@@ -43,6 +43,13 @@ private[flambeau] object Constants {
     }
   }
 
+  /** A number from 0 to 1. */
+  def share(function: String, parameter: String, argument: Expression): Double = {
+    val share = number(function, parameter, argument)
+    if (share < 0 || share > 1) Arguments.fail(function, s"$parameter must be from 0 to 1, not $share")
+    share
+  }
+
   /** A string. */
   def text(function: String, parameter: String, argument: Expression): String = value(function, parameter, argument) match {
     case string: UTF8String => string.toString

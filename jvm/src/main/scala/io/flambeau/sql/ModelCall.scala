@@ -52,6 +52,7 @@ final case class ModelCall(inputs: Seq[Expression], model: ModelRef, task: Model
     val arguments = task match {
       case ModelTask.Featurize | ModelTask.Transcribe | ModelTask.Error => inputTexts :+ name
       case ModelTask.Classify(k) => inputTexts ++ Seq(name, k.toString)
+      case ModelTask.Detect(threshold) => inputTexts ++ Seq(name, threshold.toString)
       case ModelTask.Infer => name +: inputTexts
     }
     arguments.mkString(s"$prettyName(", ", ", ")")

@@ -33,6 +33,15 @@ private[sql] object ModelFunctionDocs {
     Model + "      * inputs - the model's inputs, in its order or by their names\n",
     "SELECT _FUNC_('efficientnet_lite0', content).features[0] FROM photos LIMIT 1;\n       0.1")
 
+  def detect(nullOnError: Boolean): ExpressionInfo = info(
+    if (nullOnError) "try_detect" else "detect",
+    "_FUNC_(image, model[, threshold]) - The objects in a picture, best first, with boxes in pixels of the picture, as " +
+      "array<struct<label:string,index:int,score:float,box:struct<xmin:float,ymin:float,xmax:float,ymax:float>>>. " +
+      s"NULL for NULL. ${onBadInput(nullOnError)}",
+    "      * image - BINARY (an encoded image) or an image struct\n" + Model +
+      s"      * threshold - objects with this score or less are left out, a number literal from 0 to 1; default ${ModelTask.DefaultThreshold}\n",
+    "SELECT _FUNC_(content, 'packages/detr', 0.9)[0].label FROM photos LIMIT 1;\n       cat")
+
   def transcribe(nullOnError: Boolean): ExpressionInfo = info(
     if (nullOnError) "try_transcribe" else "transcribe",
     "_FUNC_(audio, model) - The text of a clip and its words with their times in seconds, as " +

@@ -18,8 +18,8 @@ import io.flambeau.spark.Classic
 /**
  * The SQL functions: from arguments to a [[ModelCall]]. Runs on the driver, in analysis.
  *
- * `featurize(input, model)`, `classify(input, model[, k])`, `infer(model, inputs…)`, `transcribe(audio, model)`, their `try_` variants, and
- * functions that stand for one model, whose arguments are the model's inputs.
+ * `featurize(input, model)`, `classify(input, model[, k])`, `infer(model, inputs…)`, `detect(image, model[, threshold])`,
+ * `transcribe(audio, model)`, their `try_` variants, and functions that stand for one model, whose arguments are the model's inputs.
  */
 object ModelFunctions {
 
@@ -37,6 +37,7 @@ object ModelFunctions {
       Definition(name("featurize", nullOnError), ModelFunctionDocs.featurize(nullOnError), featurize(nullOnError)),
       Definition(name("classify", nullOnError), ModelFunctionDocs.classify(nullOnError), classify(nullOnError)),
       Definition(name("infer", nullOnError), ModelFunctionDocs.infer(nullOnError), infer(nullOnError)),
+      Definition(name("detect", nullOnError), ModelFunctionDocs.detect(nullOnError), detect(nullOnError)),
       Definition(name("transcribe", nullOnError), ModelFunctionDocs.transcribe(nullOnError), transcribe(nullOnError)))
   }
 
@@ -65,7 +66,7 @@ object ModelFunctions {
 
   /**
    * A function of this name for one model. It is `featurize` if the package's first output is `features`, `classify` if it is
-   * `scores`, `transcribe` if it is `ctc`, and `infer` otherwise. The model is looked up when the function is first used.
+   * `scores`, `transcribe` if it is `ctc`, `detect` if it is one of a detector, and `infer` otherwise. The model is looked up when the function is first used.
    */
   def named(name: String, model: String): Definition = namedModels.getOrElseUpdate((name, model), define(name, model))
 
@@ -73,6 +74,7 @@ object ModelFunctions {
   def taskOf(spec: ModelSpec): ModelTask = spec.outputs.headOption.map(_.role) match {
     case Some(OutputRole.Features) => ModelTask.Featurize
     case Some(OutputRole.Scores) => ModelTask.Classify(ModelTask.DefaultK)
+    case Some(OutputRole.Boxes | OutputRole.BoxScores | OutputRole.BoxClasses) => ModelTask.Detect(ModelTask.DefaultThreshold)
     case Some(OutputRole.Ctc) => ModelTask.Transcribe
     case _ => ModelTask.Infer
   }
@@ -82,10 +84,18 @@ object ModelFunctions {
       val ref = ModelStore.resolve(model, sessionConf)
       val task = taskOf(ref.spec)
       val inputs = ref.spec.inputs.map(_.name)
-      val optional = if (task.isInstanceOf[ModelTask.Classify]) Seq("k") else Nil
+      val optional = task match {
+        case _: ModelTask.Classify => Seq("k")
+        case _: ModelTask.Detect => Seq("threshold")
+        case _ => Nil
+      }
       val bound = Arguments.bind(name, arguments, inputs, optional)
-      val withK = bound.get("k").map(k => ModelTask.Classify(Constants.positiveInt(name, "k", k))).getOrElse(task)
-      call(name, inputs.map(bound), ref, ModelRequest(withK, nullOnError = false))
+      val asked = task match {
+        case ModelTask.Classify(default) => ModelTask.Classify(bound.get("k").map(Constants.positiveInt(name, "k", _)).getOrElse(default))
+        case ModelTask.Detect(default) => ModelTask.Detect(bound.get("threshold").map(Constants.share(name, "threshold", _)).getOrElse(default))
+        case other => other
+      }
+      call(name, inputs.map(bound), ref, ModelRequest(asked, nullOnError = false))
     }
     Definition(name, new NamedFunctionInfo(name, model, () => ModelStore.resolve(model, sessionConf)), build)
   }
@@ -112,6 +122,13 @@ object ModelFunctions {
     val bound = Arguments.bind(function, arguments, Seq("input", "model"), Seq("k"))
     val k = bound.get("k").map(Constants.positiveInt(function, "k", _)).getOrElse(ModelTask.DefaultK)
     call(function, Seq(bound("input")), resolve(function, bound("model")), ModelRequest(ModelTask.Classify(k), nullOnError))
+  }
+
+  private def detect(nullOnError: Boolean): Builder = { arguments =>
+    val function = name("detect", nullOnError)
+    val bound = Arguments.bind(function, arguments, Seq("image", "model"), Seq("threshold"))
+    val threshold = bound.get("threshold").map(Constants.share(function, "threshold", _)).getOrElse(ModelTask.DefaultThreshold)
+    call(function, Seq(bound("image")), resolve(function, bound("model")), ModelRequest(ModelTask.Detect(threshold), nullOnError))
   }
 
   private def transcribe(nullOnError: Boolean): Builder = { arguments =>
@@ -148,6 +165,7 @@ object ModelFunctions {
     request.task match {
       case ModelTask.Featurize => require(OutputRole.Features, "featurize")
       case _: ModelTask.Classify => require(OutputRole.Scores, "classify")
+      case _: ModelTask.Detect => require(OutputRole.Boxes, "detect")
       case ModelTask.Transcribe => require(OutputRole.Ctc, "transcribe")
       case ModelTask.Infer | ModelTask.Error => ()
     }

@@ -60,6 +60,24 @@ object ModelTask {
     }
   }
 
+  /**
+   * The objects in a picture with a score above `threshold`, best first, with boxes in pixels of the picture:
+   * `array<struct<label, index, score, box: struct<xmin, ymin, xmax, ymax>>>`.
+   */
+  final case class Detect(threshold: Double) extends ModelTask {
+    override def task: Task = Task.Detect
+    override def dataType(spec: ModelSpec): DataType = {
+      val box = StructType(Seq("xmin", "ymin", "xmax", "ymax").map(StructField(_, FloatType, nullable = false)))
+      ArrayType(
+        StructType(Seq(
+            StructField("label", StringType, nullable = false),
+            StructField("index", IntegerType, nullable = false),
+            StructField("score", FloatType, nullable = false),
+            StructField("box", box, nullable = false))),
+        containsNull = false)
+    }
+  }
+
   /** The text of a clip, and its words with their times in seconds: `struct<text, words: array<struct<word, start, end>>>`. */
   case object Transcribe extends ModelTask {
     override def task: Task = Task.Transcribe
@@ -82,6 +100,9 @@ object ModelTask {
 
   /** The default number of labels of `classify`. */
   val DefaultK = 5
+
+  /** The default threshold of `detect`: that of transformers' pipeline. */
+  val DefaultThreshold = 0.5
 }
 
 /**
@@ -96,7 +117,8 @@ final case class ModelRequest(task: ModelTask, nullOnError: Boolean) {
   def function: String = if (nullOnError) s"try_${task.name}" else task.name
 
   def toOutputRequest: OutputRequest = task match {
-    case ModelTask.Classify(k) => OutputRequest(task.task, k, nullOnError)
-    case _ => OutputRequest(task.task, 0, nullOnError)
+    case ModelTask.Classify(k) => OutputRequest(task.task, k, 0, nullOnError)
+    case ModelTask.Detect(threshold) => OutputRequest(task.task, 0, threshold, nullOnError)
+    case _ => OutputRequest(task.task, 0, 0, nullOnError)
   }
 }

@@ -19,7 +19,11 @@ private[sql] final class NamedFunctionInfo(name: String, model: String, resolve:
   override def getUsage: String =
     describe(s"$name(inputs...) - The model '$model'.") { ref =>
       val task = ModelFunctions.taskOf(ref.spec)
-      val k = if (task.isInstanceOf[ModelTask.Classify]) "[, k]" else ""
+      val k = task match {
+        case _: ModelTask.Classify => "[, k]"
+        case _: ModelTask.Detect => "[, threshold]"
+        case _ => ""
+      }
       s"$name(${ref.spec.inputs.map(_.name).mkString(", ")}$k) - ${what(task)} of the model ${ref.spec.name}, as " +
         s"${task.dataType(ref.spec).simpleString}. NULL for NULL; bad input fails the query."
     }
@@ -28,6 +32,7 @@ private[sql] final class NamedFunctionInfo(name: String, model: String, resolve:
     val arguments = ref.spec.inputs.map(input => s"      * ${input.name} - ${argument(input)}\n")
     val k = ModelFunctions.taskOf(ref.spec) match {
       case ModelTask.Classify(default) => s"      * k - maximum number of labels, a whole number literal; default $default\n"
+      case ModelTask.Detect(default) => s"      * threshold - objects with this score or less are left out, a number literal from 0 to 1; default $default\n"
       case _ => ""
     }
     val facts = Seq(
@@ -50,6 +55,7 @@ private[sql] final class NamedFunctionInfo(name: String, model: String, resolve:
   private def what(task: ModelTask): String = task match {
     case ModelTask.Featurize => "The features"
     case ModelTask.Classify(k) => s"The $k most probable labels, best first,"
+    case _: ModelTask.Detect => "The objects, best first, with boxes in pixels of the picture,"
     case ModelTask.Transcribe => "The text and its words"
     case _ => "Every output"
   }

@@ -108,7 +108,7 @@ object Doctor {
   /** Two passes; the second is timed. */
   private def pass(ref: ModelRef, settings: InferenceSettings, image: Array[Byte], executor: Executor): Executor = {
     val schema = StructType(Seq(StructField(ref.spec.inputs.head.name, BinaryType)))
-    val outputs = Seq(OutputRequest(Task.Featurize, 0, nullOnError = false))
+    val outputs = Seq(OutputRequest(Task.Featurize, 0, 0, nullOnError = false))
     Using.resource(ArrowAccess.rootAllocator().newChildAllocator("flambeau doctor", 0, Long.MaxValue)) { allocator =>
       OneRow(ref, schema, InternalRow(image), outputs, settings, allocator) { (session, root) =>
         session.evaluate(root).close()

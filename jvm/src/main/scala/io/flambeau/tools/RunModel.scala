@@ -68,7 +68,7 @@ object RunModel {
         val answer =
           try {
             val row = rowOf(Paths.get(file), ref)
-            evaluate(ref, row, tasks.map(OutputRequest(_, options.k, nullOnError = true)), InferenceSettings.of(conf), allocator)
+            evaluate(ref, row, tasks.map(OutputRequest(_, options.k, 0, nullOnError = true)), InferenceSettings.of(conf), allocator)
           } catch {
             // Errors in a file's content are in the column `error`; this is an error of the model or of the process.
             case cause: NativeException => throw EvaluationFailure(cause, ref.name, tasks.map(_.name), partition = 0, firstRow = 0)

@@ -29,7 +29,7 @@ object BoundaryBench {
     val directory = FlambeauSuite.packages.resolve("tiny").toString
     val hash = ModelSpec.fromJson(NativePackages.describe(directory)).hash
     val settings = InferenceSettings.of(new SQLConf)
-    val outputs = Seq(OutputRequest(Task.Featurize, 0, nullOnError = false))
+    val outputs = Seq(OutputRequest(Task.Featurize, 0, 0, nullOnError = false))
     Using.resource(ModelSession.open(hash, directory, schema, outputs, settings, allocator)) { session =>
       measure("a number down, a number up")(session.estimateBytes(1))
       measure("an answer as JSON")(NativeBridge.stats())

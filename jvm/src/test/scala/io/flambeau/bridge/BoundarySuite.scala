@@ -22,7 +22,7 @@ class BoundarySuite extends FlambeauSuite {
 
   private val schema = new StructType().add("x", ArrayType(FloatType))
   private val directory = FlambeauSuite.packages.resolve("tiny").toString
-  private val featurize = Seq(OutputRequest(Task.Featurize, 0, nullOnError = false))
+  private val featurize = Seq(OutputRequest(Task.Featurize, 0, 0, nullOnError = false))
   private def settings = InferenceSettings.of(SQLConf.get)
 
   private def ref: ModelRef = ModelRef("tiny", directory, ModelSpec.fromJson(NativePackages.describe(directory)))

@@ -21,11 +21,12 @@ object Task extends NamedValues[Task] {
   case object Featurize extends Task("featurize")
   case object Classify extends Task("classify")
   case object Infer extends Task("infer")
+  case object Detect extends Task("detect")
   case object Transcribe extends Task("transcribe")
 
   /** Why a row is bad, as text. */
   case object Error extends Task("error")
-  override val all: Seq[Task] = Seq(Featurize, Classify, Infer, Transcribe, Error)
+  override val all: Seq[Task] = Seq(Featurize, Classify, Infer, Detect, Transcribe, Error)
 }
 
 /**
@@ -33,10 +34,12 @@ object Task extends NamedValues[Task] {
  *
  * @param k
  *   maximum number of labels of `classify`
+ * @param threshold
+ *   `detect` drops boxes with this score or less
  * @param nullOnError
  *   the `try_` variant: NULL for a bad row instead of an error
  */
-final case class OutputRequest(task: Task, k: Int, nullOnError: Boolean)
+final case class OutputRequest(task: Task, k: Int, threshold: Double, nullOnError: Boolean)
 
 /** Where a session must fail, for tests. */
 sealed abstract class Fault(override val name: String) extends Named
