@@ -102,7 +102,7 @@ fn each_request_over_an_engine_gets_its_outputs() {
     let column = pictures(7);
     let fields = Fields::from(vec![Field::new("x", column.data_type().clone(), true)]);
     let columns = |engine: &str, tasks: &[Task]| {
-        let outputs = tasks.iter().map(|task| OutputRequest { task: *task, k: 3, null_on_error: false }).collect();
+        let outputs = tasks.iter().map(|task| OutputRequest { task: *task, k: 3, threshold: 0.5, null_on_error: false }).collect();
         let request = Request { outputs, ..Request::one(Task::Infer, 0, false) };
         let session = Session::new(open(&package, engine), fields.clone(), request).unwrap();
         session.evaluate(&batch(column.clone()), &mut Counters::default()).unwrap()
