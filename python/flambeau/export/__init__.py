@@ -16,7 +16,7 @@ A TorchScript file is a program that runs in the executors: package only models 
 
 from .decoding import Boxes, Ctc
 from .errors import ExportError
-from .libraries import from_sentence_transformers, from_timm, from_torchvision, from_transformers
+from .libraries import from_onnx, from_sentence_transformers, from_timm, from_torchvision, from_transformers
 from .packaging import package, trainable
 from .program import Parity
 from .report import ExportReport
@@ -35,6 +35,7 @@ __all__ = [
     "Parity",
     "TensorInput",
     "TextInput",
+    "from_onnx",
     "from_sentence_transformers",
     "from_timm",
     "from_torchvision",

@@ -40,6 +40,7 @@ models of other libraries, whose own files say the rest (see python -m flambeau.
   python -m flambeau.export sentence-transformers FOLDER --out packages/mine
   python -m flambeau.export timm NAME_OR_FOLDER --out packages/mine
   python -m flambeau.export torchvision NAME --license BSD-3-Clause --out packages/mine
+  python -m flambeau.export onnx FILE --license MIT --out packages/mine
 
 inputs (--input, once for each, in the program's order):
   image | NAME:image             prepared by --resize --crop --interpolation --channels --scale --mean --std ...
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a callable that returns an nn.Module, or a module (found from the current folder too)",
     )
     source.add_argument("--torchscript", metavar="FILE", type=Path, help="an existing TorchScript file")
+    source.add_argument("--exported", metavar="FILE", type=Path, help="a program of torch.export (.pt2)")
     model.add_argument(
         "--state-dict", metavar="FILE", type=Path, help="weights to load into --module (a plain state dict)"
     )
@@ -147,6 +149,15 @@ def load_module(name: str, state_dict: Path | None) -> nn.Module:
     return built
 
 
+def load_exported(file: Path) -> nn.Module:
+    """The module of a `.pt2` file that `torch.export.save` wrote."""
+    try:
+        return torch.export.load(file).module()
+    except Exception as error:  # torch has no type of its own for a wrong file
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ExportError(f"{file} is not a program of torch.export: {reason}") from error
+
+
 def parse_input(spec: str, options: argparse.Namespace) -> Input:
     """One `--input`."""
     parts = spec.split(":")
@@ -195,13 +206,18 @@ def parse_layers(specs: Sequence[str]) -> dict[str, str]:
 
 def run(options: argparse.Namespace) -> None:
     """Does what the parsed options say."""
-    if options.torchscript is not None:
-        if options.state_dict is not None:
-            raise ExportError("--state-dict needs --module; a TorchScript file has its weights inside")
+    module: nn.Module
+    if options.module is None and options.state_dict is not None:
+        raise ExportError(
+            "--state-dict needs --module; a TorchScript file or a program of torch.export has its weights inside"
+        )
+    if options.exported is not None:
+        module = load_exported(options.exported)
+    elif options.torchscript is not None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                module: nn.Module = torch.jit.load(options.torchscript, map_location="cpu")
+                module = torch.jit.load(options.torchscript, map_location="cpu")
             except (RuntimeError, ValueError) as error:
                 raise ExportError(
                     f"{options.torchscript} is not a TorchScript file: {str(error).splitlines()[0]}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ExportError
-from .libraries import from_sentence_transformers, from_timm, from_torchvision, from_transformers
+from .libraries import from_onnx, from_sentence_transformers, from_timm, from_torchvision, from_transformers
 from .libraries.transformers_models import POOLINGS, TOWERS
 from .options import (
     add_audio,
@@ -90,7 +90,7 @@ class Command:
         Raises:
             ExportError: the library is not installed, or something does not fit.
         """
-        if options.model.startswith(("/", ".")) and not Path(options.model).is_dir():
+        if self.write is not from_onnx and options.model.startswith(("/", ".")) and not Path(options.model).is_dir():
             raise ExportError(f"there is no folder {options.model}")
         arguments: dict[str, Any] = {name: getattr(options, name) for name in self.passed}
         if hasattr(options, "resize") and given(parser, options, IMAGE):
@@ -113,6 +113,7 @@ COMMANDS = (
         from_sentence_transformers, _sentence_transformers, ("max_length",),
     ),
     Command("timm", "MODEL", "a model of timm: its name, or the folder that it was saved in", from_timm, add_image),
+    Command("onnx", "FILE", "an ONNX file, whose inputs are tensors", from_onnx, lambda _: None),
     Command("torchvision", "NAME", "a classifier of torchvision: its name", from_torchvision, _torchvision, ("weights",)),
 )  # fmt: skip
 

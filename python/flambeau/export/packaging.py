@@ -55,7 +55,8 @@ def package(
     Args:
         module: takes one batched tensor for each input (a text input: one for each of its `inputs`). It returns the outputs
             as a tensor, a tuple, or a dict by name, with the batch in dimension 0. It is switched to `eval()`.
-            A `torch.jit.ScriptModule` is used as it is.
+            A `torch.jit.ScriptModule` is used as it is. A program of `torch.export` (`torch.export.load("net.pt2")`) is traced; its batch must
+            be of any size (`dynamic_shapes`).
         path: the folder to write; its parents are created.
         name: the package's name. SQL uses it when the package is in a folder of `spark.flambeau.models.path`.
         inputs, outputs: in the program's order.

@@ -17,12 +17,14 @@ from .errors import ExportError
 
 
 def as_module(given: object) -> nn.Module:
-    """The module itself, in eval mode. A result of `torch.compile` is unwrapped.
+    """The module itself, in eval mode. A result of `torch.compile` is unwrapped; a program of `torch.export` is a module then.
 
     Raises:
         ExportError: it is not a module, or its weights are missing or on another device.
     """
     module = getattr(given, "_orig_mod", given)
+    if isinstance(module, torch.export.ExportedProgram):
+        module = module.module()
     if not isinstance(module, nn.Module):
         raise ExportError(f"the model is {_kind(given)}")
     if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
@@ -34,12 +36,11 @@ def as_module(given: object) -> nn.Module:
             raise ExportError(f"{name} has no values (device meta): load the weights before the export")
         if value.device.type != "cpu":
             raise ExportError(f"{name} is on {value.device}: the export runs on the CPU, so pass model.cpu()")
-    try:
-        return module.eval()
-    except RuntimeError as error:
-        raise ExportError(
-            f"the model was made by torch.export, which {str(error).rstrip('.')}: pass the nn.Module that it was made from"
-        ) from error
+    for part in module.modules():
+        # torch.export puts methods there that only raise: its program does not change with the mode.
+        for name in ("train", "eval"):
+            vars(part).pop(name, None)
+    return module.eval()
 
 
 def _kind(given: object) -> str:
@@ -49,13 +50,11 @@ def _kind(given: object) -> str:
         return f"a {type(given).__name__} of weights (a state dict), not a module: {load}"
     if isinstance(given, (str, PathLike, bytes)):
         return (
-            f"a file name ({given!r}), not a module: for a TorchScript file pass torch.jit.load(file); "
-            f"for a file of weights, {load}"
+            f"a file name ({given!r}), not a module: for a TorchScript file pass torch.jit.load(file), for a program of torch.export "
+            f"torch.export.load(file); for a file of weights, {load}"
         )
     if isinstance(given, type) and issubclass(given, nn.Module):
         return f"the class {given.__name__}, not a module: pass an instance, {given.__name__}(…)"
-    if isinstance(given, torch.export.ExportedProgram):
-        return "a program of torch.export, not a module: pass the nn.Module that it was made from"
     if isinstance(getattr(given, "model", None), nn.Module):
         return (
             f"a {type(given).__name__}, not a module: pass its .model, and describe what it does before "
@@ -76,6 +75,11 @@ def hint(module: nn.Module, batch: list[Tensor], reason: str) -> str:
         )
     if "device" in reason and ("cuda" in reason or "meta" in reason):
         return " (the export runs on the CPU: do not make tensors on another device in forward)"
+    if "Guard failed" in reason:
+        return (
+            " (torch.export keeps the sizes that it saw: export it again with dynamic_shapes=({0: torch.export.Dim('rows', min=1)},) for "
+            "each input)"
+        )
     if "index out of range" in reason and any(not value.is_floating_point() for value in batch):
         return (
             " (if an input holds ids, say which ones the module takes: TensorInput(name, shape, dtype, min=…, max=…))"
