@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pyspark
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # py4j has no types
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,12 +35,22 @@ PACKAGES = ROOT / "build" / "test-packages"
 PHOTOS = ROOT / "build" / "e2e-photos"
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 SPARK = Path(pyspark.__file__).resolve().parent
+SPARK_VERSION = str(pyspark.__version__)
+LINE = ".".join(SPARK_VERSION.split(".")[:2])
 EXTENSION = "io.flambeau.FlambeauExtensions"
 MODEL = "efficientnet_lite0"
 MODELS = ROOT / "build" / "models"
 
+FAILURES = (PySparkException, Py4JJavaError)
+"""What a query raises. In Spark 3.5, what fails in a task is the second."""
+
 OURS = ("FLAMBEAU", "LIBTORCH", "LD_LIBRARY_PATH", "PYTHONPATH", "SPARK", "PYSPARK", "TORCH", "OMP_", "MKL_")
 """Prefixes of variables that a new user does not have."""
+
+
+def is_other_line() -> bool:
+    """Whether the tests run on another line of Spark than the installed one: its PySpark is on the path."""
+    return str(SPARK.parent) in os.environ.get("PYTHONPATH", "").split(os.pathsep)
 
 
 def jars() -> list[str]:
@@ -49,6 +61,10 @@ def jars() -> list[str]:
 def environment(**more: str) -> dict[str, str]:
     """This process's variables without those that could help Flambeau, and `more`. Python is the one that runs the tests."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    # The PySpark of another line is not installed: it stays on the path.
+    if is_other_line():
+        given = more.get("PYTHONPATH", "").split(os.pathsep)
+        more = {**more, "PYTHONPATH": os.pathsep.join([*filter(None, given), str(SPARK.parent)])}
     return {**inherited, "PYSPARK_PYTHON": sys.executable, **more}
 
 

@@ -6,12 +6,12 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pyspark.errors import PySparkException
 from pyspark.sql.functions import broadcast
 
+import flambeau
 import support
 from flambeau import functions as F
-from support import DEADLINE_S, MODEL, MODELS, wait_until
+from support import DEADLINE_S, FAILURES, MODEL, MODELS, wait_until
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -42,9 +42,9 @@ def the_next_query_is_served(spark: SparkSession, vectors: DataFrame) -> Any:
 
 def fails(frame: DataFrame, condition: str, *parts: str) -> None:
     """Asserts that the query fails with this condition, and what its message holds."""
-    with pytest.raises(PySparkException) as failure:
+    with pytest.raises(FAILURES) as failure:
         frame.collect()
-    assert failure.value.getCondition() == condition, failure.value
+    assert flambeau.condition_of(failure.value) == condition, failure.value
     assert (failure.value.getMessageParameters() or {})["model"]
     for part in parts:
         assert part in str(failure.value)
@@ -72,9 +72,9 @@ def test_a_program_that_allocates_too_much(vectors: DataFrame) -> None:
 
 
 def test_a_package_that_lies_about_its_hash(vectors: DataFrame) -> None:
-    with pytest.raises(PySparkException) as failure:
+    with pytest.raises(FAILURES) as failure:
         vectors.where("id = 1").select(F.featurize("x", "bad_hash")).collect()
-    assert failure.value.getCondition() == "FLAMBEAU_BAD_MODEL"
+    assert flambeau.condition_of(failure.value) == "FLAMBEAU_BAD_MODEL"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
-from pyspark.errors import PySparkException
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.evaluation import MulticlassClassificationEvaluator
@@ -24,7 +23,7 @@ from pyspark.sql.functions import col
 from flambeau import functions as F
 from flambeau import ml
 from programs.ml_stages import predictions
-from support import MODEL, PACKAGES, PROGRAMS, ROOT, environment, run
+from support import FAILURES, MODEL, PACKAGES, PROGRAMS, ROOT, environment, run
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -96,9 +95,9 @@ def test_real_photos_give_the_functions_numbers(photo_table: DataFrame, photos: 
 
 def test_bad_rows(spark: SparkSession, vectors: DataFrame) -> None:
     stage = ml.TorchModelTransformer(model="tiny", outputMapping={"features": "f"})
-    with pytest.raises(PySparkException, match="FLAMBEAU_BAD_INPUT"):
+    with pytest.raises(FAILURES, match="FLAMBEAU_BAD_INPUT"):
         stage.transform(vectors).collect()
-    with pytest.raises(PySparkException, match=r"column 'x' is NULL.*handleInvalid"):
+    with pytest.raises(FAILURES, match=r"column 'x' is NULL.*handleInvalid"):
         stage.transform(vectors.where("id < 4")).collect()
     skipped = stage.copy({stage.handleInvalid: "skip"}).transform(vectors)
     assert sorted(row.id for row in skipped.collect()) == [1, 3]
@@ -109,15 +108,15 @@ def test_bad_rows(spark: SparkSession, vectors: DataFrame) -> None:
 
 
 def test_mistakes_are_said_before_anything_runs(vectors: DataFrame) -> None:
-    with pytest.raises(PySparkException, match=r"FLAMBEAU_BAD_ARGUMENT.*no column 'y'.*id, x"):
+    with pytest.raises(FAILURES, match=r"FLAMBEAU_BAD_ARGUMENT.*no column 'y'.*id, x"):
         ml.TorchModelTransformer(model="tiny", inputMapping={"y": "x"}).transform(vectors)
-    with pytest.raises(PySparkException, match="there is already a column 'id'"):
+    with pytest.raises(FAILURES, match="there is already a column 'id'"):
         ml.TorchModelTransformer(model="tiny", outputMapping={"features": "id"}).transform(vectors)
-    with pytest.raises(PySparkException, match="FLAMBEAU_UNKNOWN_MODEL"):
+    with pytest.raises(FAILURES, match="FLAMBEAU_UNKNOWN_MODEL"):
         ml.DeepImageFeaturizer(inputCol="x", outputCol="f", modelName="nowhere").transform(vectors)
-    with pytest.raises(PySparkException, match="use TorchModelTransformer"):
+    with pytest.raises(FAILURES, match="use TorchModelTransformer"):
         ml.DeepImageFeaturizer(inputCol="x", outputCol="f", modelName="tiny").transform(vectors)
-    with pytest.raises(PySparkException, match="handleInvalid"):
+    with pytest.raises(FAILURES, match="handleInvalid"):
         ml.TorchModelTransformer(model="tiny", handleInvalid="ignore").transform(vectors)
 
 

@@ -23,7 +23,6 @@ import mlflow
 import mlflow.sklearn
 import numpy as np
 from mlflow import MlflowClient
-from pyspark.errors import PySparkException
 from pyspark.ml import Pipeline
 from pyspark.ml.evaluation import MulticlassClassificationEvaluator
 from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
@@ -42,7 +41,7 @@ from flambeau.ml import (
     choice,
 )
 from flambeau.session import FlambeauError
-from support import PACKAGES, PROGRAMS, ROOT, connect_server, environment, free_port, mlflow_server, run
+from support import FAILURES, PACKAGES, PROGRAMS, ROOT, connect_server, environment, free_port, mlflow_server, run
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -96,9 +95,9 @@ def features(spark: SparkSession, model: str) -> Any:
 
 def failure(spark: SparkSession, model: str) -> str:
     """Condition and message."""
-    with pytest.raises(PySparkException) as raised:
+    with pytest.raises(FAILURES) as raised:
         features(spark, model)
-    return f"{raised.value.getCondition()} {raised.value}"
+    return f"{flambeau.condition_of(raised.value)} {raised.value}"
 
 
 def classes(model: Any, rows: DataFrame) -> list[float]:
@@ -473,7 +472,7 @@ def test_several_fits_and_searches_are_runs_below_one(tracking: MlflowClient, po
 
 def test_failures(tracking: MlflowClient, spark: SparkSession, points: DataFrame) -> None:
     flambeau.mlflow.autolog(silent=True)
-    with pytest.raises(PySparkException, match="FLAMBEAU_BAD_ARGUMENT"):
+    with pytest.raises(FAILURES, match="FLAMBEAU_BAD_ARGUMENT"):
         TorchClassifier(featuresCol="x", numWorkers=64).fit(points)
     assert logged()[0].info.status == "FAILED" and logged()[0].data.params["numWorkers"] == "64"
     # A server that is gone does not fail a training.

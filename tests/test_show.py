@@ -21,12 +21,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import soundfile
 from PIL import Image
-from pyspark.errors import PySparkException
 
 import flambeau
 from flambeau import functions as F
 from flambeau.drawing import Shown
-from support import MODEL, PHOTOS, PROGRAMS, ROOT, connect_server, environment, run
+from support import FAILURES, MODEL, PHOTOS, PROGRAMS, ROOT, connect_server, environment, run
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -132,7 +131,7 @@ def test_rows_that_cannot_be_drawn_say_why(spark: SparkSession) -> None:
         r"cannot be drawn: Image size \(3600000000 pixels\)",
     ):
         assert re.search(said, drawn.text), drawn.text
-    with pytest.raises(PySparkException, match="FLAMBEAU_BAD_INPUT"):
+    with pytest.raises(FAILURES, match="FLAMBEAU_BAD_INPUT"):
         flambeau.show(table.select(F.classify("content", MODEL, 1)))
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from pyspark.errors import PySparkException
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.evaluation import MulticlassClassificationEvaluator
 from pyspark.ml.functions import array_to_vector, vector_to_array
@@ -40,7 +39,7 @@ from flambeau.ml import (
 )
 from flambeau.ml._spaces import Draw
 from flambeau.models import open_package
-from support import PACKAGES, wait_until
+from support import FAILURES, PACKAGES, wait_until
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -278,7 +277,7 @@ def test_a_whole_network(spark: SparkSession, points: DataFrame, tmp_path: Path)
     same = {name: torch.equal(before[name], value) for name, value in after.items()}
     assert all(same[name] for name in same if name.startswith("body")), same
     assert not same["head.weight"]
-    with pytest.raises(PySparkException, match="trainable"):
+    with pytest.raises(FAILURES, match="trainable"):
         TorchEstimator(modelName="tiny", featuresCol="x").fit(points)
     own = TorchEstimator(
         modelName=tmp_path / "net",
@@ -354,25 +353,25 @@ def test_a_canceled_fit_ends_and_leaves_nothing(spark: SparkSession, points: Dat
 
 
 def test_mistakes(points: DataFrame) -> None:
-    with pytest.raises(PySparkException, match=r"numWorkers is 3.*runs 2 tasks"):
+    with pytest.raises(FAILURES, match=r"numWorkers is 3.*runs 2 tasks"):
         TorchClassifier(numWorkers=3).fit(points)
-    with pytest.raises(PySparkException, match="FLAMBEAU_DIVERGED"):
+    with pytest.raises(FAILURES, match="FLAMBEAU_DIVERGED"):
         TorchRegressor(optimizer="sgd", learningRate=1e30).fit(points)
-    with pytest.raises(PySparkException, match=r"row .* of partition"):
+    with pytest.raises(FAILURES, match=r"row .* of partition"):
         TorchClassifier().fit(points.withColumn("label", col("label") + 0.5))
-    with pytest.raises(PySparkException, match=r"all 240 training rows have weight 0"):
+    with pytest.raises(FAILURES, match=r"all 240 training rows have weight 0"):
         TorchClassifier(weightCol="none").fit(points.withColumn("none", col("label") * 0))
 
 
 def test_mistakes_in_a_whole_network(points: DataFrame, tmp_path: Path) -> None:
     write_net(tmp_path / "net")
     net = TorchEstimator(modelName=tmp_path / "net", featuresCol="x", batchSize=32, numWorkers=2)
-    with pytest.raises(PySparkException, match=r"'method:own_lose': model 'net' has no such method, only own_loss"):
+    with pytest.raises(FAILURES, match=r"'method:own_lose': model 'net' has no such method, only own_loss"):
         net.copy({net.loss: "method:own_lose"}).fit(points)
-    with pytest.raises(PySparkException, match=r"no parameter of model 'net' matches frozen layers 'bdoy\*'"):
+    with pytest.raises(FAILURES, match=r"no parameter of model 'net' matches frozen layers 'bdoy\*'"):
         net.copy({net.frozen: ["bdoy*"]}).fit(points)
     # A program error in the part of one worker is what both say, and not that they lost each other.
-    with pytest.raises(PySparkException, match="FLAMBEAU_NATIVE") as failure:
+    with pytest.raises(FAILURES, match="FLAMBEAU_NATIVE") as failure:
         net.copy({net.loss: "method:picky_loss"}).fit(points.where("label < 2 OR id = 2"))
     assert "label 2 is not for this loss" in str(failure.value)
 
@@ -394,7 +393,7 @@ def test_what_a_picture_may_cost_holds_in_training(spark: SparkSession, tmp_path
     assert net.fit(rows).summary.rows == 8
     spark.conf.set("spark.flambeau.image.maxPixels", "199")
     try:
-        with pytest.raises(PySparkException, match=r"20 x 10 pixels, more than the 199 allowed"):
+        with pytest.raises(FAILURES, match=r"20 x 10 pixels, more than the 199 allowed"):
             net.fit(rows)
     finally:
         spark.conf.unset("spark.flambeau.image.maxPixels")

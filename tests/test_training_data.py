@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from pyspark.errors import PySparkException
 from pyspark.ml import Pipeline
 from pyspark.ml.classification import OneVsRest
 from pyspark.ml.evaluation import BinaryClassificationEvaluator, MulticlassClassificationEvaluator, RegressionEvaluator
@@ -17,6 +16,7 @@ from torch import nn
 
 from flambeau import export
 from flambeau.ml import GroupedTorchRegressor, TorchClassifier, TorchEstimator, TorchRegressor
+from support import FAILURES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,7 @@ def test_ids_beyond_f32_are_learnt_from_and_served_alike(spark: SparkSession, tm
     model = estimator.fit(rows)
     worst = model.transform(rows).selectExpr("max(abs(prediction - label)) AS worst").head()
     assert worst is not None and worst.worst < 0.1
-    with pytest.raises(PySparkException, match=r"row 7 of partition 0.*does not fit dtype i64"):
+    with pytest.raises(FAILURES, match=r"row 7 of partition 0.*does not fit dtype i64"):
         half = rows.coalesce(1).selectExpr(
             "IF(user = 16777216 AND item = 16777223, user + 0.5d, user) AS user", "item", "label"
         )
@@ -119,9 +119,9 @@ def test_outputs_of_several_dimensions_come_out_as_arrays_of_arrays(spark: Spark
         type(loaded).load(str(tmp_path / "pipeline")).transform(rows).schema["prediction"]
         == predicted.schema["prediction"]
     )
-    with pytest.raises(PySparkException, match=r"one score for each class.*\[3, 2\]"):
+    with pytest.raises(FAILURES, match=r"one score for each class.*\[3, 2\]"):
         estimator.copy({estimator.loss: "cross_entropy"}).fit(rows.selectExpr("x", "1 AS label"))
-    with pytest.raises(PySparkException, match=r"nest labels as the output"):
+    with pytest.raises(FAILURES, match=r"nest labels as the output"):
         estimator.fit(rows.selectExpr("x", "array(label) AS label"))
 
 
@@ -132,7 +132,7 @@ def test_skipped_rows_are_counted(spark: SparkSession) -> None:
     )
     summary = TorchClassifier(maxEpochs=2, handleInvalid="skip").fit(rows).summary
     assert (summary.rows, summary.skippedRows) == (37, 3)
-    with pytest.raises(PySparkException, match=r"row \d+ of partition \d+ cannot be trained on"):
+    with pytest.raises(FAILURES, match=r"row \d+ of partition \d+ cannot be trained on"):
         TorchClassifier(maxEpochs=2).fit(rows)
 
 
@@ -162,5 +162,5 @@ def test_meta_algorithms_take_our_estimators(spark: SparkSession, kind: str) -> 
 
 def test_one_vs_rest_says_what_to_do_instead(spark: SparkSession) -> None:
     rows = spark.range(30).selectExpr("array(float(id)) AS features", "double(id % 3) AS label")
-    with pytest.raises(PySparkException, match="OneVsRest takes Spark's own classifiers only; TorchClassifier"):
+    with pytest.raises(FAILURES, match="OneVsRest takes Spark's own classifiers only; TorchClassifier"):
         OneVsRest(classifier=TorchClassifier()).fit(rows)  # type: ignore[arg-type]  # what is tried

@@ -9,7 +9,7 @@
     photos.select("path", F.classify("content", "efficientnet_lite0", 3)).show(truncate=False)
 
 What lives here: `configure` sets up a session, `register` turns a model into a SQL function, and `nearest` and `near_duplicates`
-compare the rows of tables by their vectors. In a notebook, `show` draws rows and `progress` draws progress bars. The modules are `functions`
+compare the rows of tables by their vectors. `condition_of` reads the condition of a failure. In a notebook, `show` draws rows and `progress` draws progress bars. The modules are `functions`
 (the SQL functions as Column functions), `ml` (Spark ML stages), `export` (PyTorch model -> package; needs torch) and
 `models` (the contents of packages).
 
@@ -17,6 +17,7 @@ The jars do the work, in the executors' own process. No Python worker takes part
 """
 
 from . import _java_package as _java_package  # saved pipelines are read by Java names
+from .conditions import condition_of
 from .doctor import doctor
 from .drawing import show
 from .neighbors import near_duplicates, nearest
@@ -28,6 +29,7 @@ from .version import __version__
 __all__ = [
     "FlambeauError",
     "__version__",
+    "condition_of",
     "configure",
     "doctor",
     "find_jars",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # py4j has no types
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import call_function, col, lit, spark_partition_id
@@ -36,6 +37,9 @@ def main(photos: str, packages: str) -> None:
         failure, condition = "", None
     except PySparkException as error:
         failure, condition = str(error), error.getCondition()
+    except Py4JJavaError as error:
+        # How Spark 3.5 gives what fails in a task.
+        failure, condition = str(error), error.java_exception.getCause().getErrorClass()
     after = doubled.where("id = 999").head(1)[0].f
     partitions = doubled.select(spark_partition_id().alias("p")).distinct().count()
     print(

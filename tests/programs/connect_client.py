@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import sys
 
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import col
 
@@ -36,8 +35,8 @@ def main(address: str, photos: str, packages: str) -> None:
     def failure(frame: DataFrame) -> tuple[str | None, str]:
         try:
             frame.collect()
-        except PySparkException as error:
-            return error.getCondition(), str(error)
+        except Exception as error:
+            return flambeau.condition_of(error), str(error)
         return None, ""
 
     whole = vectors.where("x IS NOT NULL")

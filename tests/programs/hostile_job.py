@@ -9,7 +9,6 @@ import json
 import sys
 from pathlib import Path
 
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 import flambeau
@@ -32,8 +31,8 @@ def main() -> None:
         answer: dict[str, object] = {"name": name}
         try:
             answer["value"] = rows.select(F.infer(model, "x")["features"].alias("y")).head(1)[0].y
-        except PySparkException as error:
-            answer |= {"condition": error.getCondition(), "message": str(error)[:2000]}
+        except Exception as error:
+            answer |= {"condition": flambeau.condition_of(error), "message": str(error)[:2000]}
         if not name.startswith("mutant"):
             answer["right"] = rows.select(F.featurize("x", right).alias("f")).head(1)[0].f
         print(json.dumps(answer), flush=True)

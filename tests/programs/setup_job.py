@@ -14,7 +14,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import col
 
@@ -27,10 +26,8 @@ def failure(use: Callable[[], Any]) -> list[str]:
     """The error's condition (or its type if it has none) and its message; without an error, the result."""
     try:
         return ["", str(use())]
-    except PySparkException as error:
-        return [str(error.getCondition()), str(error)]
     except Exception as error:
-        return [type(error).__name__, str(error)]
+        return [flambeau.condition_of(error) or type(error).__name__, str(error)]
 
 
 def without(kind: str) -> dict[str, list[str]]:

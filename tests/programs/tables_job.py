@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 import flambeau
@@ -54,8 +53,8 @@ def generated(spark: SparkSession, kind: str) -> str:
     column = f"content BINARY, features ARRAY<FLOAT> GENERATED ALWAYS AS (featurize(content, '{MODEL}'))"
     try:
         spark.sql(f"CREATE TABLE computed (file STRING, {column}) USING {kind}")
-    except PySparkException as error:
-        return f"{error.getCondition()}: {str(error).splitlines()[0]}"
+    except Exception as error:
+        return f"{flambeau.condition_of(error)}: {str(error).splitlines()[0]}"
     return "taken"
 
 

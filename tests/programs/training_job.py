@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pyspark.errors import PySparkException
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import col
@@ -150,8 +149,8 @@ def main(task: str, folder: str, master: str) -> None:
     elif task in ("starved", "dynamic", "authenticated"):
         try:
             classifier(numWorkers=3 if task == "starved" else 2).fit(rows)
-        except PySparkException as error:
-            result = {"condition": error.getCondition(), "message": str(error)}
+        except Exception as error:
+            result = {"condition": flambeau.condition_of(error), "message": str(error)}
         if task != "starved":
             if task == "authenticated":  # as if the application had been started with it
                 spark.sparkContext._jsc.sc().conf().set(ALLOW, "true")
