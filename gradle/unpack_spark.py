@@ -35,8 +35,9 @@ def unpack(version: str, sha256: str, folder: Path) -> None:
             (tree / "python" / "pyspark" / part).symlink_to(Path("..") / ".." / part)
         for py4j in (tree / "lib").glob("py4j-*-src.zip"):
             shutil.unpack_archive(py4j, tree / "python")
-        for rest in ("deps", "lib"):
-            shutil.rmtree(tree / rest)
+        (tree / "python" / "pyspark" / "python").mkdir()
+        (tree / "lib").rename(tree / "python" / "pyspark" / "python" / "lib")
+        shutil.rmtree(tree / "deps")
         shutil.rmtree(folder, ignore_errors=True)
         tree.rename(folder)
 

@@ -12,6 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import hangs
+import lines
 import support
 
 if TYPE_CHECKING:
@@ -19,6 +20,33 @@ if TYPE_CHECKING:
 
 
 WATCHDOG = hangs.Watchdog()
+
+LACKING: dict[str, str] = {}
+"""Test -> why this line of Spark cannot run it."""
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """On another line than the default one: what does not depend on the line."""
+    is_test = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    return True if is_test and support.is_other_line() and collection_path.name not in lines.FILES else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what this line lacks."""
+    for item in items:
+        if support.is_other_line() and (why := lines.reason(support.LINE, item.nodeid.rpartition("/")[2])):
+            LACKING[item.nodeid] = why
+    left_out = [item for item in items if item.nodeid in LACKING]
+    items[:] = [item for item in items if item.nodeid not in LACKING]
+    config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says what was left out."""
+    if support.is_other_line():
+        terminalreporter.section(f"Spark {support.SPARK_VERSION} lacks")
+        for test, why in LACKING.items():
+            terminalreporter.line(f"{test}: {why}")
 
 
 @pytest.hookimpl(wrapper=True)

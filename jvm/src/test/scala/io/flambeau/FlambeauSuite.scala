@@ -12,7 +12,7 @@ import org.scalatest.time.{Minutes, Span}
 import io.flambeau.bridge.NativeStats
 import io.flambeau.conf.FlambeauConf
 import io.flambeau.files.LocalFiles
-import io.flambeau.spark.ArrowAccess
+import io.flambeau.spark.{ArrowAccess, Conditions}
 
 /**
  * The base of every suite that runs Spark: one session per JVM, the test packages by name, and a leak check after each
@@ -74,7 +74,7 @@ abstract class FlambeauSuite extends AnyFunSuite with BeforeAndAfterAll with Bef
   /** The innermost-named condition in a failure's chain of causes. */
   protected def conditionOf(failure: Throwable): Option[String] =
     causes(failure).collectFirst {
-      case e: SparkThrowable if e.getCondition != null && e.getCondition.startsWith("FLAMBEAU_") => e.getCondition
+      case e: SparkThrowable if Option(Conditions.of(e)).exists(_.startsWith("FLAMBEAU_")) => Conditions.of(e)
     }
 
   /** The messages of a failure and its causes. */

@@ -12,6 +12,7 @@ import org.apache.hadoop.fs.RawLocalFileSystem
 import io.flambeau.FlambeauSuite
 import io.flambeau.conf.FlambeauConf
 import io.flambeau.files.{LocalCache, LocalFiles}
+import io.flambeau.spark.Classic
 
 /** A Hadoop file system that is not the local one: `elsewhere:/path` is the file `/path`; the host `gone` cannot be reached. Hadoop finds it by its setting. */
 final class ElsewhereFileSystem extends RawLocalFileSystem {
@@ -214,7 +215,7 @@ class ModelLocationsSuite extends FlambeauSuite {
   }
 
   test("Hadoop settings travel, and do not show") {
-    val settings = HadoopSettings.of(spark.asInstanceOf[org.apache.spark.sql.classic.SparkSession].sessionState.conf)
+    val settings = HadoopSettings.of(spark.asInstanceOf[Classic.Session].sessionState.conf)
     assert(settings.configuration().get("fs.elsewhere.impl") == classOf[ElsewhereFileSystem].getName)
     withConf("fs.s3a.secret.key" -> "hidden-value") {
       val plan = spark.sql(s"SELECT featurize(array(1, 2, 3, 4), 'elsewhere:$tiny') FROM range(1)").queryExecution

@@ -3,6 +3,7 @@ package io.flambeau.models
 import org.apache.spark.sql.AnalysisException
 
 import io.flambeau.{Flambeau, FlambeauSuite}
+import io.flambeau.spark.Conditions
 
 /** Models as functions by name: made by call, by statement, by configuration; described, replaced, dropped. */
 class NamedFunctionsSuite extends FlambeauSuite {
@@ -19,7 +20,7 @@ class NamedFunctionsSuite extends FlambeauSuite {
     assert(rowsOf("SHOW FUNCTIONS LIKE 'triples'").map(_.getString(0)) == Seq("triples"))
     assert(rowsOf("SHOW USER FUNCTIONS").map(_.getString(0)).contains("triples"))
     spark.sql("DROP TEMPORARY FUNCTION triples")
-    assert(intercept[AnalysisException](rowsOf("SELECT triples(array(1, 2, 3, 4))")).getCondition == "UNRESOLVED_ROUTINE")
+    assert(Conditions.of(intercept[AnalysisException](rowsOf("SELECT triples(array(1, 2, 3, 4))"))) == "UNRESOLVED_ROUTINE")
   }
 
   test("by a statement, in that session only") {

@@ -2,13 +2,14 @@ package io.flambeau.sql
 
 import java.nio.file.Files
 
-import org.apache.spark.sql.{classic, DataFrame, Row}
+import org.apache.spark.sql.{DataFrame, Row}
 import org.apache.spark.sql.execution.{ColumnarToRowExec, RowToColumnarExec, SparkPlan}
 import org.apache.spark.sql.execution.adaptive.AdaptiveSparkPlanHelper
 
 import io.flambeau.FlambeauSuite
 import io.flambeau.conf.FlambeauConf
 import io.flambeau.files.LocalFiles
+import io.flambeau.spark.Classic
 
 /** Columnar inputs, from Parquet in all of its encodings: the same results as from rows. */
 class ColumnsSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
@@ -34,7 +35,7 @@ class ColumnsSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
 
   private def read: DataFrame = spark.read.parquet(table)
 
-  private def plan(df: DataFrame): SparkPlan = stripAQEPlan(df.asInstanceOf[classic.DataFrame].queryExecution.executedPlan)
+  private def plan(df: DataFrame): SparkPlan = stripAQEPlan(df.asInstanceOf[Classic.Rows[Row]].queryExecution.executedPlan)
 
   private def node(df: DataFrame): EvalModelExec = collect(plan(df)) { case exec: EvalModelExec => exec }.head
 

@@ -2,6 +2,7 @@ package io.flambeau.sql
 
 import io.flambeau.FlambeauSuite
 import io.flambeau.conf.FlambeauConf
+import io.flambeau.spark.Conditions
 
 /** Every mistake is an error with a condition, a cause and advice. The process continues, and nothing leaks. */
 class ErrorsSuite extends FlambeauSuite {
@@ -50,7 +51,7 @@ class ErrorsSuite extends FlambeauSuite {
       ("an array of text", "SELECT classify(array(pad), 'tiny') FROM t", Seq("ARRAY<STRING>")))) {
     test(s"DATATYPE_MISMATCH: $name") {
       val failure = intercept[org.apache.spark.sql.AnalysisException](analyze(sql))
-      assert(failure.getCondition == "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE")
+      assert(Conditions.of(failure) == "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE")
       parts.foreach(part => assert(failure.getMessage.contains(part)))
     }
   }

@@ -1,6 +1,6 @@
 package io.flambeau.sql
 
-import org.apache.spark.sql.{classic, Row}
+import org.apache.spark.sql.Row
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.catalyst.expressions.{AttributeReference, UnsafeProjection}
 import org.apache.spark.sql.catalyst.util.GenericArrayData
@@ -12,6 +12,7 @@ import io.flambeau.bridge.NativeStats
 import io.flambeau.bridge.spec.InferenceSettings
 import io.flambeau.conf.FlambeauConf
 import io.flambeau.models.ModelStore
+import io.flambeau.spark.Classic
 
 /** How the operator runs: batches, order, other columns, metrics, memory, cancellation. */
 class EvaluationSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
@@ -80,7 +81,7 @@ class EvaluationSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
     def results(engine: String): Seq[Seq[Float]] = withConf(FlambeauConf.Engine.key -> engine) {
       val query = spark.range(0, 40, 1, 2).selectExpr("featurize(array(id, id + 1, id + 2, id + 3), 'compiled') f")
       val rows = query.collect().map(_.getSeq[Float](0)).toSeq
-      val node = collect(query.asInstanceOf[classic.DataFrame].queryExecution.executedPlan) { case exec: EvalModelExec => exec }.head
+      val node = collect(query.asInstanceOf[Classic.Rows[Row]].queryExecution.executedPlan) { case exec: EvalModelExec => exec }.head
       assert(node.metrics(s"passes.$engine").value > 0)
       rows
     }
@@ -91,7 +92,7 @@ class EvaluationSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
   test("the operator's metrics") {
     val df = spark.sql("SELECT id, try_featurize(v, 'tiny') FROM bad")
     df.collect()
-    val node = collect(df.asInstanceOf[classic.DataFrame].queryExecution.executedPlan) { case exec: EvalModelExec => exec }.head
+    val node = collect(df.asInstanceOf[Classic.Rows[Row]].queryExecution.executedPlan) { case exec: EvalModelExec => exec }.head
     val metric = node.metrics.map { case (key, metric) => key -> metric.value }
     assert(metric("numOutputRows") == 20 && metric("batches") == 1 && metric("badRows") == 4)
     assert(metric("bytesIn") >= 16 * 4 * 4 && metric("bytesOut") >= 16 * 3 * 4)
@@ -128,9 +129,9 @@ class EvaluationSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
     val attribute = AttributeReference("v", ArrayType(FloatType))()
     val result = AttributeReference("f", ArrayType(FloatType, containsNull = false))()
     val plan = EvaluationPlan(
-      Seq(attribute), ModelStore.resolve("tiny", spark.asInstanceOf[classic.SparkSession].sessionState.conf),
+      Seq(attribute), ModelStore.resolve("tiny", spark.asInstanceOf[Classic.Session].sessionState.conf),
       Seq(ModelRequest(ModelTask.Featurize, nullOnError = false)), Nil, Seq(result), Seq(result), Seq(attribute),
-      BatchLimits(64, 1 << 20), InferenceSettings.of(spark.asInstanceOf[classic.SparkSession].sessionState.conf), EvalModelMetrics.create(spark.sparkContext))
+      BatchLimits(64, 1 << 20), InferenceSettings.of(spark.asInstanceOf[Classic.Session].sessionState.conf), EvalModelMetrics.create(spark.sparkContext))
     val toUnsafe = UnsafeProjection.create(StructType(Seq(StructField("v", ArrayType(FloatType)))))
     val rows = (0 until 64).iterator.map(i => toUnsafe(InternalRow(new GenericArrayData(Array.fill(4)(i.toFloat)))))
     forwards(assert(SmallTask.run(memoryBytes, () => new RowsFromRows(rows, plan, 0).size) == 64))

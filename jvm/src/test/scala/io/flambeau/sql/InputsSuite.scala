@@ -10,6 +10,7 @@ import org.apache.spark.sql.types._
 
 import io.flambeau.FlambeauSuite
 import io.flambeau.conf.FlambeauConf
+import io.flambeau.spark.Conditions
 
 /** Inputs that a model can have: encoded images and Spark's image struct, ML vectors, numbers of any width; and inputs that are errors. */
 class InputsSuite extends FlambeauSuite {
@@ -83,7 +84,7 @@ class InputsSuite extends FlambeauSuite {
 
   test("a column that is no image") {
     val failure = intercept[org.apache.spark.sql.AnalysisException](spark.range(1).selectExpr("featurize(id, 'image_tiny')"))
-    assert(failure.getCondition == "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE" && failure.getMessage.contains("image struct"))
+    assert(Conditions.of(failure) == "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE" && failure.getMessage.contains("image struct"))
   }
 
   test("ML vectors, dense and sparse") {

@@ -1,6 +1,6 @@
 package io.flambeau.sql
 
-import org.apache.spark.sql.{classic, DataFrame}
+import org.apache.spark.sql.{DataFrame, Row}
 import org.apache.spark.sql.catalyst.plans.logical.{Filter, LocalLimit, LogicalPlan, Repartition}
 import org.apache.spark.sql.execution.{ExtendedMode, FileSourceScanExec, FormattedMode, SparkPlan}
 import org.apache.spark.sql.execution.adaptive.AdaptiveSparkPlanHelper
@@ -9,6 +9,7 @@ import org.apache.spark.sql.functions.col
 import org.apache.spark.sql.types._
 
 import io.flambeau.FlambeauSuite
+import io.flambeau.spark.Classic
 
 /** Query plans: calls share one evaluation, above operators that remove rows, with only the columns that are needed. */
 class PlanSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
@@ -18,7 +19,7 @@ class PlanSuite extends FlambeauSuite with AdaptiveSparkPlanHelper {
     QueryTable.createTables(spark)
   }
 
-  private def execution(df: DataFrame) = df.asInstanceOf[classic.DataFrame].queryExecution
+  private def execution(df: DataFrame) = df.asInstanceOf[Classic.Rows[Row]].queryExecution
 
   private def optimized(sql: String): LogicalPlan = execution(spark.sql(sql)).optimizedPlan
 

@@ -1,0 +1,10 @@
+package io.flambeau.spark
+
+import org.apache.spark.SparkThrowable
+
+/** How the tests read the condition of any failure. */
+object Conditions {
+
+  /** Its name: an error class, as this line calls it. Null: it has none. */
+  def of(failure: SparkThrowable): String = failure.getErrorClass
+}
