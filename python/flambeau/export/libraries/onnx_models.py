@@ -93,11 +93,10 @@ def _converted(model: Any, source: Path) -> nn.Module:
 
     try:
         module = with_sizes(onnx2torch.convert(model))
-    except NotImplementedError as error:
-        found = re.search(r"operation_type='(\w+)', version=(\d+)", str(error))
-        what = f"the operator {found[1]} (version {found[2]})" if found else _first_line(error)
-        raise ExportError(f"{source}: the converter onnx2torch does not have {what}") from error
     except Exception as error:  # what the converter trips over, of any kind
+        if found := re.search(r"operation_type='(\w+)', version=(\d+)", str(error)):
+            what = f"the operator {found[1]} (version {found[2]})"
+            raise ExportError(f"{source}: the converter onnx2torch does not have {what}") from error
         raise ExportError(
             f"{source}: the converter onnx2torch fails: {type(error).__name__} {_first_line(error)}"
         ) from error
