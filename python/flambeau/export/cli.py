@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from . import library_cli
-from .errors import ExportError
+from .errors import ExportError, first_line
 from .options import (
     add_audio,
     add_image,
@@ -145,7 +145,7 @@ def load_module(name: str, state_dict: Path | None) -> nn.Module:
         try:
             built.load_state_dict(weights)
         except (RuntimeError, TypeError, AttributeError) as error:
-            raise ExportError(f"--state-dict {state_dict} does not fit {name}: {str(error).splitlines()[0]}") from error
+            raise ExportError(f"--state-dict {state_dict} does not fit {name}: {first_line(error)}") from error
     return built
 
 
@@ -154,8 +154,7 @@ def load_exported(file: Path) -> nn.Module:
     try:
         return torch.export.load(file).module()
     except Exception as error:  # torch has no type of its own for a wrong file
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ExportError(f"{file} is not a program of torch.export: {reason}") from error
+        raise ExportError(f"{file} is not a program of torch.export: {first_line(error)}") from error
 
 
 def parse_input(spec: str, options: argparse.Namespace) -> Input:
@@ -219,9 +218,7 @@ def run(options: argparse.Namespace) -> None:
             try:
                 module = torch.jit.load(options.torchscript, map_location="cpu")
             except (RuntimeError, ValueError) as error:
-                raise ExportError(
-                    f"{options.torchscript} is not a TorchScript file: {str(error).splitlines()[0]}"
-                ) from error
+                raise ExportError(f"{options.torchscript} is not a TorchScript file: {first_line(error)}") from error
     else:
         module = load_module(options.module, options.state_dict)
     outputs = [parse_output(spec, options) for spec in options.output]

@@ -11,6 +11,11 @@ class ExportError(ValueError):
     """The model cannot be packaged in this way; the message tells what to change."""
 
 
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, up to 300 characters; its type if there is no message."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+
+
 def check_name(kind: str, name: str) -> None:
     """Names become fields of SQL structs: letters, digits and underscores, no digit first."""
     if not NAME.fullmatch(name):

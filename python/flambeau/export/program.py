@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
 
-from .errors import ExportError
+from .errors import ExportError, first_line
 from .specs import Input, Output
 from .subject import hint
 
@@ -152,8 +152,7 @@ def compile_program(
             raise
         except Exception as error:
             other = "trace" if method == "script" else "script"
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise ExportError(f"torch.jit.{method} failed: {reason} (method={other!r} may work)") from error
+            raise ExportError(f"torch.jit.{method} failed: {first_line(error)} (method={other!r} may work)") from error
         buffer = io.BytesIO()
         torch.jit.save(program, buffer)
     return buffer.getvalue(), messages

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from ..errors import ExportError
+from ..errors import ExportError, first_line
 from ..program import RELATIVE_TOLERANCE, Parity, example_batch, parity, run
 from ..specs import Input, Output, StrPath, TensorInput
 from .described import Described
@@ -67,7 +67,7 @@ def from_onnx(
     try:
         model = onnx.load(str(source))
     except Exception as error:  # a parser's own errors, of several kinds
-        raise ExportError(f"{source} is not an ONNX file that can be read: {_first_line(error)}") from error
+        raise ExportError(f"{source} is not an ONNX file that can be read: {first_line(error)}") from error
     module = _converted(model, source)
     given = list(inputs) if inputs is not None else [_tensor(value, source) for value in _free_inputs(model)]
     own = [Output(_name(value.name)) for value in model.graph.output]
@@ -98,7 +98,7 @@ def _converted(model: Any, source: Path) -> nn.Module:
             what = f"the operator {found[1]} (version {found[2]})"
             raise ExportError(f"{source}: the converter onnx2torch does not have {what}") from error
         raise ExportError(
-            f"{source}: the converter onnx2torch fails: {type(error).__name__} {_first_line(error)}"
+            f"{source}: the converter onnx2torch fails: {type(error).__name__} {first_line(error)}"
         ) from error
     return module.eval()
 
@@ -147,7 +147,7 @@ def _compared(
         try:
             expected = session.run(None, {name: tensor.numpy() for name, tensor in zip(names, batch)})
         except Exception as error:  # the runtime's own errors, of several kinds
-            raise ExportError(f"{source} does not run in ONNX Runtime on {rows} rows: {_first_line(error)}") from error
+            raise ExportError(f"{source} does not run in ONNX Runtime on {rows} rows: {first_line(error)}") from error
         for output, right, result in zip(outputs, expected, results):
             found = parity(output.name, False, torch.from_numpy(right), result, f"{rows} rows")
             _require(found, source)
@@ -174,7 +174,3 @@ def _require(found: Parity, source: Path) -> None:
 def _name(text: str) -> str:
     """A name with the characters that packages have: `input:0` becomes `input_0`."""
     return re.sub(r"[^A-Za-z0-9_]", "_", text)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from ..errors import ExportError
+from ..errors import ExportError, first_line
 from ..specs import ImageInput, Output, StrPath
 from .cards import license_of, spdx
 from .described import FEATURES, Described, scores
@@ -68,7 +68,7 @@ def _loaded(timm: Any, model: str) -> Any:
     try:
         return timm.create_model(f"local-dir:{model}" if Path(model).is_dir() else model, pretrained=True)
     except (RuntimeError, ValueError) as error:
-        raise ExportError(f"timm cannot load {model!r}: {str(error).splitlines()[0]}") from error
+        raise ExportError(f"timm cannot load {model!r}: {first_line(error)}") from error
 
 
 def _image(config: dict[str, Any]) -> ImageInput:
