@@ -36,7 +36,7 @@ def job(folder: Path, **more: str) -> dict[str, Any]:
 def expected(photos: dict[str, tuple[str, ...]], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The results of the default line."""
     found = job(tmp_path_factory.mktemp("default"), PYTHONPATH=str(ROOT / "python"))
-    assert len(found["labels"]) == len(photos) == found["streamed"] and found["right"] > 500
+    assert len(found["labels"]) == len(photos) == found["streamed"] == found["read"] and found["right"] > 500
     assert found["unknown"] == "FLAMBEAU_UNKNOWN_MODEL 42704" and found["broken"] == "FLAMBEAU_BAD_INPUT 22000"
     return found
 

@@ -62,3 +62,7 @@ def test_failures_reach_the_client_with_their_condition(answers: dict[str, Any])
     condition, text = answers["unknown"]
     assert condition == "FLAMBEAU_UNKNOWN_MODEL" and "no_such_model" in text
     assert answers["tried"] is None
+
+
+def test_files_are_read_by_their_paths(answers: dict[str, Any], photos: dict[str, tuple[str, ...]]) -> None:
+    assert answers["read"] == len(photos)

@@ -38,6 +38,7 @@ NAVIGATION = {
         "docs/guides/text",
         "docs/guides/audio",
         "docs/guides/tensors",
+        "docs/reading",
         "docs/similarity",
         "docs/tables",
     ),

@@ -135,6 +135,8 @@ TEXT = _table(
         "tokenizer": _text,
         "max_length": _count,
         "inputs": _list_of(_one_of("input_ids", "attention_mask", "token_type_ids")),
+        "pair_of": _text,
+        "truncation": _one_of("longest_first", "only_first", "only_second"),
     },
 )
 AUDIO = _table(
@@ -162,7 +164,8 @@ INPUT = _table(
 )
 CTC = _table({"pad_token": _text, "frame_seconds": _number}, {"word_delimiter_token": _text})
 BOXES = _table({"format": _one_of("xyxy", "cxcywh"), "unit": _one_of("relative", "pixels")}, {})
-ROLES = ("features", "scores", "ctc", "boxes", "box_scores", "box_classes", "other")
+TOKEN_ROLES = ("token_scores", "start_scores", "end_scores")
+ROLES = ("features", "scores", "ctc", "boxes", "box_scores", "box_classes", *TOKEN_ROLES, "other")
 OUTPUT = _table(
     {"name": _text, "role": _one_of(*ROLES), "shape": _list_of(_count)},
     {
@@ -214,6 +217,7 @@ def _manifest(tables: Mapping[str, Any]) -> None:
     files = tables.get("files", {})
     for table in tables["input"]:
         _of("input", table, _input)
+        _of("input", table, lambda of_text: _pair(of_text, tables["input"]))
     for table in tables["output"]:
         _of("output", table, lambda output: _output(output, tables, files))
     for variant in tables["variant"]:
@@ -270,6 +274,21 @@ def _input(table: dict[str, Any]) -> None:
         _sound(table["audio"])
 
 
+def _pair(table: dict[str, Any], inputs: list[dict[str, Any]]) -> None:
+    if "text" not in table:
+        return
+    seconds = [other["text"]["pair_of"] for other in inputs if "pair_of" in other.get("text", {})]
+    first = table["text"].get("pair_of")
+    if first is None:
+        used = "truncation" not in table["text"] or table["name"] in seconds
+        _require(used, "truncation is for pairs of texts: no input has pair_of with this one's name")
+        return
+    before = inputs[: inputs.index(table)]
+    named = any(other["name"] == first and "pair_of" not in other.get("text", {"pair_of": ""}) for other in before)
+    _require(named, f"pair_of = {first!r} does not name a text input before it")
+    _require(seconds.count(first) == 1, f"pair_of = {first!r} is the second text of {first!r}, which has another one")
+
+
 def _shape(shape: list[int]) -> None:
     values = 1
     for side in shape:
@@ -304,6 +323,10 @@ def _tokens(spec: dict[str, Any]) -> None:
     inputs = spec.get("inputs", ["input_ids"])
     _require("input_ids" in inputs, "inputs lacks 'input_ids'")
     _require(len(set(inputs)) == len(inputs), "inputs names a tensor twice")
+    if "pair_of" in spec:
+        usual = {"tokenizer": "tokenizer.json", "inputs": ["input_ids", "attention_mask"]}
+        alone = all(key == "pair_of" or usual.get(key) == value for key, value in spec.items())
+        _require(alone, "with pair_of there is no other key: the tokenizer of the first text encodes both")
 
 
 def _sound(spec: dict[str, Any]) -> None:
@@ -330,8 +353,16 @@ def _output(table: dict[str, Any], tables: Mapping[str, Any], files: Mapping[str
     _shape(table["shape"])
     if "lengths" in table:
         _lengths(table, tables)
-    if table["role"] == "scores":
+    if table["role"] in ("scores", "token_scores"):
         _require(len(table["shape"]) == 1, f"scores have one dimension; the shape is {table['shape']}")
+    if table["role"] in TOKEN_ROLES:
+        texts = [one for one in tables["input"] if one["kind"] == "text" and "pair_of" not in one["text"]]
+        _require(
+            "lengths" in table and len(texts) == 1,
+            f"{table['role']} are one for each token of a text: they need lengths, and one input of kind text (or a pair)",
+        )
+    if table["role"] in ("start_scores", "end_scores"):
+        _require(not table["shape"], f"{table['role']} are one number for each token; the shape is {table['shape']}")
     labels = table.get("labels")
     _require(labels is None or labels in files, f"labels are in {labels!r}, which [files] does not list")
     _require(("ctc" in table) == (table["role"] == "ctc"), "the role ctc and a table [output.ctc] belong together")

@@ -15,15 +15,19 @@ query. The `try_` functions return NULL for it instead, and the Spark UI counts 
 
 Calls with the same input and model in one query share one forward pass.
 
-`cosine_similarity`, `dot` and `l2_distance` compare vectors, and take no model.
+`rerank`, `entities`, `answer` and `zero_shot` are for models of texts. Positions in a text count characters as Python's strings do.
+
+`cosine_similarity`, `dot` and `l2_distance` compare vectors, and take no model. `read_bytes` gives the content
+of files.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Union
 
-from pyspark.sql.functions import call_function, col, lit
+from pyspark.sql.functions import array, call_function, col, lit
 
 from . import _setup
 
@@ -34,20 +38,33 @@ if TYPE_CHECKING:
     Model = Union[str, os.PathLike[str]]
 
 __all__ = [
+    "answer",
     "classify",
     "cosine_similarity",
     "detect",
     "dot",
+    "entities",
     "featurize",
     "infer",
     "l2_distance",
+    "read_bytes",
+    "rerank",
     "transcribe",
+    "try_answer",
     "try_classify",
     "try_detect",
+    "try_entities",
     "try_featurize",
     "try_infer",
+    "try_read_bytes",
+    "try_rerank",
     "try_transcribe",
+    "try_zero_shot",
+    "zero_shot",
 ]
+
+HYPOTHESIS_TEMPLATE = "This example is {}."
+"""What `zero_shot` says of a text, with `{}` for the label."""
 
 
 def featurize(input: ColumnOrName, model: Model) -> Column:
@@ -115,6 +132,75 @@ def try_transcribe(audio: ColumnOrName, model: Model) -> Column:
     return _call("try_transcribe", _column(audio), _model(model))
 
 
+def rerank(query: ColumnOrName, text: ColumnOrName, model: Model) -> Column:
+    """How well each text fits the query of its row: a float, the model's score after its activation.
+
+    For models of pairs of texts with one score; what `CrossEncoder.predict` of sentence-transformers gives.
+    """
+    return _call("rerank", _column(query), _column(text), _model(model))
+
+
+def try_rerank(query: ColumnOrName, text: ColumnOrName, model: Model) -> Column:
+    """`rerank`, with NULL for a row that cannot be read."""
+    return _call("try_rerank", _column(query), _column(text), _model(model))
+
+
+def entities(text: ColumnOrName, model: Model) -> Column:
+    """What each text names, in its order: `array<struct<label: string, score: float, start: int, end: int, text: string>>`.
+
+    Neighboring tokens of one label are one entity, as with `aggregation_strategy="simple"` of transformers' token classification.
+    """
+    return _call("entities", _column(text), _model(model))
+
+
+def try_entities(text: ColumnOrName, model: Model) -> Column:
+    """`entities`, with NULL for a row that cannot be read."""
+    return _call("try_entities", _column(text), _model(model))
+
+
+def answer(question: ColumnOrName, context: ColumnOrName, model: Model) -> Column:
+    """The part of each context that answers its question: `struct<answer: string, score: float, start: int, end: int>`.
+
+    The end of a context that does not fit into the model's `max_length` is not read.
+    """
+    return _call("answer", _column(question), _column(context), _model(model))
+
+
+def try_answer(question: ColumnOrName, context: ColumnOrName, model: Model) -> Column:
+    """`answer`, with NULL for a row that cannot be read."""
+    return _call("try_answer", _column(question), _column(context), _model(model))
+
+
+def zero_shot(
+    text: ColumnOrName,
+    labels: Sequence[str],
+    model: Model,
+    multi_label: bool = False,
+    hypothesis_template: str = HYPOTHESIS_TEMPLATE,
+) -> Column:
+    """Labels that the model need not know, best first: `array<struct<label: string, index: int, probability: float>>`.
+
+    Args:
+        text: a column of strings.
+        labels: at least one.
+        model: of natural language inference: it takes pairs of texts, and one of its labels is "entailment".
+        multi_label: whether several labels may be right. Otherwise the probabilities add up to 1.
+        hypothesis_template: what is said of the text, with `{}` for the label.
+    """
+    return _zero_shot("zero_shot", text, labels, model, multi_label, hypothesis_template)
+
+
+def try_zero_shot(
+    text: ColumnOrName,
+    labels: Sequence[str],
+    model: Model,
+    multi_label: bool = False,
+    hypothesis_template: str = HYPOTHESIS_TEMPLATE,
+) -> Column:
+    """`zero_shot`, with NULL for a row that cannot be read."""
+    return _zero_shot("try_zero_shot", text, labels, model, multi_label, hypothesis_template)
+
+
 def cosine_similarity(left: ColumnOrName, right: ColumnOrName) -> Column:
     """The cosine of the angle between two vectors: a double from -1 to 1.
 
@@ -132,6 +218,29 @@ def dot(left: ColumnOrName, right: ColumnOrName) -> Column:
 def l2_distance(left: ColumnOrName, right: ColumnOrName) -> Column:
     """The Euclidean distance of two vectors, a double. Vectors as for `cosine_similarity`."""
     return _call("l2_distance", _column(left), _column(right))
+
+
+def read_bytes(path: ColumnOrName) -> Column:
+    """The content of the file at a path or URI, as binary. NULL for NULL.
+
+    Files of the next rows are read at the same time (`spark.flambeau.read.parallelism`), on any file system of Hadoop. A path without a
+    scheme is on the default file system. A file that cannot be read fails the query (FLAMBEAU_BAD_INPUT).
+    """
+    return _call("read_bytes", _column(path))
+
+
+def try_read_bytes(path: ColumnOrName) -> Column:
+    """`read_bytes`, with NULL for a file that cannot be read."""
+    return _call("try_read_bytes", _column(path))
+
+
+def _zero_shot(
+    function: str, text: ColumnOrName, labels: Sequence[str], model: Model, multi_label: bool, template: str
+) -> Column:
+    if isinstance(labels, str) or not labels or not all(isinstance(label, str) for label in labels):
+        raise ValueError(f"labels must be a list of strings, at least one, not {labels!r}")
+    constants = array(*(lit(label) for label in labels))
+    return _call(function, _column(text), constants, _model(model), lit(bool(multi_label)), lit(template))
 
 
 def _call(function: str, *arguments: Column) -> Column:

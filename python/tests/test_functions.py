@@ -31,6 +31,14 @@ CALLS = [
     (lambda: F.try_detect("photo", "net", 0.9), "try_detect(photo, 'net', 0.9)"),
     (lambda: F.transcribe("sound", "net"), "transcribe(sound, 'net')"),
     (lambda: F.try_transcribe("sound", "net"), "try_transcribe(sound, 'net')"),
+    (lambda: F.rerank("q", col("t"), "net"), "rerank(q, t, 'net')"),
+    (lambda: F.try_rerank("q", "t", "net"), "try_rerank(q, t, 'net')"),
+    (lambda: F.entities("t", "net"), "entities(t, 'net')"),
+    (lambda: F.try_entities("t", "net"), "try_entities(t, 'net')"),
+    (lambda: F.answer("q", "t", "net"), "answer(q, t, 'net')"),
+    (lambda: F.try_answer("q", "t", "net"), "try_answer(q, t, 'net')"),
+    (lambda: F.read_bytes("path"), "read_bytes(path)"),
+    (lambda: F.try_read_bytes(col("path")), "try_read_bytes(path)"),
 ]
 
 

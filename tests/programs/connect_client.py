@@ -15,6 +15,12 @@ import flambeau
 from flambeau import functions as F
 
 
+def files_read(spark: SparkSession, photos: str) -> int:
+    """How many files `read_bytes` gives as Spark's own reader does."""
+    files = spark.read.format("binaryFile").load(photos)
+    return files.where(F.read_bytes("path") == col("content")).count()
+
+
 def main(address: str, photos: str, packages: str) -> None:
     """Labels of photos, numbers of vectors through every surface, and two failures with what the client sees of them."""
     spark = SparkSession.builder.remote(address).getOrCreate()
@@ -50,6 +56,7 @@ def main(address: str, photos: str, packages: str) -> None:
         "dot": whole.select(F.dot("x", "x").alias("d")).orderBy("d").collect(),
         "neighbors": neighbors.collect(),
         "duplicates": flambeau.near_duplicates(whole, 0.5).select("left_id", "right_id").collect(),
+        "read": files_read(spark, photos),
         "bad_row": failure(short.select(F.featurize("x", tiny))),
         "unknown": failure(vectors.select(F.featurize("x", "no_such_model"))),
         "tried": short.select(F.try_featurize("x", tiny)).head(1)[0][0],

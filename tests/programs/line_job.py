@@ -61,6 +61,7 @@ def main(photos: str, packages: str, folder: str) -> None:
         "unknown": condition(spark, "SELECT classify(content, 'nothing_like_it') FROM photos"),
         "broken": condition(spark, "SELECT classify(X'00', 'efficientnet_lite0') FROM photos"),
         "right": right,
+        "read": files.where("read_bytes(path) = content").count(),
         "streamed": spark.table("seen").where("size(f) = 1280").count(),
     }
     spark.stop()

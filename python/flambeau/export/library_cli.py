@@ -14,7 +14,8 @@ from typing import Any
 
 from .errors import ExportError
 from .libraries import from_onnx, from_sentence_transformers, from_timm, from_torchvision, from_transformers
-from .libraries.transformers_models import POOLINGS, TOWERS
+from .libraries.transformers_models import TOWERS
+from .libraries.transformers_texts import POOLINGS
 from .options import (
     add_audio,
     add_image,
@@ -42,6 +43,11 @@ def _hf(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         type=Path,
         help="folder of the image processor or feature extractor (preprocessor_config.json), if it is not in MODEL",
+    )
+    part.add_argument(
+        "--pair",
+        action="store_true",
+        help="a classifier of two texts together: a reranker, or natural language inference",
     )
     add_max_length(part)
     add_image(parser)
@@ -106,7 +112,7 @@ class Command:
 COMMANDS = (
     Command(
         "hf", "MODEL", "a model of transformers: its folder, or its name on the Hugging Face Hub", from_transformers, _hf,
-        ("pooling", "tower", "tokenizer", "processor", "max_length"),
+        ("pooling", "tower", "tokenizer", "processor", "max_length", "pair"),
     ),
     Command(
         "sentence-transformers", "MODEL", "a model of sentence-transformers: its folder, or its name on the Hugging Face Hub",

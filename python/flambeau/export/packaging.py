@@ -25,7 +25,7 @@ from .program import TRACE_ROWS, compile_program, example_batch, run
 from .proof import Proof
 from .report import ExportReport, Progress
 from .sequences import TextInput
-from .specs import DTYPES, ROLES, Input, Output, StrPath
+from .specs import DTYPES, ROLES, TOKEN_ROLES, Input, Output, StrPath
 from .subject import as_module
 from .variants import reduced
 
@@ -146,7 +146,7 @@ def package(
             description=description,
             batch_rows=batch_rows,
             trainable=trainable,
-            inputs=[item.table() for item in inputs],
+            inputs=_input_tables(inputs),
             outputs=output_tables,
             variants=[*others, variant],
             files={file: digest for file, digest in writer.hashes.items() if file not in programs},
@@ -162,7 +162,7 @@ def package(
         sha256=sha256,
         program_bytes=len(program),
         parameters=sum(parameter.numel() for parameter in module.parameters()),
-        inputs=[_line(item.table(), batch_rows) for item in inputs],
+        inputs=[_line(table, batch_rows) for table in _input_tables(inputs)],
         outputs=[_line(table, None) for table in output_tables],
         parity=parity,
         warnings=[*proof.warnings, *messages],
@@ -275,15 +275,25 @@ def _check_declared(inputs: Sequence[Input], outputs: Sequence[Output]) -> None:
     """At least one of each, different names, and at most one output for each SQL function."""
     for what, items in (("input", inputs), ("output", outputs)):
         names = [item.name for item in items]
+        names += [item.pair for item in items if isinstance(item, TextInput) and item.pair is not None]
         if not names:
             raise ExportError(f"a package needs at least one {what}")
         if len(set(names)) != len(names):
             raise ExportError(f"two {what}s have the same name: {', '.join(names)}")
-    for role in ROLES[:-1]:
+    for role in (role for role in ROLES if role != "other"):
         if sum(output.role == role for output in outputs) > 1:
             raise ExportError(f"only one output may have the role {role}; give the others the role 'other'")
     if sum(isinstance(item, TextInput) for item in inputs) > 1:
-        raise ExportError("a package holds one tokenizer, so only one text input")
+        raise ExportError(
+            "a package holds one tokenizer, so only one text input; two texts that go together are TextInput(pair=…)"
+        )
+    for output in outputs:
+        if output.role in TOKEN_ROLES:
+            text = next((item for item in inputs if isinstance(item, TextInput)), None)
+            if text is None or text.loaded.pads_left:
+                raise ExportError(
+                    f"output {output.name} with role {output.role} needs a text input whose tokenizer pads at the end"
+                )
 
 
 def _describe(outputs: Sequence[Output], results: Sequence[Tensor]) -> tuple[list[dict[str, Any]], dict[str, str]]:
@@ -310,7 +320,14 @@ def _describe(outputs: Sequence[Output], results: Sequence[Tensor]) -> tuple[lis
             "shape": shape,
             "dtype": names_of[value.dtype],
         }
-        if output.role in ("features", "scores", "ctc") and (len(shape) != 1 or not value.dtype.is_floating_point):
+        if output.role in ("start_scores", "end_scores"):
+            if shape or not value.dtype.is_floating_point:
+                raise ExportError(
+                    f"output {output.name} with role {output.role} must be one float for each token, not {shape} {value.dtype}"
+                )
+        elif output.role in ("features", "scores", "ctc", "token_scores") and (
+            len(shape) != 1 or not value.dtype.is_floating_point
+        ):
             raise ExportError(
                 f"output {output.name} with role {output.role} must be one vector of floats per row, not {shape} {value.dtype}"
             )
@@ -322,15 +339,15 @@ def _describe(outputs: Sequence[Output], results: Sequence[Tensor]) -> tuple[lis
             given = len(labels) if output.role == "box_classes" else shape[-1] - output.no_object
             if len(labels) != given:
                 raise ExportError(f"output {output.name} gives {given} scores, but there are {len(labels)} labels")
-            table["labels"] = "labels.txt"
-            files["labels.txt"] = "".join(f"{label}\n" for label in labels)
+            table["labels"] = "labels.txt" if not files else f"{output.name}.labels.txt"
+            files[table["labels"]] = "".join(f"{label}\n" for label in labels)
         if output.ctc is not None:
             table["ctc"] = output.ctc.table()
         if output.boxes is not None:
             table["boxes"] = output.boxes.table()
         if output.no_object:
             table["no_object"] = True
-        if output.role in ("scores", "box_scores"):
+        if output.role in ("scores", "box_scores", "token_scores"):
             table["activation"] = output.activation or "softmax"
         tables.append(table)
     return tables, files
@@ -345,6 +362,16 @@ def _check_lengths(output: Output, value: Tensor, outputs: Sequence[Output], res
         )
     if value.dim() < 2 or int(counts.max()) > value.shape[1]:
         raise ExportError(f"output {output.name} has shape {list(value.shape)}, fewer items than {output.lengths} says")
+
+
+def _input_tables(inputs: Sequence[Input]) -> list[dict[str, Any]]:
+    """The `[[input]]` tables; the second text of a pair follows the first."""
+    tables: list[dict[str, Any]] = []
+    for item in inputs:
+        tables.append(item.table())
+        second = item.pair_table() if isinstance(item, TextInput) else None
+        tables += [] if second is None else [second]
+    return tables
 
 
 def _tokenizers(inputs: Sequence[Input]) -> dict[str, bytes]:

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 TOKEN_TENSORS = ("input_ids", "attention_mask", "token_type_ids")
 """What a text can be for a program."""
+TRUNCATIONS = ("longest_first", "only_first", "only_second")
+"""Which text of a pair is cut."""
 
 
 @dataclass(frozen=True)
 class TextInput:
-    """A string in SQL; token tensors i64 `[n, length]` in the program, padded to the longest of the batch.
+    """A string in SQL, or two; token tensors i64 `[n, length]` in the program, padded to the longest of the batch.
 
     Args:
         tokenizer: path of a `tokenizer.json` of Hugging Face's `tokenizers`, path of its folder, or a tokenizer object
@@ -32,12 +34,18 @@ class TextInput:
         max_length: maximum number of tokens of a text, special ones included. None: the tokenizer's own limit. If it has none,
             the limit of the module (the length of its position table).
         inputs: the tensors the program takes, in order, of `input_ids`, `attention_mask`, `token_type_ids`.
+        pair: for programs of two texts that are tokenized together (`[CLS] a [SEP] b [SEP]`): the name of the second one, which is an
+            input of its own in SQL. `max_length` is that of both together.
+        truncation: which text of a pair is cut: "longest_first" (default, unless the tokenizer says another), "only_first" or
+            "only_second".
     """
 
     tokenizer: Any
     name: str = "text"
     max_length: int | None = None
     inputs: Sequence[str] = ("input_ids", "attention_mask")
+    pair: str | None = None
+    truncation: str | None = None
     kind: ClassVar[str] = "text"
     file: ClassVar[str] = "tokenizer.json"
     loaded: TokenizerFile = field(init=False, repr=False, compare=False)
@@ -51,15 +59,26 @@ class TextInput:
             raise ExportError(
                 f"a text input's inputs are input_ids, and more of {', '.join(sorted(known))}, not {list(self.inputs)}"
             )
+        if self.pair is not None:
+            check_name("input", self.pair)
+        if self.truncation not in (None, *TRUNCATIONS):
+            raise ExportError(f"truncation {self.truncation!r} is none of {', '.join(TRUNCATIONS)}")
+        if self.truncation is not None and self.pair is None:
+            raise ExportError("truncation is for pairs of texts: give pair=, the name of the second text")
         object.__setattr__(self, "loaded", read_tokenizer(self.tokenizer))
-        special = self.loaded.special_tokens
+        special = self.special_tokens
         if self.max_length is not None and self.max_length <= special:
             raise ExportError(f"max_length={self.max_length} leaves no room for text beside {special} special tokens")
 
     @property
+    def special_tokens(self) -> int:
+        """How many tokens the tokenizer puts around a text or a pair."""
+        return self.loaded.special_tokens if self.pair is None else self.loaded.pair_special_tokens
+
+    @property
     def shortest(self) -> int:
         """Tokens of an empty text, at least 1: a row without any is one token of padding."""
-        return max(1, self.loaded.special_tokens)
+        return max(1, self.special_tokens)
 
     @property
     def longest(self) -> int | None:
@@ -68,8 +87,17 @@ class TextInput:
 
     def table(self) -> dict[str, Any]:
         """The `[[input]]` table."""
-        settings = {"tokenizer": self.file, "max_length": self.max_length, "inputs": list(self.inputs)}
+        settings = {
+            "tokenizer": self.file,
+            "max_length": self.max_length,
+            "inputs": list(self.inputs),
+            "truncation": self.truncation,
+        }
         return {"name": self.name, "kind": self.kind, self.kind: settings}
+
+    def pair_table(self) -> dict[str, Any] | None:
+        """The `[[input]]` table of the second text; None if there is none."""
+        return None if self.pair is None else {"name": self.pair, "kind": self.kind, self.kind: {"pair_of": self.name}}
 
     def draw(self, length: int, generator: torch.Generator) -> torch.Tensor:
         """One random row of `length` tokens, i64. It holds the highest id that the tokenizer can give, and no padding."""
@@ -85,11 +113,13 @@ class TextInput:
 
         longest = max(len(row) for row in rows)
         ids = torch.full([len(rows), longest], self.loaded.pad_id, dtype=torch.int64)
-        mask = torch.zeros_like(ids)
+        mask, types = torch.zeros_like(ids), torch.zeros_like(ids)
         for index, row in enumerate(rows):
             own = slice(longest - len(row), longest) if self.loaded.pads_left else slice(0, len(row))
             ids[index, own], mask[index, own] = row, 1
-        tensors = {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(mask)}
+            if self.pair is not None:
+                types[index, own] = torch.arange(len(row)).ge(len(row) // 2) * self.loaded.pair_type
+        tensors = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
         return [tensors[name] for name in self.inputs]
 
     def example(self, rows: int, generator: torch.Generator) -> list[torch.Tensor]:

@@ -41,8 +41,12 @@ DTYPES = {
 }
 """The manifest's names of element types, and torch's."""
 
-ROLES = ("features", "scores", "ctc", "boxes", "box_scores", "box_classes", "other")
-LABELED = ("scores", "ctc", "box_scores", "box_classes")
+TOKEN_ROLES = ("token_scores", "start_scores", "end_scores")
+ROLES = ("features", "scores", "ctc", "boxes", "box_scores", "box_classes", *TOKEN_ROLES, "other")
+"""What an output can mean."""
+
+LABELED = ("scores", "ctc", "box_scores", "box_classes", "token_scores")
+ACTIVATED = ("scores", "box_scores", "token_scores")
 INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 CHANNELS = {"RGB": 3, "BGR": 3, "L": 1}
 
@@ -212,10 +216,11 @@ class Output:
 
     Args:
         name: the field's name in what `infer` returns.
-        role: "features" (for `featurize`), "scores" (for `classify`), "ctc" (for `transcribe`), "boxes" with "box_scores" and perhaps
-            "box_classes" (for `detect`), or "other".
+        role: "features" (for `featurize`), "scores" (for `classify`, and of pairs of texts for `rerank` and `zero_shot`), or "other".
+            For sounds: "ctc" (for `transcribe`). For images: "boxes" with "box_scores" and perhaps "box_classes" (for `detect`). For texts:
+            "token_scores" (for `entities`), or "start_scores" and "end_scores" (for `answer`), which need `lengths`: the tokens of each row.
         labels: names of the classes, in order: a list, or a file with one per line. Of the role "ctc" they are its tokens.
-        activation: turns scores and box_scores into probabilities: "softmax" (default), "sigmoid" or "none".
+        activation: turns scores, box_scores and token_scores into probabilities: "softmax" (default), "sigmoid" or "none".
         lengths: for rows that differ in length: the name of another output with one whole number per row, the number of items of
             this row. The module then returns `[n, longest, …]`.
         ctc: for the role "ctc": which labels are the blank and the space, and the seconds of a frame.
@@ -240,8 +245,10 @@ class Output:
             raise ExportError(f"output {self.name}: rows that differ in length are not for role={self.role!r}")
         if self.role not in LABELED and self.labels is not None:
             raise ExportError(f"output {self.name}: labels are for role='scores', and for {', '.join(LABELED[1:])}")
-        if self.role not in ("scores", "box_scores") and self.activation is not None:
-            raise ExportError(f"output {self.name}: activation is for role='scores' and role='box_scores'")
+        if self.role not in ACTIVATED and self.activation is not None:
+            raise ExportError(
+                f"output {self.name}: activation is for role='scores', and for {', '.join(ACTIVATED[1:])}"
+            )
         if (self.role == "boxes") != (self.boxes is not None):
             raise ExportError(f"output {self.name}: role='boxes' and boxes= belong together")
         if self.no_object and self.role != "box_scores":
@@ -254,6 +261,10 @@ class Output:
                     f"output {self.name}: role='ctc' needs lengths=, the output with the frames of each row"
                 )
             self.ctc.check(self.name, self.label_list())
+        if self.lengths is None and self.role in TOKEN_ROLES:
+            raise ExportError(
+                f"output {self.name}: {self.role} need lengths=, the output with the number of tokens of each row"
+            )
         if self.activation not in (None, "softmax", "sigmoid", "none"):
             raise ExportError(f"activation {self.activation!r} is none of softmax, sigmoid, none")
 

@@ -46,6 +46,8 @@ class TokenizerFile:
         content: the file.
         highest_id: the greatest token id that it can give.
         special_tokens: how many tokens it puts around a text.
+        pair_special_tokens: how many it puts around two texts.
+        pair_type: the `token_type_ids` of the second text of a pair.
         longest: tokens that it keeps of a text by itself; None: all of them.
         pad_id, pads_left: how short rows are filled up.
     """
@@ -54,6 +56,8 @@ class TokenizerFile:
     content: bytes
     highest_id: int
     special_tokens: int
+    pair_special_tokens: int
+    pair_type: int
     longest: int | None
     pad_id: int
     pads_left: bool
@@ -128,7 +132,9 @@ def _checked(place: str, content: bytes, advised: int | None) -> TokenizerFile:
         ids = _vocabulary(document["model"])
         added = {entry["content"]: _token_id(entry["id"]) for entry in document.get("added_tokens") or []}
         _check_parts(document)
-        special = _special_tokens(document.get("post_processor"))
+        processor = document.get("post_processor")
+        special, of_pair = _special_tokens(processor, "single"), _special_tokens(processor, "pair")
+        pair_type = _pair_type(processor)
         padding, truncation = document.get("padding"), document.get("truncation")
         longest = truncation["max_length"] if truncation else advised
         named = [{**ids, **added}.get(token) for token in ("[PAD]", "<pad>")]
@@ -140,7 +146,7 @@ def _checked(place: str, content: bytes, advised: int | None) -> TokenizerFile:
         raise refuse(str(error)) from error
     _load_for_real(content, refuse)
     highest = max([*ids.values(), *added.values()], default=0)
-    return TokenizerFile(place, content, highest, special, longest, pad_id, pads_left)
+    return TokenizerFile(place, content, highest, special, of_pair, pair_type, longest, pad_id, pads_left)
 
 
 def _token_id(value: object) -> int:
@@ -226,15 +232,16 @@ def _check_parts(document: Mapping[str, Any]) -> None:
                     waiting.extend(item[members])
 
 
-def _special_tokens(post_processor: Mapping[str, Any] | None) -> int:
-    """How many tokens the post-processor puts around a single text; those that it names exist."""
+def _special_tokens(post_processor: Mapping[str, Any] | None, texts: str) -> int:
+    """How many tokens the post-processor puts around `texts`, "single" or "pair"; those that it names exist."""
     if post_processor is None:
         return 0
     kind = post_processor["type"]
     if kind == "Sequence":
-        return sum(_special_tokens(item) for item in post_processor["processors"])
+        return sum(_special_tokens(item, texts) for item in post_processor["processors"])
     if kind in ("BertProcessing", "RobertaProcessing"):
-        return sum(len(post_processor[token]) == 2 for token in ("cls", "sep"))
+        ends = {"single": 1, "pair": 2 if kind == "BertProcessing" else 3}[texts]
+        return (len(post_processor["cls"]) == 2) + ends * (len(post_processor["sep"]) == 2)
     if kind != "TemplateProcessing":
         return 0
     named = post_processor["special_tokens"]
@@ -243,10 +250,22 @@ def _special_tokens(post_processor: Mapping[str, Any] | None) -> int:
         token = piece.get("SpecialToken", {}).get("id")
         if token is not None and token not in named:
             raise ValueError(f"its post_processor puts {token!r} into texts, but special_tokens does not list it")
-    for piece in post_processor["single"]:
+    for piece in post_processor.get(texts, []):
         if "SpecialToken" in piece:
             count += len(named[piece["SpecialToken"]["id"]]["ids"])
     return count
+
+
+def _pair_type(post_processor: Mapping[str, Any] | None) -> int:
+    """The segment of the second text of a pair: 1 unless the post-processor says something else."""
+    found = 1
+    for item in (post_processor or {}).get("processors", [post_processor] if post_processor else []):
+        if item["type"] == "RobertaProcessing":
+            found = 0
+        for piece in item.get("pair", []):
+            if piece.get("Sequence", {}).get("id") == "B":
+                found = int(piece["Sequence"]["type_id"])
+    return found
 
 
 def _load_for_real(content: bytes, refuse: Any) -> None:

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, ListArray};
+use arrow_array::{Array, ArrayRef, ListArray, StringArray, StructArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
-use arrow_schema::Field;
+use arrow_schema::{Field, Fields};
 
 /// Wraps `values` (rows × product of `shape` of them, rows one after another) into lists, where `present[i]` tells whether row i
 /// has a value: rows without one have nothing in `values`. List elements are named `element`, as in Spark.
@@ -35,6 +35,26 @@ pub fn ragged(values: ArrayRef, shape: &[usize], lengths: &[usize], present: &[b
     let mut next = lengths.iter();
     let of_rows: Vec<usize> = present.iter().map(|p| if *p { next.next().copied().unwrap_or(0) } else { 0 }).collect();
     list(OffsetBuffer::from_lengths(of_rows), inner, nulls(present))
+}
+
+/// Structs of these named fields, one for each value; neither a struct nor a field is NULL.
+///
+/// `None` if the fields differ in length.
+#[must_use]
+pub fn structs<const N: usize>(fields: [(&str, ArrayRef); N]) -> Option<ArrayRef> {
+    let of = |(name, values): &(&str, ArrayRef)| Field::new(*name, values.data_type().clone(), false);
+    let types: Fields = fields.iter().map(of).collect();
+    let all = StructArray::try_new(types, fields.into_iter().map(|(_, values)| values).collect(), None);
+    all.ok().map(|all| Arc::new(all) as ArrayRef)
+}
+
+/// Texts as a column without NULL.
+///
+/// `None` if they are too long for 32-bit offsets.
+#[must_use]
+pub fn texts<T: AsRef<str>>(texts: &[T]) -> Option<ArrayRef> {
+    i32::try_from(texts.iter().map(|text| text.as_ref().len()).sum::<usize>()).ok()?;
+    Some(Arc::new(StringArray::from_iter_values(texts)))
 }
 
 /// A validity buffer, or none if all rows are present.
@@ -76,7 +96,20 @@ mod tests {
     }
 
     #[test]
+    fn items_may_be_structs() {
+        let numbers: ArrayRef = Arc::new(Int32Array::from_iter_values(0..2));
+        let items = structs([("name", texts(&["a", "b"]).unwrap()), ("number", numbers)]).unwrap();
+        let lists = ragged(items, &[], &[2], &[false, true]).unwrap();
+        let own = lists.as_list::<i32>().value(1);
+        assert_eq!(own.as_struct().column_names(), ["name", "number"]);
+        assert_eq!(own.as_struct().column(0).as_string::<i32>().value(1), "b");
+        assert!(own.as_struct().fields().iter().all(|field| !field.is_nullable()));
+    }
+
+    #[test]
     fn numbers_that_do_not_add_up_are_none() {
+        let of = |numbers: std::ops::Range<i32>| Arc::new(Int32Array::from_iter_values(numbers)) as ArrayRef;
+        assert!(structs([("short", of(0..1)), ("long", of(0..2))]).is_none());
         let values: ArrayRef = Arc::new(Int32Array::from_iter_values(0..3));
         assert!(ragged(values, &[], &[2, 2], &[true, true]).is_none());
     }

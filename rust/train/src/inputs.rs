@@ -78,7 +78,7 @@ impl InputPipeline {
                 }
             }
         }
-        let limits = Limits { images: spec.images, stop: StopFlag::default() };
+        let limits = Limits { images: spec.images, offsets: false, stop: StopFlag::default() };
         Ok(Self { model, dataset, sources, augment: spec.augment, seed: spec.seed, limits })
     }
 
@@ -133,7 +133,8 @@ impl InputPipeline {
     fn stage(&self, column: usize, input: &str, preparer: &Preparer, rows: &[u32]) -> Result<StagedRows, EngineError> {
         let array = self.dataset.take(column, rows)?;
         let all: Vec<usize> = (0..rows.len()).collect();
-        let (staged, mut errors) = try_rows(&self.model, preparer, &array, &all, &self.limits)?;
+        let second = preparer.second().and_then(|input| self.column_of(input)).map(|column| self.dataset.take(column, rows)).transpose()?;
+        let (staged, mut errors) = try_rows(&self.model, preparer, (&array, second.as_ref()), &all, &self.limits)?;
         if errors.is_empty() {
             return Ok(staged);
         }
@@ -141,6 +142,14 @@ impl InputPipeline {
         let (position, error) = errors.remove(0);
         let row = usize::try_from(self.dataset.rows.id(rows[position] as usize)).unwrap_or(usize::MAX);
         Err(EngineError::BadInput { row, input: input.to_owned(), error })
+    }
+
+    /// The column of an input that is prepared, by its position.
+    fn column_of(&self, input: usize) -> Option<usize> {
+        match self.sources.get(input) {
+            Some(Source::Prepared { column, .. }) => Some(*column),
+            _ => None,
+        }
     }
 
     /// The same for pictures; those on disk are read back.

@@ -77,6 +77,9 @@ fn what_a_session_computes() {
         output(Task::Infer, 0, false),
         OutputRequest { threshold: 0.75, ..output(Task::Detect, 0, false) },
         output(Task::Transcribe, 0, true),
+        output(Task::Rerank, 0, true),
+        output(Task::Entities, 0, false),
+        output(Task::Answer, 0, true),
         output(Task::Error, 0, true),
     ];
     let images = ImageLimits { max_pixels: 4_294_836_225, decode: Decode::Auto };
@@ -249,7 +252,14 @@ fn answers_of_a_training() {
 #[test]
 fn answers_about_packages_and_the_process() {
     let input = |name: &str, kind, dtype, shape| InputDescription { name: name.into(), kind, dtype, shape };
-    let output = |name: &str, role, dtype, shape, labels| OutputDescription { name: name.into(), role, dtype, shape, labels };
+    let output = |name: &str, role, dtype, shape, labels, entailment| OutputDescription {
+        name: name.into(),
+        role,
+        dtype,
+        shape,
+        labels,
+        entailment,
+    };
     writes(
         "description",
         &Description {
@@ -266,9 +276,12 @@ fn answers_about_packages_and_the_process() {
                 input("x", InputKind::Tensor, Dtype::I64, vec![3, 5_000_000_000]),
             ],
             outputs: vec![
-                output("embedding", Role::Features, Dtype::F16, vec![1280], 0),
-                output("logits", Role::Scores, Dtype::F32, vec![3], 3),
-                output("times", Role::Other, Dtype::F64, vec![-1, 2], 0),
+                output("embedding", Role::Features, Dtype::F16, vec![1280], 0, None),
+                output("logits", Role::Scores, Dtype::F32, vec![3], 3, Some(2)),
+                output("names", Role::TokenScores, Dtype::F32, vec![-1, 9], 9, None),
+                output("first", Role::StartScores, Dtype::F32, vec![-1], 0, None),
+                output("last", Role::EndScores, Dtype::F32, vec![-1], 0, None),
+                output("times", Role::Other, Dtype::F64, vec![-1, 2], 0, None),
             ],
         },
     );

@@ -1,24 +1,21 @@
 """Models of transformers: texts, images and sounds, with their tokenizer or processor, labels and license.
 
-What lives here: `from_transformers`, and the modules of texts and images that it packages, which return tensors in place of
-transformers' own outputs. (Sounds are in `transformers_sounds`.) The architecture in `config.json` decides what the outputs are. Pooling
+What lives here: `from_transformers`, and the modules of images that it packages, which return tensors in place of transformers' own
+outputs. (Texts are in `transformers_texts`, sounds in `transformers_sounds`.) The architecture in `config.json` decides what the outputs are. Pooling
 is not in these files, so base models need `pooling`.
 """
 
 from __future__ import annotations
 
-import inspect
 import json
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ..errors import ExportError
-from ..sequences import TOKEN_TENSORS, AudioInput, TextInput
+from ..sequences import AudioInput
 from ..specs import ImageInput, Input, Output, StrPath
 from .cards import license_of, name_of
 from .described import FEATURES, LOGITS, Described
@@ -26,16 +23,14 @@ from .image_processors import image_input
 from .sentence_transformers_models import from_sentence_transformers
 from .transformers_ctc import ctc_output
 from .transformers_detectors import DETECTORS, detector
-from .transformers_parts import check_pooling, classes, part, pooled, unknown
+from .transformers_parts import check_pooling, classes, part, projected, unknown
 from .transformers_sounds import SOUNDS, sound
+from .transformers_texts import is_pair, of_texts, text_input
 
 if TYPE_CHECKING:
     from ..report import ExportReport
 
-POOLINGS = ("mean", "cls", "last", "pooler")
 IMAGE_POOLINGS = ("mean", "cls", "pooler")
-UNLIMITED = 1_000_000
-"""A tokenizer's `model_max_length` above this means that it has none."""
 TOWERS = ("text", "image")
 
 
@@ -50,11 +45,12 @@ def from_transformers(
     image: ImageInput | None = None,
     audio: AudioInput | None = None,
     max_length: int | None = None,
+    pair: bool = False,
     **options: Any,
 ) -> ExportReport:
     """Writes the package of a model of transformers: a classifier, a detector, a CTC model of speech, a base model, or a tower of CLIP or SigLIP.
 
-    Texts, images and sounds. Clips of a model of spectrograms (AST, Whisper) are cut to its length, as the library does. A folder of
+    Texts, images and sounds. Models that label tokens (`entities`) and that answer questions (`answer`) too. Clips of a model of spectrograms (AST, Whisper) are cut to its length, as the library does. A folder of
     sentence-transformers without `pooling` is left to `from_sentence_transformers`, for its files say the pooling.
 
     Args:
@@ -68,6 +64,8 @@ def from_transformers(
         image: the preprocessing of images, if it should not be the processor's.
         audio: windows and limits of clips, if they should not be the usual ones. Its sample rate is the feature extractor's.
         max_length: maximum tokens; default: the tokenizer's `model_max_length`.
+        pair: whether a classifier takes two texts together, `text` and `text_pair`: rerankers (`rerank`) and models of natural language
+            inference (`zero_shot`). Models that answer questions always do: `question` and `context`.
         options: arguments of `flambeau.export.package`; `license` if the model's card has none.
 
     Raises:
@@ -75,7 +73,7 @@ def from_transformers(
     """
     import transformers
 
-    if pooling is None and tower is None and tokenizer is None and _says_pooling(model):
+    if pooling is None and tower is None and tokenizer is None and not pair and _says_pooling(model):
         return from_sentence_transformers(model, path, max_length=max_length, **options)
     network = _loaded(transformers, model)
     if pooling is not None and tower is None:
@@ -88,9 +86,11 @@ def from_transformers(
         raise ExportError(f"{kind} has no towers: leave out tower=")
     taken = {"text": "input_ids", "image": "pixel_values", None: network.main_input_name}[tower]
     if taken == "input_ids":
-        text = _text(transformers, network, model, tokenizer, max_length)
+        text = text_input(transformers, network, model, tokenizer, max_length, is_pair(kind, pair, pooling))
         given: Input = text
-        module, outputs = _of_texts(network, kind, text, pooling, tower)
+        module, outputs = of_texts(network, kind, text, pooling, tower)
+    elif pair:
+        raise ExportError(f"{kind} takes {taken}: pairs are of texts")
     elif taken == "pixel_values":
         given = image or image_input(part(transformers.AutoImageProcessor, model, processor, "processor"))
         if kind in DETECTORS:
@@ -129,94 +129,6 @@ def _loaded(transformers: Any, model: Any) -> Any:
             f"config.json of {named} names {len(architectures)} architectures, not one: load the model and pass it"
         )
     return getattr(transformers, architectures[0]).from_pretrained(named).eval()
-
-
-def _text(transformers: Any, network: Any, model: Any, tokenizer: Any, max_length: int | None) -> TextInput:
-    found = part(transformers.AutoTokenizer, model, tokenizer, "tokenizer")
-    if set(found.get_vocab()) <= set(found.all_special_tokens):
-        # Without files, transformers makes the tokenizer of the architecture, which knows no words.
-        raise ExportError(f"the tokenizer of {name_of(model, type(network).__name__)} has no words: give tokenizer=")
-    taken = inspect.signature(network.forward).parameters
-    names = [name for name in TOKEN_TENSORS if name in found.model_input_names and name in taken]
-    if type(network).__name__.startswith("Siglip"):
-        names = names[:1]
-    own = getattr(found, "model_max_length", UNLIMITED + 1)
-    return TextInput(found, max_length=max_length or (int(own) if own <= UNLIMITED else None), inputs=names)
-
-
-class _Texts(nn.Module):
-    """Token tensors by name; the output `key` of the network's result, or its pooled hidden states."""
-
-    def __init__(self, network: Any, names: list[str], key: str, pooling: str | None, counts: bool) -> None:
-        super().__init__()
-        self.network: Any = network
-        self.names = names
-        self.key = key
-        self.pooling = pooling
-        self.counts = counts
-
-    def forward(self, *tensors: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        given = dict(zip(self.names, tensors))
-        result = self.network(**given)
-        mask = given.get("attention_mask", torch.ones_like(given["input_ids"]))
-        if self.pooling is not None:
-            return pooled(result, mask, self.pooling)
-        found: Tensor = result[self.key]
-        return (found, mask.sum(1)) if self.counts else found
-
-
-class _TextTower(nn.Module):
-    """The text tower of CLIP: projected features."""
-
-    def __init__(self, network: Any, names: list[str]) -> None:
-        super().__init__()
-        self.network: Any = network
-        self.names = names
-
-    def forward(self, *tensors: Tensor) -> Tensor:
-        return projected(self.network.get_text_features(**dict(zip(self.names, tensors))))
-
-
-class _PaddedTextTower(nn.Module):
-    """The text tower of SigLIP. It reads its features at the last position, padding or not, so it always sees `length` tokens: as
-    in its training.
-    """
-
-    def __init__(self, network: Any, length: int, pad_id: int) -> None:
-        super().__init__()
-        self.network: Any = network
-        self.length = length
-        self.pad_id = pad_id
-
-    def forward(self, input_ids: Tensor) -> Tensor:
-        padded = functional.pad(input_ids, (0, self.length - input_ids.shape[1]), value=self.pad_id)
-        return projected(self.network.get_text_features(input_ids=padded))
-
-
-def projected(result: Any) -> Tensor:
-    """The features in what `get_…_features` returns: newer versions give an output with `pooler_output`."""
-    found: Tensor = result if isinstance(result, Tensor) else result.pooler_output
-    return found
-
-
-def _of_texts(
-    network: Any, kind: str, text: TextInput, pooling: str | None, tower: str | None
-) -> tuple[nn.Module, list[Output]]:
-    names = list(text.inputs)
-    if tower is not None and kind.startswith("Siglip"):
-        module = _PaddedTextTower(network, int(text.longest or 0), text.loaded.pad_id)
-        return module.eval(), [Output(FEATURES, "features")]
-    if tower is not None:
-        return _TextTower(network, names).eval(), [Output(FEATURES, "features")]
-    if kind.endswith("ForSequenceClassification"):
-        return _Texts(network, names, LOGITS, None, False).eval(), [classes(network)]
-    if kind.endswith("ForTokenClassification"):
-        outputs = [Output(LOGITS, lengths="tokens"), Output("tokens")]
-        return _Texts(network, names, LOGITS, None, True).eval(), outputs
-    if kind.endswith("Model"):
-        check_pooling(kind, pooling, POOLINGS)
-        return _Texts(network, names, "", pooling, False).eval(), [Output(FEATURES, "features")]
-    raise unknown(kind)
 
 
 class _Images(nn.Module):

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import ExportError
+from ..errors import ExportError, first_line
 from ..specs import Output
 from .described import LOGITS, scores
 
@@ -28,7 +28,7 @@ def part(auto: Any, model: Any, given: Any, what: str) -> Any:
     try:
         return auto.from_pretrained(fspath(folder))
     except (OSError, ValueError) as error:
-        raise ExportError(f"{fspath(folder)} has no {what} ({str(error).splitlines()[0]}): give {what}=") from error
+        raise ExportError(f"{fspath(folder)} has no {what} ({first_line(error)}): give {what}=") from error
 
 
 def classes(network: Any) -> Output:
@@ -61,6 +61,12 @@ def pooled(result: Any, mask: Tensor, pooling: str) -> Tensor:
         return states.gather(1, positions.argmax(1).view(-1, 1, 1).expand(-1, 1, states.shape[2])).squeeze(1)
     real = mask.unsqueeze(-1).to(states.dtype)
     return (states * real).sum(1) / real.sum(1).clamp(min=1e-9)
+
+
+def projected(result: Any) -> Tensor:
+    """The features in what `get_…_features` returns: newer versions give an output with `pooler_output`."""
+    found: Tensor = result if isinstance(result, Tensor) else result.pooler_output
+    return found
 
 
 def unknown(kind: str) -> ExportError:

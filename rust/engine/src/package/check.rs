@@ -57,7 +57,7 @@ pub(super) fn structure(descriptor: &Descriptor) -> Result<(), String> {
     unique("output", descriptor.outputs.iter().map(|o| o.name.as_str()))?;
     unique("variant", descriptor.variants.iter().map(|v| v.file.as_str()))?;
     for input in &descriptor.inputs {
-        of_input(input).map_err(|cause| format!("input '{}': {cause}", input.name))?;
+        of_input(input).and_then(|()| of_pair(descriptor, input)).map_err(|cause| format!("input '{}': {cause}", input.name))?;
     }
     for output in &descriptor.outputs {
         of_output(descriptor, output).map_err(|cause| format!("output '{}': {cause}", output.name))?;
@@ -122,6 +122,28 @@ fn of_input(input: &Input) -> Result<(), String> {
     Ok(())
 }
 
+/// The second text of a pair follows the first, and is the only one that names it.
+fn of_pair(descriptor: &Descriptor, input: &Input) -> Result<(), String> {
+    let Some(spec) = &input.text else { return Ok(()) };
+    let seconds = |name: &str| {
+        let pairs = descriptor.inputs.iter().filter_map(|other| other.text.as_ref()?.pair_of.as_deref());
+        pairs.filter(|first| *first == name).count()
+    };
+    if let Some(first) = &spec.pair_of {
+        let before = descriptor.inputs.iter().take_while(|other| other.name != input.name);
+        let is_first = |other: &Input| other.name == *first && other.text.as_ref().is_some_and(|text| text.pair_of.is_none());
+        if !before.into_iter().any(is_first) {
+            return Err(format!("pair_of = '{first}' does not name a text input before it"));
+        }
+        if seconds(first) > 1 {
+            return Err(format!("pair_of = '{first}' is the second text of '{first}', which has another one"));
+        }
+    } else if spec.truncation.is_some() && seconds(&input.name) == 0 {
+        return Err("truncation is for pairs of texts: no input has pair_of with this one's name".into());
+    }
+    Ok(())
+}
+
 /// The number of a row's values must not overflow, and its memory must be possible to allocate.
 fn of_shape(shape: &[usize]) -> Result<(), String> {
     let values = shape.iter().try_fold(1_usize, |all, n| all.checked_mul(*n)).filter(|n| i32::try_from(*n).is_ok());
@@ -144,15 +166,32 @@ fn of_output(descriptor: &Descriptor, output: &Output) -> Result<(), String> {
     if let Some(name) = &output.lengths {
         of_lengths(descriptor, output, name)?;
     }
-    if output.role == Role::Scores && output.shape.len() != 1 {
+    if matches!(output.role, Role::Scores | Role::TokenScores) && output.shape.len() != 1 {
         return Err(format!("scores have one dimension, one score per class; the shape is {:?}", output.shape));
     }
+    of_tokens(descriptor, output)?;
     if let Some(file) = &output.labels
         && !descriptor.files.contains_key(file)
     {
         return Err(format!("labels are in '{file}', which [files] does not list"));
     }
     decoding::of_output(descriptor, output)
+}
+
+/// Scores of tokens are as many as the row has tokens, of one text or pair.
+fn of_tokens(descriptor: &Descriptor, output: &Output) -> Result<(), String> {
+    if !matches!(output.role, Role::TokenScores | Role::StartScores | Role::EndScores) {
+        return Ok(());
+    }
+    let role = output.role.name();
+    let texts = descriptor.inputs.iter().filter(|input| input.text.as_ref().is_some_and(|text| text.pair_of.is_none())).count();
+    if output.lengths.is_none() || texts != 1 {
+        return Err(format!("{role} are one for each token of a text: they need lengths, and one input of kind text (or a pair)"));
+    }
+    if output.role != Role::TokenScores && !output.shape.is_empty() {
+        return Err(format!("{role} are one number for each token; the shape is {:?}", output.shape));
+    }
+    Ok(())
 }
 
 /// Rows that differ in length need a count each, and cannot be joined element by element.

@@ -41,6 +41,8 @@ pub struct OutputDescription {
     pub shape: Vec<i64>,
     /// How many labels it has.
     pub labels: usize,
+    /// Index of the label that says that one text follows from another: the first that begins with "entail", in any case.
+    pub entailment: Option<usize>,
 }
 
 impl Package {
@@ -60,6 +62,7 @@ impl Package {
             dtype: output.dtype,
             shape: output.lengths.iter().map(|_| -1).chain(output.shape.iter().map(|n| *n as i64)).collect(),
             labels: labels.len(),
+            entailment: labels.iter().position(|label| label.to_lowercase().starts_with("entail")),
         };
         Description {
             name: descriptor.name.clone(),

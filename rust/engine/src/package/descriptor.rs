@@ -52,6 +52,12 @@ impl Descriptor {
         };
         self.batch_rows.unwrap_or_else(|| self.inputs.iter().map(|i| of_kind(i.kind)).min().unwrap_or(1))
     }
+
+    /// Which input is the second text of pairs with this one.
+    #[must_use]
+    pub fn second_of(&self, input: &str) -> Option<usize> {
+        self.inputs.iter().position(|other| other.text.as_ref().is_some_and(|text| text.pair_of.as_deref() == Some(input)))
+    }
 }
 
 /// How the rows of an input become tensors.
@@ -131,7 +137,7 @@ pub struct Input {
 pub enum Role {
     /// An embedding: `featurize` gives the first of these.
     Features,
-    /// One score per class: `classify` reads the first of these.
+    /// One score per class: `classify` reads the first of these; of pairs of texts with one score, `rerank`.
     Scores,
     /// One score per token, for each frame of a clip: `transcribe` decodes the first of these.
     Ctc,
@@ -141,8 +147,33 @@ pub enum Role {
     BoxScores,
     /// For each box the index of its class, if the scores do not say it.
     BoxClasses,
+    /// One score per class for each token of a text: `entities` reads the first of these.
+    TokenScores,
+    /// How well each token fits as the first of the answer: `answer` reads the first of these.
+    StartScores,
+    /// The same for its last token.
+    EndScores,
     /// Anything else: `infer` gives it.
     Other,
+}
+
+impl Role {
+    /// As in `model.toml`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Features => "features",
+            Self::Scores => "scores",
+            Self::Ctc => "ctc",
+            Self::Boxes => "boxes",
+            Self::BoxScores => "box_scores",
+            Self::BoxClasses => "box_classes",
+            Self::TokenScores => "token_scores",
+            Self::StartScores => "start_scores",
+            Self::EndScores => "end_scores",
+            Self::Other => "other",
+        }
+    }
 }
 
 /// The function from scores to probabilities.
@@ -241,9 +272,9 @@ impl Output {
     #[must_use]
     pub fn classes(&self) -> Option<usize> {
         match self.role {
-            Role::Scores | Role::Ctc => Some(self.row_len()),
+            Role::Scores | Role::Ctc | Role::TokenScores => Some(self.row_len()),
             Role::BoxScores => self.shape.get(self.shape_of_boxes()).map(|classes| classes.saturating_sub(usize::from(self.no_object))),
-            Role::Features | Role::Boxes | Role::BoxClasses | Role::Other => None,
+            Role::Features | Role::Boxes | Role::BoxClasses | Role::StartScores | Role::EndScores | Role::Other => None,
         }
     }
 

@@ -28,11 +28,13 @@ pub use tensor_input::TensorPreparer;
 use crate::package::{Dtype, Input, InputKind};
 use crate::{EngineError, Package};
 
-/// Limits that a session sets for a row.
+/// What a session sets for all rows.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Of one image.
     pub images: ImageLimits,
+    /// Whether token rows keep where their tokens are in the text.
+    pub offsets: bool,
     /// Set when rows are not needed any more.
     pub stop: StopFlag,
 }
@@ -44,6 +46,8 @@ pub enum Preparer {
     Image(ImagePreparer),
     /// Strings.
     Text(Box<text_input::TextInputPreparer>),
+    /// The second strings of pairs, which the preparer of the first ones reads.
+    SecondText,
     /// Encoded sounds.
     Audio(audio_input::AudioInputPreparer),
     /// Numbers.
@@ -61,7 +65,11 @@ impl Preparer {
             InputKind::Image => Self::Image(ImagePreparer::new(input.image.clone().ok_or_else(missing)?)),
             InputKind::Text => {
                 let spec = input.text.as_ref().ok_or_else(missing)?;
-                Self::Text(Box::new(text_input::TextInputPreparer::open(package, spec)?))
+                if spec.pair_of.is_some() {
+                    return Ok(Self::SecondText);
+                }
+                let pair = package.descriptor.second_of(&input.name);
+                Self::Text(Box::new(text_input::TextInputPreparer::open(package, spec, pair)?))
             }
             InputKind::Audio => {
                 let spec = input.audio.clone().ok_or_else(missing)?;
@@ -77,6 +85,20 @@ impl Preparer {
         Self::Tensor(TensorPreparer::new(dtype, shape))
     }
 
+    /// Which input has the second text of this one's pairs.
+    #[must_use]
+    pub fn second(&self) -> Option<usize> {
+        match self {
+            Self::Text(text) => text.pair,
+            _ => None,
+        }
+    }
+
+    /// Whether its rows are texts that are padded at their beginning.
+    pub(crate) fn pads_left(&self) -> bool {
+        matches!(self, Self::Text(text) if text.pads_left())
+    }
+
     /// Whether its rows are images of one size.
     pub(crate) fn is_image(&self) -> bool {
         matches!(self, Self::Image(_))
@@ -90,6 +112,7 @@ impl Preparer {
         match self {
             Self::Image(image) => image.sample(rows),
             Self::Text(text) => text.sample(rows),
+            Self::SecondText => Ok(Vec::new()),
             Self::Audio(audio) => audio.sample(rows),
             Self::Tensor(tensor) => tensor.sample(rows),
         }
@@ -100,6 +123,7 @@ impl Preparer {
         match self {
             Self::Image(_) | Self::Tensor(_) => 1,
             Self::Text(text) => text.tensors(),
+            Self::SecondText => 0,
             Self::Audio(audio) => audio.tensors(),
         }
     }
@@ -112,7 +136,7 @@ impl Preparer {
         let empty = || arrow_array::new_empty_array(data_type);
         match self {
             Self::Image(_) => flambeau_columns::ImageColumn::try_new(&empty()).map(drop),
-            Self::Text(_) => flambeau_columns::TextColumn::try_new(&empty()).map(drop),
+            Self::Text(_) | Self::SecondText => flambeau_columns::TextColumn::try_new(&empty()).map(drop),
             Self::Audio(_) => flambeau_columns::BytesColumn::try_new(&empty()).map(drop),
             Self::Tensor(tensor) => flambeau_columns::dense::check_type(data_type, tensor.rank()),
         }
@@ -132,14 +156,22 @@ impl Preparer {
         }
     }
 
-    /// Stages `rows` of `column`, none of them NULL.
+    /// Stages `rows` of `column`, none of them NULL. `second`: the column of [`Preparer::second`]; without it, first texts alone.
     ///
     /// # Errors
     /// A column that cannot be read, or no memory; errors of single rows are in the result.
-    pub fn stage(&self, model: &str, column: &ArrayRef, rows: &[usize], limits: &Limits) -> Result<Staged, EngineError> {
+    pub fn stage(
+        &self,
+        model: &str,
+        column: &ArrayRef,
+        second: Option<&ArrayRef>,
+        rows: &[usize],
+        limits: &Limits,
+    ) -> Result<Staged, EngineError> {
         match self {
             Self::Image(image) => image.stage(model, column, rows, limits),
-            Self::Text(text) => text.stage(column, rows, &limits.stop),
+            Self::Text(text) => text.stage(column, second, rows, limits),
+            Self::SecondText => text_input::check_pair(column, rows, &limits.stop),
             Self::Audio(audio) => audio.stage(column, rows, &limits.stop),
             Self::Tensor(tensor) => tensor.stage(model, column, rows),
         }
@@ -151,6 +183,7 @@ impl Preparer {
     /// libtorch has no memory for them.
     pub fn assemble(&self, model: &str, staged: &StagedRows, items: &[usize], length: usize) -> Result<Vec<tch::Tensor>, EngineError> {
         let tensors = match (self, staged) {
+            (Self::SecondText, StagedRows::Elsewhere) => Ok(Vec::new()),
             (_, StagedRows::Dense(tensor)) => staged::select(tensor, items).map(|t| vec![t]),
             (Self::Text(text), StagedRows::Tokens(rows)) => text.assemble(rows, items, length),
             (Self::Audio(audio), StagedRows::Clips { clips, .. }) => audio.assemble(clips, items, length),
@@ -165,6 +198,7 @@ impl Preparer {
         match self {
             Self::Image(image) => image.row_bytes(),
             Self::Text(text) => text.row_bytes(),
+            Self::SecondText => 0,
             Self::Audio(audio) => audio.row_bytes(),
             Self::Tensor(tensor) => tensor.row_bytes(),
         }

@@ -27,6 +27,8 @@ pub enum StagedRows {
     Dense(Tensor),
     /// Token ids; wrong rows are empty.
     Tokens(Vec<TokenRow>),
+    /// Nothing: another input's rows have this one's content, as with the second text of a pair.
+    Elsewhere,
     /// Samples of every item, and the items of every staged row.
     Clips {
         /// Samples of each item.
@@ -43,7 +45,7 @@ impl StagedRows {
     #[must_use]
     pub fn lengths(&self) -> Option<Vec<usize>> {
         match self {
-            Self::Dense(_) => None,
+            Self::Dense(_) | Self::Elsewhere => None,
             Self::Tokens(rows) => Some(rows.iter().map(TokenRow::len).collect()),
             Self::Clips { clips, .. } => Some(clips.iter().map(Vec::len).collect()),
         }

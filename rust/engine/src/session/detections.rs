@@ -6,15 +6,12 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Float32Array, Int32Array, ListArray, StringArray, StructArray};
-use arrow_buffer::OffsetBuffer;
-use arrow_schema::{DataType, Field, Fields};
-use flambeau_columns::nested;
+use arrow_array::{ArrayRef, Float32Array, Int32Array};
 use flambeau_media::image::{Placement, Span};
 use tch::{Kind, TchError, Tensor};
 
-use super::request::find;
-use super::results::{Context, internal, probabilities};
+use super::results::{Context, internal, lists, probabilities, structs, texts};
+use super::roles::find;
 use crate::EngineError;
 use crate::package::{Activation, BoxFormat, BoxSpec, BoxUnit, Output, Role};
 
@@ -33,7 +30,7 @@ pub(super) fn detections(context: &Context, threshold: f64) -> Result<ArrayRef, 
     let classes = find(context.package, Role::BoxClasses, "detect").ok();
     let spec = boxes.boxes.as_ref().ok_or_else(|| internal("an output lost its table"))?;
     let lengths = context.lengths(boxes_at)?;
-    let found = scored(context, scores_at, scores).map_err(|error| EngineError::torch(&context.package.descriptor.name, error))?;
+    let found = scored(context, scores_at, scores).map_err(|error| context.torch(error))?;
     let own_scores: Vec<f32> =
         found.scores.as_ref().map_or_else(|| Ok(Vec::new()), |tensor| context.items_of(tensor, lengths.as_deref(), Kind::Float))?;
     let own_classes: Vec<i64> = match (&classes, &found.classes) {
@@ -57,7 +54,7 @@ pub(super) fn detections(context: &Context, threshold: f64) -> Result<ArrayRef, 
     });
     let of_rows: Vec<Vec<Detected>> = of_rows.collect();
     let names = &context.package.labels[classes.map_or(scores_at, |(at, _)| at)];
-    lists(context.present, &of_rows, names)
+    objects(context.present, &of_rows, names)
 }
 
 /// The score and class of each box; `None` without rows, and without classes if another output gives them.
@@ -95,33 +92,21 @@ fn in_picture(values: &[f64], spec: BoxSpec, placement: &Placement) -> [f32; 4] 
     [back(&placement.x, left), back(&placement.y, top), back(&placement.x, right), back(&placement.y, bottom)]
 }
 
-fn lists(present: &[bool], rows: &[Vec<Detected>], names: &[String]) -> Result<ArrayRef, EngineError> {
+/// One list for each row of the batch; `rows` are the valid ones.
+fn objects(present: &[bool], rows: &[Vec<Detected>], names: &[String]) -> Result<ArrayRef, EngineError> {
     let all = || rows.iter().flatten();
     let label = |class: i32| usize::try_from(class).ok().and_then(|at| names.get(at)).cloned().unwrap_or_else(|| class.to_string());
+    let labels: Vec<String> = all().map(|one| label(one.class)).collect();
     let corner = |at: usize| Arc::new(Float32Array::from_iter_values(all().map(|one| one.corners[at]))) as ArrayRef;
-    let side = |name: &str| Field::new(name, DataType::Float32, false);
-    let sides = Fields::from(["xmin", "ymin", "xmax", "ymax"].map(side).to_vec());
-    let failed = |error: arrow_schema::ArrowError| internal(&error.to_string());
-    let boxes = StructArray::try_new(sides, (0..4).map(corner).collect(), None).map_err(failed)?;
-    let fields = Fields::from(vec![
-        Field::new("label", DataType::Utf8, false),
-        Field::new("index", DataType::Int32, false),
-        Field::new("score", DataType::Float32, false),
-        Field::new("box", boxes.data_type().clone(), false),
-    ]);
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(StringArray::from_iter_values(all().map(|one| label(one.class)))),
-        Arc::new(Int32Array::from_iter_values(all().map(|one| one.class))),
-        Arc::new(Float32Array::from_iter_values(all().map(|one| one.score))),
-        Arc::new(boxes),
+    let boxes = structs([("xmin", corner(0)), ("ymin", corner(1)), ("xmax", corner(2)), ("ymax", corner(3))])?;
+    let items = [
+        ("label", texts(&labels)?),
+        ("index", Arc::new(Int32Array::from_iter_values(all().map(|one| one.class)))),
+        ("score", Arc::new(Float32Array::from_iter_values(all().map(|one| one.score)))),
+        ("box", boxes),
     ];
-    let items = StructArray::try_new(fields, columns, None).map_err(failed)?;
-    let mut next = rows.iter();
-    let lengths = present.iter().map(|p| if *p { next.next().map_or(0, Vec::len) } else { 0 });
-    let offsets = OffsetBuffer::from_lengths(lengths.collect::<Vec<usize>>());
-    let item = Arc::new(Field::new("element", items.data_type().clone(), false));
-    let list = ListArray::try_new(item, offsets, Arc::new(items), nested::nulls(present)).map_err(failed)?;
-    Ok(Arc::new(list))
+    let lengths: Vec<usize> = rows.iter().map(Vec::len).collect();
+    lists(structs(items)?, &lengths, present)
 }
 
 #[cfg(test)]

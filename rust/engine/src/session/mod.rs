@@ -7,15 +7,20 @@
 //!
 //! A session belongs to one thread; other threads help with forward passes while cores are free. It keeps no data between calls.
 
+mod answer;
 mod causes;
 mod collect;
 mod counters;
 mod detections;
+mod entities;
 mod passes;
 mod queue;
 mod request;
+mod rerank;
 mod results;
+mod roles;
 mod runner;
+mod tokens;
 mod transcripts;
 
 use std::collections::BTreeMap;
@@ -88,7 +93,12 @@ impl Session {
             preparer.check_type(column.data_type()).map_err(|error| EngineError::Column { input: input.name.clone(), error })?;
         }
         request.check(&model.package)?;
-        let limits = Limits { images: request.images, stop: StopFlag::default() };
+        if request.needs_offsets() && model.preparers.iter().any(Preparer::pads_left) {
+            let text =
+                format!("the tokenizer of model '{}' pads texts at their beginning, so positions in a text are not known", model.name());
+            return Err(EngineError::BadRequest(text));
+        }
+        let limits = Limits { images: request.images, offsets: request.needs_offsets(), stop: StopFlag::default() };
         Ok(Self { model, columns, request, limits, unanswered: AtomicUsize::new(0) })
     }
 
@@ -145,7 +155,7 @@ impl Session {
         }
         let outputs = self.run(&mut staged_batch, counters, stop)?;
         let started = Instant::now();
-        let result = self.results(rows, &staged_batch, &outputs)?;
+        let result = self.results(&results::Source { batch, staged: &staged_batch }, &outputs)?;
         counters.convert_ns += elapsed_ns(started);
         let staged: u64 = self.estimate_bytes(staged_batch.present.len() as u64);
         counters.peak_native_bytes = counters.peak_native_bytes.max(staged);
@@ -171,7 +181,8 @@ impl Session {
         let mut staged = Vec::with_capacity(preparers.len());
         let mut error_of: BTreeMap<usize, (String, RowError)> = BTreeMap::new();
         for ((preparer, column), input) in preparers.iter().zip(batch.columns()).zip(&self.model.package.descriptor.inputs) {
-            let mut one = self.stage(preparer, column, &present, stop)?;
+            let second = preparer.second().map(|at| batch.column(at));
+            let mut one = self.stage(preparer, (column, second), &present, stop)?;
             for (position, error) in one.errors.drain(..) {
                 error_of.entry(position).or_insert_with(|| (input.name.clone(), error));
             }
@@ -183,12 +194,19 @@ impl Session {
     }
 
     /// Copying numbers is fast. Decoding and tokenizing may take long, so the task can be stopped meanwhile.
-    fn stage(&self, preparer: &Preparer, column: &ArrayRef, rows: &[usize], stop: &mut dyn FnMut() -> bool) -> Result<Staged, EngineError> {
+    fn stage(
+        &self,
+        preparer: &Preparer,
+        (column, second): (&ArrayRef, Option<&ArrayRef>),
+        rows: &[usize],
+        stop: &mut dyn FnMut() -> bool,
+    ) -> Result<Staged, EngineError> {
+        let stage = || preparer.stage(self.model(), column, second, rows, &self.limits);
         if matches!(preparer, Preparer::Tensor(_)) {
-            return preparer.stage(self.model(), column, rows, &self.limits);
+            return stage();
         }
         let flag = &self.limits.stop;
-        let staged = pool::watched(stop, || flag.set(), || preparer.stage(self.model(), column, rows, &self.limits));
+        let staged = pool::watched(stop, || flag.set(), stage);
         if flag.is_set() {
             return Err(EngineError::Canceled);
         }
@@ -262,14 +280,15 @@ impl Session {
         if has_images { batch_rows.min(limits.images) } else { batch_rows }
     }
 
-    fn results(&self, rows: usize, staged_batch: &StagedBatch, outputs: &[Tensor]) -> Result<StructArray, EngineError> {
+    fn results(&self, source: &results::Source<'_>, outputs: &[Tensor]) -> Result<StructArray, EngineError> {
+        let (rows, staged_batch) = (source.batch.len(), source.staged);
         let mut present = vec![false; rows];
         for &position in &staged_batch.valid {
             present[staged_batch.present[position]] = true;
         }
         let prepared = staged_batch.staged.iter().map(|staged| &staged.placements).find(|all| !all.is_empty());
         let placements: Vec<_> = prepared.map_or_else(Vec::new, |all| staged_batch.valid.iter().map(|position| all[*position]).collect());
-        let context = results::Context { package: &self.model.package, outputs, present: &present, placements: &placements };
+        let context = results::Context { package: &self.model.package, outputs, present: &present, placements: &placements, source };
         let columns = self
             .request
             .outputs
@@ -280,6 +299,9 @@ impl Session {
                 Task::Infer => results::everything(&context),
                 Task::Detect => detections::detections(&context, output.threshold),
                 Task::Transcribe => transcripts::transcripts(&context),
+                Task::Rerank => rerank::scores(&context),
+                Task::Entities => entities::entities(&context),
+                Task::Answer => answer::answers(&context),
                 Task::Error => {
                     Ok(results::errors(rows, staged_batch.errors.iter().map(|(p, input, error)| (staged_batch.present[*p], input, error))))
                 }

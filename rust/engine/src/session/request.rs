@@ -3,9 +3,10 @@
 use flambeau_media::image::ImageLimits;
 use serde::Deserialize;
 
+use super::roles::{self, find};
 use crate::engine::Wanted;
 use crate::faults::Fault;
-use crate::package::{Output, Role};
+use crate::package::Role;
 use crate::{EngineError, Package};
 
 /// Outputs and settings of one session; the JVM sends all of them.
@@ -50,6 +51,12 @@ pub enum Task {
     Detect,
     /// struct(text, words): the first output with role `ctc`, decoded.
     Transcribe,
+    /// f32: the one score of a pair of texts: the first output with role `scores`.
+    Rerank,
+    /// list of struct(label, score, start, end, text): the first output with role `token_scores`.
+    Entities,
+    /// struct(answer, score, start, end): the first outputs with the roles `start_scores` and `end_scores`.
+    Answer,
     /// Why the row is bad, as text; NULL for others.
     Error,
 }
@@ -83,6 +90,11 @@ impl Request {
         })
     }
 
+    /// Whether a column says where something is in a text.
+    pub(crate) fn needs_offsets(&self) -> bool {
+        self.outputs.iter().any(|output| matches!(output.task, Task::Entities | Task::Answer))
+    }
+
     pub(crate) fn check(&self, package: &Package) -> Result<(), EngineError> {
         for output in &self.outputs {
             match output.task {
@@ -93,18 +105,12 @@ impl Request {
                     find(package, Role::BoxScores, "detect")?;
                 }
                 Task::Transcribe => drop(find(package, Role::Ctc, "transcribe")?),
+                Task::Rerank => drop(roles::rerank(package)?),
+                Task::Entities => drop(find(package, Role::TokenScores, "entities")?),
+                Task::Answer => drop(roles::answer(package)?),
                 Task::Infer | Task::Error => {}
             }
         }
         Ok(())
     }
-}
-
-/// Index and description of the package's first output with this role.
-pub(super) fn find<'a>(package: &'a Package, role: Role, function: &str) -> Result<(usize, &'a Output), EngineError> {
-    let mut outputs = package.descriptor.outputs.iter().enumerate();
-    outputs.find(|(_, output)| output.role == role).ok_or_else(|| {
-        let wanted = format!("{role:?}").to_lowercase();
-        EngineError::BadRequest(format!("{function} needs an output with role '{wanted}'; model '{}' has none", package.descriptor.name))
-    })
 }

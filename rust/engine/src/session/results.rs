@@ -4,18 +4,23 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow_array::types::{Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
-use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float32Array, Int32Array, ListArray, PrimitiveArray, StringArray, StructArray, UInt32Array,
-};
-use arrow_buffer::{OffsetBuffer, ScalarBuffer};
-use arrow_schema::{DataType, Field, Fields};
+use arrow_array::{Array, ArrayRef, BooleanArray, Float32Array, Int32Array, PrimitiveArray, StringArray, StructArray, UInt32Array};
+use arrow_buffer::ScalarBuffer;
+use arrow_schema::{Field, Fields};
 use flambeau_columns::nested;
 use flambeau_media::image::Placement;
 use tch::{Kind, Tensor};
 
-use super::request::find;
+use super::StagedBatch;
+use super::roles::find;
 use crate::package::{Activation, Dtype, Role};
 use crate::{EngineError, Package, RowError, memory};
+
+/// The batch that results point into.
+pub(super) struct Source<'a> {
+    pub(super) batch: &'a StructArray,
+    pub(super) staged: &'a StagedBatch,
+}
 
 /// The data that all result columns of a batch share.
 pub(super) struct Context<'a> {
@@ -26,9 +31,14 @@ pub(super) struct Context<'a> {
     pub(super) present: &'a [bool],
     /// Of the valid rows, how their pictures were prepared; empty without images.
     pub(super) placements: &'a [Placement],
+    pub(super) source: &'a Source<'a>,
 }
 
 impl Context<'_> {
+    pub(super) fn torch(&self, error: tch::TchError) -> EngineError {
+        EngineError::torch(&self.package.descriptor.name, error)
+    }
+
     fn valid(&self) -> usize {
         self.present.iter().filter(|p| **p).count()
     }
@@ -77,7 +87,7 @@ impl Context<'_> {
 }
 
 /// The items that belong to their rows, rows one after another: `[rows, longest, …]` becomes `[items, …]`.
-fn own_items(tensor: &Tensor, lengths: &[usize]) -> Result<Tensor, tch::TchError> {
+pub(super) fn own_items(tensor: &Tensor, lengths: &[usize]) -> Result<Tensor, tch::TchError> {
     let lengths: Vec<i64> = lengths.iter().map(|n| *n as i64).collect();
     let positions = Tensor::f_arange(tensor.size().get(1).copied().unwrap_or(0), (Kind::Int64, tensor.device()))?;
     let own = positions.f_unsqueeze(0)?.f_lt_tensor(&Tensor::f_from_slice(&lengths)?.f_unsqueeze(1)?)?;
@@ -90,7 +100,7 @@ fn copied<T: memory::TensorElement>(tensor: &Tensor, kind: Kind) -> Result<Optio
 }
 
 /// Arrow's offsets are 32 bits wide.
-fn too_many(what: &str) -> EngineError {
+pub(super) fn too_many(what: &str) -> EngineError {
     EngineError::BadRequest(format!("{what}: more than 2^31 values in one batch; lower spark.flambeau.batch.rows"))
 }
 
@@ -123,22 +133,36 @@ pub(super) fn classes(context: &Context, k: usize) -> Result<ArrayRef, EngineErr
     }
     let names = &context.package.labels[index];
     let label = |class: usize| names.get(class).cloned().unwrap_or_else(|| class.to_string());
-    let labels = StringArray::from_iter_values(best.iter().map(|(class, _)| label(*class)));
-    let indices = Int32Array::from_iter_values(best.iter().map(|(class, _)| i32::try_from(*class).unwrap_or(i32::MAX)));
-    let values = Float32Array::from_iter_values(best.iter().map(|(_, p)| *p));
-    let fields = Fields::from(vec![
-        Field::new("label", DataType::Utf8, false),
-        Field::new("index", DataType::Int32, false),
-        Field::new("probability", DataType::Float32, false),
-    ]);
-    let items = StructArray::new(fields, vec![Arc::new(labels), Arc::new(indices), Arc::new(values)], None);
-    let offsets = OffsetBuffer::from_lengths(context.present.iter().map(|p| if *p { k } else { 0 }));
-    let item = Arc::new(Field::new("element", items.data_type().clone(), false));
-    let list = ListArray::try_new(item, offsets, Arc::new(items), nested::nulls(context.present));
-    list.map(|l| Arc::new(l) as ArrayRef).map_err(|error| EngineError::Internal(error.to_string()))
+    let labels: Vec<String> = best.iter().map(|(class, _)| label(*class)).collect();
+    let items = [
+        ("label", texts(&labels)?),
+        ("index", indices(best.iter().map(|(class, _)| *class))),
+        ("probability", Arc::new(Float32Array::from_iter_values(best.iter().map(|(_, p)| *p)))),
+    ];
+    lists(structs(items)?, &vec![k; context.valid()], context.present)
 }
 
-fn activated(scores: &Tensor, activation: Activation) -> Result<Vec<f32>, tch::TchError> {
+/// A list for each row of the batch: the valid row at position i has the next of `lengths` items.
+pub(super) fn lists(items: ArrayRef, lengths: &[usize], present: &[bool]) -> Result<ArrayRef, EngineError> {
+    nested::ragged(items, &[], lengths, present).ok_or_else(|| too_many("results"))
+}
+
+/// Structs of these fields, without NULL.
+pub(super) fn structs<const N: usize>(fields: [(&str, ArrayRef); N]) -> Result<ArrayRef, EngineError> {
+    nested::structs(fields).ok_or_else(|| internal("fields of a result differ in length"))
+}
+
+/// A column of texts, without NULL.
+pub(super) fn texts<T: AsRef<str>>(texts: &[T]) -> Result<ArrayRef, EngineError> {
+    nested::texts(texts).ok_or_else(|| too_many("texts"))
+}
+
+/// A column of indices, i32.
+pub(super) fn indices(indices: impl Iterator<Item = usize>) -> ArrayRef {
+    Arc::new(Int32Array::from_iter_values(indices.map(|index| i32::try_from(index).unwrap_or(i32::MAX))))
+}
+
+pub(super) fn activated(scores: &Tensor, activation: Activation) -> Result<Vec<f32>, tch::TchError> {
     Ok(copied(&probabilities(scores, activation)?, Kind::Float)?.unwrap_or_default())
 }
 
@@ -211,7 +235,7 @@ fn leaf(context: &Context, index: usize, lengths: Option<&[usize]>, dtype: Dtype
 }
 
 /// One value per valid row into one per row of the batch.
-fn scalars(values: &ArrayRef, present: &[bool]) -> Result<ArrayRef, EngineError> {
+pub(super) fn scalars(values: &ArrayRef, present: &[bool]) -> Result<ArrayRef, EngineError> {
     let mut next = 0_u32;
     let index: UInt32Array = present
         .iter()

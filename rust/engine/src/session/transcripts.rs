@@ -5,14 +5,11 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Float64Array, ListArray, StringArray, StructArray};
-use arrow_buffer::OffsetBuffer;
-use arrow_schema::{DataType, Field, Fields};
-use flambeau_columns::nested;
+use arrow_array::{ArrayRef, Float64Array};
 use tch::Kind;
 
-use super::request::find;
-use super::results::{Context, internal};
+use super::results::{Context, internal, lists, scalars, structs, texts as column};
+use super::roles::find;
 use crate::EngineError;
 use crate::package::Role;
 
@@ -66,44 +63,31 @@ pub(super) fn transcripts(context: &Context) -> Result<ArrayRef, EngineError> {
     let frames = context.lengths(index)?.unwrap_or_default();
     let best = best_tokens(context, index, &frames)?;
     let mut rest = best.as_slice();
-    let mut of_rows = frames.iter().map(|frames| {
+    let of_rows = frames.iter().map(|frames| {
         let (own, others) = rest.split_at((*frames).min(rest.len()));
         rest = others;
         vocabulary.decode(own)
     });
-    let (texts, words): (Vec<String>, Vec<Vec<Word>>) =
-        context.present.iter().map(|p| if *p { of_rows.next().unwrap_or_default() } else { <(String, Vec<Word>)>::default() }).unzip();
-    let words = word_lists(&words, spec.frame_seconds)?;
-    let fields = Fields::from(vec![Field::new("text", DataType::Utf8, false), Field::new("words", words.data_type().clone(), false)]);
-    let texts: ArrayRef = Arc::new(StringArray::from(texts));
-    let all = StructArray::try_new(fields, vec![texts, words], nested::nulls(context.present));
-    all.map(|all| Arc::new(all) as ArrayRef).map_err(|error| internal(&error.to_string()))
+    let (texts, words): (Vec<String>, Vec<Vec<Word>>) = of_rows.unzip();
+    let rows = structs([("text", column(&texts)?), ("words", word_lists(&words, spec.frame_seconds)?)])?;
+    scalars(&rows, context.present)
 }
 
 /// The index of the best token of each frame, rows one after another.
 fn best_tokens(context: &Context, index: usize, frames: &[usize]) -> Result<Vec<i64>, EngineError> {
     let Some(scores) = context.outputs.get(index) else { return Ok(Vec::new()) };
-    let best = scores.f_argmax(-1, false).map_err(|error| EngineError::torch(&context.package.descriptor.name, error))?;
+    let best = scores.f_argmax(-1, false).map_err(|error| context.torch(error))?;
     context.items_of(&best, Some(frames), Kind::Int64)
 }
 
 fn word_lists(rows: &[Vec<Word>], frame_seconds: f64) -> Result<ArrayRef, EngineError> {
     let words = || rows.iter().flatten();
-    let seconds = |frame: usize| frame as f64 * frame_seconds;
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(StringArray::from_iter_values(words().map(|word| &word.text))),
-        Arc::new(Float64Array::from_iter_values(words().map(|word| seconds(word.start)))),
-        Arc::new(Float64Array::from_iter_values(words().map(|word| seconds(word.end)))),
-    ];
-    let fields = Fields::from(vec![
-        Field::new("word", DataType::Utf8, false),
-        Field::new("start", DataType::Float64, false),
-        Field::new("end", DataType::Float64, false),
-    ]);
-    let items = StructArray::try_new(fields, columns, None).map_err(|error| internal(&error.to_string()))?;
-    let item = Arc::new(Field::new("element", items.data_type().clone(), false));
-    let lists = ListArray::try_new(item, OffsetBuffer::from_lengths(rows.iter().map(Vec::len)), Arc::new(items), None);
-    lists.map(|lists| Arc::new(lists) as ArrayRef).map_err(|error| internal(&error.to_string()))
+    let seconds =
+        |frame: fn(&Word) -> usize| Arc::new(Float64Array::from_iter_values(words().map(|word| frame(word) as f64 * frame_seconds)));
+    let own: Vec<&str> = words().map(|word| word.text.as_str()).collect();
+    let items = structs([("word", column(&own)?), ("start", seconds(|word| word.start)), ("end", seconds(|word| word.end))])?;
+    let lengths: Vec<usize> = rows.iter().map(Vec::len).collect();
+    lists(items, &lengths, &vec![true; rows.len()])
 }
 
 #[cfg(test)]

@@ -30,13 +30,13 @@ const MOST_SPECIAL_TOKENS: usize = 1 << 16;
 ///
 /// # Errors
 /// The reason, in words.
-pub(super) fn check(tokenizer: &Tokenizer) -> Result<(), String> {
+pub(super) fn check(tokenizer: &Tokenizer, pairs: bool) -> Result<(), String> {
     check_model(tokenizer.get_model())?;
     if let Some(processor) = tokenizer.get_post_processor() {
         check_processor(processor)?;
     }
     for text in ["", "a"] {
-        let input = EncodeInput::Single(text.into());
+        let input = if pairs { EncodeInput::Dual(text.into(), text.into()) } else { EncodeInput::Single(text.into()) };
         let encode = AssertUnwindSafe(|| watch(text.len(), || tokenizer.encode_fast(input, true)));
         let tokens = catch_unwind(encode).map_err(|panic| format!("it fails on the text {text:?}: {}", message(panic.as_ref())))?;
         match tokens {
@@ -77,16 +77,14 @@ fn check_processor(processor: &PostProcessorWrapper) -> Result<(), String> {
     Ok(())
 }
 
-/// Counts post-processors, and multiplies how often templates take the text.
+/// Counts post-processors, and multiplies how often templates take the text; of a pair, both texts.
 fn count_processors(value: &Value, count: &mut usize, repeats: &mut usize) {
     *count += 1;
     if let Some(inner) = value["processors"].as_array() {
         inner.iter().for_each(|one| count_processors(one, count, repeats));
     }
-    if let Some(template) = value["single"].as_array() {
-        let times = template.iter().filter(|piece| piece.get("Sequence").is_some()).count();
-        *repeats = repeats.saturating_mul(times.max(1));
-    }
+    let times = |template: &Value| template.as_array().map_or(0, |all| all.iter().filter(|piece| piece.get("Sequence").is_some()).count());
+    *repeats = repeats.saturating_mul(times(&value["single"]).max(times(&value["pair"]) / 2).max(1));
 }
 
 /// The message of a panic.

@@ -6,7 +6,7 @@
 //!
 //! There are three steps, which only share plain values:
 //!
-//! 1. [`TextPreparer::encode`] turns one string into a [`TokenRow`]. It takes `&self` and keeps no state, so the
+//! 1. [`TextPreparer::encode`] turns one string into a [`TokenRow`], [`TextPreparer::encode_row`] also a pair of strings. It takes `&self` and keeps no state, so the
 //!    engine's decode threads call it in parallel on rows of one batch.
 //! 2. [`plan_batches`] groups rows of near equal length under a budget of rows and padded tokens. It only uses lengths, so audio
 //!    uses it too, with samples instead of tokens.
@@ -18,14 +18,16 @@
 mod buckets;
 mod checks;
 mod error;
+mod offsets;
 mod preparer;
 mod spec;
 mod stages;
 
 pub use buckets::{Bucket, plan_batches};
 pub use error::TextError;
-pub use preparer::{TextPreparer, TokenRow};
-pub use spec::{TextInput, TextSpec};
+pub use offsets::{TokenOffsets, characters};
+pub use preparer::{TextPreparer, TokenRow, utf8};
+pub use spec::{TextInput, TextSpec, Truncation};
 
 /// A tokenizer file's contents; its rules run within limits.
 type Tokenizer = tokenizers::TokenizerImpl<

@@ -7,10 +7,10 @@
 use std::panic::catch_unwind;
 use std::path::Path;
 
-use tokenizers::{EncodeInput, PaddingDirection, PostProcessor, TruncationDirection, TruncationParams};
+use tokenizers::{EncodeInput, PaddingDirection, PostProcessor, TruncationDirection, TruncationParams, TruncationStrategy};
 
 use super::stages::{self, Normalizers, PreTokenizers};
-use super::{Bucket, TextError, TextInput, TextSpec, Tokenizer, checks};
+use super::{Bucket, TextError, TextInput, TextSpec, TokenOffsets, Tokenizer, Truncation, checks};
 
 /// Longest text that is tokenized as a whole; the tokenizer takes about 110 bytes of memory for each byte of it.
 const WHOLE_TEXT_BYTES: usize = 16 << 20;
@@ -18,13 +18,15 @@ const WHOLE_TEXT_BYTES: usize = 16 << 20;
 /// Lengths of prefixes of a longer text that are tried before the whole, if a prefix that fills the row cannot change the result.
 const PREFIX_BYTES: [usize; 4] = [16 << 10, 128 << 10, 1 << 20, WHOLE_TEXT_BYTES];
 
-/// One tokenized string: special tokens included, cut to the package's length, not padded.
+/// One tokenized string or pair of strings: special tokens included, cut to the package's length, not padded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TokenRow {
     /// Vocabulary index of each token.
     pub ids: Vec<u32>,
     /// Segment of each token; as long as `ids`.
     pub type_ids: Vec<u32>,
+    /// Where the tokens are in the text, if that was asked for.
+    pub offsets: Option<Box<TokenOffsets>>,
 }
 
 impl TokenRow {
@@ -54,11 +56,23 @@ pub struct TextPreparer {
 }
 
 impl TextPreparer {
-    /// Loads `spec.tokenizer` from the package folder `directory`.
+    /// Loads `spec.tokenizer` from the package folder `directory`, for single texts.
     ///
     /// # Errors
     /// [`TextError::BadSpec`] for a contradictory table, [`TextError::BadTokenizer`] for a file that cannot be used.
     pub fn open(directory: &Path, spec: &TextSpec) -> Result<Self, TextError> {
+        Self::load(directory, spec, false)
+    }
+
+    /// As [`TextPreparer::open`], for pairs of texts.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_for_pairs(directory: &Path, spec: &TextSpec) -> Result<Self, TextError> {
+        Self::load(directory, spec, true)
+    }
+
+    fn load(directory: &Path, spec: &TextSpec, pairs: bool) -> Result<Self, TextError> {
         spec.validate()?;
         let path = directory.join(&spec.tokenizer);
         let bad_file = |cause: String| TextError::BadTokenizer { path: path.display().to_string(), cause };
@@ -75,7 +89,7 @@ impl TextPreparer {
         };
         if let Some(params) = &truncation {
             // Checked here because the library subtracts the two without a check.
-            let special = tokenizer.get_post_processor().map_or(0, |post| post.added_tokens(false));
+            let special = tokenizer.get_post_processor().map_or(0, |post| post.added_tokens(pairs));
             if params.max_length <= special || params.stride >= params.max_length - special {
                 return Err(TextError::BadSpec(format!(
                     "max_length = {} leaves no room for text beside {special} special tokens and a stride of {}",
@@ -85,11 +99,12 @@ impl TextPreparer {
         }
         // The rest of a cut text is not used, so it need not be made: with a stride, the library repeats it in as many pieces as
         // it has tokens.
-        let truncation = truncation.map(|params| TruncationParams { stride: 0, ..params });
-        let prefix_suffices = prefix_suffices(&tokenizer, truncation.as_ref());
+        let truncation = truncation.map(|params| TruncationParams { stride: 0, strategy: strategy(spec, &params), ..params });
+        // The beginnings of two long texts may be cut in another place than the texts.
+        let prefix_suffices = !pairs && prefix_suffices(&tokenizer, truncation.as_ref());
         let max_length = truncation.as_ref().map(|params| params.max_length);
         tokenizer.with_truncation(truncation).map_err(|error| bad_file(error.to_string()))?;
-        checks::check(&tokenizer).map_err(bad_file)?;
+        checks::check(&tokenizer, pairs).map_err(bad_file)?;
 
         let pad_id = match &padding {
             Some(declared) => declared.pad_id,
@@ -124,11 +139,38 @@ impl TextPreparer {
     /// [`TextError::Tokenizer`] if the tokenizer fails for the text, [`TextError::Grows`] if its rules make it too long,
     /// [`TextError::TooLong`] if it has more than 16 MiB and its beginning does not fill the row.
     pub fn encode(&self, text: &str) -> Result<TokenRow, TextError> {
+        self.encode_single(text, false)
+    }
+
+    /// Tokens of bytes that should be UTF-8: of `text`, or of `text` and `pair` together. With `offsets`, also where the tokens are.
+    ///
+    /// # Errors
+    /// [`TextError::NotUtf8`] with the place, or those of [`TextPreparer::encode`]. For a pair also [`TextError::Tokenizer`], if one text
+    /// leaves no room for the one that may be cut.
+    pub fn encode_row(&self, text: &[u8], pair: Option<&[u8]>, offsets: bool) -> Result<TokenRow, TextError> {
+        let text = utf8(text)?;
+        let Some(pair) = pair else { return self.encode_single(text, offsets) };
+        let pair = utf8(pair)?;
+        let bytes = text.len() + pair.len();
+        if bytes > WHOLE_TEXT_BYTES {
+            return Err(TextError::TooLong { bytes, limit: WHOLE_TEXT_BYTES });
+        }
+        self.encode_whole(EncodeInput::Dual(text.into(), pair.into()), bytes, offsets).map(|(row, _)| row)
+    }
+
+    /// Whether rows are padded at their beginning.
+    #[must_use]
+    pub fn pads_left(&self) -> bool {
+        self.pads_left
+    }
+
+    fn encode_single(&self, text: &str, offsets: bool) -> Result<TokenRow, TextError> {
+        let whole = |text: &str| self.encode_whole(EncodeInput::Single(text.into()), text.len(), offsets);
         if self.prefix_suffices {
             for piece in PREFIX_BYTES.into_iter().filter(|&piece| piece < text.len()) {
                 let boundary = (0..=piece).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
                 if let Some(end) = text[..boundary].rfind(separates) {
-                    let (row, was_cut) = self.encode_whole(&text[..end])?;
+                    let (row, was_cut) = whole(&text[..end])?;
                     if was_cut {
                         return Ok(row);
                     }
@@ -138,18 +180,7 @@ impl TextPreparer {
         if text.len() > WHOLE_TEXT_BYTES {
             return Err(TextError::TooLong { bytes: text.len(), limit: WHOLE_TEXT_BYTES });
         }
-        self.encode_whole(text).map(|(row, _)| row)
-    }
-
-    /// [`TextPreparer::encode`] of bytes that should be UTF-8.
-    ///
-    /// # Errors
-    /// [`TextError::NotUtf8`] with the place, or those of [`TextPreparer::encode`].
-    pub fn encode_bytes(&self, bytes: &[u8]) -> Result<TokenRow, TextError> {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => self.encode(text),
-            Err(error) => Err(TextError::NotUtf8 { offset: error.valid_up_to() }),
-        }
+        whole(text).map(|(row, _)| row)
     }
 
     /// The values of one program tensor for a batch, row after row, `bucket.rows.len() × bucket.length` of them.
@@ -179,11 +210,34 @@ impl TextPreparer {
     }
 
     /// The row, and whether tokens were cut off.
-    fn encode_whole(&self, text: &str) -> Result<(TokenRow, bool), TextError> {
-        let input = EncodeInput::Single(text.into());
-        let encoding = stages::watch(text.len(), || self.tokenizer.encode_fast(input, true))?;
+    fn encode_whole(&self, input: EncodeInput<'_>, bytes: usize, offsets: bool) -> Result<(TokenRow, bool), TextError> {
+        let encode = || if offsets { self.tokenizer.encode_char_offsets(input, true) } else { self.tokenizer.encode_fast(input, true) };
+        let encoding = stages::watch(bytes, encode)?;
         let was_cut = !encoding.get_overflowing().is_empty();
-        Ok((TokenRow { ids: encoding.get_ids().to_vec(), type_ids: encoding.get_type_ids().to_vec() }, was_cut))
+        let row = TokenRow {
+            ids: encoding.get_ids().to_vec(),
+            type_ids: encoding.get_type_ids().to_vec(),
+            offsets: offsets.then(|| Box::new(TokenOffsets::of(&encoding))),
+        };
+        Ok((row, was_cut))
+    }
+}
+
+/// Checks that the bytes of a row are a text.
+///
+/// # Errors
+/// [`TextError::NotUtf8`] with the place.
+pub fn utf8(bytes: &[u8]) -> Result<&str, TextError> {
+    std::str::from_utf8(bytes).map_err(|error| TextError::NotUtf8 { offset: error.valid_up_to() })
+}
+
+/// The package's own strategy, or the file's.
+fn strategy(spec: &TextSpec, declared: &TruncationParams) -> TruncationStrategy {
+    match spec.truncation {
+        Some(Truncation::LongestFirst) => TruncationStrategy::LongestFirst,
+        Some(Truncation::OnlyFirst) => TruncationStrategy::OnlyFirst,
+        Some(Truncation::OnlySecond) => TruncationStrategy::OnlySecond,
+        None => declared.strategy,
     }
 }
 

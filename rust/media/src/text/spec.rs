@@ -30,6 +30,18 @@ impl TextInput {
     }
 }
 
+/// Which text of a pair is cut if both together have too many tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Truncation {
+    /// The longer one, until both are equally long; then both.
+    LongestFirst,
+    /// The first. A second text that leaves no room for it is an error of its row.
+    OnlyFirst,
+    /// The second, likewise.
+    OnlySecond,
+}
+
 /// How a package's text is prepared. Unknown keys are errors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,6 +56,13 @@ pub struct TextSpec {
     /// The tensors that the program takes, in order. Default `["input_ids", "attention_mask"]`.
     #[serde(default = "default_inputs")]
     pub inputs: Vec<TextInput>,
+    /// Name of the input whose tokenizer encodes this text too, as the second of a pair. Then the other keys are not for this input:
+    /// it gives no tensors of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pair_of: Option<String>,
+    /// For the first text of a pair. Default: as `tokenizer.json` declares, otherwise `longest_first`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub truncation: Option<Truncation>,
 }
 
 fn default_tokenizer() -> String {
@@ -56,12 +75,13 @@ fn default_inputs() -> Vec<TextInput> {
 
 impl Default for TextSpec {
     fn default() -> Self {
-        Self { tokenizer: default_tokenizer(), max_length: None, inputs: default_inputs() }
+        Self { tokenizer: default_tokenizer(), max_length: None, inputs: default_inputs(), pair_of: None, truncation: None }
     }
 }
 
 impl TextSpec {
-    /// Checks the values: a file name inside the package, a usable length, `input_ids` present and no input twice.
+    /// Checks the values: a file name inside the package, a usable length, `input_ids` present and no input twice; no other key
+    /// beside `pair_of`.
     ///
     /// # Errors
     /// [`TextError::BadSpec`] with the reason.
@@ -76,6 +96,9 @@ impl TextSpec {
         }
         if !self.inputs.contains(&TextInput::InputIds) {
             return bad("inputs lacks \"input_ids\"".to_owned());
+        }
+        if self.pair_of.is_some() && *self != (Self { pair_of: self.pair_of.clone(), ..Self::default() }) {
+            return bad("with pair_of there is no other key: the tokenizer of the first text encodes both".to_owned());
         }
         for (position, input) in self.inputs.iter().enumerate() {
             if self.inputs[..position].contains(input) {
@@ -101,6 +124,18 @@ mod tests {
         assert!(spec.validate().is_ok());
         assert!(toml::from_str::<TextSpec>("lowercase = true").is_err());
         assert!(toml::from_str::<TextSpec>("inputs = [\"ids\"]").is_err());
+    }
+
+    #[test]
+    fn the_second_text_of_a_pair_has_no_keys_of_its_own() {
+        let spec: TextSpec = toml::from_str("pair_of = \"question\"").unwrap();
+        assert_eq!(spec.pair_of.as_deref(), Some("question"));
+        assert!(spec.validate().is_ok());
+        let spec: TextSpec = toml::from_str("pair_of = \"question\"\nmax_length = 7").unwrap();
+        assert!(spec.validate().unwrap_err().to_string().contains("no other key"));
+        let spec: TextSpec = toml::from_str("truncation = \"only_second\"").unwrap();
+        assert_eq!(spec.truncation, Some(Truncation::OnlySecond));
+        assert!(toml::from_str::<TextSpec>("truncation = \"both\"").is_err());
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl Trial {
         let preparers = inputs.map(|(input, column)| Ok((column.clone(), Preparer::new(&package, input)?)));
         Ok(Self {
             model: package.descriptor.name.clone(),
-            limits: Limits { images: spec.images, stop: StopFlag::default() },
+            limits: Limits { images: spec.images, offsets: false, stop: StopFlag::default() },
             preparers: preparers.collect::<Result<_, EngineError>>()?,
         })
     }
@@ -35,22 +35,23 @@ impl Trial {
         let Some((_, preparer)) = self.preparers.iter().find(|(column, _)| column == name) else { return Ok(Vec::new()) };
         let mut errors = Vec::new();
         for rows in rows.chunks(ROWS) {
-            let found = try_rows(&self.model, preparer, column, rows, &self.limits)?.1;
+            // The texts of a pair are columns of their own here, tried one by one.
+            let found = try_rows(&self.model, preparer, (column, None), rows, &self.limits)?.1;
             errors.extend(found.into_iter().map(|(position, error)| (rows[position], error.to_string())));
         }
         Ok(errors)
     }
 }
 
-/// The tensor of `rows` of a column, and which of them (by position) cannot be trained on.
+/// The tensor of `rows` of a column (and of the column of second texts), and which of them (by position) cannot be trained on.
 pub(crate) fn try_rows(
     model: &str,
     preparer: &Preparer,
-    column: &ArrayRef,
+    (column, second): (&ArrayRef, Option<&ArrayRef>),
     rows: &[usize],
     limits: &Limits,
 ) -> Result<(StagedRows, Vec<(usize, RowError)>), EngineError> {
-    let staged = preparer.stage(model, column, rows, limits)?;
+    let staged = preparer.stage(model, column, second, rows, limits)?;
     let mut errors = staged.errors;
     let marked = rows.iter().enumerate().filter(|(_, row)| preparer.is_null_mark(column, **row));
     errors.extend(marked.map(|(i, _)| (i, RowError::Training("an image that Spark's reader could not decode".into()))));
@@ -70,7 +71,7 @@ const NOT_FINITE: &str = "a value is NaN or infinite";
 fn not_finite(staged: &StagedRows, rows: usize) -> Vec<usize> {
     match staged {
         StagedRows::Dense(tensor) => memory::rows_not_finite(tensor, rows),
-        StagedRows::Tokens(_) => Vec::new(),
+        StagedRows::Tokens(_) | StagedRows::Elsewhere => Vec::new(),
         StagedRows::Clips { clips, items, .. } => {
             let bad = |range: &std::ops::Range<usize>| clips[range.clone()].iter().flatten().any(|sample| !sample.is_finite());
             items.iter().enumerate().filter(|(_, range)| bad(range)).map(|(i, _)| i).collect()

@@ -133,8 +133,8 @@ impl DatasetWriter {
             }
             return Ok(Checked::Plain(column.clone()));
         };
-        let limits = Limits { images: ImageLimits::default(), stop: StopFlag::default() };
-        let (staged, found) = try_rows("training", preparer, column, &rows, &limits)?;
+        let limits = Limits { images: ImageLimits::default(), offsets: false, stop: StopFlag::default() };
+        let (staged, found) = try_rows("training", preparer, (column, None), &rows, &limits)?;
         for (position, error) in found {
             let error = if stored.name == LABEL { RowError::Training(format!("the label: {error}")) } else { error };
             note(errors, rows[position], &stored.name, error);

@@ -25,6 +25,11 @@ fn open_json(json: &str, spec: &TextSpec) -> Result<TextPreparer, TextError> {
     opened
 }
 
+/// The row of a text that is tokenized as a whole.
+fn whole(preparer: &TextPreparer, text: &str) -> TokenRow {
+    preparer.encode_whole(EncodeInput::Single(text.into()), text.len(), false).unwrap().0
+}
+
 fn open(max_length: Option<usize>) -> TextPreparer {
     open_json(&tokenizer_json(""), &TextSpec { max_length, ..TextSpec::default() }).unwrap()
 }
@@ -63,13 +68,13 @@ fn ten_megabytes_give_what_the_whole_text_gives() {
     assert!(words.len() >= 10_000_000);
     let row = preparer.encode(&words).unwrap();
     assert_eq!(row.len(), 128);
-    assert_eq!(row, preparer.encode_whole(&words[..20_000 - 20_000 % 22]).unwrap().0);
+    assert_eq!(row, whole(&preparer, &words[..20_000 - 20_000 % 22]));
     // Few tokens at the end: only blanks for longer than the first pieces.
     let late = format!("{}{}", " ".repeat(3_000_000), "torch ".repeat(200));
-    assert_eq!(preparer.encode(&late).unwrap(), preparer.encode_whole(&late).unwrap().0);
+    assert_eq!(preparer.encode(&late).unwrap(), whole(&preparer, &late));
     // Separators other than blanks, and characters of several bytes at the cut.
     let wide = "中torch\u{3000}é\u{2028}a\u{a0}".repeat(100_000);
-    assert_eq!(preparer.encode(&wide).unwrap(), preparer.encode_whole(&wide).unwrap().0);
+    assert_eq!(preparer.encode(&wide).unwrap(), whole(&preparer, &wide));
     // One word of 10 MB is one unknown token.
     assert_eq!(preparer.encode(&"x".repeat(10_000_000)).unwrap().ids, [2, 1, 3]);
     // Past the limit only the beginning is used, or the text is an error.
@@ -87,8 +92,8 @@ fn odd_unicode_never_fails() {
         let row = preparer.encode(text).unwrap();
         assert!(row.len() >= 2 && row.len() <= 16 && row.type_ids.len() == row.len(), "{text:?}");
     }
-    assert_eq!(preparer.encode_bytes(b"a torch").unwrap().ids, [2, 4, 5, 3]);
-    assert_eq!(preparer.encode_bytes(b"a \xed\xa0\x80"), Err(TextError::NotUtf8 { offset: 2 }));
+    assert_eq!(preparer.encode_row(b"a torch", None, false).unwrap().ids, [2, 4, 5, 3]);
+    assert_eq!(preparer.encode_row(b"a \xed\xa0\x80", None, false), Err(TextError::NotUtf8 { offset: 2 }));
 }
 
 #[test]
@@ -131,4 +136,53 @@ fn threads_share_one_preparer() {
             });
         }
     });
+}
+
+fn open_pairs(max_length: Option<usize>, truncation: Option<Truncation>) -> TextPreparer {
+    static COUNTER: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let number = COUNTER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let directory = std::env::temp_dir().join(format!("flambeau-pairs-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("tokenizer.json"), tokenizer_json("")).unwrap();
+    let opened = TextPreparer::open_for_pairs(&directory, &TextSpec { max_length, truncation, ..TextSpec::default() });
+    std::fs::remove_dir_all(&directory).unwrap();
+    opened.unwrap()
+}
+
+#[test]
+fn two_texts_become_one_row() {
+    let pair = |preparer: &TextPreparer, a: &str, b: &str| preparer.encode_row(a.as_bytes(), Some(b.as_bytes()), false);
+    let preparer = open_pairs(None, None);
+    let row = pair(&preparer, "a torch", "burn").unwrap();
+    assert_eq!((row.ids, row.type_ids), (vec![2, 4, 5, 3, 7, 3], vec![0, 0, 0, 0, 1, 1]));
+    assert_eq!(pair(&preparer, "", "").unwrap().ids, [2, 3, 3]);
+    assert!(matches!(preparer.encode_row(b"a", Some(b"\xff"), false), Err(TextError::NotUtf8 { offset: 0 })));
+    let long = "torch ".repeat(3_000_000);
+    assert!(matches!(pair(&preparer, "a", &long), Err(TextError::TooLong { .. })));
+}
+
+#[test]
+fn a_pair_is_cut_as_the_package_says() {
+    let ids = |truncation, a: &str, b: &str| open_pairs(Some(7), truncation).encode_row(a.as_bytes(), Some(b.as_bytes()), false);
+    let (a, b) = ("a a a a a", "burn burn");
+    assert_eq!(ids(None, a, b).unwrap().ids, [2, 4, 4, 3, 7, 7, 3]);
+    assert_eq!(ids(Some(Truncation::LongestFirst), a, b).unwrap().ids, [2, 4, 4, 3, 7, 7, 3]);
+    assert_eq!(ids(Some(Truncation::OnlyFirst), a, b).unwrap().ids, [2, 4, 4, 3, 7, 7, 3]);
+    assert_eq!(ids(Some(Truncation::OnlySecond), b, a).unwrap().ids, [2, 7, 7, 3, 4, 4, 3]);
+    assert!(matches!(ids(Some(Truncation::OnlySecond), a, b), Err(TextError::Tokenizer(_))));
+}
+
+#[test]
+fn offsets_count_characters() {
+    let text = "\u{1f600} torches, \u{c4} a".as_bytes();
+    let row = open(Some(6)).encode_row(text, None, true).unwrap();
+    let offsets = row.offsets.unwrap();
+    assert_eq!(row.ids, [2, 1, 5, 6, 8, 3]);
+    assert_eq!(offsets.characters, [(0, 0), (0, 1), (2, 7), (7, 9), (9, 10), (0, 0)]);
+    assert_eq!(offsets.texts, [None, Some(0), Some(0), Some(0), Some(0), None]);
+    assert_eq!([2, 3, 4].map(|at| offsets.word(at)), [(2, 9), (2, 9), (9, 10)]);
+    let row = open_pairs(None, None).encode_row(b"a", Some("\u{1f600} burn".as_bytes()), true).unwrap();
+    let offsets = row.offsets.unwrap();
+    assert_eq!(offsets.texts, [None, Some(0), None, Some(1), Some(1), None]);
+    assert_eq!(offsets.characters[4], (2, 6));
 }

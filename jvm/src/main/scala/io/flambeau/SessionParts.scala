@@ -6,7 +6,7 @@ import org.apache.spark.sql.SparkSessionExtensions
 import io.flambeau.conf.{FlambeauConf, SettingsCheck}
 import io.flambeau.models.LoadAhead
 import io.flambeau.spark.{ClusterFiles, ErrorConditions}
-import io.flambeau.sql.{CheckModelCalls, EvalModelStrategy, ExtractModelCalls, ModelFunctions, NearestFunctions, NearestStrategy, TakeColumns, VectorFunctions}
+import io.flambeau.sql.{CheckModelCalls, EvalModelStrategy, ExtractModelCalls, ExtractReads, ModelFunctions, NearestFunctions, NearestStrategy, ReadBytes, ReadBytesStrategy, TakeColumns, TextFunctions, VectorFunctions}
 import io.flambeau.ui.ModelsTab
 
 /**
@@ -21,14 +21,16 @@ private[flambeau] object SessionParts {
     SettingsCheck.application()
     LoadAhead.library()
     ClusterFiles.application().foreach(ModelsTab.show(_))
-    val functions = ModelFunctions.all ++ VectorFunctions.all ++ named
+    val functions = ModelFunctions.all ++ TextFunctions.all ++ VectorFunctions.all ++ ReadBytes.functions ++ named
     ModelFunctions.registerBuiltin(functions)
     functions.foreach(f => extensions.injectFunction((f.identifier, f.info, f.build)))
     NearestFunctions.all.foreach(f => extensions.injectTableFunction((f.identifier, f.info, f.build)))
     extensions.injectTableFunction((RegisterModel.identifier, RegisterModel.info, RegisterModel.build))
     extensions.injectCheckRule(_ => CheckModelCalls)
     extensions.injectPreCBORule(_ => ExtractModelCalls)
+    extensions.injectPreCBORule(_ => ExtractReads)
     extensions.injectPlannerStrategy(_ => EvalModelStrategy)
+    extensions.injectPlannerStrategy(_ => ReadBytesStrategy)
     extensions.injectPlannerStrategy(_ => NearestStrategy)
     extensions.injectColumnar(_ => TakeColumns)
   }

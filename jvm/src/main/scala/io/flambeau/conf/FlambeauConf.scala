@@ -33,6 +33,22 @@ object FlambeauConf {
     Prefix + "models.allow", "", Folders,
     "Where model packages may come from: comma-separated folders (paths or URIs), `embedded` for those in jars, and `models:/…` or `runs:/…` for those of MLflow. A model is a program, so set this for the application if users are not trusted. A session can only narrow it. Empty allows all.")
 
+  val ReadParallelism: Setting[Long] = Setting(
+    Prefix + "read.parallelism", "16", Whole("files", 1, 256),
+    "Files that `read_bytes` reads at the same time in each task, ahead of the row that is wanted.")
+
+  val ReadAheadBytes: Setting[Long] = Setting(
+    Prefix + "read.aheadBytes", "64m", Bytes("1", "1t"),
+    "Maximum bytes of rows and files that `read_bytes` has read ahead in each task, on the JVM's heap. One file more than this may be there: the next that is wanted.")
+
+  val ReadMaxBytes: Setting[Long] = Setting(
+    Prefix + "read.maxBytes", "256m", Bytes("1", "1g"),
+    "Maximum size of a file that `read_bytes` reads. A larger one is bad input.")
+
+  val ReadAllow: Setting[Seq[String]] = Setting(
+    Prefix + "read.allow", "", Folders,
+    "Folders whose files `read_bytes` may read: comma-separated paths or URIs. Files are read with the application's rights, so set this for the application if users are not trusted. A session can only narrow it. Empty allows all.")
+
   val MlflowTrackingUri: Setting[String] = Setting(
     Prefix + "mlflow.trackingUri", "", Values.Address,
     "MLflow tracking server on which models named `models:/…` and `runs:/…` are looked up, by the driver. Empty: MLFLOW_TRACKING_URI in the driver's environment. Credentials belong into the environment too; they are only sent to the server that the application was started with.")
@@ -109,7 +125,7 @@ object FlambeauConf {
     "Level of native log messages (error, warn, info, debug, trace). They appear in Spark's log under io.flambeau.native.", perProcess = true)
 
   val all: Seq[Setting[_]] = Seq(
-    BatchRows, BatchBytes, ModelsPath, ModelsAllow, MlflowTrackingUri, ImageMaxPixels, ImageDecode, Device, Engine, Precision, MinCosine, ModelsMaxBytes,
+    BatchRows, BatchBytes, ModelsPath, ModelsAllow, MlflowTrackingUri, ReadParallelism, ReadAheadBytes, ReadMaxBytes, ReadAllow, ImageMaxPixels, ImageDecode, Device, Engine, Precision, MinCosine, ModelsMaxBytes,
     ModelsIdleBytes,
     ModelsMachineCode, Libtorch,
     NativeDirectory, DecodeThreads, TrainAllowUnencrypted, UiRetainedModels, UiRetainedTrainings, LogLevel)

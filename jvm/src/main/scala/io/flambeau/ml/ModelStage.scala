@@ -46,7 +46,7 @@ trait ModelStage extends Transformer with HasInvalid with DefaultParamsWritable 
     SessionCheck.require(session, uid)
     val planned = checked(dataset.schema, ModelStage.confOf(session))
     val inputs = planned.columns.zip(planned.ref.spec.inputs).map { case (column, input) =>
-      val adapted = ModelInputs.adapt(ExpressionColumn.expression(dataset.col(ModelStage.quoted(column))), input)
+      val adapted = ModelInputs.adapt(ExpressionColumn.expression(dataset.col(ModelStage.quoted(column))), input, $(handleInvalid) != HasInvalid.Error)
       if (refusesNotFinite && FiniteOnly.concerns(adapted.dataType)) FiniteOnly(adapted) else adapted
     }
     val call = ModelCall(inputs, planned.ref, planned.task, nullOnError = $(handleInvalid) != HasInvalid.Error)

@@ -118,7 +118,7 @@ private[ml] final class TrainingColumns(schema: StructType, fail: String => Noth
   /** The features that a model makes of a column. */
   def featurized(dataset: Dataset[_], column: String, ref: ModelRef, nullOnError: Boolean): InputColumn = {
     checkFeaturizer(column, ref)
-    val call = ModelCall(Seq(ModelInputs.adapt(expressionOf(dataset, column), ref.spec.inputs.head)), ref, ModelTask.Featurize, nullOnError)
+    val call = ModelCall(Seq(ModelInputs.adapt(expressionOf(dataset, column), ref.spec.inputs.head, nullOnError)), ref, ModelTask.Featurize, nullOnError)
     val size = ref.spec.output(OutputRole.Features).map(_.shape.product.toInt)
     InputColumn(TrainingColumns.Features, ExpressionColumn.of(call), Some(DenseColumn(size.toSeq, "f32")))
   }

@@ -7,7 +7,7 @@ import java.util.concurrent.ConcurrentHashMap
 import scala.jdk.CollectionConverters._
 
 import org.apache.hadoop.conf.Configuration
-import org.apache.hadoop.fs.FileSystem
+import org.apache.hadoop.fs.{FileSystem, Path}
 import org.apache.spark.sql.internal.SQLConf
 
 import io.flambeau.conf.FlambeauConf
@@ -39,7 +39,12 @@ private[flambeau] final class HadoopSettings(private val values: Map[String, Str
   def fileSystem(uri: URI): FileSystem =
     if (!isApplications) FileSystem.get(uri, configuration())
     else if (!AllowList.mentions(uri)) throw new IOException(s"$uri is outside of ${FlambeauConf.ModelsAllow.key}")
-    else HadoopSettings.instances.computeIfAbsent(s"${uri.getScheme}://${uri.getAuthority}", _ => FileSystem.newInstance(uri, configuration()))
+    else HadoopSettings.own(uri, configuration())
+
+  /** The file system of a path to read, which was compared with a list already; `conf` is [[configuration]]. */
+  def fileSystemOf(path: Path, conf: Configuration): FileSystem =
+    if (!isApplications) path.getFileSystem(conf)
+    else HadoopSettings.own(if (path.toUri.getScheme == null) FileSystem.getDefaultUri(conf) else path.toUri, conf)
 
   override def toString: String = s"HadoopSettings(${values.size} settings)"
 }
@@ -48,14 +53,20 @@ private[flambeau] object HadoopSettings {
 
   val none: HadoopSettings = new HadoopSettings(Map.empty, isApplications = false)
 
-  /** By scheme and authority, until the process ends: as many as the application's list names. */
+  /** By scheme and authority, until the process ends: as many as the application's lists name. */
   private val instances = new ConcurrentHashMap[String, FileSystem]
 
+  private def own(uri: URI, conf: Configuration): FileSystem =
+    instances.computeIfAbsent(s"${uri.getScheme}://${uri.getAuthority}", _ => FileSystem.newInstance(uri, conf))
+
   /** The running application's, and the session's on top, as Spark itself does for data sources, unless a list bounds it. Driver only. */
-  def of(session: SQLConf): HadoopSettings = {
+  def of(session: SQLConf): HadoopSettings = of(session, bounded = AllowList.ofApplication.nonEmpty)
+
+  /** As above; `bounded`: whether a list of the application bounds what is read. */
+  def of(session: SQLConf, bounded: Boolean): HadoopSettings = {
     val base = ClusterFiles.application().map(_.hadoopConfiguration).getOrElse(ClusterFiles.hadoopConfiguration())
     val own = base.asScala.map(_.getKey).filterNot(isDefault(base, _)).flatMap(key => Option(base.getRaw(key)).map(key -> _)).toMap
-    if (AllowList.ofApplication.nonEmpty) new HadoopSettings(own, isApplications = true)
+    if (bounded) new HadoopSettings(own, isApplications = true)
     else new HadoopSettings(own ++ session.getAllConfs.filterNot { case (key, _) => key.startsWith("spark.") }, isApplications = false)
   }
 

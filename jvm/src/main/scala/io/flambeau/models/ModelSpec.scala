@@ -26,16 +26,26 @@ object OutputRole extends NamedValues[OutputRole] {
   case object Boxes extends OutputRole("boxes")
   case object BoxScores extends OutputRole("box_scores")
   case object BoxClasses extends OutputRole("box_classes")
+  case object TokenScores extends OutputRole("token_scores")
+  case object StartScores extends OutputRole("start_scores")
+  case object EndScores extends OutputRole("end_scores")
   case object Other extends OutputRole("other")
-  override val all: Seq[OutputRole] = Seq(Features, Scores, Ctc, Boxes, BoxScores, BoxClasses, Other)
+  override val all: Seq[OutputRole] =
+    Seq(Features, Scores, Ctc, Boxes, BoxScores, BoxClasses, TokenScores, StartScores, EndScores, Other)
 }
 
 /** An input as the package declares it; `dtype` and `shape` (of one row) are those of a tensor. */
 final case class TensorSpec(name: String, kind: InputKind, dtype: String, @JsonDeserialize(contentAs = classOf[java.lang.Long]) shape: Seq[Long])
 
-/** An output: `shape` is of one row; `labels` is how many labels it has, 0 for none. */
+/**
+ * An output: `shape` is of one row; `labels` is how many labels it has, 0 for none.
+ *
+ * @param entailment
+ *   index of the label that says that one text follows from another ("entailment"), if there is one
+ */
 final case class OutputSpec(
-    name: String, role: OutputRole, dtype: String, @JsonDeserialize(contentAs = classOf[java.lang.Long]) shape: Seq[Long], labels: Int)
+    name: String, role: OutputRole, dtype: String, @JsonDeserialize(contentAs = classOf[java.lang.Long]) shape: Seq[Long], labels: Int,
+    @JsonDeserialize(contentAs = classOf[java.lang.Integer]) entailment: Option[Int])
 
 /**
  * The description of a package, as the native side read it. Only the native side parses model.toml.

@@ -50,6 +50,12 @@ private[flambeau] object Constants {
     share
   }
 
+  /** True or false. */
+  def flag(function: String, parameter: String, argument: Expression): Boolean = value(function, parameter, argument) match {
+    case known: Boolean => known
+    case other => Arguments.fail(function, s"$parameter must be true or false, not $other")
+  }
+
   /** A string. */
   def text(function: String, parameter: String, argument: Expression): String = value(function, parameter, argument) match {
     case string: UTF8String => string.toString

@@ -5,13 +5,13 @@ import org.apache.spark.sql.catalyst.expressions.ExpressionInfo
 /** The text of `DESCRIBE FUNCTION EXTENDED` for each function. */
 private[sql] object ModelFunctionDocs {
 
-  private val Model =
+  val Model: String =
     "      * model - the model, a string literal: a path or URI of a folder, a .zip or a .pt file, a name under spark.flambeau.models.path, or one embedded in a jar\n"
 
   private val Input =
     "      * input - BINARY (an encoded image or sound) or an image struct, STRING, or a number, an array of numbers or an ML vector, as the model requires\n"
 
-  private def onBadInput(nullOnError: Boolean): String =
+  def onBadInput(nullOnError: Boolean): String =
     if (nullOnError) "Bad input gives NULL." else "Bad input fails the query; the try_ variant gives NULL instead."
 
   def featurize(nullOnError: Boolean): ExpressionInfo = info(
@@ -49,7 +49,7 @@ private[sql] object ModelFunctionDocs {
     "      * audio - BINARY, an encoded sound\n" + Model,
     "SELECT _FUNC_(content, 'packages/wav2vec2').text FROM recordings LIMIT 1;\n       A MAN SAID TO THE UNIVERSE")
 
-  private def info(name: String, usage: String, arguments: String, example: String): ExpressionInfo =
+  def info(name: String, usage: String, arguments: String, example: String): ExpressionInfo =
     new ExpressionInfo(
       classOf[ModelCall].getName,
       null,

@@ -12,7 +12,7 @@ import org.apache.spark.unsafe.types.UTF8String
 
 import io.flambeau.{DidYouMean, FlambeauAnalysisException}
 import io.flambeau.conf.FlambeauConf
-import io.flambeau.models.{ModelRef, ModelSpec, ModelStore, OutputRole}
+import io.flambeau.models.{InputKind, ModelRef, ModelSpec, ModelStore, OutputRole}
 import io.flambeau.spark.Classic
 
 /**
@@ -20,6 +20,7 @@ import io.flambeau.spark.Classic
  *
  * `featurize(input, model)`, `classify(input, model[, k])`, `infer(model, inputs…)`, `detect(image, model[, threshold])`,
  * `transcribe(audio, model)`, their `try_` variants, and functions that stand for one model, whose arguments are the model's inputs.
+ * Those of texts are in [[TextFunctions]].
  */
 object ModelFunctions {
 
@@ -31,14 +32,18 @@ object ModelFunctions {
     def identifier: FunctionIdentifier = FunctionIdentifier(name)
   }
 
-  /** The functions that every session has. */
+  /** The functions for models that take one input of any kind, and `infer`. */
   val all: Seq[Definition] = Seq(false, true).flatMap { nullOnError =>
+    def one(task: ModelTask, info: Boolean => ExpressionInfo, build: Boolean => Builder) =
+      Definition(name(task.name, nullOnError), info(nullOnError), build(nullOnError))
+    val classify = ModelTask.Classify(ModelTask.DefaultK)
+    val detect = ModelTask.Detect(ModelTask.DefaultThreshold)
     Seq(
-      Definition(name("featurize", nullOnError), ModelFunctionDocs.featurize(nullOnError), featurize(nullOnError)),
-      Definition(name("classify", nullOnError), ModelFunctionDocs.classify(nullOnError), classify(nullOnError)),
-      Definition(name("infer", nullOnError), ModelFunctionDocs.infer(nullOnError), infer(nullOnError)),
-      Definition(name("detect", nullOnError), ModelFunctionDocs.detect(nullOnError), detect(nullOnError)),
-      Definition(name("transcribe", nullOnError), ModelFunctionDocs.transcribe(nullOnError), transcribe(nullOnError)))
+      one(ModelTask.Featurize, ModelFunctionDocs.featurize, ofTask(ModelTask.Featurize, "input")),
+      one(classify, ModelFunctionDocs.classify, ofTask(classify, "input")),
+      one(ModelTask.Infer, ModelFunctionDocs.infer, infer),
+      one(detect, ModelFunctionDocs.detect, ofTask(detect, "image")),
+      one(ModelTask.Transcribe, ModelFunctionDocs.transcribe, ofTask(ModelTask.Transcribe, "audio")))
   }
 
   /** Functions that this class made built-in, by name. */
@@ -65,37 +70,37 @@ object ModelFunctions {
   private val namedModels = TrieMap.empty[(String, String), Definition]
 
   /**
-   * A function of this name for one model. It is `featurize` if the package's first output is `features`, `classify` if it is
-   * `scores`, `transcribe` if it is `ctc`, `detect` if it is one of a detector, and `infer` otherwise. The model is looked up when the function is first used.
+   * A function of this name for one model. The role of the package's first output decides what it does: `featurize` for `features`,
+   * `classify` for `scores` (`rerank` for one score of two texts), `transcribe` for `ctc`, `detect` for those of boxes. It is `entities`
+   * for `token_scores`, `answer` for `start_scores`, and `infer` for others. The model is looked up when the function is first used.
    */
   def named(name: String, model: String): Definition = namedModels.getOrElseUpdate((name, model), define(name, model))
 
   /** The task of a function for one model: its first output decides. */
   def taskOf(spec: ModelSpec): ModelTask = spec.outputs.headOption.map(_.role) match {
     case Some(OutputRole.Features) => ModelTask.Featurize
+    case Some(OutputRole.Scores) if isReranker(spec) => ModelTask.Rerank
     case Some(OutputRole.Scores) => ModelTask.Classify(ModelTask.DefaultK)
     case Some(OutputRole.Boxes | OutputRole.BoxScores | OutputRole.BoxClasses) => ModelTask.Detect(ModelTask.DefaultThreshold)
     case Some(OutputRole.Ctc) => ModelTask.Transcribe
+    case Some(OutputRole.TokenScores) => ModelTask.Entities
+    case Some(OutputRole.StartScores) if spec.output(OutputRole.EndScores).nonEmpty => ModelTask.Answer
     case _ => ModelTask.Infer
   }
+
+  /** Whether it gives one score for two texts. */
+  private def isReranker(spec: ModelSpec): Boolean = takesPairs(spec) && spec.output(OutputRole.Scores).exists(_.shape == Seq(1L))
+
+  /** Whether its inputs are two texts. */
+  private[sql] def takesPairs(spec: ModelSpec): Boolean = spec.inputs.map(_.kind) == Seq(InputKind.Text, InputKind.Text)
 
   private def define(name: String, model: String): Definition = {
     val build: Builder = { arguments =>
       val ref = ModelStore.resolve(model, sessionConf)
       val task = taskOf(ref.spec)
       val inputs = ref.spec.inputs.map(_.name)
-      val optional = task match {
-        case _: ModelTask.Classify => Seq("k")
-        case _: ModelTask.Detect => Seq("threshold")
-        case _ => Nil
-      }
-      val bound = Arguments.bind(name, arguments, inputs, optional)
-      val asked = task match {
-        case ModelTask.Classify(default) => ModelTask.Classify(bound.get("k").map(Constants.positiveInt(name, "k", _)).getOrElse(default))
-        case ModelTask.Detect(default) => ModelTask.Detect(bound.get("threshold").map(Constants.share(name, "threshold", _)).getOrElse(default))
-        case other => other
-      }
-      call(name, inputs.map(bound), ref, ModelRequest(asked, nullOnError = false))
+      val bound = Arguments.bind(name, arguments, inputs, option(task))
+      call(name, inputs.map(bound), ref, ModelRequest(asked(name, task, bound), nullOnError = false))
     }
     Definition(name, new NamedFunctionInfo(name, model, () => ModelStore.resolve(model, sessionConf)), build)
   }
@@ -109,32 +114,29 @@ object ModelFunctions {
     case _ => SQLConf.get
   }
 
-  private def name(task: String, nullOnError: Boolean): String = if (nullOnError) s"try_$task" else task
+  private[sql] def name(task: String, nullOnError: Boolean): String = if (nullOnError) s"try_$task" else task
 
-  private def featurize(nullOnError: Boolean): Builder = { arguments =>
-    val function = name("featurize", nullOnError)
-    val bound = Arguments.bind(function, arguments, Seq("input", "model"), Nil)
-    call(function, Seq(bound("input")), resolve(function, bound("model")), ModelRequest(ModelTask.Featurize, nullOnError))
+  /** A function whose arguments are the model's inputs, then the model, then the task's option. */
+  private[sql] def ofTask(task: ModelTask, inputs: String*)(nullOnError: Boolean): Builder = { arguments =>
+    val function = name(task.name, nullOnError)
+    val bound = Arguments.bind(function, arguments, inputs :+ "model", option(task))
+    call(function, inputs.map(bound), resolve(function, bound("model")), ModelRequest(asked(function, task, bound), nullOnError))
   }
 
-  private def classify(nullOnError: Boolean): Builder = { arguments =>
-    val function = name("classify", nullOnError)
-    val bound = Arguments.bind(function, arguments, Seq("input", "model"), Seq("k"))
-    val k = bound.get("k").map(Constants.positiveInt(function, "k", _)).getOrElse(ModelTask.DefaultK)
-    call(function, Seq(bound("input")), resolve(function, bound("model")), ModelRequest(ModelTask.Classify(k), nullOnError))
+  /** The name of the task's option, if it has one. */
+  private def option(task: ModelTask): Seq[String] = task match {
+    case _: ModelTask.Classify => Seq("k")
+    case _: ModelTask.Detect => Seq("threshold")
+    case _ => Nil
   }
 
-  private def detect(nullOnError: Boolean): Builder = { arguments =>
-    val function = name("detect", nullOnError)
-    val bound = Arguments.bind(function, arguments, Seq("image", "model"), Seq("threshold"))
-    val threshold = bound.get("threshold").map(Constants.share(function, "threshold", _)).getOrElse(ModelTask.DefaultThreshold)
-    call(function, Seq(bound("image")), resolve(function, bound("model")), ModelRequest(ModelTask.Detect(threshold), nullOnError))
-  }
-
-  private def transcribe(nullOnError: Boolean): Builder = { arguments =>
-    val function = name("transcribe", nullOnError)
-    val bound = Arguments.bind(function, arguments, Seq("audio", "model"), Nil)
-    call(function, Seq(bound("audio")), resolve(function, bound("model")), ModelRequest(ModelTask.Transcribe, nullOnError))
+  /** The task with the option of a call, if that gives one. */
+  private def asked(function: String, task: ModelTask, bound: Map[String, Expression]): ModelTask = task match {
+    case ModelTask.Classify(default) =>
+      ModelTask.Classify(bound.get("k").map(Constants.positiveInt(function, "k", _)).getOrElse(default))
+    case ModelTask.Detect(default) =>
+      ModelTask.Detect(bound.get("threshold").map(Constants.share(function, "threshold", _)).getOrElse(default))
+    case other => other
   }
 
   private def infer(nullOnError: Boolean): Builder = { arguments =>
@@ -153,7 +155,7 @@ object ModelFunctions {
     }
   }
 
-  private def call(function: String, inputs: Seq[Expression], ref: ModelRef, request: ModelRequest): Expression = {
+  private[sql] def call(function: String, inputs: Seq[Expression], ref: ModelRef, request: ModelRequest): Expression = {
     SparkSession.getActiveSession.foreach(SessionCheck.require(_, function))
     val spec = ref.spec
     def require(role: OutputRole, what: String): Unit =
@@ -162,11 +164,30 @@ object ModelFunctions {
           s"model '${ref.name}' has no output of role $role, so it cannot $what; its outputs are " +
             spec.outputs.map(o => s"${o.name} (${o.role})").mkString(", ") + ". infer returns them all")
       }
+    def requirePairs(): Unit =
+      if (!takesPairs(spec)) {
+        Arguments.fail(function,
+          s"model '${ref.name}' takes ${spec.inputs.map(input => s"${input.name} (${input.kind})").mkString(", ")}, not a pair of texts; " +
+            "export.from_transformers(…, pair=True) makes a package that does")
+      }
     request.task match {
       case ModelTask.Featurize => require(OutputRole.Features, "featurize")
       case _: ModelTask.Classify => require(OutputRole.Scores, "classify")
       case _: ModelTask.Detect => require(OutputRole.Boxes, "detect")
       case ModelTask.Transcribe => require(OutputRole.Ctc, "transcribe")
+      case ModelTask.Rerank =>
+        require(OutputRole.Scores, "rerank")
+        requirePairs()
+        spec.output(OutputRole.Scores).filter(_.shape != Seq(1L)).foreach { scores =>
+          Arguments.fail(function,
+            s"model '${ref.name}' gives ${scores.shape.product} scores for a pair, not one; infer('${ref.name}', " +
+              s"${spec.inputs.map(_.name).mkString(", ")}).${scores.name} has them all")
+        }
+      case ModelTask.Entities => require(OutputRole.TokenScores, "find entities")
+      case ModelTask.Answer =>
+        require(OutputRole.StartScores, "answer questions")
+        require(OutputRole.EndScores, "answer questions")
+        requirePairs()
       case ModelTask.Infer | ModelTask.Error => ()
     }
     if (spec.inputs.length != inputs.length) {
@@ -174,11 +195,11 @@ object ModelFunctions {
         s"model '${ref.name}' takes ${spec.inputs.length} inputs (${spec.inputs.map(_.name).mkString(", ")}), " +
           s"the call has ${inputs.length}; infer('${ref.name}', ${spec.inputs.map(_.name).mkString(", ")}) takes them all")
     }
-    val adapted = inputs.zip(spec.inputs).map { case (argument, input) => ModelInputs.adapt(argument, input) }
+    val adapted = inputs.zip(spec.inputs).map { case (argument, input) => ModelInputs.adapt(argument, input, request.nullOnError) }
     ModelCall(adapted, ref, request.task, request.nullOnError)
   }
 
-  private def resolve(function: String, model: Expression): ModelRef =
+  private[sql] def resolve(function: String, model: Expression): ModelRef =
     Constants.value(function, "model", model) match {
       case name: UTF8String if model.dataType.isInstanceOf[StringType] => ModelStore.resolve(name.toString, sessionConf)
       case null => Arguments.fail(function, "the model's name is NULL")

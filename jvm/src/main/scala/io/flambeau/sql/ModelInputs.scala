@@ -8,15 +8,16 @@ import org.apache.spark.sql.catalyst.expressions.codegen.CodegenFallback
 import org.apache.spark.sql.catalyst.util.GenericArrayData
 import org.apache.spark.sql.types._
 
+import io.flambeau.FlambeauException
 import io.flambeau.models.{InputKind, ModelSpec, TensorSpec}
-import io.flambeau.spark.NullForNull
+import io.flambeau.spark.{MayFail, NullForNull}
 
 /**
  * Which Spark types an input of a model takes.
  *
- *   - image: `BINARY` (an encoded picture), or Spark's image struct
+ *   - image: `BINARY` (an encoded picture), Spark's image struct, or `STRUCT<bytes: BINARY, path: STRING>` as Hugging Face writes it
  *   - text: `STRING`
- *   - audio: `BINARY`
+ *   - audio: `BINARY`, or that struct
  *   - tensor: by its shape's rank, a number or boolean (`[]`), an array of them, an array of arrays and so on; a rank of one
  *     also takes Spark ML's vectors
  *
@@ -31,10 +32,17 @@ object ModelInputs {
   private val ImageFields: Seq[(String, DataType)] =
     Seq("height" -> IntegerType, "width" -> IntegerType, "nChannels" -> IntegerType, "mode" -> IntegerType, "data" -> BinaryType)
 
-  /** The argument as it crosses the boundary: decimals as doubles, ML vectors as arrays, a bare NULL as the input's own type. */
-  def adapt(argument: Expression, input: TensorSpec): Expression =
+  /**
+   * The argument as it crosses the boundary: decimals as doubles, ML vectors as arrays, the bytes of Hugging Face's struct, a bare NULL as
+   * the input's own type.
+   *
+   * @param nullOnError
+   *   whether a struct that has a path only is NULL, and not an error
+   */
+  def adapt(argument: Expression, input: TensorSpec, nullOnError: Boolean = false): Expression =
     if (!argument.resolved) argument
     else argument.dataType match {
+      case struct: StructType if isFile(input) && EncodedBytes.takes(struct) => EncodedBytes(argument, nullOnError, argument.sql)
       case vector: UserDefinedType[_] if vector.typeName == "vector" => VectorValues(argument)
       case actual =>
         val wanted = adaptType(actual, input)
@@ -50,6 +58,9 @@ object ModelInputs {
       ArrayType(adaptType(element, input.copy(shape = input.shape.drop(1))), containsNull)
     case other => other
   }
+
+  /** Whether it takes the content of files. */
+  private def isFile(input: TensorSpec): Boolean = input.kind == InputKind.Image || input.kind == InputKind.Audio
 
   private def naturalType(input: TensorSpec): DataType = input.kind match {
     case InputKind.Text => StringType
@@ -95,8 +106,8 @@ object ModelInputs {
   private def quoted(text: String): String = "\"" + text + "\""
 
   private def required(input: TensorSpec): String = input.kind match {
-    case InputKind.Image => "\"BINARY\" (an encoded image) or Spark's image struct"
-    case InputKind.Audio => "\"BINARY\" (an encoded sound)"
+    case InputKind.Image => "\"BINARY\" (an encoded image), Spark's image struct or STRUCT<bytes: BINARY, path: STRING>"
+    case InputKind.Audio => "\"BINARY\" (an encoded sound) or STRUCT<bytes: BINARY, path: STRING>"
     case InputKind.Text => "\"STRING\""
     case _ =>
       val rank = input.shape.length
@@ -106,8 +117,8 @@ object ModelInputs {
 
   /** Advice for a column of paths, if the model needs the content of the files. */
   private[flambeau] def pathHint(input: TensorSpec, actual: DataType): String =
-    if (actual.isInstanceOf[StringType] && (input.kind == InputKind.Image || input.kind == InputKind.Audio)) {
-      " (if these are paths: read the files with spark.read.format('binaryFile'), and give its column content)"
+    if (actual.isInstanceOf[StringType] && isFile(input)) {
+      " (if these are paths: read_bytes(column) reads the files)"
     } else ""
 }
 
@@ -134,4 +145,53 @@ private[flambeau] final case class VectorValues(child: Expression) extends Unary
   }
 
   override protected def withNewChildInternal(newChild: Expression): VectorValues = copy(child = newChild)
+}
+
+/**
+ * The bytes of a `STRUCT<bytes: BINARY, path: STRING>`, as Hugging Face's data sets have pictures and sounds. NULL if both are NULL. A
+ * path alone is not read: it is an error that names `read_bytes`, or NULL.
+ *
+ * @param column
+ *   the argument as the user knows it, for the message
+ */
+private[flambeau] final case class EncodedBytes(child: Expression, nullOnError: Boolean, column: String)
+    extends UnaryExpression
+    with NullForNull
+    with MayFail
+    with CodegenFallback {
+
+  private lazy val (bytesAt, pathAt) = child.dataType match {
+    case StructType(fields) => (fields.indexWhere(_.name == EncodedBytes.Bytes), fields.indexWhere(_.name == EncodedBytes.Path))
+    case other => throw new IllegalStateException(s"a struct was promised, not ${other.sql}")
+  }
+
+  override def nullable: Boolean = true
+
+  override def dataType: DataType = BinaryType
+
+  override def prettyName: String = "encoded_bytes"
+
+  override protected def fails: Boolean = !nullOnError
+
+  override protected def nullSafeEval(stored: Any): Any = {
+    val file = stored.asInstanceOf[InternalRow]
+    if (!file.isNullAt(bytesAt)) file.getBinary(bytesAt)
+    else if (file.isNullAt(pathAt) || nullOnError) null
+    else {
+      val why = s"bytes is NULL in $column, and its path '${file.getUTF8String(pathAt)}' is not read by itself"
+      throw new FlambeauException(
+        "FLAMBEAU_BAD_INPUT", s"$why. Give coalesce($column.bytes, read_bytes($column.path)).", Map("model" -> "", "cause" -> why), null)
+    }
+  }
+
+  override protected def withNewChildInternal(newChild: Expression): EncodedBytes = copy(child = newChild)
+}
+
+private[flambeau] object EncodedBytes {
+  private val Bytes = "bytes"
+  private val Path = "path"
+
+  /** Whether it is this struct. */
+  def takes(struct: StructType): Boolean =
+    struct.fields.exists(f => f.name == Bytes && f.dataType == BinaryType) && struct.fields.exists(f => f.name == Path && f.dataType.isInstanceOf[StringType])
 }

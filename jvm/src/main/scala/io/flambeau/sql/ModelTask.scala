@@ -29,13 +29,17 @@ object ModelTask {
   /** The `k` most probable labels, best first: `array<struct<label, index, probability>>`. */
   final case class Classify(k: Int) extends ModelTask {
     override def task: Task = Task.Classify
-    override def dataType(spec: ModelSpec): DataType = ArrayType(
-      StructType(Seq(
-          StructField("label", StringType, nullable = false),
-          StructField("index", IntegerType, nullable = false),
-          StructField("probability", FloatType, nullable = false))),
-      containsNull = false)
+    override def dataType(spec: ModelSpec): DataType = ofLabels
   }
+
+  /** Labels with their probabilities. */
+  private[sql] val ofLabels: DataType = listOf("label" -> StringType, "index" -> IntegerType, "probability" -> FloatType)
+
+  /** A struct without NULL inside. */
+  private def struct(fields: (String, DataType)*): StructType =
+    StructType(fields.map { case (name, dataType) => StructField(name, dataType, nullable = false) })
+
+  private def listOf(fields: (String, DataType)*): DataType = ArrayType(struct(fields: _*), containsNull = false)
 
   /**
    * Every output as it is: a struct with one field per output, arrays nested by shape, a scalar for shape `[]`. The element type
@@ -43,8 +47,7 @@ object ModelTask {
    */
   case object Infer extends ModelTask {
     override def task: Task = Task.Infer
-    override def dataType(spec: ModelSpec): DataType =
-      StructType(spec.outputs.map(o => StructField(o.name, outputType(o), nullable = false)))
+    override def dataType(spec: ModelSpec): DataType = struct(spec.outputs.map(o => o.name -> outputType(o)): _*)
 
     private def outputType(output: OutputSpec): DataType =
       output.shape.foldLeft(elementType(output.dtype))((inner, _) => ArrayType(inner, containsNull = false))
@@ -67,29 +70,36 @@ object ModelTask {
   final case class Detect(threshold: Double) extends ModelTask {
     override def task: Task = Task.Detect
     override def dataType(spec: ModelSpec): DataType = {
-      val box = StructType(Seq("xmin", "ymin", "xmax", "ymax").map(StructField(_, FloatType, nullable = false)))
-      ArrayType(
-        StructType(Seq(
-            StructField("label", StringType, nullable = false),
-            StructField("index", IntegerType, nullable = false),
-            StructField("score", FloatType, nullable = false),
-            StructField("box", box, nullable = false))),
-        containsNull = false)
+      val box = struct(Seq("xmin", "ymin", "xmax", "ymax").map(_ -> FloatType): _*)
+      listOf("label" -> StringType, "index" -> IntegerType, "score" -> FloatType, "box" -> box)
     }
   }
 
   /** The text of a clip, and its words with their times in seconds: `struct<text, words: array<struct<word, start, end>>>`. */
   case object Transcribe extends ModelTask {
     override def task: Task = Task.Transcribe
-    override def dataType(spec: ModelSpec): DataType = {
-      val word = StructType(Seq(
-          StructField("word", StringType, nullable = false),
-          StructField("start", DoubleType, nullable = false),
-          StructField("end", DoubleType, nullable = false)))
-      StructType(Seq(
-          StructField("text", StringType, nullable = false),
-          StructField("words", ArrayType(word, containsNull = false), nullable = false)))
-    }
+    override def dataType(spec: ModelSpec): DataType =
+      struct("text" -> StringType, "words" -> listOf("word" -> StringType, "start" -> DoubleType, "end" -> DoubleType))
+  }
+
+  /** How well the second text of a pair fits the first: `float`. */
+  case object Rerank extends ModelTask {
+    override def task: Task = Task.Rerank
+    override def dataType(spec: ModelSpec): DataType = FloatType
+  }
+
+  /** What a text names: `array<struct<label, score, start, end, text>>`, in the order of the text. */
+  case object Entities extends ModelTask {
+    override def task: Task = Task.Entities
+    override def dataType(spec: ModelSpec): DataType =
+      listOf("label" -> StringType, "score" -> FloatType, "start" -> IntegerType, "end" -> IntegerType, "text" -> StringType)
+  }
+
+  /** The part of a context that answers a question: `struct<answer, score, start, end>`. */
+  case object Answer extends ModelTask {
+    override def task: Task = Task.Answer
+    override def dataType(spec: ModelSpec): DataType =
+      struct("answer" -> StringType, "score" -> FloatType, "start" -> IntegerType, "end" -> IntegerType)
   }
 
   /** Why a row is bad, as text; NULL for a good row and for one with a NULL input. ML stages put it into `errorCol`. */
@@ -103,6 +113,9 @@ object ModelTask {
 
   /** The default threshold of `detect`: that of transformers' pipeline. */
   val DefaultThreshold = 0.5
+
+  /** The second text of `zero_shot` unless a template is given; `{}` stands for the label. */
+  val HypothesisTemplate = "This example is {}."
 }
 
 /**

@@ -57,6 +57,9 @@ private[sql] final class NamedFunctionInfo(name: String, model: String, resolve:
     case ModelTask.Classify(k) => s"The $k most probable labels, best first,"
     case _: ModelTask.Detect => "The objects, best first, with boxes in pixels of the picture,"
     case ModelTask.Transcribe => "The text and its words"
+    case ModelTask.Rerank => "How well the second text fits the first,"
+    case ModelTask.Entities => "What the text names"
+    case ModelTask.Answer => "The part of the context that answers the question"
     case _ => "Every output"
   }
 

@@ -45,7 +45,9 @@ class GoldenSuite extends AnyFunSuite {
     val outputs = Seq(
       OutputRequest(Task.Featurize, 0, 0, nullOnError = true), OutputRequest(Task.Classify, 7, 0, nullOnError = false),
       OutputRequest(Task.Infer, 0, 0, nullOnError = false), OutputRequest(Task.Detect, 0, 0.75, nullOnError = false),
-      OutputRequest(Task.Transcribe, 0, 0, nullOnError = true), OutputRequest(Task.Error, 0, 0, nullOnError = true))
+      OutputRequest(Task.Transcribe, 0, 0, nullOnError = true), OutputRequest(Task.Rerank, 0, 0, nullOnError = true),
+      OutputRequest(Task.Entities, 0, 0, nullOnError = false), OutputRequest(Task.Answer, 0, 0, nullOnError = true),
+      OutputRequest(Task.Error, 0, 0, nullOnError = true))
     writes("session", SessionSpec(outputs, ImageLimits(4294836225L, Decode.Auto), Some(48), Some(Fault.Allocation)))
     val settings = InferenceSettings(ImageLimits(5, Decode.Exact), Engine.Fused, InferencePrecision.Fastest, 0.995, "auto", Some(3), None)
     writes("model_options", settings.model("c0ffee", "cuda:1"))
@@ -104,8 +106,9 @@ class GoldenSuite extends AnyFunSuite {
           plain("content", InputKind.Image), plain("words", InputKind.Text), plain("sound", InputKind.Audio),
           TensorSpec("x", InputKind.Tensor, "i64", Seq(3L, 5000000000L))),
         Seq(
-          OutputSpec("embedding", OutputRole.Features, "f16", Seq(1280L), 0), OutputSpec("logits", OutputRole.Scores, "f32", Seq(3L), 3),
-          OutputSpec("times", OutputRole.Other, "f64", Seq(-1L, 2L), 0)),
+          OutputSpec("embedding", OutputRole.Features, "f16", Seq(1280L), 0, None), OutputSpec("logits", OutputRole.Scores, "f32", Seq(3L), 3, Some(2)),
+          OutputSpec("names", OutputRole.TokenScores, "f32", Seq(-1L, 9L), 9, None), OutputSpec("first", OutputRole.StartScores, "f32", Seq(-1L), 0, None),
+          OutputSpec("last", OutputRole.EndScores, "f32", Seq(-1L), 0, None), OutputSpec("times", OutputRole.Other, "f64", Seq(-1L, 2L), 0, None)),
         48, trainable = true))
     assert(ModelSpec.fromJson(golden("description")).inputs.last.shape.map(_ + 1).last == 5000000001L, "not boxed as something else")
     reads("listing",

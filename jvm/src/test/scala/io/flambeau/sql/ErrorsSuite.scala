@@ -45,7 +45,7 @@ class ErrorsSuite extends FlambeauSuite {
   for ((name, sql, parts) <- Seq(
       ("text", "SELECT featurize(pad, 'tiny') FROM t", Seq("ARRAY<number>", "STRING")),
       ("the model's own input is named", "SELECT infer('tiny', pad) FROM t", Seq("The 'x' input parameter requires", "STRING")),
-      ("a path for an image", "SELECT featurize(pad, 'image_tiny') FROM t", Seq("spark.read.format('binaryFile')", "content")),
+      ("a path for an image", "SELECT featurize(pad, 'image_tiny') FROM t", Seq("read_bytes(column) reads the files", "STRUCT<bytes: BINARY, path: STRING>")),
       ("an array of arrays", "SELECT featurize(array(v), 'tiny') FROM t", Seq("ARRAY<number>")),
       ("a number", "SELECT try_featurize(id, 'tiny') FROM t", Seq("ARRAY<number>", "INT")),
       ("an array of text", "SELECT classify(array(pad), 'tiny') FROM t", Seq("ARRAY<STRING>")))) {

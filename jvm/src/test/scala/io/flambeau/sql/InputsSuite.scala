@@ -43,6 +43,16 @@ class InputsSuite extends FlambeauSuite {
     assert(result("null") == null)
   }
 
+  test("Hugging Face's struct of bytes and path: bytes, NULL, and a path alone") {
+    val schema = StructType.fromDDL("name STRING, content STRUCT<bytes: BINARY, path: STRING>")
+    val rows = Seq(Row("png", Row(encoded("png"), "a.png")), Row("no path", Row(encoded("jpg"), null)), Row("neither", Row(null, null)), Row("null", null))
+    val result = features(spark.createDataFrame(java.util.List.of(rows: _*), schema))
+    assert(near(result("png"), Red) && near(result("no path"), Red) && result("neither") == null && result("null") == null)
+    val pathOnly = spark.createDataFrame(java.util.List.of(Row("path", Row(null, "b.png"))), schema)
+    assertFails("FLAMBEAU_BAD_INPUT", "its path 'b.png' is not read by itself", "read_bytes(content.path)")(features(pathOnly))
+    assert(features(pathOnly, "try_featurize") == Map("path" -> null))
+  }
+
   test("Spark's image struct: BGR, gray, and its mark of an undecodable file, which is NULL") {
     val image = new StructType().add("origin", StringType).add("height", IntegerType).add("width", IntegerType)
       .add("nChannels", IntegerType).add("mode", IntegerType).add("data", BinaryType)

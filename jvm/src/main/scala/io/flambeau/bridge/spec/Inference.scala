@@ -23,10 +23,13 @@ object Task extends NamedValues[Task] {
   case object Infer extends Task("infer")
   case object Detect extends Task("detect")
   case object Transcribe extends Task("transcribe")
+  case object Rerank extends Task("rerank")
+  case object Entities extends Task("entities")
+  case object Answer extends Task("answer")
 
   /** Why a row is bad, as text. */
   case object Error extends Task("error")
-  override val all: Seq[Task] = Seq(Featurize, Classify, Infer, Detect, Transcribe, Error)
+  override val all: Seq[Task] = Seq(Featurize, Classify, Infer, Detect, Transcribe, Rerank, Entities, Answer, Error)
 }
 
 /**
