@@ -35,7 +35,7 @@ def unpack(version: str, sha256: str, folder: Path) -> None:
             (tree / "python" / "pyspark" / part).symlink_to(Path("..") / ".." / part)
         for py4j in (tree / "lib").glob("py4j-*-src.zip"):
             shutil.unpack_archive(py4j, tree / "python")
-        (tree / "python" / "pyspark" / "python").mkdir()
+        (tree / "python" / "pyspark" / "python").mkdir(exist_ok=True)
         (tree / "lib").rename(tree / "python" / "pyspark" / "python" / "lib")
         shutil.rmtree(tree / "deps")
         shutil.rmtree(folder, ignore_errors=True)

@@ -6,7 +6,20 @@ import org.apache.spark.sql.SparkSessionExtensions
 import io.flambeau.conf.{FlambeauConf, SettingsCheck}
 import io.flambeau.models.LoadAhead
 import io.flambeau.spark.{ClusterFiles, ErrorConditions}
-import io.flambeau.sql.{CheckModelCalls, EvalModelStrategy, ExtractModelCalls, ExtractReads, ModelFunctions, NearestFunctions, NearestStrategy, ReadBytes, ReadBytesStrategy, TakeColumns, TextFunctions, VectorFunctions}
+import io.flambeau.sql.{
+  CheckModelCalls,
+  EvalModelStrategy,
+  ExtractModelCalls,
+  ExtractReads,
+  ModelFunctions,
+  NearestFunctions,
+  NearestStrategy,
+  ReadBytes,
+  ReadBytesStrategy,
+  TakeColumns,
+  TextFunctions,
+  VectorFunctions
+}
 import io.flambeau.ui.ModelsTab
 
 /**

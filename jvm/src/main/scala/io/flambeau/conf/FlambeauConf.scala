@@ -125,7 +125,8 @@ object FlambeauConf {
     "Level of native log messages (error, warn, info, debug, trace). They appear in Spark's log under io.flambeau.native.", perProcess = true)
 
   val all: Seq[Setting[_]] = Seq(
-    BatchRows, BatchBytes, ModelsPath, ModelsAllow, MlflowTrackingUri, ReadParallelism, ReadAheadBytes, ReadMaxBytes, ReadAllow, ImageMaxPixels, ImageDecode, Device, Engine, Precision, MinCosine, ModelsMaxBytes,
+    BatchRows, BatchBytes, ModelsPath, ModelsAllow, MlflowTrackingUri, ReadParallelism, ReadAheadBytes, ReadMaxBytes, ReadAllow, ImageMaxPixels, ImageDecode,
+    Device, Engine, Precision, MinCosine, ModelsMaxBytes,
     ModelsIdleBytes,
     ModelsMachineCode, Libtorch,
     NativeDirectory, DecodeThreads, TrainAllowUnencrypted, UiRetainedModels, UiRetainedTrainings, LogLevel)

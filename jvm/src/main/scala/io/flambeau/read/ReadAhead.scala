@@ -63,10 +63,10 @@ private[flambeau] final class ReadAhead(task: TaskContext, settings: ReadSetting
     try {
       if (read.failure.isDefined) Left(read.failure.get) else if (read.result == null) Right(null) else await(read.result)
     } finally room.synchronized {
-      heldBytes -= read.rowBytes + read.fileBytes
-      taken += 1
-      room.notifyAll()
-    }
+        heldBytes -= read.rowBytes + read.fileBytes
+        taken += 1
+        room.notifyAll()
+      }
 
   def close(): Unit = {
     room.synchronized {

@@ -39,8 +39,8 @@ private[flambeau] final case class ReadBytes(child: Expression, nullOnError: Boo
       DataTypeMismatch(
         errorSubClass = "UNEXPECTED_INPUT_TYPE",
         messageParameters = Map(
-          "paramIndex" -> "'path'", "requiredType" -> "\"STRING\" (a path or URI)", "inputSql" -> s"\"${child.sql}\"",
-          "inputType" -> s"\"${other.sql}\""))
+          "paramIndex" -> "'path'", "requiredType" -> "\"STRING\" (a path or URI)", "inputSql" -> ReadBytes.quoted(child.sql),
+          "inputType" -> ReadBytes.quoted(other.sql)))
   }
 
   override protected def withNewChildInternal(newChild: Expression): ReadBytes = copy(child = newChild)
@@ -49,6 +49,8 @@ private[flambeau] final case class ReadBytes(child: Expression, nullOnError: Boo
 private[flambeau] object ReadBytes {
 
   def name(nullOnError: Boolean): String = if (nullOnError) "try_read_bytes" else "read_bytes"
+
+  private def quoted(text: String): String = "\"" + text + "\""
 
   def in(expression: Expression): Boolean = expression.exists(_.isInstanceOf[ReadBytes])
 
@@ -61,7 +63,8 @@ private[flambeau] object ReadBytes {
   }
 
   private def info(nullOnError: Boolean): ExpressionInfo = {
-    val onError = if (nullOnError) "A file that cannot be read gives NULL." else "A file that cannot be read fails the query; try_read_bytes gives NULL instead."
+    val onError =
+      if (nullOnError) "A file that cannot be read gives NULL." else "A file that cannot be read fails the query; try_read_bytes gives NULL instead."
     new ExpressionInfo(
       classOf[ReadBytes].getName, null, name(nullOnError),
       "_FUNC_(path) - The content of the file at the path, as binary. NULL for NULL. " + onError +
