@@ -156,7 +156,7 @@ def everything() -> Iterator[Prose]:
         yield from of_comments(source)
     for module in tracked("python/flambeau/*.py"):
         yield from of_python_messages(module)
-    for source in tracked("jvm/src/main/*.scala", "jvm/src/main/*.java", "rust/*/src/*.rs", "rust/torch-ext/cpp/*.cpp"):
+    for source in tracked("jvm/src/main/*.scala", "jvm/src/main/*.java", "rust/*/src/*.rs", "rust/torch-cpp/*.cpp"):
         if source.name != "tests.rs":
             yield from of_messages(source)
 

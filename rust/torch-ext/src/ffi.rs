@@ -1,4 +1,4 @@
-//! Declarations of the C functions in `cpp/`. Nothing here is public.
+//! Declarations of the C functions in `rust/torch-cpp`. Nothing here is public.
 
 use std::ffi::{c_char, c_void};
 
@@ -19,7 +19,7 @@ impl FlbError {
     }
 }
 
-/// A board of addresses; see `cpp/group.cpp`.
+/// A board of addresses; see `rust/torch-cpp/group.cpp`.
 #[repr(C)]
 pub(crate) struct FlbBoard {
     pub(crate) context: *mut c_void,

@@ -1,4 +1,4 @@
-//! A TorchScript program with the kernels of oneDNN; see `cpp/fused.cpp`.
+//! A TorchScript program with the kernels of oneDNN; see `rust/torch-cpp/fused.cpp`.
 
 use std::ffi::c_void;
 use std::ptr::NonNull;

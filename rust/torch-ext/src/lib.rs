@@ -11,6 +11,9 @@
 //! `Outputs` owns tensors; types for training belong to one thread at a time. No C++ exception crosses into Rust: each C function
 //! catches all and fills an error struct.
 
+// Linked for its C++ alone.
+use flambeau_torch_cpp as _;
+
 mod aot;
 mod archive;
 mod cstring;

@@ -21,7 +21,7 @@ pub enum OptimizerKind {
     RmsProp = 3,
 }
 
-/// Settings, as in `cpp/optimizer.cpp`; each optimizer reads those that it has. The names are PyTorch's.
+/// Settings, as in `rust/torch-cpp/optimizer.cpp`; each optimizer reads those that it has. The names are PyTorch's.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 #[expect(missing_docs, reason = "the names are PyTorch's")]
