@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PROGRAMS = ("python", "models", "examples", "tests", "tests/fixtures", "tests/parity", "rust/train/examples", "gradle")
+PROGRAMS = (
+    "python",
+    "models",
+    "examples",
+    "tests",
+    "tests/fixtures",
+    "tests/parity",
+    "rust/train/examples",
+    "gradle",
+    "gradle/old_linux",
+)
 """Where programs and tests look for shared modules."""
 BENCHES = sorted(f"bench/{folder.name}" for folder in (ROOT / "bench").iterdir() if any(folder.glob("*.py")))
 
@@ -27,7 +37,7 @@ class Group:
 
 
 GROUPS = (
-    Group(("python", "models", "gradle"), ("python", "models", "gradle", "python/tests")),
+    Group(("python", "models", "gradle"), ("python", "models", "gradle", "gradle/old_linux", "python/tests")),
     Group(("tests", "examples", "rust"), (*PROGRAMS, "rust/train/tests/train", "bench", "bench/images")),
     Group(("bench",), ("bench", *PROGRAMS, "bench/images")),
     *(Group((folder,), (folder, "bench", "bench/images", *PROGRAMS)) for folder in BENCHES),

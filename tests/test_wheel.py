@@ -69,14 +69,14 @@ def test_the_wheels_hold_what_their_names_say() -> None:
 
 
 def test_the_platforms_of_the_wheels_are_what_their_libraries_need() -> None:
-    """manylinux_2_N: glibc 2.N, and no library in the jars asks for a newer one."""
-    for name in ("flambeau", "flambeau_libtorch_cpu"):
-        folder = ROOT / "build" / ("torch-resources" if "libtorch" in name else "native-resources")
-        listed = run([sys.executable, ROOT / "gradle" / "needed_glibc.py", "GLIBC_2.99", folder], ROOT).stdout
-        newest = max(int(minor) for minor in re.findall(r" GLIBC_2\.(\d+)(?!.*at most)", listed.partition("\n")[2]))
-        assert f"-py3-none-manylinux_2_{newest}_x86_64." in wheel(name).name
-        with pytest.raises(AssertionError, match="ABOVE THE FLOOR: GLIBC"):
-            run([sys.executable, ROOT / "gradle" / "needed_glibc.py", f"GLIBC_2.{newest - 1}", folder], ROOT)
+    """manylinux_2_28: no library in the jars asks for a newer glibc, and one asks for this one."""
+    program = ROOT / "gradle" / "old_linux" / "needed_glibc.py"
+    folders = [ROOT / "build" / "torch-resources", ROOT / "build" / "native-resources"]
+    for name, folder in zip(("flambeau_libtorch_cpu", "flambeau"), folders, strict=True):
+        assert "-py3-none-manylinux_2_28_x86_64." in wheel(name).name
+        run([sys.executable, program, "GLIBC_2.28", folder], ROOT)
+        with pytest.raises(AssertionError, match=r"ABOVE THE FLOOR: GLIBC_2\.28"):
+            run([sys.executable, program, "GLIBC_2.27", folder], ROOT)
 
 
 def test_a_query_in_a_fresh_environment(installed: Path, tmp_path: Path, photos: dict[str, tuple[str, ...]]) -> None:

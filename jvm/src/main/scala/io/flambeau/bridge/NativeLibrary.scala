@@ -32,6 +32,8 @@ object NativeLibrary extends Logging {
 
   /** The existing libraries of libtorch, each after those that it depends on. */
   private val LoadOrder = Seq(
+    // of the jar: what an old Linux lacks
+    "libflambeau_compat.so",
     "libquadmath.so.0", "libgfortran.so.5", "libgomp.so.1", "libopenblas.so.0", "libc10.so", TorchLibrary,
     // of a build for CUDA
     "libc10_cuda.so", "libtorch_cuda.so")
@@ -123,8 +125,8 @@ object NativeLibrary extends Logging {
       s"This is not the libtorch that Flambeau needs ($TorchVersion): set ${FlambeauConf.Libtorch.key} or LIBTORCH to that version, or use the flambeau-libtorch jar"
     } else if (said.contains("another classloader")) "This process has the Flambeau jar twice, for example in --jars and in jars of a session: keep one"
     else if (said.contains("GLIBC"))
-      "This Linux is too old: libtorch's jar needs glibc 2.35 and the libstdc++ of GCC 12 (Ubuntu 22.04, Debian 12, RHEL 10 or newer). With " +
-        s"glibc 2.34, install PyTorch's package (pip install torch==$TorchVersion) and set ${FlambeauConf.Libtorch.key} to its folder"
+      "This Linux is too old for this library. Flambeau's own and those of the flambeau-libtorch jar need glibc 2.28 and the libstdc++ of GCC 8 " +
+        s"(RHEL 8, Debian 10, Ubuntu 20.04, Amazon Linux 2023 or newer)"
     else s"If it is damaged, remove its folder (${file.getParent}): what comes from a jar is unpacked again"
 
   /** The version in a folder of libtorch (`build-version` of a download, `version.py` of a wheel), if there is one. */
