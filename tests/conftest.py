@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import hangs
@@ -64,7 +65,9 @@ def photos() -> dict[str, tuple[str, ...]]:
     """File name -> the labels that are right for it; the files are in `support.PHOTOS`."""
     import photos as demo_photos
 
-    return {photo.file: photo.expected for photo in demo_photos.provide(support.PHOTOS)}
+    # Another process may run tests too.
+    with FileLock(f"{support.PHOTOS}.lock"):
+        return {photo.file: photo.expected for photo in demo_photos.provide(support.PHOTOS)}
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import sys
 import threading
 from pathlib import Path
 
-DEADLINE_S = 900
+DEADLINE_S = 1500
 """How long one test, with its fixtures, may last."""
 
 EXIT_STATUS = 70

@@ -75,7 +75,7 @@ def jvm(spark: SparkSession) -> Any:
     return view
 
 
-DEADLINE_S, COMMAND_DEADLINE_S = 300, 600
+DEADLINE_S, COMMAND_DEADLINE_S = 600, 1200
 """How long tests wait for a condition, and for a whole command, before they report a hang. No test asserts how long
 something should take, since machines differ."""
 
