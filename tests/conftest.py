@@ -78,7 +78,14 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     import flambeau
 
     for name in [name for name in os.environ if name.startswith(support.OURS) and name != "FLAMBEAU_JARS"]:
-        if name not in ("PYTHONPATH", "FLAMBEAU_TEST_CLASSES", "FLAMBEAU_AUDIO_REFERENCE", "FLAMBEAU_DOWNLOADS"):
+        kept = (
+            "PYTHONPATH",
+            "FLAMBEAU_TEST_CLASSES",
+            "FLAMBEAU_AUDIO_REFERENCE",
+            "FLAMBEAU_DOWNLOADS",
+            support.QUICK_COMPILER,
+        )
+        if name not in kept:
             del os.environ[name]
     os.environ["PYSPARK_PYTHON"] = sys.executable
     folder = tmp_path_factory.mktemp("session")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support import EXTENSION, MODEL, PACKAGES, PHOTOS, ROOT, SPARK, jars, run
+from support import EXTENSION, MODEL, PACKAGES, PHOTOS, QUICK_COMPILER, ROOT, SPARK, jars, run
 
 
 def java_home() -> str:
@@ -21,7 +21,13 @@ def java_home() -> str:
 
 def fresh_shell(home: Path) -> dict[str, str]:
     """The variables of a newcomer's shell, all of them (what `env -i` leaves, and what anybody's shell has)."""
-    return {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(home), "JAVA_HOME": java_home()}
+    quick = {QUICK_COMPILER: os.environ[QUICK_COMPILER]} if QUICK_COMPILER in os.environ else {}
+    return {
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+        "HOME": str(home),
+        "JAVA_HOME": java_home(),
+        **quick,
+    }
 
 
 def spark_sql(folder: Path, statements: str, *conf: str, with_jars: list[str] | None = None) -> list[list[str]]:
