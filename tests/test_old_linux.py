@@ -18,10 +18,11 @@ import pytest
 from support import PROGRAMS, ROOT, run
 
 OLD_LINUX = ROOT / "gradle" / "old_linux"
-sys.path.insert(0, str(OLD_LINUX))
+sys.path[:0] = [str(OLD_LINUX), str(OLD_LINUX.parent)]
 
 import lower_versions
-from lower_versions import SYSTEM, floor_of, is_above, lower, needed, section_of, symbols_of
+from assemble_libtorch import LIBRARIES
+from lower_versions import SYSTEM, floor_of, free, is_above, lower, needed, section_of, symbols_of
 
 FLOOR_TEXT = "GLIBC_2.28,GLIBCXX_3.4.25,CXXABI_1.3.11,GCC_7.0.0"
 FLOOR = floor_of(FLOOR_TEXT)
@@ -40,16 +41,6 @@ int main(int count, char **files) {
   return 0;
 }
 """
-ORDER = (
-    "libflambeau_compat.so",
-    "libquadmath.so.0",
-    "libgfortran.so.5",
-    "libgomp.so.1",
-    "libopenblas.so.0",
-    "libc10.so",
-    "libtorch_cpu.so",
-)
-"""As io.flambeau.bridge.NativeLibrary loads them."""
 
 
 def hide(library: Path) -> int:
@@ -73,12 +64,7 @@ def forget(library: Path) -> None:
     """Lets a library of the system load in spite of hidden versions: its own symbols stay as they are."""
     with library.open("r+b") as file:
         above = [version for version in needed(file) if is_above(version.name, FLOOR)]
-        for at in symbols_of(file, {version.index for version in above}):
-            file.seek(at)
-            file.write(struct.pack("<H", lower_versions.ANY_VERSION))
-        for version in above:
-            file.seek(version.flags_at)
-            file.write(struct.pack("<H", version.flags | lower_versions.WEAK))
+        free(file, above, symbols_of(file, {version.index for version in above}))
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +90,7 @@ def loaded(old_system: Path, *files: Path) -> str:
 
 
 def test_all_libraries_load_on_an_old_system(old_system: Path) -> None:
-    torch = [folder / name for folder, name in ((LIBTORCH, name) for name in ORDER)]
+    torch = [LIBTORCH / name for name in (COMPAT.name, *LIBRARIES)]
     assert all(file.exists() for file in torch)
     assert loaded(old_system, *torch, OURS / "libflambeau_bridge.so") == "loaded"
 

@@ -22,7 +22,7 @@ import re
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -126,6 +126,16 @@ def exports(compat: Path) -> set[str]:
         return {symbol.name for symbol in symbols if symbol["st_shndx"] != "SHN_UNDEF"}
 
 
+def free(file: BinaryIO, versions: Iterable[Needed], symbols: Iterable[int]) -> None:
+    """Makes versions weak, and lets symbols (where their two bytes are) ask for none."""
+    for at in symbols:
+        file.seek(at)
+        file.write(struct.pack("<H", ANY_VERSION))
+    for version in versions:
+        file.seek(version.flags_at)
+        file.write(struct.pack("<H", version.flags | WEAK))
+
+
 def lower(library: Path, floor: Floor, compat: Path) -> str:
     """Changes one library; what it says of that."""
     replaced = exports(compat)
@@ -140,12 +150,7 @@ def lower(library: Path, floor: Floor, compat: Path) -> str:
         if unknown:
             raise SystemExit(f"{library.name}: the oldest systems have no {', '.join(unknown)}: see compat.cpp")
         freed = [at for at, name in asked.items() if name not in replaced]
-        for at in freed:
-            file.seek(at)
-            file.write(struct.pack("<H", ANY_VERSION))
-        for version in above:
-            file.seek(version.flags_at)
-            file.write(struct.pack("<H", version.flags | WEAK))
+        free(file, above, freed)
     taken = replaced & set(asked.values())
     if taken and library.name != compat.name:
         need_last(library, compat.name)
