@@ -83,7 +83,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             "FLAMBEAU_TEST_CLASSES",
             "FLAMBEAU_AUDIO_REFERENCE",
             "FLAMBEAU_DOWNLOADS",
-            support.QUICK_COMPILER,
         )
         if name not in kept:
             del os.environ[name]

@@ -47,8 +47,8 @@ FAILURES = (PySparkException, Py4JJavaError)
 OURS = ("FLAMBEAU", "LIBTORCH", "LD_LIBRARY_PATH", "PYTHONPATH", "SPARK", "PYSPARK", "TORCH", "OMP_", "MKL_")
 """Prefixes of variables that a new user does not have."""
 
-QUICK_COMPILER = "SPARK_SUBMIT_OPTS"
-"""`./gradlew e2eTest` sets it: options of drivers' JVMs, which end too soon for code that takes long to optimize."""
+QUICK_START = "JDK_JAVA_OPTIONS"
+"""`./gradlew e2eTest` sets it: options that make the many JVMs start sooner."""
 
 
 def is_other_line() -> bool:
@@ -63,9 +63,7 @@ def jars() -> list[str]:
 
 def environment(**more: str) -> dict[str, str]:
     """This process's variables without those that could help Flambeau, and `more`. Python is the one that runs the tests."""
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(OURS) or name == QUICK_COMPILER
-    }
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     # The PySpark of another line is not installed: it stays on the path.
     if is_other_line():
         given = more.get("PYTHONPATH", "").split(os.pathsep)

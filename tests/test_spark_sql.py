@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support import EXTENSION, MODEL, PACKAGES, PHOTOS, QUICK_COMPILER, ROOT, SPARK, jars, run
+from support import EXTENSION, MODEL, PACKAGES, PHOTOS, QUICK_START, ROOT, SPARK, jars, run
 
 
 def java_home() -> str:
@@ -21,7 +21,7 @@ def java_home() -> str:
 
 def fresh_shell(home: Path) -> dict[str, str]:
     """The variables of a newcomer's shell, all of them (what `env -i` leaves, and what anybody's shell has)."""
-    quick = {QUICK_COMPILER: os.environ[QUICK_COMPILER]} if QUICK_COMPILER in os.environ else {}
+    quick = {QUICK_START: os.environ[QUICK_START]} if QUICK_START in os.environ else {}
     return {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         "HOME": str(home),

@@ -26,5 +26,5 @@ def test_a_table_with_features(kind: str, photos: dict[str, tuple[str, ...]], tm
     assert found == result["viewed"] == result["streamed"] and set(found) == set(photos)
     assert sum(label in photos[photo] for photo, label in found.items()) >= len(photos) - 1, "the demo's count"
     assert found == {**found, **result["written"]}
-    assert result["apart"] == 0
+    assert result["apart"] < 1e-5, "a photo's batch is another one, and some processors add in another order then"
     assert result["generated"].startswith("UNSUPPORTED_FEATURE"), "docs/tables.md says that a view is the way"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import test_export
 from flambeau import export
-from flambeau.export import half
+from flambeau.export import half, variants
 
 IMAGE = export.ImageInput(resize=20, crop=16)
 OUTPUTS = [export.Output("features", "features"), export.Output("logits", "scores")]
@@ -34,6 +34,15 @@ def test_reduced_precision_is_measured_on_the_example(net: nn.Module, tmp_path: 
             for a, b in zip(small(example), net(example))
         ]
     assert cosines[1] == pytest.approx(float(min(found)), abs=1e-6) and cosines[0] != cosines[1]
+
+
+@pytest.mark.parametrize("feature", ["fpu", "no_such_feature"])
+def test_a_cosine_of_another_kind_of_processor_is_a_warning(
+    net: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, feature: str
+) -> None:
+    monkeypatch.setitem(variants.PRECISIONS, "bf16", (torch.bfloat16, [feature]))
+    report = write(net, tmp_path / "net", precisions=["bf16"])
+    assert any(f"without {feature}" in text for text in report.warnings) == (feature != "fpu")
 
 
 def test_rounded_kernels_keep_their_results() -> None:

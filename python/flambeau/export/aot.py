@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from . import processor
 from .batches import draw
 from .errors import ExportError
 from .limits import Spans
@@ -86,7 +87,7 @@ def target() -> tuple[str, list[str]]:
         )
     from torch._inductor.cpu_vec_isa import pick_vec_isa
 
-    own = _features()
+    own = processor.features()
     for level, needed in LEVELS.items():
         if own.issuperset(needed):
             allowed = pick_vec_isa().build_arch_flags().split()
@@ -134,16 +135,6 @@ def variant(
                 cosines.append(found.cosine)
     libtorch = torch.__version__.partition("+")[0]
     return Variant(precision, program, sorted({*requires, *further}), min(cosines), "aot_inductor", libtorch)
-
-
-def _features() -> set[str]:
-    """This processor's features, by Linux' names."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return set()
-    flags = next((line.partition(":")[2] for line in lines if line.startswith("flags")), "")
-    return set(flags.split())
 
 
 def compiled(

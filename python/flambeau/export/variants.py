@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from . import processor
 from .errors import ExportError
 from .program import in_order, parity, run
 from .proof import Proof
@@ -91,7 +92,14 @@ def reduced(
         for output, right, value in zip(outputs, run(full, batch.copy(), outputs), given)
         if right.is_floating_point()
     ]
-    return Variant(precision, own, requires, min(cosines, default=1.0))
+    cosine = min(cosines, default=1.0)
+    lacking = sorted(set(requires) - processor.features())
+    if lacking:
+        proof.warnings.append(
+            f"the cosine of {precision} ({cosine:.7f}) was measured on a processor without {', '.join(lacking)}, which rounds more often. "
+            "spark.flambeau.precision.minCosine is compared with it: make the package on a processor that has it"
+        )
+    return Variant(precision, own, requires, cosine)
 
 
 def _cast(
