@@ -117,6 +117,11 @@ def add_package(parser: argparse.ArgumentParser, from_files: bool) -> None:
         default=[],
         help="another file for the package, such as a notice",
     )
+    package_.add_argument(
+        "--trainable",
+        action="store_true",
+        help="TorchEstimator may train it: dropout and normalization stay switchable",
+    )
     package_.add_argument("--overwrite", action="store_true", help="replace an existing package")
 
 
@@ -147,6 +152,7 @@ def package_arguments(options: argparse.Namespace) -> dict[str, Any]:
         "variants": options.variant,
         "files": {path.name: path.read_bytes() for path in options.file},
         "overwrite": options.overwrite,
+        "trainable": options.trainable,
     }
 
 

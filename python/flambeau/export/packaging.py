@@ -77,7 +77,8 @@ def package(
         files: other files for the package (notices, for example), name to content.
         overwrite: replace an existing package.
         quiet: do not print the report.
-        trainable: whether `TorchEstimator` may train it further; `trainable` checks what that needs.
+        trainable: whether `TorchEstimator` may train it further. Dropout, batch normalization and stochastic depth then differ
+            between training and inference in a traced program too, and the export compares both modes with the module.
 
     Raises:
         ExportError: something does not fit; nothing was written.
@@ -110,7 +111,7 @@ def package(
     results = run(module, [tensor.clone() for tensor in batch], outputs)
     output_tables, label_files = _describe(outputs, results)
 
-    program, messages = compile_program(module, batch, outputs, method)
+    program, messages = compile_program(module, batch, outputs, method, trainable)
     proof = Proof(module, inputs, spans, outputs, given, messages, progress)
     parity = proof.hold(program)
 
@@ -198,11 +199,9 @@ def trainable(
                          inputs=[export.ImageInput(crop=224)], outputs=[export.Output("logits", "scores")])
 
     Args:
-        module: has parameters. It is scripted, so that dropout and normalization differ between training and inference. Layers with
-            `requires_grad=False` can be trained unless `TorchEstimator(frozen=…)` names them. To use a method as the loss, mark it
-            `@torch.jit.export`; it takes the output and the labels.
-        method: "script" (default), or "trace" for a module that TorchScript cannot compile, if no part of it behaves differently
-            in training.
+        module: has parameters. Layers with `requires_grad=False` can be trained unless `TorchEstimator(frozen=…)` names them. To use a
+            method as the loss, mark it `@torch.jit.export`; it takes the output and the labels.
+        method: "script" (default), or "trace" for a module that TorchScript cannot compile. Only "script" keeps methods for losses.
 
     The other arguments are those of `package`.
 
@@ -212,12 +211,6 @@ def trainable(
     module = as_module(module)
     if not any(True for _ in module.parameters()):
         raise ExportError("the module has no parameters, so there is nothing to train")
-    if method == "trace" and not isinstance(module, torch.jit.ScriptModule):
-        changing = sorted({type(part).__name__ for part in module.modules() if isinstance(part, CHANGES_IN_TRAINING)})
-        if changing:
-            raise ExportError(
-                f"a trace keeps {', '.join(changing)} as in inference; use method='script', or leave such layers out"
-            )
     return package(
         module,
         path,
@@ -240,10 +233,6 @@ def _with_modules(asked: Sequence[str] | Mapping[str, nn.Module]) -> dict[str, n
     if not isinstance(asked, Mapping):
         return dict.fromkeys(asked)
     return {name: as_module(own) for name, own in asked.items()}
-
-
-CHANGES_IN_TRAINING = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
-"""Layers that do something else in training than in inference."""
 
 
 def _check_license(license: object) -> None:

@@ -23,6 +23,7 @@ from torch.jit._trace import TracerWarning
 from .errors import ExportError, first_line
 from .specs import Input, Output
 from .subject import hint
+from .training import traced
 
 TRACE_ROWS = 2
 """Rows of the batch that is traced; unlike every size that is compared (`proof.ROWS`)."""
@@ -135,9 +136,13 @@ def branches(messages: Sequence[str]) -> list[str]:
 
 
 def compile_program(
-    module: nn.Module, batch: Sequence[Tensor], outputs: Sequence[Output], method: str
+    module: nn.Module, batch: Sequence[Tensor], outputs: Sequence[Output], method: str, trainable: bool = False
 ) -> tuple[bytes, list[str]]:
-    """The module as the bytes of a TorchScript archive, and the warnings that came up on the way."""
+    """The module as the bytes of a TorchScript archive, and the warnings that came up on the way.
+
+    Args:
+        trainable: whether a traced program must still differ between training and inference.
+    """
     messages: list[str] = []
     with _collected(messages), torch.inference_mode():
         try:
@@ -145,6 +150,9 @@ def compile_program(
                 program = module
             elif method == "script":
                 program = torch.jit.script(module)
+            elif trainable:
+                with torch.inference_mode(False):
+                    program = traced(_InOrder(module, outputs), batch)
             else:
                 with torch.no_grad():
                     program = torch.jit.trace(_InOrder(module, outputs).eval(), tuple(batch), check_trace=False)

@@ -66,7 +66,7 @@ def from_transformers(
         max_length: maximum tokens; default: the tokenizer's `model_max_length`.
         pair: whether a classifier takes two texts together, `text` and `text_pair`: rerankers (`rerank`) and models of natural language
             inference (`zero_shot`). Models that answer questions always do: `question` and `context`.
-        options: arguments of `flambeau.export.package`; `license` if the model's card has none.
+        options: arguments of `flambeau.export.package`; `license` if the model's card has none; `trainable=True` for `TorchEstimator`.
 
     Raises:
         ExportError: an architecture that cannot be packaged in one line, or something that its files do not say.
