@@ -89,6 +89,25 @@ def test_fit_transform_save_load_and_sql(spark: SparkSession, points: DataFrame,
     assert TorchClassifier.load(str(tmp_path / "estimator")).getHiddenLayers() == [8]
 
 
+def test_the_rate_falls_to_zero_or_when_the_metric_stays(points: DataFrame) -> None:
+    head = TorchClassifier(maxEpochs=8, batchSize=60, learningRate=0.08, validationIndicatorCol="held")
+    plateau: dict[Param[Any], Any] = {
+        head.schedule: "plateau",
+        head.stepEpochs: 2,
+        head.gamma: 0.5,
+        head.minDelta: 10.0,
+        head.metric: "accuracy",
+    }
+    linear, fallen = head.fit(points, [{head.schedule: "linear", head.warmupSteps: 3}, plateau])
+    rates = [
+        [row.learningRate for row in model.summary.history.orderBy("epoch").collect()] for model in (linear, fallen)
+    ]
+    # Three steps an epoch, and the row has the last one's rate: after the warm-up 2, 5, … of 21 steps are done.
+    assert rates[0] == pytest.approx([0.08, *(0.08 * (1 - done / 21) for done in range(2, 21, 3))])
+    # No accuracy is 10 better than the first one.
+    assert rates[1] == pytest.approx([0.08, 0.08, 0.08, 0.04, 0.04, 0.02, 0.02, 0.01])
+
+
 def test_a_head_behind_its_featurizer_is_two_programs(points: DataFrame, tmp_path: Path) -> None:
     wide = points.select("*", concat("x", "x").alias("v"))
     head = TorchClassifier(modelName=str(PACKAGES / "tiny"), featuresCol="v", maxEpochs=8, batchSize=32)

@@ -185,13 +185,13 @@ class HasOptimizer(Keywords):
     """As io.flambeau.ml.HasOptimizer."""
 
     clipNorm: Param[float] = param("clipNorm", "norm of all gradients above which they are scaled down; not set: never", TypeConverters.toFloat)
-    gamma: Param[float] = param("gamma", "factor of the schedule step, above 0 and at most 1", TypeConverters.toFloat)
+    gamma: Param[float] = param("gamma", "factor of the schedules step and plateau, above 0 and at most 1", TypeConverters.toFloat)
     learningRate: Param[float] = param("learningRate", "size of a step; with a schedule, the largest", TypeConverters.toFloat)
     momentum: Param[float] = param("momentum", "part of the last step that is kept in the next (sgd, rmsprop), from 0 to less than 1", TypeConverters.toFloat)
     nesterov: Param[bool] = param("nesterov", "whether to use Nesterov momentum (sgd with momentum)", TypeConverters.toBoolean)
     optimizer: Param[str] = param("optimizer", "how parameters follow their gradients: sgd, adam, adamw or rmsprop", TypeConverters.toString)
-    schedule: Param[str] = param("schedule", "how the learning rate changes: constant, step, cosine or one_cycle", TypeConverters.toString)
-    stepEpochs: Param[int] = param("stepEpochs", "epochs after which the schedule step multiplies the learning rate by gamma", TypeConverters.toInt)
+    schedule: Param[str] = param("schedule", "how the learning rate changes: constant, step, linear, cosine, one_cycle or plateau", TypeConverters.toString)
+    stepEpochs: Param[int] = param("stepEpochs", "epochs (plateau: without improvement) after which the schedule multiplies the learning rate by gamma", TypeConverters.toInt)
     warmupSteps: Param[int] = param("warmupSteps", "steps during which the learning rate rises from zero at the start", TypeConverters.toInt)
     weightDecay: Param[float] = param("weightDecay", "how strongly parameters are pulled towards zero; in adamw apart from the gradient", TypeConverters.toFloat)
 

@@ -27,7 +27,7 @@ use super::groups_spec::GroupsSpec;
 use super::loss::Loss;
 use super::loss_gradient::LossRows;
 use super::schedule::Schedule;
-use super::spec::LossKind;
+use super::spec::{LossKind, ScheduleName};
 use super::training_loop::{Next, Steps, advance};
 use super::{budget, head, together};
 
@@ -51,6 +51,11 @@ pub fn train_groups(dataset: &TrainingDataset, spec: &GroupsSpec, canceled: &Ato
     training.check()?;
     if spec.head.dropout > 0.0 {
         return Err(EngineError::BadRequest("heads of groups have no dropout".into()));
+    }
+    if spec.schedule.name == ScheduleName::Plateau {
+        return Err(EngineError::BadRequest(
+            "schedule \"plateau\" is not for groups, which improve at different times: use \"step\"".into(),
+        ));
     }
     if spec.class_weights.is_some() && spec.loss != LossKind::CrossEntropy {
         return Err(EngineError::BadRequest("classWeights of groups go with cross-entropy alone".into()));
@@ -160,7 +165,7 @@ impl Steps for GroupTraining<'_> {
         };
         self.sampler.with_batch(self.epoch, self.step, learn).and_then(|done| done).map_err(torch)?;
         let step = self.epoch * self.sampler.steps + self.step;
-        self.params.step(1.0, self.schedule.at(step as u64))?;
+        self.params.step(1.0, self.schedule.at(step as u64, 0))?;
         self.step += 1;
         Ok(false)
     }

@@ -1,12 +1,14 @@
 //! The learning rate of every step, as PyTorch's schedulers give it.
 //!
-//! `step` is `StepLR` over epochs. `cosine` is `CosineAnnealingLR` down to zero at the last step. `one_cycle` is `OneCycleLR` with
+//! `step` is `StepLR` over epochs. `linear` is `LinearLR` down to zero after the last step. `cosine` is `CosineAnnealingLR` down to zero at the last step. `one_cycle` is `OneCycleLR` with
 //! its defaults (30 % up from 1/25 of the rate, cosine, down to 1/250,000) and unchanged momentum. A warm-up of n steps comes
-//! first: step i of it has (i + 1) / n of the rate, and the shape begins after it.
+//! first: step i of it has (i + 1) / n of the rate, and the shape begins after it. `plateau` is `ReduceLROnPlateau` (`threshold_mode="abs"`):
+//! it depends on the history, so it is computed from the history, which checkpoints hold.
 
 use std::f64::consts::PI;
 
-use super::spec::{ScheduleName, ScheduleSpec};
+use super::progress::EpochRow;
+use super::spec::{MetricName, ScheduleName, ScheduleSpec, ValidationSpec};
 
 const ONE_CYCLE_UP: f64 = 0.3;
 const ONE_CYCLE_START: f64 = 25.0;
@@ -28,8 +30,8 @@ impl Schedule {
         Self { spec: spec.clone(), lr, steps_per_epoch, steps: steps_per_epoch * epochs as u64 }
     }
 
-    /// The rate of step `step`, counted from 0 over all epochs.
-    pub(super) fn at(&self, step: u64) -> f64 {
+    /// The rate of step `step`, counted from 0 over all epochs. `falls`: how often `plateau` has lowered it.
+    pub(super) fn at(&self, step: u64, falls: usize) -> f64 {
         let warmup = self.spec.warmup_steps;
         if step < warmup {
             return self.lr * (step + 1) as f64 / warmup as f64;
@@ -43,9 +45,32 @@ impl Schedule {
                 let changes = epoch / self.spec.step_epochs.max(1);
                 self.lr * self.spec.gamma.powi(i32::try_from(changes).unwrap_or(i32::MAX))
             }
+            ScheduleName::Linear => self.lr * (1.0 - done / steps).max(0.0),
+            ScheduleName::Plateau => self.lr * self.spec.gamma.powi(i32::try_from(falls).unwrap_or(i32::MAX)),
             ScheduleName::Cosine => 0.5 * self.lr * (1.0 + (PI * done / steps).cos()),
             ScheduleName::OneCycle => self.one_cycle(done, steps),
         }
+    }
+
+    /// How often `plateau` lowers the rate in these epochs: whenever the metric was not better than its best for `step_epochs` epochs in a
+    /// row. The metric is that of the validation rows; without them, the training loss.
+    pub(super) fn falls(&self, history: &[EpochRow], validation: &ValidationSpec) -> usize {
+        if self.spec.name != ScheduleName::Plateau {
+            return 0;
+        }
+        let (mut best, mut waited, mut falls) = (f64::INFINITY, 0, 0);
+        for row in history {
+            let value = costs(row, validation.metric).unwrap_or(f64::INFINITY);
+            if value < best - validation.min_delta {
+                (best, waited) = (value, 0);
+            } else {
+                waited += 1;
+            }
+            if waited >= self.spec.step_epochs.max(1) {
+                (waited, falls) = (0, falls + 1);
+            }
+        }
+        falls
     }
 
     fn one_cycle(&self, done: f64, steps: f64) -> f64 {
@@ -61,6 +86,15 @@ impl Schedule {
     }
 }
 
+/// The metric of an epoch, such that less is better.
+fn costs(row: &EpochRow, metric: MetricName) -> Option<f64> {
+    let found = match metric {
+        MetricName::Loss => row.validation_loss,
+        _ => row.metrics.get(metric.key()).map(|value| if metric.larger_is_better() { -value } else { *value }),
+    };
+    found.or(row.train_loss)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,7 +102,7 @@ mod tests {
     fn rates(name: ScheduleName, warmup_steps: u64) -> Vec<f64> {
         let spec = ScheduleSpec { name, warmup_steps, step_epochs: 2, gamma: 0.5 };
         let schedule = Schedule::new(&spec, 0.1, 5, 4);
-        (0..20).map(|step| schedule.at(step)).collect()
+        (0..20).map(|step| schedule.at(step, 0)).collect()
     }
 
     #[test]
@@ -76,10 +110,37 @@ mod tests {
         assert!(rates(ScheduleName::Constant, 0).iter().all(|lr| (lr - 0.1).abs() < 1e-15));
         let step = rates(ScheduleName::Step, 0);
         assert_eq!((step[9], step[10], step[19]), (0.1, 0.05, 0.05));
+        let linear = rates(ScheduleName::Linear, 0);
+        assert!((linear[0] - 0.1).abs() < 1e-15 && (linear[10] - 0.05).abs() < 1e-15 && (linear[19] - 0.005).abs() < 1e-15);
         let cosine = rates(ScheduleName::Cosine, 0);
         assert!((cosine[0] - 0.1).abs() < 1e-15 && (cosine[10] - 0.05).abs() < 1e-15 && cosine[19] < 0.001);
         let cycle = rates(ScheduleName::OneCycle, 0);
         assert!((cycle[0] - 0.004).abs() < 1e-15 && (cycle[5] - 0.1).abs() < 1e-15 && cycle[19] < 1e-6);
+    }
+
+    fn epoch(train: f64, validation: Option<f64>, accuracy: Option<f64>) -> EpochRow {
+        let metrics = accuracy.map(|value| (MetricName::Accuracy.key().to_owned(), value)).into_iter().collect();
+        let (train_loss, validation_loss) = (Some(train), validation);
+        EpochRow { epoch: 0, train_loss, validation_loss, metrics, lr: 0.1, samples: 1, seconds: 1.0, waited_seconds: 0.0 }
+    }
+
+    #[test]
+    fn a_plateau_of_the_metric_lowers_the_rate() {
+        let spec = ScheduleSpec { name: ScheduleName::Plateau, warmup_steps: 0, step_epochs: 2, gamma: 0.5 };
+        let schedule = Schedule::new(&spec, 0.1, 5, 9);
+        let falls = |history: &[EpochRow], metric, min_delta| {
+            (0..=history.len())
+                .map(|n| schedule.falls(&history[..n], &ValidationSpec { metric, patience: None, min_delta, restore_best: false }))
+                .collect::<Vec<_>>()
+        };
+        let losses = [1.0, 0.9, 0.91, 0.92, 0.8, 0.79, 0.79, 0.79].map(|loss| epoch(loss, None, None));
+        assert_eq!(falls(&losses, MetricName::Loss, 0.0), [0, 0, 0, 0, 1, 1, 1, 1, 2]);
+        assert_eq!(falls(&losses, MetricName::Loss, 0.05), [0, 0, 0, 0, 1, 1, 1, 2, 2]);
+        let right = [0.5, 0.6, 0.6, 0.6, 0.7].map(|accuracy| epoch(1.0, Some(0.0), Some(accuracy)));
+        assert_eq!(falls(&right, MetricName::Accuracy, 0.0), [0, 0, 0, 0, 1, 1]);
+        let rising = [1.0, 2.0, f64::NAN].map(|loss| epoch(0.0, Some(loss), None));
+        assert_eq!(falls(&rising, MetricName::Loss, 0.0), [0, 0, 0, 1]);
+        assert!((schedule.at(39, 2) - 0.025).abs() < 1e-15);
     }
 
     #[test]

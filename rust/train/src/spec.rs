@@ -173,9 +173,9 @@ pub struct ScheduleSpec {
     pub name: ScheduleName,
     /// Steps over which the rate first grows from near 0 to its full height.
     pub warmup_steps: u64,
-    /// For `step`: epochs between two changes.
+    /// For `step`: epochs between two changes. For `plateau`: epochs without improvement before a change.
     pub step_epochs: u64,
-    /// For `step`: the factor at each change.
+    /// For `step` and `plateau`: the factor at each change.
     pub gamma: f64,
 }
 
@@ -186,8 +186,10 @@ pub struct ScheduleSpec {
 pub enum ScheduleName {
     Constant,
     Step,
+    Linear,
     Cosine,
     OneCycle,
+    Plateau,
 }
 
 /// Of forward passes.

@@ -118,7 +118,7 @@ impl TrainState {
         let params = FlatParams::new(&program.name, &spec.optimizer, spec.clip_norm, &tensors, buffers)?;
         let head = head_of(&spec, &params).map_err(|error| EngineError::torch(head::NAME, error))?;
         let schedule = Schedule::new(&spec.schedule, spec.optimizer.lr, split.batches, spec.epochs);
-        let position = Position { lr: schedule.at(0), ..Position::default() };
+        let position = Position { lr: schedule.at(0, 0), ..Position::default() };
         Ok(Self { spec, program, head, params, loss, schedule, position, best: None, timer: StepTimer::default() })
     }
 
@@ -126,6 +126,11 @@ impl TrainState {
     pub(super) fn ended(&self) -> Option<Event> {
         let done = self.position.epoch >= self.spec.epochs;
         if self.position.stopped { Some(Event::StoppedEarly) } else { done.then_some(Event::Done) }
+    }
+
+    /// How often the schedule `plateau` has lowered the learning rate.
+    pub(super) fn falls(&self) -> usize {
+        self.schedule.falls(&self.position.history, &self.spec.validation)
     }
 
     /// Whether a checkpoint is due after the last step.

@@ -138,3 +138,12 @@ fn groups_stop_when_they_are_canceled() {
     dataset.canceled().store(true, Ordering::Relaxed);
     assert_eq!(train_groups(&dataset, &spec, dataset.canceled()).unwrap_err().kind(), "canceled");
 }
+
+#[test]
+fn groups_have_no_common_plateau() {
+    let mut given = spec(None);
+    given["schedule"] = json!({"name": "plateau"});
+    let dataset = dataset(&regression());
+    let refused = train_groups(&dataset, &whole::groups(&given), dataset.canceled()).unwrap_err().to_string();
+    assert!(refused.contains("use \"step\""), "{refused}");
+}

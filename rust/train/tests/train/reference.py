@@ -100,10 +100,18 @@ def scheduler_of(spec: Spec, optimizer: torch.optim.Optimizer, steps_per_epoch: 
     warmup, lr = s.get("warmup_steps", 0), torch.optim.lr_scheduler
     if s["name"] == "step":
         return lr.StepLR(optimizer, s["step_epochs"], s["gamma"]), True
+    if s["name"] == "plateau":
+        apart = {"threshold": spec["validation"]["min_delta"], "threshold_mode": "abs"}
+        return lr.ReduceLROnPlateau(optimizer, factor=s["gamma"], patience=s["step_epochs"] - 1, **apart), True
     if s["name"] == "one_cycle":
         return lr.OneCycleLR(optimizer, spec["optimizer"]["lr"], total_steps=steps, cycle_momentum=False), False
     shape: LRScheduler
-    shape = lr.CosineAnnealingLR(optimizer, steps - warmup) if s["name"] == "cosine" else lr.ConstantLR(optimizer, 1.0)
+    if s["name"] == "cosine":
+        shape = lr.CosineAnnealingLR(optimizer, steps - warmup)
+    elif s["name"] == "linear":
+        shape = lr.LinearLR(optimizer, 1.0, 0.0, steps - warmup)
+    else:
+        shape = lr.ConstantLR(optimizer, 1.0)
     if warmup:
         rise = lr.LinearLR(optimizer, 1 / warmup, 1.0, warmup - 1)
         shape = lr.SequentialLR(optimizer, [rise, shape], [warmup])
@@ -169,7 +177,9 @@ def train(
             if not by_epoch:
                 schedule.step()
             total, divisor = total + float((rows * w).sum()), divisor + float((w * factor).sum())
-        if by_epoch:
+        if isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            schedule.step(total / divisor)
+        elif by_epoch:
             schedule.step()
         losses.append(total / divisor)
     return losses
@@ -221,6 +231,15 @@ def cases() -> list[dict[str, Any]]:
         case("rmsprop", optimizer={"name": "rmsprop", "lr": 0.003}),
         case("rmsprop with momentum", optimizer={"name": "rmsprop", "lr": 0.003, "alpha": 0.9, "momentum": 0.5}),
         case("step schedule", optimizer=sgd, schedule={"name": "step", "step_epochs": 1, "gamma": 0.5}),
+        case("linear schedule", optimizer=sgd, schedule={"name": "linear"}),
+        case("linear schedule after a warm-up", optimizer=sgd, schedule={"name": "linear", "warmup_steps": 5}),
+        case(
+            "plateau schedule",
+            optimizer=sgd,
+            schedule={"name": "plateau", "step_epochs": 2, "gamma": 0.5},
+            validation={"metric": "loss", "min_delta": 0.2, "restore_best": True},
+            epochs=12,
+        ),
         case("cosine schedule", optimizer=sgd, schedule={"name": "cosine"}),
         case("cosine schedule after a warm-up", optimizer=sgd, schedule={"name": "cosine", "warmup_steps": 5}),
         case("one-cycle schedule", optimizer=sgd, schedule={"name": "one_cycle"}),

@@ -31,21 +31,22 @@ trait HasOptimizer extends Params {
   final val clipNorm: DoubleParam = new DoubleParam(
     this, "clipNorm", "norm of all gradients above which they are scaled down; not set: never", StageParams.positive)
 
-  /** `constant` (default), `step`, `cosine` or `one_cycle`. */
+  /** `constant` (default), `step`, `linear`, `cosine`, `one_cycle` or `plateau`. */
   final val schedule: Param[String] = new Param[String](
-    this, "schedule", "how the learning rate changes: constant, step, cosine or one_cycle", StageParams.oneOf("schedule", ScheduleName.names))
+    this, "schedule", "how the learning rate changes: constant, step, linear, cosine, one_cycle or plateau", StageParams.oneOf("schedule", ScheduleName.names))
 
   /** Steps in which the learning rate rises to its value at the start; default 0. */
   final val warmupSteps: IntParam = new IntParam(
     this, "warmupSteps", "steps during which the learning rate rises from zero at the start", ParamValidators.gtEq(0))
 
-  /** Epochs between two falls of the schedule `step`; default 10. */
+  /** Epochs between two falls of the schedule `step`, and epochs without improvement before one of `plateau`; default 10. */
   final val stepEpochs: IntParam = new IntParam(
-    this, "stepEpochs", "epochs after which the schedule step multiplies the learning rate by gamma", ParamValidators.gt(0))
+    this, "stepEpochs", "epochs (plateau: without improvement) after which the schedule multiplies the learning rate by gamma", ParamValidators.gt(0))
 
-  /** Factor of the schedule `step`; default 0.1. */
+  /** Factor of the schedules `step` and `plateau`; default 0.1. */
   final val gamma: DoubleParam = new DoubleParam(
-    this, "gamma", "factor of the schedule step, above 0 and at most 1", ParamValidators.inRange(0, 1, lowerInclusive = false, upperInclusive = true))
+    this, "gamma", "factor of the schedules step and plateau, above 0 and at most 1",
+    ParamValidators.inRange(0, 1, lowerInclusive = false, upperInclusive = true))
 
   setDefault(
     optimizer -> "adamw", learningRate -> 1e-3, momentum -> 0.0, nesterov -> false, weightDecay -> 0.0,

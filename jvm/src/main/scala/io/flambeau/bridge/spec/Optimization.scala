@@ -24,12 +24,14 @@ sealed abstract class ScheduleName(override val name: String) extends Named
 object ScheduleName extends NamedValues[ScheduleName] {
   case object Constant extends ScheduleName("constant")
   case object Step extends ScheduleName("step")
+  case object Linear extends ScheduleName("linear")
   case object Cosine extends ScheduleName("cosine")
   case object OneCycle extends ScheduleName("one_cycle")
-  override val all: Seq[ScheduleName] = Seq(Constant, Step, Cosine, OneCycle)
+  case object Plateau extends ScheduleName("plateau")
+  override val all: Seq[ScheduleName] = Seq(Constant, Step, Linear, Cosine, OneCycle, Plateau)
 }
 
-/** How the learning rate changes. `stepEpochs` and `gamma` are for `step`. */
+/** How the learning rate changes. `stepEpochs` and `gamma` are for `step` and `plateau`. */
 final case class ScheduleSpec(name: ScheduleName, warmupSteps: Int, stepEpochs: Int, gamma: Double)
 
 sealed abstract class LossName(override val name: String) extends Named
