@@ -62,11 +62,10 @@ class Deep(nn.Module):
         return x
 
 
-def write(module: nn.Module, path: Path) -> torch.jit.ScriptModule:
+def write(module: nn.Module, path: Path, example: Tensor | None = None) -> torch.jit.ScriptModule:
     """The program of the package, as training loads it."""
-    export.package(
-        module, path, inputs=[export.TensorInput("x", [4])], outputs=[export.Output("y", "features")], **SHARED
-    )
+    inputs, outputs = [export.TensorInput("x", [4])], [export.Output("y", "features")]
+    export.package(module, path, inputs=inputs, outputs=outputs, example=example, **SHARED)
     return torch.jit.load(str(path / "model.pt"))
 
 
@@ -95,6 +94,11 @@ def test_a_trace_drops_and_normalizes_in_training_only(tmp_path: Path) -> None:
     )
     program(x).square().sum().backward()
     assert all(parameter.grad is not None for parameter in program.parameters())
+
+
+def test_an_example_of_one_row_is_enough(tmp_path: Path) -> None:
+    program = write(Net(), tmp_path / "net", example=torch.ones(1, 4)).train()
+    assert program(torch.ones(5, 4)).shape == (5, 3)
 
 
 @pytest.mark.parametrize("scaled", [True, False])

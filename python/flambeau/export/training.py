@@ -138,12 +138,13 @@ def traced(root: nn.Module, batch: Sequence[Tensor]) -> torch.jit.ScriptModule:
     """The module as a program in inference mode, which can be set to training mode. The module itself does not change.
 
     Args:
-        batch: rows to trace with; batch normalization needs two.
+        batch: rows to trace with. A single one is doubled, for batch normalization needs two.
 
     Raises:
         ExportError: in training mode the program does not do what the module does.
     """
     root = copy.deepcopy(root).train()
+    batch = [torch.cat([tensor, tensor]) if tensor.shape[0] == 1 else tensor for tensor in batch]
     _compile_layers(root)
     buffers = [(buffer, buffer.clone()) for buffer in root.buffers()]
     functions = _Functions()
