@@ -347,7 +347,9 @@ def training_folders(folder: Path) -> set[str]:
 def test_a_canceled_fit_ends_and_leaves_nothing(spark: SparkSession, points: DataFrame) -> None:
     stats = support.jvm(spark).io.flambeau.bridge.NativeStats
     folder = Path(spark.sparkContext._jsc.sc().getConf().get("spark.local.dir", "/tmp"))
+    wait_until(lambda: int(stats.liveHandles()) == 0, "what ran before is closed")
     before = training_folders(folder)
+    tracker = spark.sparkContext.statusTracker()
     ended: list[BaseException | None] = []
     endless = TorchClassifier(maxEpochs=1_000_000, hiddenLayers=[64], numWorkers=2, featuresCol="x")
 
@@ -362,6 +364,8 @@ def test_a_canceled_fit_ends_and_leaves_nothing(spark: SparkSession, points: Dat
     worker.start()
     wait_until(lambda: training_folders(folder) > before, "the fit writes its dataset")
     wait_until(lambda: int(stats.liveHandles()) > 0 or not worker.is_alive(), "the workers are in native code")
+    # A job that Spark has not begun is not canceled.
+    wait_until(lambda: len(tracker.getActiveJobsIds()) > 0 or not worker.is_alive(), "the job runs")
     assert worker.is_alive(), ended
     spark.sparkContext.cancelAllJobs()
     worker.join(300)
