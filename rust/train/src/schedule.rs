@@ -1,9 +1,9 @@
 //! The learning rate of every step, as PyTorch's schedulers give it.
 //!
-//! `step` is `StepLR` over epochs. `linear` is `LinearLR` down to zero after the last step. `cosine` is `CosineAnnealingLR` down to zero at the last step. `one_cycle` is `OneCycleLR` with
-//! its defaults (30 % up from 1/25 of the rate, cosine, down to 1/250,000) and unchanged momentum. A warm-up of n steps comes
-//! first: step i of it has (i + 1) / n of the rate, and the shape begins after it. `plateau` is `ReduceLROnPlateau` (`threshold_mode="abs"`):
-//! it depends on the history, so it is computed from the history, which checkpoints hold.
+//! `step` is `StepLR` over epochs. `linear` is `LinearLR` down to zero after the last step. `cosine` is `CosineAnnealingLR` down to
+//! zero at the last step. `one_cycle` is `OneCycleLR` with its defaults (30 % up from 1/25 of the rate, cosine, down to 1/250,000)
+//! and unchanged momentum. `plateau` is `ReduceLROnPlateau` (`threshold_mode="abs"`), computed from the history, which checkpoints
+//! hold. A warm-up of n steps comes first: step i of it has (i + 1) / n of the rate, and the shape begins after it.
 
 use std::f64::consts::PI;
 

@@ -58,14 +58,14 @@ fn schedule(spec: &TrainingSpec, add: &mut impl FnMut(&str, Value) -> Option<Val
     let schedule = &spec.schedule;
     add("schedule", json!(format!("{:?}", schedule.name).to_lowercase()));
     add("warmupSteps", json!(schedule.warmup_steps));
-    if schedule.name == ScheduleName::Plateau {
-        add("minDelta", json!(spec.validation.min_delta));
-    }
     match schedule.name {
         ScheduleName::Constant => {}
         ScheduleName::Step | ScheduleName::Plateau => {
             add("stepEpochs", json!(schedule.step_epochs));
             add("gamma", json!(schedule.gamma));
+            if schedule.name == ScheduleName::Plateau {
+                add("minDelta", json!(spec.validation.min_delta));
+            }
         }
         ScheduleName::Linear | ScheduleName::Cosine | ScheduleName::OneCycle => {
             add("maxEpochs (the schedule depends on it)", json!(spec.epochs));
