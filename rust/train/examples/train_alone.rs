@@ -74,11 +74,13 @@ fn nested(flat: &FixedSizeListArray, rows: usize) -> ArrayRef {
 fn run(dataset: &Arc<TrainingDataset>, ranks: &Arc<ProcessGroup>, specs: Vec<Value>) -> Vec<(f64, f64)> {
     let specs = specs.iter().map(whole::training).collect();
     let mut training = TrainingLoop::open(dataset, ranks, specs, Arc::new(AtomicBool::new(false))).unwrap();
+    let mut epochs = Vec::new();
     loop {
         let progress = training.run(Duration::from_secs(600)).unwrap();
+        let of = |row: &flambeau_train::EpochRow| (row.train_loss.unwrap(), row.samples as f64 / row.seconds);
+        epochs.extend(progress[0].ended.iter().map(of));
         if progress.iter().all(|one| one.event == Event::Done) {
-            let of = |row: &flambeau_train::EpochRow| (row.train_loss.unwrap(), row.samples as f64 / row.seconds);
-            return progress[0].history.iter().map(of).collect();
+            return epochs;
         }
     }
 }

@@ -89,7 +89,7 @@ pub(super) fn restore(state: &mut TrainState, split: &DataSplit, file: &Path) ->
     put_back(state, &values, &kept)?;
     state.params.optimizer.load(&optimizer).map_err(|error| EngineError::torch(&state.program.name, error))?;
     state.best = best;
-    state.position = header.position;
+    state.resume_at(header.position);
     Ok(())
 }
 

@@ -20,7 +20,7 @@ pub(super) fn end(state: &mut TrainState, context: &Context) -> Result<Event, En
     let stop = update_best(state, context, found.as_ref())?;
     let position = &mut state.position;
     position.seconds += since.elapsed().as_secs_f64();
-    position.history.push(EpochRow {
+    let row = EpochRow {
         epoch,
         train_loss: (position.weight > 0.0).then(|| position.loss / position.weight),
         validation_loss: found.as_ref().map(|f| f.loss),
@@ -29,7 +29,9 @@ pub(super) fn end(state: &mut TrainState, context: &Context) -> Result<Event, En
         samples: position.samples,
         seconds: position.seconds,
         waited_seconds: std::mem::take(&mut state.timer.waited).as_secs_f64(),
-    });
+    };
+    state.schedule.note(&row, &state.spec.validation);
+    position.history.push(row);
     position.epoch += 1;
     position.step_in_epoch = 0;
     (position.loss, position.weight, position.samples, position.seconds) = (0.0, 0.0, 0, 0.0);
@@ -58,10 +60,8 @@ fn update_best(state: &mut TrainState, context: &Context, found: Option<&Metrics
             EngineError::BadRequest(text)
         })?,
     };
-    let sign = if metric.larger_is_better() { 1.0 } else { -1.0 };
-    let improves = |best| sign * (value - best) > state.spec.validation.min_delta;
-    let better = value.is_finite() && state.position.best.is_none_or(improves);
-    if better {
+    let best = state.position.best.map_or(f64::INFINITY, |best| metric.cost(best));
+    if state.spec.validation.improves(metric.cost(value), best) {
         state.position.best = Some(value);
         state.position.best_epoch = state.position.epoch;
         if context.split.has_validation && state.spec.validation.restore_best {

@@ -165,7 +165,7 @@ impl Steps for GroupTraining<'_> {
         };
         self.sampler.with_batch(self.epoch, self.step, learn).and_then(|done| done).map_err(torch)?;
         let step = self.epoch * self.sampler.steps + self.step;
-        self.params.step(1.0, self.schedule.at(step as u64, 0))?;
+        self.params.step(1.0, self.schedule.at(step as u64))?;
         self.step += 1;
         Ok(false)
     }

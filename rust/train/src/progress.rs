@@ -57,5 +57,6 @@ pub struct Progress {
     /// Of all workers, in this epoch.
     pub samples_per_second: f64,
     pub event: Event,
-    pub history: Vec<EpochRow>,
+    /// The epochs that ended since the last report; after a restored checkpoint also all that it has.
+    pub ended: Vec<EpochRow>,
 }

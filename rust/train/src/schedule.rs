@@ -2,8 +2,8 @@
 //!
 //! `step` is `StepLR` over epochs. `linear` is `LinearLR` down to zero after the last step. `cosine` is `CosineAnnealingLR` down to
 //! zero at the last step. `one_cycle` is `OneCycleLR` with its defaults (30 % up from 1/25 of the rate, cosine, down to 1/250,000)
-//! and unchanged momentum. `plateau` is `ReduceLROnPlateau` (`threshold_mode="abs"`), computed from the history, which checkpoints
-//! hold. A warm-up of n steps comes first: step i of it has (i + 1) / n of the rate, and the shape begins after it.
+//! and unchanged momentum. `plateau` is `ReduceLROnPlateau` (`threshold_mode="abs"`): it is told of every epoch, and a checkpoint's
+//! history is told again. A warm-up of n steps comes first: step i of it has (i + 1) / n of the rate, and the shape begins after it.
 
 use std::f64::consts::PI;
 
@@ -21,17 +21,30 @@ pub(super) struct Schedule {
     lr: f64,
     steps_per_epoch: u64,
     steps: u64,
+    plateau: Plateau,
+}
+
+/// What the schedule `plateau` remembers: the best cost, the epochs since, and how often it has lowered the rate.
+#[derive(Debug, Clone, Copy)]
+struct Plateau {
+    best: f64,
+    waited: u64,
+    falls: i32,
+}
+
+impl Plateau {
+    const NEW: Self = Self { best: f64::INFINITY, waited: 0, falls: 0 };
 }
 
 impl Schedule {
     /// For a training with this many epochs.
     pub(super) fn new(spec: &ScheduleSpec, lr: f64, steps_per_epoch: usize, epochs: usize) -> Self {
         let steps_per_epoch = steps_per_epoch as u64;
-        Self { spec: spec.clone(), lr, steps_per_epoch, steps: steps_per_epoch * epochs as u64 }
+        Self { spec: spec.clone(), lr, steps_per_epoch, steps: steps_per_epoch * epochs as u64, plateau: Plateau::NEW }
     }
 
-    /// The rate of step `step`, counted from 0 over all epochs. `falls`: how often `plateau` has lowered it.
-    pub(super) fn at(&self, step: u64, falls: usize) -> f64 {
+    /// The rate of step `step`, counted from 0 over all epochs.
+    pub(super) fn at(&self, step: u64) -> f64 {
         let warmup = self.spec.warmup_steps;
         if step < warmup {
             return self.lr * (step + 1) as f64 / warmup as f64;
@@ -46,31 +59,31 @@ impl Schedule {
                 self.lr * self.spec.gamma.powi(i32::try_from(changes).unwrap_or(i32::MAX))
             }
             ScheduleName::Linear => self.lr * (1.0 - done / steps).max(0.0),
-            ScheduleName::Plateau => self.lr * self.spec.gamma.powi(i32::try_from(falls).unwrap_or(i32::MAX)),
+            ScheduleName::Plateau => self.lr * self.spec.gamma.powi(self.plateau.falls),
             ScheduleName::Cosine => 0.5 * self.lr * (1.0 + (PI * done / steps).cos()),
             ScheduleName::OneCycle => self.one_cycle(done, steps),
         }
     }
 
-    /// How often `plateau` lowers the rate in these epochs: whenever the metric was not better than its best for `step_epochs` epochs in a
-    /// row. The metric is that of the validation rows; without them, the training loss.
-    pub(super) fn falls(&self, history: &[EpochRow], validation: &ValidationSpec) -> usize {
-        if self.spec.name != ScheduleName::Plateau {
-            return 0;
+    /// An epoch has ended. `plateau` lowers the rate whenever the metric was not better than its best for `step_epochs` epochs in a row. The
+    /// metric is that of the validation rows; without them, the training loss.
+    pub(super) fn note(&mut self, row: &EpochRow, validation: &ValidationSpec) {
+        let Plateau { best, waited, falls } = &mut self.plateau;
+        let cost = cost(row, validation.metric).unwrap_or(f64::INFINITY);
+        if validation.improves(cost, *best) {
+            (*best, *waited) = (cost, 0);
+        } else {
+            *waited += 1;
         }
-        let (mut best, mut waited, mut falls) = (f64::INFINITY, 0, 0);
-        for row in history {
-            let value = costs(row, validation.metric).unwrap_or(f64::INFINITY);
-            if value < best - validation.min_delta {
-                (best, waited) = (value, 0);
-            } else {
-                waited += 1;
-            }
-            if waited >= self.spec.step_epochs.max(1) {
-                (waited, falls) = (0, falls + 1);
-            }
+        if *waited >= self.spec.step_epochs.max(1) {
+            (*waited, *falls) = (0, falls.saturating_add(1));
         }
-        falls
+    }
+
+    /// These are all epochs so far.
+    pub(super) fn replay(&mut self, history: &[EpochRow], validation: &ValidationSpec) {
+        self.plateau = Plateau::NEW;
+        history.iter().for_each(|row| self.note(row, validation));
     }
 
     fn one_cycle(&self, done: f64, steps: f64) -> f64 {
@@ -86,13 +99,13 @@ impl Schedule {
     }
 }
 
-/// The metric of an epoch, such that less is better.
-fn costs(row: &EpochRow, metric: MetricName) -> Option<f64> {
+/// The cost of an epoch; see [`MetricName::cost`].
+fn cost(row: &EpochRow, metric: MetricName) -> Option<f64> {
     let found = match metric {
         MetricName::Loss => row.validation_loss,
-        _ => row.metrics.get(metric.key()).map(|value| if metric.larger_is_better() { -value } else { *value }),
+        _ => row.metrics.get(metric.key()).copied(),
     };
-    found.or(row.train_loss)
+    found.map(|value| metric.cost(value)).or(row.train_loss)
 }
 
 #[cfg(test)]
@@ -102,7 +115,7 @@ mod tests {
     fn rates(name: ScheduleName, warmup_steps: u64) -> Vec<f64> {
         let spec = ScheduleSpec { name, warmup_steps, step_epochs: 2, gamma: 0.5 };
         let schedule = Schedule::new(&spec, 0.1, 5, 4);
-        (0..20).map(|step| schedule.at(step, 0)).collect()
+        (0..20).map(|step| schedule.at(step)).collect()
     }
 
     #[test]
@@ -127,11 +140,13 @@ mod tests {
     #[test]
     fn a_plateau_of_the_metric_lowers_the_rate() {
         let spec = ScheduleSpec { name: ScheduleName::Plateau, warmup_steps: 0, step_epochs: 2, gamma: 0.5 };
-        let schedule = Schedule::new(&spec, 0.1, 5, 9);
+        let after = |history: &[EpochRow], metric, min_delta| {
+            let mut schedule = Schedule::new(&spec, 0.1, 5, 9);
+            schedule.replay(history, &ValidationSpec { metric, patience: None, min_delta, restore_best: false });
+            schedule
+        };
         let falls = |history: &[EpochRow], metric, min_delta| {
-            (0..=history.len())
-                .map(|n| schedule.falls(&history[..n], &ValidationSpec { metric, patience: None, min_delta, restore_best: false }))
-                .collect::<Vec<_>>()
+            (0..=history.len()).map(|n| after(&history[..n], metric, min_delta).plateau.falls).collect::<Vec<_>>()
         };
         let losses = [1.0, 0.9, 0.91, 0.92, 0.8, 0.79, 0.79, 0.79].map(|loss| epoch(loss, None, None));
         assert_eq!(falls(&losses, MetricName::Loss, 0.0), [0, 0, 0, 0, 1, 1, 1, 1, 2]);
@@ -140,7 +155,7 @@ mod tests {
         assert_eq!(falls(&right, MetricName::Accuracy, 0.0), [0, 0, 0, 0, 1, 1]);
         let rising = [1.0, 2.0, f64::NAN].map(|loss| epoch(0.0, Some(loss), None));
         assert_eq!(falls(&rising, MetricName::Loss, 0.0), [0, 0, 0, 1]);
-        assert!((schedule.at(39, 2) - 0.025).abs() < 1e-15);
+        assert!((after(&losses, MetricName::Loss, 0.0).at(39) - 0.025).abs() < 1e-15);
     }
 
     #[test]

@@ -253,8 +253,16 @@ impl MetricName {
         }
     }
 
-    pub(crate) fn larger_is_better(self) -> bool {
-        matches!(self, Self::Accuracy | Self::Auc | Self::F1)
+    /// A value of this metric such that less is better.
+    pub(crate) fn cost(self, value: f64) -> f64 {
+        if matches!(self, Self::Accuracy | Self::Auc | Self::F1) { -value } else { value }
+    }
+}
+
+impl ValidationSpec {
+    /// Whether a cost (see [`MetricName::cost`]) is so much less than the best before, which is infinite at first.
+    pub(crate) fn improves(&self, cost: f64, best: f64) -> bool {
+        cost.is_finite() && cost < best - self.min_delta
     }
 }
 

@@ -105,6 +105,8 @@ pub(super) struct TrainState {
     pub(super) position: Position,
     pub(super) best: Option<Best>,
     pub(super) timer: StepTimer,
+    /// How many epochs of the history were told.
+    pub(super) told: usize,
 }
 
 impl TrainState {
@@ -118,8 +120,8 @@ impl TrainState {
         let params = FlatParams::new(&program.name, &spec.optimizer, spec.clip_norm, &tensors, buffers)?;
         let head = head_of(&spec, &params).map_err(|error| EngineError::torch(head::NAME, error))?;
         let schedule = Schedule::new(&spec.schedule, spec.optimizer.lr, split.batches, spec.epochs);
-        let position = Position { lr: schedule.at(0, 0), ..Position::default() };
-        Ok(Self { spec, program, head, params, loss, schedule, position, best: None, timer: StepTimer::default() })
+        let position = Position { lr: schedule.at(0), ..Position::default() };
+        Ok(Self { spec, program, head, params, loss, schedule, position, best: None, timer: StepTimer::default(), told: 0 })
     }
 
     /// How it ended, if it has.
@@ -128,17 +130,20 @@ impl TrainState {
         if self.position.stopped { Some(Event::StoppedEarly) } else { done.then_some(Event::Done) }
     }
 
-    /// How often the schedule `plateau` has lowered the learning rate.
-    pub(super) fn falls(&self) -> usize {
-        self.schedule.falls(&self.position.history, &self.spec.validation)
-    }
-
     /// Whether a checkpoint is due after the last step.
     pub(super) fn checkpoint_due(&self) -> bool {
         self.spec.checkpoint_steps.is_some_and(|every| self.position.step.is_multiple_of(every))
     }
 
-    pub(super) fn progress(&self, steps_per_epoch: usize, event: Event) -> Progress {
+    /// Continues at a checkpoint's position. The parameters are the caller's.
+    pub(super) fn resume_at(&mut self, position: Position) {
+        self.schedule.replay(&position.history, &self.spec.validation);
+        self.position = position;
+        self.told = 0;
+    }
+
+    /// Tells of each epoch once.
+    pub(super) fn report(&mut self, steps_per_epoch: usize, event: Event) -> Progress {
         let position = &self.position;
         let now = (position.weight > 0.0).then(|| position.loss / position.weight);
         let last = position.history.last();
@@ -155,7 +160,7 @@ impl TrainState {
             lr: position.lr,
             samples_per_second: if seconds > 0.0 { samples as f64 / seconds } else { 0.0 },
             event,
-            history: position.history.clone(),
+            ended: position.history[std::mem::replace(&mut self.told, position.history.len())..].to_vec(),
         }
     }
 }

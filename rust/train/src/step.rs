@@ -104,7 +104,7 @@ pub(super) fn apply_gradients(
     (loss, weight): (f64, f64),
     divisor: f64,
 ) -> Result<(), EngineError> {
-    let lr = state.schedule.at(state.position.step, state.falls());
+    let lr = state.schedule.at(state.position.step);
     if !loss.is_finite() {
         return Err(diverged(state, context, batch, loss, lr));
     }

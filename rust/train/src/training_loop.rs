@@ -115,10 +115,12 @@ impl TrainingLoop {
     pub fn run(&mut self, limit: Duration) -> Result<Vec<Progress>, EngineError> {
         self.events.fill(None);
         advance(self, limit)?;
-        let told = |(state, event): (&TrainState, &Option<Event>)| {
-            state.progress(self.context.split.batches, event.or(state.ended()).unwrap_or(Event::Running))
+        let batches = self.context.split.batches;
+        let report = |(state, event): (&mut TrainState, &Option<Event>)| {
+            let event = event.or(state.ended()).unwrap_or(Event::Running);
+            state.report(batches, event)
         };
-        Ok(self.states.iter().zip(&self.events).map(told).collect())
+        Ok(self.states.iter_mut().zip(&self.events).map(report).collect())
     }
 
     /// Writes a checkpoint of one of them.

@@ -231,7 +231,7 @@ fn answers_of_a_training() {
             lr: 0.0025,
             samples_per_second: 1234.5,
             event: Event::StoppedEarly,
-            history: vec![first, second],
+            ended: vec![first, second],
         },
     );
     writes(

@@ -22,7 +22,7 @@ fn heads_equal_python_for_every_optimiser_schedule_loss_and_weighting() {
         let apart = difference(&found, &expected);
         assert!(apart <= TOLERANCE, "{name}: parameters are {apart} apart");
         worst = worst.max(apart);
-        for (row, expected) in progress.history.iter().zip(numbers(&case["losses"])) {
+        for (row, expected) in progress.ended.iter().zip(numbers(&case["losses"])) {
             let loss = row.train_loss.unwrap();
             assert!((loss - expected).abs() <= 1e-5 * expected.abs().max(1.0), "{name}, epoch {}: {loss}, expected {expected}", row.epoch);
         }
@@ -69,7 +69,7 @@ fn networks_with_frozen_layers_and_with_batch_normalization_equal_python() {
         let apart = difference(&parameters(&trainer), &expected);
         println!("{name}: largest difference to Python torch: {apart}");
         assert!(apart <= TOLERANCE, "{name}: parameters are {apart} apart");
-        for (row, expected) in progress.history.iter().zip(numbers(&net["losses"])) {
+        for (row, expected) in progress.ended.iter().zip(numbers(&net["losses"])) {
             assert!((row.train_loss.unwrap() - expected).abs() < 1e-5, "{name}");
         }
     }
@@ -137,7 +137,7 @@ fn bf16_equals_python_under_autocast() {
         let apart = difference(&parameters(&trainer), &expected);
         println!("{}: largest difference to Python torch: {apart}", case["name"]);
         assert!(apart <= BF16_TOLERANCE, "{}: parameters are {apart} apart", case["name"]);
-        for (row, expected) in progress.history.iter().zip(numbers(&case["losses"])) {
+        for (row, expected) in progress.ended.iter().zip(numbers(&case["losses"])) {
             assert!((row.train_loss.unwrap() - expected).abs() <= 1e-3 * expected, "{}: {row:?}, expected {expected}", case["name"]);
         }
     }
@@ -152,7 +152,7 @@ fn bf16_learns_nearly_the_same() {
     let mut trainer = alone(&rows(&case["labels"], false), &spec);
     let progress = finish(&mut trainer).unwrap();
     let expected = numbers(&case["losses"]);
-    for (row, expected) in progress.history.iter().zip(expected) {
+    for (row, expected) in progress.ended.iter().zip(expected) {
         assert!((row.train_loss.unwrap() - expected).abs() < 0.02 * expected, "{row:?}, expected {expected}");
     }
     assert!(difference(&parameters(&trainer), &trained(&case["spec"], case)) > 0.0, "bf16 must not be f32");

@@ -94,7 +94,7 @@ fn each_is_as_if_alone(rows: &Rows, spec: &Value) {
             of_one.as_object_mut().unwrap().remove(key);
         }
         let mut trainer = alone(&only, &of_one);
-        let loss = finish(&mut trainer).unwrap().history.last().unwrap().train_loss.unwrap();
+        let loss = finish(&mut trainer).unwrap().ended.last().unwrap().train_loss.unwrap();
         assert!((found.column(2).as_primitive::<Float64Type>().value(i) - loss).abs() < 1e-5);
         let expected = parameters(&trainer);
         let expected: Vec<f32> = ["weight_0", "bias_0", "weight_1", "bias_1"].iter().flat_map(|name| expected[*name].clone()).collect();

@@ -31,7 +31,7 @@ fn spec(package: &str) -> Value {
 /// First and last training loss.
 fn losses(package: &str, column: &ArrayRef, labels: &[f64]) -> (f64, f64) {
     let mut trainer = open(&dataset(column, labels), &Arc::new(ProcessGroup::alone()), &spec(package)).unwrap();
-    let history = finish(&mut trainer).unwrap().history;
+    let history = finish(&mut trainer).unwrap().ended;
     assert!(!parameters(&trainer).is_empty());
     (history[0].train_loss.unwrap(), history[11].train_loss.unwrap())
 }

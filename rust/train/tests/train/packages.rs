@@ -155,7 +155,7 @@ fn a_network_learns_from_encoded_pictures_and_stays_a_package() {
     let (bytes, labels) = pictures(60);
     let mut trainer = open(&picture_dataset(&bytes, &labels), &Arc::new(ProcessGroup::alone()), &picture_spec()).unwrap();
     let progress = finish(&mut trainer).unwrap();
-    let losses: Vec<f64> = progress.history.iter().map(|row| row.train_loss.unwrap()).collect();
+    let losses: Vec<f64> = progress.ended.iter().map(|row| row.train_loss.unwrap()).collect();
     assert!(losses[5] < 0.5 * losses[0], "{losses:?}");
     let directory = folder("package");
     trainer.save_package(&directory, &publish("colors", &["red", "blue"], None)).unwrap();
@@ -167,7 +167,7 @@ fn a_network_learns_from_encoded_pictures_and_stays_a_package() {
     let mut spec = picture_spec();
     spec["program"]["package"] = json!(directory);
     let mut further = open(&picture_dataset(&bytes, &labels), &Arc::new(ProcessGroup::alone()), &spec).unwrap();
-    assert!(finish(&mut further).unwrap().history[0].train_loss.unwrap() < losses[5] + 0.1);
+    assert!(finish(&mut further).unwrap().ended[0].train_loss.unwrap() < losses[5] + 0.1);
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn one_two_three_and_four_workers_give_the_same_parameters() {
             let apart = difference(&one, found);
             assert!(apart <= TOLERANCE, "{world} workers: {apart} apart");
             assert_eq!(difference(&all[0].0, found).to_bits(), 0, "ranks must not drift apart");
-            for (row, expected) in progress.history.iter().zip(&of_one.history) {
+            for (row, expected) in progress.ended.iter().zip(&of_one.ended) {
                 assert_eq!(row.samples, 203);
                 assert!((row.train_loss.unwrap() - expected.train_loss.unwrap()).abs() < 1e-5);
             }
@@ -61,7 +61,7 @@ fn no_rows_at_all_end_at_once() {
     let rows = Rows::default();
     for (_, progress) in train_with(2, &Rows { x: vec![], ..rows }, &head_spec_of_one()) {
         assert_eq!((progress.epoch, progress.steps_per_epoch), (3, 0));
-        assert!(progress.history.iter().all(|row| row.train_loss.is_none()));
+        assert!(progress.ended.iter().all(|row| row.train_loss.is_none()));
     }
 }
 

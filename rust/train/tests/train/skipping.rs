@@ -127,5 +127,5 @@ fn bytes_that_do_not_decode_are_left_out_when_they_come() {
         "optimizer": {"name": "adam", "lr": 0.02}, "batch_rows": 16, "epochs": 1, "seed": 4,
     });
     let progress = finish(&mut open(&dataset, &Arc::new(ProcessGroup::alone()), &spec).unwrap()).unwrap();
-    assert_eq!(progress.history[0].samples, 68);
+    assert_eq!(progress.ended[0].samples, 68);
 }

@@ -13,7 +13,7 @@ use arrow_schema::{Field, Fields};
 use flambeau_engine::EngineError;
 use flambeau_engine::package::Description;
 use flambeau_train::spec::TrainingSpec;
-use flambeau_train::{Event, ExportSpec, ProcessGroup, ProcessGroupSpec, Progress, TrainingDataset, TrainingLoop};
+use flambeau_train::{EpochRow, Event, ExportSpec, ProcessGroup, ProcessGroupSpec, Progress, TrainingDataset, TrainingLoop};
 use serde_json::{Value, json};
 
 use crate::board::FolderBoard;
@@ -131,8 +131,8 @@ pub fn spec(value: &Value) -> TrainingSpec {
     whole::training(value)
 }
 
-/// One training by itself.
-pub struct Trainer(TrainingLoop);
+/// One training by itself. Its reports say all epochs, so that tests read a whole history from the last one.
+pub struct Trainer(TrainingLoop, Vec<EpochRow>);
 
 impl Trainer {
     pub fn open(
@@ -141,11 +141,14 @@ impl Trainer {
         spec: TrainingSpec,
         canceled: Arc<AtomicBool>,
     ) -> Result<Self, EngineError> {
-        TrainingLoop::open(dataset, ranks, vec![spec], canceled).map(Self)
+        TrainingLoop::open(dataset, ranks, vec![spec], canceled).map(|training| Self(training, Vec::new()))
     }
 
     pub fn run(&mut self, limit: Duration) -> Result<Progress, EngineError> {
-        self.0.run(limit).map(|mut all| all.remove(0))
+        let mut progress = self.0.run(limit)?.remove(0);
+        self.1.append(&mut progress.ended);
+        progress.ended.clone_from(&self.1);
+        Ok(progress)
     }
 
     pub fn save_checkpoint(&self, file: &Path) -> Result<(), EngineError> {
@@ -153,6 +156,7 @@ impl Trainer {
     }
 
     pub fn restore_checkpoint(&mut self, file: &Path) -> Result<(), EngineError> {
+        self.1.clear();
         self.0.restore_checkpoint(0, file)
     }
 

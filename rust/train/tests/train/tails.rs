@@ -12,10 +12,10 @@ fn what_drop_last_leaves_is_the_same_for_any_number_of_workers() {
     let mut trainer = alone(&rows, &spec);
     let progress = finish(&mut trainer).unwrap();
     // 203 rows in batches of 32.
-    assert_eq!((progress.steps_per_epoch, progress.history[0].samples), (6, 192));
+    assert_eq!((progress.steps_per_epoch, progress.ended[0].samples), (6, 192));
     let one = crate::support::parameters(&trainer);
     for (parameters, progress) in train_with(2, &rows, &spec) {
-        assert_eq!(progress.history[0].samples, 192);
+        assert_eq!(progress.ended[0].samples, 192);
         assert!(difference(&one, &parameters) < 1e-4);
     }
 }
@@ -37,10 +37,10 @@ fn a_short_tail_joins_the_batch_before_where_rows_are_normalized_together() {
     for (count, steps) in [(50, 3), (49, 3), (56, 4), (48, 3)] {
         let (rows, spec) = normalized(count);
         let progress = finish(&mut alone(&rows, &spec)).unwrap();
-        assert_eq!((progress.steps_per_epoch, progress.history[0].samples), (steps, count as u64), "{count} rows");
+        assert_eq!((progress.steps_per_epoch, progress.ended[0].samples), (steps, count as u64), "{count} rows");
         for (_, progress) in train_with(2, &rows, &spec) {
-            assert_eq!((progress.steps_per_epoch, progress.history[0].samples), (steps, count as u64), "{count} rows, 2 workers");
-            assert!(progress.history[1].train_loss.unwrap().is_finite());
+            assert_eq!((progress.steps_per_epoch, progress.ended[0].samples), (steps, count as u64), "{count} rows, 2 workers");
+            assert!(progress.ended[1].train_loss.unwrap().is_finite());
         }
     }
 }
@@ -51,10 +51,10 @@ fn a_worker_with_a_single_row_of_a_batch_goes_on() {
     let (rows, spec) = normalized(3);
     for world in [2, 3] {
         for (parameters, progress) in train_with(world, &rows, &spec) {
-            assert_eq!(progress.history[0].samples, 3);
+            assert_eq!(progress.ended[0].samples, 3);
             assert!(parameters.values().flatten().all(|v| v.is_finite()));
         }
     }
     let (rows, spec) = normalized(1);
-    assert!(finish(&mut alone(&rows, &spec)).unwrap().history[1].train_loss.unwrap().is_finite());
+    assert!(finish(&mut alone(&rows, &spec)).unwrap().ended[1].train_loss.unwrap().is_finite());
 }

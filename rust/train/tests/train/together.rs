@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use flambeau_engine::EngineError;
-use flambeau_train::{Event, ProcessGroup, Progress, TrainingDataset, TrainingLoop, trainings_together};
+use flambeau_train::{EpochRow, Event, ProcessGroup, Progress, TrainingDataset, TrainingLoop, trainings_together};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -22,10 +22,17 @@ fn ended(progress: &[Progress]) -> bool {
     progress.iter().all(|one| matches!(one.event, Event::Done | Event::StoppedEarly))
 }
 
+/// The last reports, each with all epochs.
 fn finish_all(trainings: &mut TrainingLoop) -> Vec<Progress> {
+    let mut histories: Vec<Vec<EpochRow>> = Vec::new();
     loop {
-        let progress = trainings.run(Duration::from_secs(600)).unwrap();
+        let mut progress = trainings.run(Duration::from_secs(600)).unwrap();
+        histories.resize(progress.len(), Vec::new());
+        for (one, history) in progress.iter_mut().zip(&mut histories) {
+            history.append(&mut one.ended);
+        }
         if ended(&progress) {
+            progress.iter_mut().zip(histories).for_each(|(one, history)| one.ended = history);
             return progress;
         }
     }
@@ -53,8 +60,8 @@ fn variants(base: &Value) -> Vec<Value> {
 }
 
 fn compare(together: &Progress, single: &Progress, near: f32) {
-    assert_eq!((together.event, together.step, together.history.len()), (single.event, single.step, single.history.len()));
-    for (a, b) in together.history.iter().zip(&single.history) {
+    assert_eq!((together.event, together.step, together.ended.len()), (single.event, single.step, single.ended.len()));
+    for (a, b) in together.ended.iter().zip(&single.ended) {
         assert!((a.train_loss.unwrap() - b.train_loss.unwrap()).abs() < f64::from(near), "{a:?} {b:?}");
         assert_eq!((a.epoch, a.lr, a.samples, a.validation_loss.is_some()), (b.epoch, b.lr, b.samples, b.validation_loss.is_some()));
     }

@@ -18,13 +18,13 @@ fn validation_rows_are_measured_alike_by_any_number_of_workers_and_not_trained_o
     let mut trainer = alone(&rows, spec);
     let one = finish(&mut trainer).unwrap();
     let training = rows.validation.as_ref().unwrap().iter().filter(|v| !**v).count() as u64;
-    for row in &one.history {
+    for row in &one.ended {
         assert_eq!(row.samples, training);
         assert_eq!(row.metrics.keys().collect::<Vec<_>>(), ["accuracy", "auc", "f1"]);
         assert!(row.metrics.values().all(|v| (0.0..=1.0).contains(v)));
     }
     for (_, progress) in train_with(3, &rows, spec) {
-        for (a, b) in one.history.iter().zip(&progress.history) {
+        for (a, b) in one.ended.iter().zip(&progress.ended) {
             assert!((a.validation_loss.unwrap() - b.validation_loss.unwrap()).abs() < 1e-5);
             for (name, value) in &a.metrics {
                 assert!((value - b.metrics[name]).abs() < 1e-5, "{name}: {value}, {}", b.metrics[name]);
@@ -39,7 +39,7 @@ fn regressions_have_rmse_and_mae() {
     let mse = all["cases"].as_array().unwrap().iter().find(|case| case["name"] == "mse").unwrap();
     let mut trainer = alone(&validated(rows(&mse["labels"], false)), &mse["spec"]);
     let progress = finish(&mut trainer).unwrap();
-    let last = progress.history.last().unwrap();
+    let last = progress.ended.last().unwrap();
     assert!((last.metrics["rmse"].powi(2) - last.validation_loss.unwrap()).abs() < 1e-5, "the loss is the square of rmse");
     assert!(last.metrics["mae"] <= last.metrics["rmse"]);
 }
@@ -54,7 +54,7 @@ fn training_stops_when_validation_no_longer_improves_and_keeps_the_best() {
     let mut trainer = alone(&rows, &spec);
     let progress = finish(&mut trainer).unwrap();
     assert_eq!(progress.event, Event::StoppedEarly);
-    let losses: Vec<f64> = progress.history.iter().map(|row| row.validation_loss.unwrap()).collect();
+    let losses: Vec<f64> = progress.ended.iter().map(|row| row.validation_loss.unwrap()).collect();
     let best = (0..losses.len()).min_by(|a, b| losses[*a].total_cmp(&losses[*b])).unwrap();
     assert_eq!(losses.len(), best + 1 + 3);
     assert_eq!(trainer.run(std::time::Duration::from_secs(1)).unwrap().event, Event::StoppedEarly, "it stays stopped");

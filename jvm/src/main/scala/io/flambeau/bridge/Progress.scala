@@ -37,9 +37,11 @@ object Event extends NamedValues[Event] {
  *   of the next step, from 0; equals `epochs` when done
  * @param step
  *   total number of steps
+ * @param ended
+ *   the epochs that ended since the last report; after a restored checkpoint also all that it has
  */
 final case class Progress(
     epoch: Int, epochs: Int, step: Long, stepsPerEpoch: Long, loss: Double, lr: Double, samplesPerSecond: Double, event: Event,
-    history: Seq[EpochRow]) {
+    ended: Seq[EpochRow]) {
   def finished: Boolean = event == Event.Done || event == Event.StoppedEarly
 }

@@ -8,7 +8,7 @@ import java.util.zip.CRC32C
 
 import org.apache.hadoop.fs.{FSDataOutputStream, LocalFileSystem, Path}
 
-import io.flambeau.bridge.{EpochRow, Progress}
+import io.flambeau.bridge.EpochRow
 import io.flambeau.models.HadoopSettings
 
 /**
@@ -23,14 +23,12 @@ private[train] final class TensorBoardLog(directory: String, hadoop: HadoopSetti
   private var written = 0
   private lazy val out: FSDataOutputStream = open()
 
-  /** Writes the epochs that ended since the last call. */
-  def write(progress: Progress): Unit = {
-    val more = progress.history.drop(written)
-    more.foreach { epoch =>
+  def write(epochs: Seq[EpochRow]): Unit = {
+    epochs.foreach { epoch =>
       TensorBoardLog.scalars(epoch).foreach { case (tag, value) => record(TensorBoardLog.scalar(tag, value, epoch.epoch + 1L)) }
     }
-    written += more.length
-    if (more.nonEmpty) out.hflush()
+    written += epochs.length
+    if (epochs.nonEmpty) out.hflush()
   }
 
   override def close(): Unit = if (written > 0) out.close()

@@ -3,6 +3,7 @@ package io.flambeau.train
 import java.io.{FileNotFoundException, IOException}
 import java.nio.file.{Files, Path, Paths}
 
+import scala.collection.mutable
 import scala.jdk.CollectionConverters._
 import scala.util.Using
 
@@ -10,7 +11,7 @@ import org.apache.spark.TaskContext
 import org.apache.spark.internal.Logging
 
 import io.flambeau.bridge.spec.ExportSpec
-import io.flambeau.bridge.{ErrorKind, Event, NativeException, Progress, Trainers}
+import io.flambeau.bridge.{EpochRow, ErrorKind, Event, NativeException, Progress, Trainers}
 import io.flambeau.files.LocalFiles
 import io.flambeau.models.{ModelStore, PackageManifest}
 import io.flambeau.spark.{DriverChannel, SparkAccess}
@@ -61,7 +62,7 @@ private[train] final class TrainingLoop(
     private val checkpoints = new Checkpoints(spec.checkpoints, run, job.hadoop, scratch)
     private val board = spec.logDir.filter(_ => leads).map(new TensorBoardLog(_, job.hadoop))
     private var finished = false
-    private var epochs = 0
+    private val history = mutable.ArrayBuffer.empty[EpochRow]
 
     /** Rank 0 chooses a complete checkpoint, and tells the others even if that failed: they wait for it. */
     def resume(): Unit = {
@@ -93,15 +94,14 @@ private[train] final class TrainingLoop(
     /** Logs its state, for the last time at its end. Returns the epochs that ended since it did so before. */
     def note(progress: Progress): Seq[RunEpoch] = {
       if (!finished) log(progress)
-      val ended = progress.history.drop(epochs).map(RunEpoch(run, _))
-      epochs = progress.history.length
-      ended
+      history ++= progress.ended
+      progress.ended.map(RunEpoch(run, _))
     }
 
     private def log(progress: Progress): Unit = {
       finished = progress.finished
       if (progress.event == Event.Checkpoint) checkpoints.save(progress.step)(trainers.saveCheckpoint(place, _))
-      board.foreach(board => logged(board.write(progress)))
+      board.foreach(board => logged(board.write(progress.ended)))
     }
 
     def result(progress: Progress): TrainedModelInfo = {
@@ -113,7 +113,7 @@ private[train] final class TrainingLoop(
       val theirs = featurizer.fold(Set.empty[String])(PackageManifest.in(_).files.map(_.name).toSet)
       try TrainingLoop.filesIn(folder).filterNot(file => theirs(file.getFileName.toString)).foreach(ModelFileReceiver.send(driver, task.taskAttemptId(), run, _))
       finally LocalFiles.deleteFolder(folder)
-      TrainedModelInfo(task.taskAttemptId(), run, progress.history, progress.step, progress.event == Event.StoppedEarly)
+      TrainedModelInfo(task.taskAttemptId(), run, history.toList, progress.step, progress.event == Event.StoppedEarly)
     }
 
     def close(): Unit = board.foreach(board => logged(board.close()))

@@ -87,11 +87,11 @@ class GoldenSuite extends AnyFunSuite {
 
   test("answers of a training") {
     val progress = Json.as[Progress](golden("progress"))
-    assert(progress.loss.isNaN && progress.history(1).trainLoss.isNaN)
+    assert(progress.loss.isNaN && progress.ended(1).trainLoss.isNaN)
     val first = EpochRow(0, 0.75, Some(0.5), Map("accuracy" -> 0.875, "f1" -> 1.0), 0.003, 4160, 3.5, 0.25)
-    assert(progress.history.head == first && first.metrics.values.sum == 1.875 && first.validationLoss.exists(_ < 1))
-    assert(progress.history(1).copy(trainLoss = 0) == EpochRow(1, 0, None, Map.empty, 0.0025, 4161, 3.25, 0.125))
-    assert(progress.copy(loss = 0, history = Nil) == Progress(2, 9, 130, 65, 0, 0.0025, 1234.5, Event.StoppedEarly, Nil) && progress.finished)
+    assert(progress.ended.head == first && first.metrics.values.sum == 1.875 && first.validationLoss.exists(_ < 1))
+    assert(progress.ended(1).copy(trainLoss = 0) == EpochRow(1, 0, None, Map.empty, 0.0025, 4161, 3.25, 0.125))
+    assert(progress.copy(loss = 0, ended = Nil) == Progress(2, 9, 130, 65, 0, 0.0025, 1234.5, Event.StoppedEarly, Nil) && progress.finished)
     val summary = Json.as[DatasetSummary](golden("dataset_summary"))
     assert(summary.labelMin.isNaN && summary.copy(labelMin = 0) == DatasetSummary(5000000000L, 12, 6000000000L, 0, 4.5, labelIntegral = true))
     assert(Json.listOf[Skipped](golden("skipped")) == Seq(Skipped(3, "the label is NaN"), Skipped(50, "not an image")))
