@@ -106,7 +106,7 @@ def cross_validated(featurized: DataFrame, task: Task) -> tuple[list[str], list[
 
 def head(task: Task) -> LogisticRegression:
     """The classifier: one weight for each feature and class."""
-    return LogisticRegression(featuresCol="features", labelCol="index", regParam=task.regularization, maxIter=60)
+    return LogisticRegression(featuresCol="features", labelCol="index", regParam=task.regularization, maxIter=30)
 
 
 def run(name: str, out: Path) -> int:
@@ -116,8 +116,8 @@ def run(name: str, out: Path) -> int:
         task = TASKS[name](spark, out / name)
         stage = task.featurizer.setInputCol("input").setOutputCol("features")
         rows = in_folds(task)
-        # Featurized once: the head reads its rows many times.
-        featurized = stage.transform(rows).cache()
+        # Featurized once: the head reads its rows many times, one task for each partition and iteration.
+        featurized = stage.transform(rows).repartition(spark.sparkContext.defaultParallelism).cache()
         labels, counts = cross_validated(featurized, task)
         featurized.unpersist()
         index = StringIndexer(inputCol="label", outputCol="index", stringOrderType="alphabetAsc")
@@ -142,7 +142,7 @@ def saved_agrees(model: PipelineModel, test: DataFrame, folder: Path) -> bool:
     scored = model.transform(test).select("input", "index", "prediction").cache()
     shutil.rmtree(folder, ignore_errors=True)
     model.write().save(folder.resolve().as_uri())
-    again = PipelineModel.load(folder.resolve().as_uri()).transform(test).select(*scored.columns)
+    again = PipelineModel.load(folder.resolve().as_uri()).transform(test).select(*scored.columns).cache()
     return again.exceptAll(scored).isEmpty() and scored.exceptAll(again).isEmpty()
 
 

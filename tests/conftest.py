@@ -12,6 +12,7 @@ import pytest
 from filelock import FileLock
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import failures
 import hangs
 import lines
 import support
@@ -48,6 +49,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section(f"Spark {support.SPARK_VERSION} lacks")
         for test, why in LACKING.items():
             terminalreporter.line(f"{test}: {why}")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Only the process that prints has a terminal, not those that run the tests beside one another."""
+    plugins = session.config.pluginmanager
+    terminal = plugins.get_plugin("terminalreporter")
+    if terminal is not None:
+        plugins.register(failures.Shown(terminal))
 
 
 @pytest.hookimpl(wrapper=True)
