@@ -2,8 +2,8 @@
 //!
 //! `step` is `StepLR` over epochs. `linear` is `LinearLR` down to zero after the last step. `cosine` is `CosineAnnealingLR` down to
 //! zero at the last step. `one_cycle` is `OneCycleLR` with its defaults (30 % up from 1/25 of the rate, cosine, down to 1/250,000)
-//! and unchanged momentum. `plateau` is `ReduceLROnPlateau` (`threshold_mode="abs"`): it is told of every epoch, and a checkpoint's
-//! history is told again. A warm-up of n steps comes first: step i of it has (i + 1) / n of the rate, and the shape begins after it.
+//! and unchanged momentum. `plateau` is `ReduceLROnPlateau` (`threshold_mode="abs"`): it notes every epoch as it ends, and all of a
+//! checkpoint's history. A warm-up of n steps comes first: step i of it has (i + 1) / n of the rate, and the shape begins after it.
 
 use std::f64::consts::PI;
 
