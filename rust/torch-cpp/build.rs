@@ -44,6 +44,7 @@ fn main() {
                 "tensors",
                 "trainable",
                 "trap",
+                "vision",
                 "optimizer",
                 "group",
             ]

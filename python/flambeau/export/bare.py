@@ -29,6 +29,8 @@ def evaluate(folder: Path) -> None:
     program: Callable[..., Any]
     step, batch = "load", -1
     try:
+        if (folder / "libraries.txt").is_file():
+            torch.ops.load_library((folder / "libraries.txt").read_text(encoding="utf-8"))
         if (folder / "program.pt2").is_file():
             step = "open"
             program = compiled(folder / "program.pt2")

@@ -11,6 +11,7 @@ programs run, and ended at exit. A lock lets one thread use it at a time. If a p
 from __future__ import annotations
 
 import atexit
+import importlib.util
 import io
 import json
 import os
@@ -35,6 +36,8 @@ UNKNOWN_OPERATOR = re.compile(
     r"Unknown builtin op: (\w+)::(\w+)|Could not find (?:any )?(?:schema|operator)\S* for (\w+)::(\w+)"
 )
 LAST_WORDS = 2_000
+VISION = frozenset({"nms", "roi_align", "box_iou_rotated"})
+"""The operators of torchvision that executors know. The last is named by the losses of its detectors, and cannot be called."""
 
 
 class _Child:
@@ -107,6 +110,11 @@ def run_bare(
         folder = Path(temporary)
         (folder / f"program{suffix}").write_bytes(program)
         torch.save([list(batch) for batch in batches], folder / "batches.pt")
+        vision = _called(program, "torchvision")
+        if vision - VISION:
+            raise ExportError(_lacks(what, "torchvision", sorted(vision - VISION)))
+        if vision:
+            (folder / "libraries.txt").write_text(_vision_library(), encoding="utf-8")
         if _child is None or not _child.usable():
             _child = _Child()
         if not _child.do(folder):
@@ -124,11 +132,26 @@ def run_bare(
     return results
 
 
+def _vision_library() -> str:
+    """The file with torchvision's operators; the exporting process has it, since its model calls them."""
+    found = importlib.util.find_spec("torchvision")
+    assert found is not None and found.origin is not None
+    return str(next(Path(found.origin).parent.glob("_C*.so")))
+
+
 def _called(program: bytes, space: str) -> set[str]:
     """The operators of a namespace that the program's code calls."""
     with zipfile.ZipFile(io.BytesIO(program)) as archive:
         code = b"".join(archive.read(name) for name in archive.namelist() if name.endswith(".py"))
     return {found.decode() for found in re.findall(rb"\bops\.%s\.(\w+)\(" % space.encode(), code)}
+
+
+def _lacks(what: str, space: str, names: Sequence[str]) -> str:
+    return (
+        f"no executor can load {what}: it calls {', '.join(f'{space}::{name}' for name in names)}, which libtorch does not have "
+        f"(a package named {space} or your own code brought it into this process, and executors have libtorch only). Write "
+        f"that part in plain torch operations{NMS if 'nms' in names else ''}, or leave it out of the module and do it in the query"
+    )
 
 
 def _explained(what: str, program: bytes, failed: dict[str, Any], batches: Sequence[Sequence[Tensor]]) -> str:
@@ -144,12 +167,7 @@ def _explained(what: str, program: bytes, failed: dict[str, Any], batches: Seque
         )
     if unknown:
         space = unknown[1] or unknown[3]
-        names = sorted(_called(program, space) or {unknown[2] or unknown[4]})
-        return (
-            f"no executor can load {what}: it calls {', '.join(f'{space}::{name}' for name in names)}, which libtorch does not have "
-            f"(a package named {space} or your own code brought it into this process, and executors have libtorch only). Write "
-            f"that part in plain torch operations{NMS if 'nms' in names else ''}, or leave it out of the module and do it in the query"
-        )
+        return _lacks(what, space, sorted(_called(program, space) or {unknown[2] or unknown[4]}))
     return (
         f"no executor can load {what}: in a process with libtorch only, torch.jit.{failed['step']} says: {lines[0]}. Leave out "
         "what is not plain PyTorch (custom operators, custom C++ classes)"

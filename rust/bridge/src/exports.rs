@@ -95,7 +95,9 @@ fn start<'local>(env: &mut Env<'local>, _class: JClass<'local>, settings: JStrin
         registry::configure(settings.idle_model_bytes);
         allow_machine_code(settings.machine_code);
         keep_choices(settings.choices_folder.into());
-        outcome = process::set_intra_op_threads(settings.intra_op_threads).and_then(|()| process::handle_traps());
+        outcome = process::set_intra_op_threads(settings.intra_op_threads)
+            .and_then(|()| process::handle_traps())
+            .and_then(|()| process::register_vision_operators());
     });
     outcome?;
     let versions = serde_json::json!({

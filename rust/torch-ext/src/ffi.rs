@@ -134,6 +134,7 @@ unsafe extern "C" {
     pub(crate) fn flb_trim_memory();
     pub(crate) fn flb_require_address_space(error: *mut FlbError);
     pub(crate) fn flb_handle_traps(error: *mut FlbError);
+    pub(crate) fn flb_register_vision(error: *mut FlbError);
     pub(crate) fn flb_archive_open(fd: i32, error: *mut FlbError) -> *mut c_void;
     pub(crate) fn flb_archive_free(archive: *mut c_void);
     pub(crate) fn flb_archive_len(archive: *const c_void) -> i64;

@@ -55,6 +55,17 @@ pub fn handle_traps() -> Result<(), TorchError> {
     error::take(failure)
 }
 
+/// Makes torchvision's `nms` and `roi_align` known to programs, which its detectors call. Later calls do nothing.
+///
+/// # Errors
+/// If libtorch refuses them.
+pub fn register_vision_operators() -> Result<(), TorchError> {
+    let mut failure = ffi::FlbError::none();
+    // SAFETY: `failure` is a live, writable struct for the length of the call.
+    unsafe { ffi::flb_register_vision(&raw mut failure) };
+    error::take(failure)
+}
+
 /// Stack of a program that runs. libtorch's graph passes recurse along chains of operators: 3,000 of them overflow the 1 MiB
 /// that the JVM gives a task's thread, 20,000 fit here.
 const STACK_BYTES: usize = 64 << 20;

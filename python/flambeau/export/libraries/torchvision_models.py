@@ -1,4 +1,4 @@
-"""Classifiers of torchvision, with the preprocessing and labels of their weights."""
+"""Classifiers and detectors of torchvision, with the preprocessing and labels of their weights."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import nn
 from ..errors import ExportError
 from ..specs import ImageInput, StrPath
 from .described import Described, classifier
+from .torchvision_detectors import detector, fixed_image, is_detector
 
 if TYPE_CHECKING:
     from ..report import ExportReport
@@ -17,16 +18,19 @@ if TYPE_CHECKING:
 def from_torchvision(
     model: str | nn.Module, path: StrPath, weights: Any = "DEFAULT", *, image: ImageInput | None = None, **options: Any
 ) -> ExportReport:
-    """Writes the package of an image classifier of torchvision.
+    """Writes the package of an image classifier or a detector of torchvision.
 
-    Its outputs are the features that go into the last linear layer (if there is one) and the logits.
+    The outputs of a classifier are the features that go into the last linear layer (if there is one) and the logits. Those of a
+    detector (SSD, RetinaNet, FCOS, Faster R-CNN) are for `detect`. Pictures are stretched to the size of `image`; the network then
+    resizes and normalizes them itself, as its `min_size` says.
 
     Args:
         model: a name that `torchvision.models.get_model` knows ("resnet50"), or the module itself.
         path: the folder to write.
         weights: what `get_model_weights` lists, or a name of these ("IMAGENET1K_V2"); "DEFAULT" are the best ones. A named model
             is loaded with them. They say the preprocessing and the labels. None: no weights; then `image` is needed.
-        image: the preprocessing, if the weights do not say it, or another one.
+        image: the preprocessing, if the weights do not say it, or another one. A detector that takes pictures of any size needs it:
+            `ImageInput(resize=(height, width))`.
         options: arguments of `flambeau.export.package`. torchvision says no license of its weights, so `license` is needed.
 
     Raises:
@@ -42,6 +46,14 @@ def from_torchvision(
         chosen = None if isinstance(weights, str) else weights
         network = model
     labels = None if chosen is None else list(chosen.meta["categories"])
+    if is_detector(network):
+        described = image or fixed_image(network)
+        if described is None:
+            raise ExportError(
+                f"{name} takes pictures of any size, a package of one: give image=ImageInput(resize=(height, width))"
+            )
+        module, outputs = detector(network, labels)
+        return Described(module, [described], outputs, name).write(path, {"method": "script", **options})
     described = image or _image(chosen, name)
     module, outputs = classifier(network, described, labels)
     return Described(module, [described], outputs, name).write(path, options)
