@@ -119,6 +119,7 @@ struct RoiAlign {
     const int64_t channels = maps.size(1), rows = maps.size(2), columns = maps.size(3);
     TORCH_CHECK(roi[0] >= 0 && roi[0] < maps.size(0), "roi_align: a region of picture ", roi[0], " of ", maps.size(0));
     const auto image = static_cast<int64_t>(roi[0]);
+    TORCH_CHECK(rows > 0 && columns > 0, "roi_align: the maps are empty: ", maps.sizes());
     const T offset = aligned ? T(0.5) : T(0);
     const T factor = static_cast<T>(scale);
     const Side<T> y(roi[2] * factor - offset, roi[4] * factor - offset, aligned, height, sampling_ratio, rows);
