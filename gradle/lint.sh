@@ -1,10 +1,18 @@
 #!/bin/sh
-# sh gradle/lint.sh [NAME…]: the checks of these names, or all; each counts as one test (run_counted.py reads the lines).
+# sh gradle/lint.sh [NAME…]: the checks of these names, or all; each counts as one test (run_counted.py reads the lines). Two run at a time,
+# and what a check prints comes when it ends.
 # sh gradle/lint.sh --fix [NAME…]: fixes what its tool can fix. scalafmt needs its class path in SCALAFMT: ./gradlew lint has it.
 set -u
 cd "$(dirname "$0")/.."
+all='clippy mypy prose spelling ruff ruff-format scalafmt rustfmt'
 fix=false
-if [ "${1:-}" = --fix ]; then fix=true; shift; fi
+case ${1:-} in
+  --fix) fix=true; shift ;;
+  --one) shift ;;
+  *)
+    printf '%s\n' ${*:-$all} | xargs -n 1 -P 2 sh -c 'output=$(sh gradle/lint.sh --one "$0" 2>&1); code=$?; printf "%s\n" "$output"; exit $code'
+    exit $? ;;
+esac
 failed=0
 check() { # NAME COMMAND…
   name=$1; shift
@@ -13,7 +21,7 @@ check() { # NAME COMMAND…
 scalafmt() { # OPTION…
   "${JAVA_HOME:+$JAVA_HOME/bin/}java" -Xmx1g -cp "$SCALAFMT" org.scalafmt.cli.Cli --non-interactive --quiet "$@" jvm
 }
-for name in ${*:-prose spelling ruff ruff-format mypy scalafmt rustfmt clippy}; do
+for name in ${*:-$all}; do
   case $fix-$name in
     false-prose) check prose .venv/bin/python tests/prose.py ;;
     false-spelling) check spelling sh gradle/spelling.sh ;;

@@ -1,14 +1,40 @@
 //! Compiles the C++ shim against the same libtorch that torch-sys found.
+//!
+//! All files are one translation unit: most of the time goes into libtorch's headers, which are read once then, not sixteen times. So a
+//! name in an anonymous namespace must be in one file only.
 
-use std::env;
+use std::path::Path;
+use std::{env, fs, io};
 
-fn main() {
+/// Every `.cpp` of this folder.
+const FILES: [&str; 16] = [
+    "aot",
+    "archive",
+    "attention",
+    "device",
+    "fused",
+    "group",
+    "module",
+    "optimizer",
+    "pack",
+    "pads",
+    "process",
+    "tails",
+    "tensors",
+    "trainable",
+    "trap",
+    "vision",
+];
+
+fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=.");
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     let Ok(root) = env::var("LIBTORCH") else {
         println!("cargo:warning=LIBTORCH is not set: run ./gradlew libtorch, then cargo from the repository's root");
         std::process::exit(1);
     };
+    let unit = Path::new(&env::var("OUT_DIR").map_err(io::Error::other)?).join("all.cpp");
+    fs::write(&unit, FILES.map(|name| format!("#include \"{name}.cpp\"\n")).concat())?;
     cc::Build::new()
         .cpp(true)
         .std("c++20")
@@ -29,26 +55,10 @@ fn main() {
         .flag("opaque")
         .define("USE_DISTRIBUTED", None)
         .define("USE_C10D_GLOO", None)
-        .files(
-            [
-                "aot",
-                "archive",
-                "attention",
-                "device",
-                "module",
-                "fused",
-                "pack",
-                "pads",
-                "process",
-                "tails",
-                "tensors",
-                "trainable",
-                "trap",
-                "vision",
-                "optimizer",
-                "group",
-            ]
-            .map(|name| format!("{name}.cpp")),
-        )
+        // The compiler runs in this folder.
+        .flag("-iquote")
+        .flag(".")
+        .file(unit)
         .compile("flambeau_torch_ext");
+    Ok(())
 }
