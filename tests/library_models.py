@@ -260,6 +260,19 @@ def images() -> dict[str, Callable[[], Model]]:
         "resnet": partial(
             _image, "ResNetForImageClassification", "ResNetConfig", convnext, logits, embedding_size=8, **convolutions
         ),
+        # It takes blue first.
+        "mobilevit": partial(
+            _image,
+            "MobileViTForImageClassification",
+            "MobileViTConfig",
+            hf.MobileViTImageProcessor(size={"shortest_edge": 72}, crop_size={"height": 64, "width": 64}),
+            logits,
+            image_size=64,
+            hidden_sizes=[16, 24, 32],
+            neck_hidden_sizes=[8, 8, 16, 16, 24, 24, 32],
+            initializer_range=0.4,
+            num_labels=3,
+        ),
         "swin": partial(_image, "SwinForImageClassification", "SwinConfig", vit, logits, **small),
         "clip_image": partial(
             _image,

@@ -164,8 +164,9 @@ INPUT = _table(
 )
 CTC = _table({"pad_token": _text, "frame_seconds": _number}, {"word_delimiter_token": _text})
 BOXES = _table({"format": _one_of("xyxy", "cxcywh"), "unit": _one_of("relative", "pixels")}, {})
+MOST_CLASSES = 65535
 TOKEN_ROLES = ("token_scores", "start_scores", "end_scores")
-ROLES = ("features", "scores", "ctc", "boxes", "box_scores", "box_classes", *TOKEN_ROLES, "other")
+ROLES = ("features", "scores", "ctc", "boxes", "box_scores", "box_classes", "pixel_scores", *TOKEN_ROLES, "other")
 OUTPUT = _table(
     {"name": _text, "role": _one_of(*ROLES), "shape": _list_of(_count)},
     {
@@ -370,6 +371,8 @@ def _output(table: dict[str, Any], tables: Mapping[str, Any], files: Mapping[str
         ("boxes" in table) == (table["role"] == "boxes"), "the role boxes and a table [output.boxes] belong together"
     )
     _require(not table.get("no_object") or table["role"] == "box_scores", "no_object is for the role box_scores")
+    if table["role"] == "pixel_scores":
+        _pixels(table, tables)
     if table["role"] == "boxes":
         _detector(table, tables)
     if "ctc" in table:
@@ -377,6 +380,19 @@ def _output(table: dict[str, Any], tables: Mapping[str, Any], files: Mapping[str
         _require(len(table["shape"]) == 1, f"a frame has one score per token; the shape is {table['shape']}")
         _require("lengths" in table and "labels" in table, "the role ctc needs lengths and labels")
         _require(math.isfinite(seconds) and seconds > 0, f"ctc: frame_seconds = {seconds} must be above 0")
+
+
+def _pixels(scores: dict[str, Any], tables: Mapping[str, Any]) -> None:
+    """A map of scores for each of several classes."""
+    _require(
+        any(table["kind"] == "image" for table in tables["input"]),
+        "pixel_scores are of a picture, but no input is an image",
+    )
+    shape = scores["shape"]
+    _require(
+        len(shape) == 3 and 2 <= shape[0] <= MOST_CLASSES and 0 not in shape and "lengths" not in scores,
+        f"pixel_scores have the shape [classes, height, width], with 2 to {MOST_CLASSES} classes, not {shape}",
+    )
 
 
 def _detector(boxes: dict[str, Any], tables: Mapping[str, Any]) -> None:

@@ -49,6 +49,7 @@ __all__ = [
     "l2_distance",
     "read_bytes",
     "rerank",
+    "segment",
     "transcribe",
     "try_answer",
     "try_classify",
@@ -58,6 +59,7 @@ __all__ = [
     "try_infer",
     "try_read_bytes",
     "try_rerank",
+    "try_segment",
     "try_transcribe",
     "try_zero_shot",
     "zero_shot",
@@ -116,6 +118,21 @@ def detect(image: ColumnOrName, model: Model, threshold: float = 0.5) -> Column:
 def try_detect(image: ColumnOrName, model: Model, threshold: float = 0.5) -> Column:
     """`detect`, with NULL for a picture that cannot be read."""
     return _call("try_detect", _column(image), _model(model), lit(_threshold(threshold)))
+
+
+def segment(image: ColumnOrName, model: Model) -> Column:
+    """The class of each pixel of each picture, and the classes that it has, the largest first.
+
+    `struct<map: binary, segments: array<struct<label: string, index: int, pixels: bigint, share: float>>>`. `map` is a grayscale PNG of the
+    picture's size, after its EXIF orientation if the model's package applies that. Its values are the indices of classes. Pixels that the
+    package's crop cuts off have 255 (65535 in a model of more than 255 classes). `share` is of all pixels.
+    """
+    return _call("segment", _column(image), _model(model))
+
+
+def try_segment(image: ColumnOrName, model: Model) -> Column:
+    """`segment`, with NULL for a picture that cannot be read."""
+    return _call("try_segment", _column(image), _model(model))
 
 
 def transcribe(audio: ColumnOrName, model: Model) -> Column:

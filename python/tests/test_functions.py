@@ -29,6 +29,8 @@ CALLS = [
     (lambda: F.try_infer("net", "a"), "try_infer('net', a)"),
     (lambda: F.detect("photo", "net"), "detect(photo, 'net', 0.5)"),
     (lambda: F.try_detect("photo", "net", 0.9), "try_detect(photo, 'net', 0.9)"),
+    (lambda: F.segment("photo", "net"), "segment(photo, 'net')"),
+    (lambda: F.try_segment("photo", "net"), "try_segment(photo, 'net')"),
     (lambda: F.transcribe("sound", "net"), "transcribe(sound, 'net')"),
     (lambda: F.try_transcribe("sound", "net"), "try_transcribe(sound, 'net')"),
     (lambda: F.rerank("q", col("t"), "net"), "rerank(q, t, 'net')"),

@@ -314,6 +314,12 @@ def _describe(outputs: Sequence[Output], results: Sequence[Tensor]) -> tuple[lis
                 raise ExportError(
                     f"output {output.name} with role {output.role} must be one float for each token, not {shape} {value.dtype}"
                 )
+        elif output.role == "pixel_scores":
+            if len(shape) != 3 or shape[0] < 2 or not value.dtype.is_floating_point:
+                raise ExportError(
+                    f"output {output.name} with role pixel_scores must be floats [n, classes, height, width] with at least 2 classes, "
+                    f"not {[len(value), *shape]} {value.dtype}"
+                )
         elif output.role in ("features", "scores", "ctc", "token_scores") and (
             len(shape) != 1 or not value.dtype.is_floating_point
         ):
@@ -325,7 +331,7 @@ def _describe(outputs: Sequence[Output], results: Sequence[Tensor]) -> tuple[lis
             table["lengths"] = output.lengths
         labels = output.label_list()
         if labels is not None:
-            given = len(labels) if output.role == "box_classes" else shape[-1] - output.no_object
+            given = _scored(output, shape, len(labels))
             if len(labels) != given:
                 raise ExportError(f"output {output.name} gives {given} scores, but there are {len(labels)} labels")
             table["labels"] = "labels.txt" if not files else f"{output.name}.labels.txt"
@@ -340,6 +346,13 @@ def _describe(outputs: Sequence[Output], results: Sequence[Tensor]) -> tuple[lis
             table["activation"] = output.activation or "softmax"
         tables.append(table)
     return tables, files
+
+
+def _scored(output: Output, shape: list[int], labels: int) -> int:
+    """How many labels an output of this shape has. Nothing says how many classes the indices of box_classes stand for."""
+    if output.role == "box_classes":
+        return labels
+    return shape[0] if output.role == "pixel_scores" else shape[-1] - output.no_object
 
 
 def _check_lengths(output: Output, value: Tensor, outputs: Sequence[Output], results: Sequence[Tensor]) -> None:

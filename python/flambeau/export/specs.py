@@ -42,10 +42,10 @@ DTYPES = {
 """The manifest's names of element types, and torch's."""
 
 TOKEN_ROLES = ("token_scores", "start_scores", "end_scores")
-ROLES = ("features", "scores", "ctc", "boxes", "box_scores", "box_classes", *TOKEN_ROLES, "other")
+ROLES = ("features", "scores", "ctc", "boxes", "box_scores", "box_classes", "pixel_scores", *TOKEN_ROLES, "other")
 """What an output can mean."""
 
-LABELED = ("scores", "ctc", "box_scores", "box_classes", "token_scores")
+LABELED = ("scores", "ctc", "box_scores", "box_classes", "pixel_scores", "token_scores")
 ACTIVATED = ("scores", "box_scores", "token_scores")
 INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 CHANNELS = {"RGB": 3, "BGR": 3, "L": 1}
@@ -217,7 +217,8 @@ class Output:
     Args:
         name: the field's name in what `infer` returns.
         role: "features" (for `featurize`), "scores" (for `classify`, and of pairs of texts for `rerank` and `zero_shot`), or "other".
-            For sounds: "ctc" (for `transcribe`). For images: "boxes" with "box_scores" and perhaps "box_classes" (for `detect`). For texts:
+            For sounds: "ctc" (for `transcribe`). For images: "boxes" with "box_scores" and perhaps "box_classes" (for `detect`), or
+            "pixel_scores" (for `segment`: `[n, classes, height, width]`, of the prepared image or a part of its size). For texts:
             "token_scores" (for `entities`), or "start_scores" and "end_scores" (for `answer`), which need `lengths`: the tokens of each row.
         labels: names of the classes, in order: a list, or a file with one per line. Of the role "ctc" they are its tokens.
         activation: turns scores, box_scores and token_scores into probabilities: "softmax" (default), "sigmoid" or "none".
@@ -241,7 +242,7 @@ class Output:
         check_name("output", self.name)
         if self.role not in ROLES:
             raise ExportError(f"role {self.role!r} of output {self.name} is none of {', '.join(ROLES)}")
-        if self.lengths is not None and self.role in ("features", "scores"):
+        if self.lengths is not None and self.role in ("features", "scores", "pixel_scores"):
             raise ExportError(f"output {self.name}: rows that differ in length are not for role={self.role!r}")
         if self.role not in LABELED and self.labels is not None:
             raise ExportError(f"output {self.name}: labels are for role='scores', and for {', '.join(LABELED[1:])}")

@@ -76,6 +76,7 @@ fn what_a_session_computes() {
         output(Task::Classify, 7, false),
         output(Task::Infer, 0, false),
         OutputRequest { threshold: 0.75, ..output(Task::Detect, 0, false) },
+        output(Task::Segment, 0, false),
         output(Task::Transcribe, 0, true),
         output(Task::Rerank, 0, true),
         output(Task::Entities, 0, false),

@@ -9,9 +9,11 @@ from ..specs import ImageInput
 
 RESAMPLE = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
 """Pillow's numbers of its filters."""
-STEPS = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"}
+STEPS = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb", "do_flip_channel_order"}
 UNUSED = {"do_pad", "do_convert_annotations"}
 """What processors of detectors do to pictures of different sizes, and to boxes in training. Pictures of one size need neither."""
+OF_TRAINING = {"do_reduce_labels"}
+"""What they do to the labels of pixels alone."""
 SMALL = 384
 """ConvNext's processor crops smaller pictures than this, and resizes others exactly."""
 
@@ -23,18 +25,22 @@ def image_input(processor: Any) -> ImageInput:
         ExportError: it has steps that executors do not have.
     """
     settings = processor.to_dict()
-    steps = STEPS | (UNUSED if _is_exact(settings) else set())
+    steps = STEPS | OF_TRAINING | (UNUSED if _is_exact(settings) else set())
     further = sorted(key for key, on in settings.items() if key.startswith("do_") and on is True and key not in steps)
     if further:
         raise ExportError(
             f"the image processor has steps that executors do not have ({', '.join(further)}): give image="
         )
     resize, crop = _sizes(settings)
-    normalizes = settings.get("do_normalize", False)
+    normalizes = bool(settings.get("do_normalize"))
+    flips = bool(settings.get("do_flip_channel_order"))
+    if flips and normalizes:
+        raise ExportError("the image processor normalizes pictures and flips their channels: give image=")
     return ImageInput(
         resize=resize,
         crop=crop,
         interpolation=RESAMPLE[int(settings.get("resample", 2))],
+        channels="BGR" if flips else "RGB",
         scale=float(settings.get("rescale_factor", 1 / 255)) if settings.get("do_rescale", True) else 1.0,
         mean=tuple(settings["image_mean"]) if normalizes else None,
         std=tuple(settings["image_std"]) if normalizes else None,

@@ -1,4 +1,4 @@
-"""Classifiers and detectors of torchvision, with the preprocessing and labels of their weights."""
+"""Classifiers, detectors and segmenters of torchvision, with the preprocessing and labels of their weights."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ..errors import ExportError
 from ..specs import ImageInput, StrPath
 from .described import Described, classifier
 from .torchvision_detectors import detector, fixed_image, is_detector
+from .torchvision_segmenters import is_segmenter, segmenter
 
 if TYPE_CHECKING:
     from ..report import ExportReport
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 def from_torchvision(
     model: str | nn.Module, path: StrPath, weights: Any = "DEFAULT", *, image: ImageInput | None = None, **options: Any
 ) -> ExportReport:
-    """Writes the package of an image classifier or a detector of torchvision.
+    """Writes the package of an image classifier, a detector or a segmenter of torchvision.
 
     The outputs of a classifier are the features that go into the last linear layer (if there is one) and the logits. Those of a
     detector (SSD, RetinaNet, FCOS, Faster R-CNN) are for `detect`. Pictures are stretched to the size of `image`; the network then
-    resizes and normalizes them itself, as its `min_size` says.
+    resizes and normalizes them itself, as its `min_size` says. The output of a segmenter (FCN, DeepLabV3, LR-ASPP) is for `segment`.
 
     Args:
         model: a name that `torchvision.models.get_model` knows ("resnet50"), or the module itself.
@@ -30,7 +31,7 @@ def from_torchvision(
         weights: what `get_model_weights` lists, or a name of these ("IMAGENET1K_V2"); "DEFAULT" are the best ones. A named model
             is loaded with them. They say the preprocessing and the labels. None: no weights; then `image` is needed.
         image: the preprocessing, if the weights do not say it, or another one. A detector that takes pictures of any size needs it:
-            `ImageInput(resize=(height, width))`.
+            `ImageInput(resize=(height, width))`. So does a segmenter, whose `ImageInput` has `mean` and `std` too.
         options: arguments of `flambeau.export.package`. torchvision says no license of its weights, so `license` is needed.
 
     Raises:
@@ -54,6 +55,14 @@ def from_torchvision(
             )
         module, outputs = detector(network, labels)
         return Described(module, [described], outputs, name).write(path, {"method": "script", **options})
+    if is_segmenter(network):
+        if image is None:
+            raise ExportError(
+                f"{name} takes pictures of any size, a package of one: give image=ImageInput(resize=(height, width), mean=…, std=…), "
+                "with mean and std of weights.transforms()"
+            )
+        module, outputs = segmenter(network, labels)
+        return Described(module, [image], outputs, name).write(path, options)
     described = image or _image(chosen, name)
     module, outputs = classifier(network, described, labels)
     return Described(module, [described], outputs, name).write(path, options)

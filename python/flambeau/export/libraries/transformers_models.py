@@ -24,6 +24,7 @@ from .sentence_transformers_models import from_sentence_transformers
 from .transformers_ctc import ctc_output
 from .transformers_detectors import DETECTORS, detector
 from .transformers_parts import check_pooling, classes, part, projected, unknown
+from .transformers_segmenters import SEGMENTERS, segmenter
 from .transformers_sounds import SOUNDS, sound
 from .transformers_texts import is_pair, of_texts, text_input
 
@@ -48,7 +49,7 @@ def from_transformers(
     pair: bool = False,
     **options: Any,
 ) -> ExportReport:
-    """Writes the package of a model of transformers: a classifier, a detector, a CTC model of speech, a base model, or a tower of CLIP or SigLIP.
+    """Writes the package of a model of transformers: a classifier, a detector, a segmenter, a CTC model of speech, a base model, or a tower of CLIP or SigLIP.
 
     Texts, images and sounds. Models that label tokens (`entities`) and that answer questions (`answer`) too. Clips of a model of spectrograms (AST, Whisper) are cut to its length, as the library does. A folder of
     sentence-transformers without `pooling` is left to `from_sentence_transformers`, for its files say the pooling.
@@ -95,6 +96,8 @@ def from_transformers(
         given = image or image_input(part(transformers.AutoImageProcessor, model, processor, "processor"))
         if kind in DETECTORS:
             module, outputs = detector(network)
+        elif kind.endswith(SEGMENTERS):
+            module, outputs = segmenter(network)
         else:
             module, outputs = _of_images(network, kind, pooling, tower)
     elif taken in SOUNDS:

@@ -1,5 +1,7 @@
 //! The rules of outputs that a task decodes: of their tables in the manifest, and of their labels.
 
+use flambeau_media::image::MOST_CLASSES;
+
 use super::{CtcSpec, Descriptor, Dtype, InputKind, Output, Role};
 
 /// The rules of an output with this role and of the tables that belong to roles.
@@ -16,6 +18,9 @@ pub(super) fn of_output(descriptor: &Descriptor, output: &Output) -> Result<(), 
     }
     if output.no_object && output.role != Role::BoxScores {
         return Err("no_object is for the role box_scores".into());
+    }
+    if output.role == Role::PixelScores {
+        return of_pixels(descriptor, output);
     }
     if output.role == Role::Boxes { of_boxes(descriptor, output) } else { Ok(()) }
 }
@@ -50,6 +55,19 @@ fn of_boxes(descriptor: &Descriptor, boxes: &Output) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// A map of scores for each of several classes.
+fn of_pixels(descriptor: &Descriptor, output: &Output) -> Result<(), String> {
+    if !descriptor.inputs.iter().any(|input| input.kind == InputKind::Image) {
+        return Err("pixel_scores are of a picture, but no input is an image".into());
+    }
+    let is_map = output.shape.len() == 3 && (2..=MOST_CLASSES).contains(&output.shape[0]) && !output.shape.contains(&0);
+    if !is_map || output.lengths.is_some() {
+        let shape = &output.shape;
+        return Err(format!("pixel_scores have the shape [classes, height, width], with 2 to {MOST_CLASSES} classes, not {shape:?}"));
+    }
+    Ok(())
 }
 
 fn of_ctc(output: &Output, spec: &CtcSpec) -> Result<(), String> {

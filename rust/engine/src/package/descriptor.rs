@@ -39,9 +39,13 @@ pub struct Descriptor {
     pub files: BTreeMap<String, String>,
 }
 
+/// Of the scores for each pixel of a batch.
+const MOST_BYTES_OF_MAPS: usize = 256 << 20;
+
 impl Descriptor {
     /// Rows of one batch: the package's own number, otherwise one by the kind of its inputs. Texts and clips come in more
-    /// rows than one forward pass takes, so that passes can be cut by length.
+    /// rows than one forward pass takes, so that passes can be cut by length. Outputs with scores for each pixel are large, and those of a
+    /// whole batch are in memory.
     #[must_use]
     pub fn batch_rows(&self) -> usize {
         let of_kind = |kind| match kind {
@@ -50,7 +54,10 @@ impl Descriptor {
             InputKind::Audio => 16,
             InputKind::Tensor => 4096,
         };
-        self.batch_rows.unwrap_or_else(|| self.inputs.iter().map(|i| of_kind(i.kind)).min().unwrap_or(1))
+        let row_bytes = |output: &Output| output.row_len().saturating_mul(output.dtype.bytes()).max(1);
+        let maps = self.outputs.iter().filter(|output| output.role == Role::PixelScores);
+        let of_maps = maps.map(|output| (MOST_BYTES_OF_MAPS / row_bytes(output)).max(1));
+        self.batch_rows.unwrap_or_else(|| self.inputs.iter().map(|i| of_kind(i.kind)).chain(of_maps).min().unwrap_or(1))
     }
 
     /// Which input is the second text of pairs with this one.
@@ -147,6 +154,8 @@ pub enum Role {
     BoxScores,
     /// For each box the index of its class, if the scores do not say it.
     BoxClasses,
+    /// For each class a map of scores, `[classes, height, width]`: `segment` gives the class of each pixel of the picture.
+    PixelScores,
     /// One score per class for each token of a text: `entities` reads the first of these.
     TokenScores,
     /// How well each token fits as the first of the answer: `answer` reads the first of these.
@@ -168,6 +177,7 @@ impl Role {
             Self::Boxes => "boxes",
             Self::BoxScores => "box_scores",
             Self::BoxClasses => "box_classes",
+            Self::PixelScores => "pixel_scores",
             Self::TokenScores => "token_scores",
             Self::StartScores => "start_scores",
             Self::EndScores => "end_scores",
@@ -273,6 +283,7 @@ impl Output {
     pub fn classes(&self) -> Option<usize> {
         match self.role {
             Role::Scores | Role::Ctc | Role::TokenScores => Some(self.row_len()),
+            Role::PixelScores => self.shape.first().copied(),
             Role::BoxScores => self.shape.get(self.shape_of_boxes()).map(|classes| classes.saturating_sub(usize::from(self.no_object))),
             Role::Features | Role::Boxes | Role::BoxClasses | Role::StartScores | Role::EndScores | Role::Other => None,
         }

@@ -20,6 +20,7 @@ mod rerank;
 mod results;
 mod roles;
 mod runner;
+mod segments;
 mod tokens;
 mod transcripts;
 
@@ -298,6 +299,7 @@ impl Session {
                 Task::Classify => results::classes(&context, output.k),
                 Task::Infer => results::everything(&context),
                 Task::Detect => detections::detections(&context, output.threshold),
+                Task::Segment => segments::segments(&context),
                 Task::Transcribe => transcripts::transcripts(&context),
                 Task::Rerank => rerank::scores(&context),
                 Task::Entities => entities::entities(&context),

@@ -49,6 +49,8 @@ pub enum Task {
     Infer,
     /// list of struct(label, index, score, box), best first: outputs with the roles `boxes` and `box_scores`, and perhaps `box_classes`.
     Detect,
+    /// struct(map, segments: list of struct(label, index, pixels, share)): the first output with role `pixel_scores`.
+    Segment,
     /// struct(text, words): the first output with role `ctc`, decoded.
     Transcribe,
     /// f32: the one score of a pair of texts: the first output with role `scores`.
@@ -84,6 +86,7 @@ impl Request {
         self.outputs.iter().fold(Wanted::NONE, |wanted, output| match output.task {
             Task::Featurize => by_role(wanted, Role::Features, "featurize"),
             Task::Classify => by_role(wanted, Role::Scores, "classify"),
+            Task::Segment => by_role(wanted, Role::PixelScores, "segment"),
             Task::Error => wanted,
             // A task reads all of them until it says which.
             _ => Wanted::ALL,
@@ -104,6 +107,7 @@ impl Request {
                     find(package, Role::Boxes, "detect")?;
                     find(package, Role::BoxScores, "detect")?;
                 }
+                Task::Segment => drop(find(package, Role::PixelScores, "segment")?),
                 Task::Transcribe => drop(find(package, Role::Ctc, "transcribe")?),
                 Task::Rerank => drop(roles::rerank(package)?),
                 Task::Entities => drop(find(package, Role::TokenScores, "entities")?),

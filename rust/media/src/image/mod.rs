@@ -20,6 +20,7 @@
 mod axis;
 mod bmp;
 mod channels;
+mod class_map;
 mod decode;
 mod error;
 mod gif;
@@ -43,6 +44,7 @@ mod webp;
 #[cfg(test)]
 mod tests;
 
+pub use class_map::{ClassMap, ClassScores, MOST_CLASSES, class_map};
 pub use error::ImageError;
 pub use limits::{Decode, ImageLimits};
 pub use placement::{Placement, Span};

@@ -28,6 +28,12 @@ impl Span {
     pub fn in_picture(&self, position: f64) -> f64 {
         (position - self.start as f64) * self.picture as f64 / self.resized.max(1) as f64
     }
+
+    /// The way there: a position in the picture as one in the prepared image.
+    #[must_use]
+    pub fn in_prepared(&self, position: f64) -> f64 {
+        position * self.resized as f64 / self.picture.max(1) as f64 + self.start as f64
+    }
 }
 
 #[cfg(test)]
@@ -39,6 +45,7 @@ mod tests {
         // 400 pixels became 200, and the middle 100 of them are shown.
         let cropped = Span { picture: 400, resized: 200, prepared: 100, start: -50 };
         assert_eq!([0.0, 50.0, 100.0].map(|x| cropped.in_picture(x)), [100.0, 200.0, 300.0]);
+        assert_eq!([100.0, 200.0, 300.0].map(|x| cropped.in_prepared(x)), [0.0, 50.0, 100.0]);
         // 10 pixels with a border of 3 before them.
         let bordered = Span { picture: 10, resized: 10, prepared: 16, start: 3 };
         assert_eq!([0.0, 3.0, 13.0].map(|x| bordered.in_picture(x)), [-3.0, 0.0, 10.0]);

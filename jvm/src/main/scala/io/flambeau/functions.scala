@@ -49,6 +49,17 @@ object functions {
     call("try_detect", image, lit(model), lit(threshold))
 
   /**
+   * The class of each pixel of a picture, and the classes that it has, the largest first: `struct<map: binary, segments:
+   * array<struct<label: string, index: int, pixels: bigint, share: float>>>`. `map` is a grayscale PNG of the picture's size, after its EXIF
+   * orientation if the model's package applies that. Its values are the indices of classes. Pixels that the package's crop cuts off have 255
+   * (65535 in a model of more than 255 classes). `share` is of all pixels. The model's output has the role `pixel_scores`.
+   */
+  def segment(image: Column, model: String): Column = call("segment", image, lit(model))
+
+  /** As [[segment]], but NULL for bad input. */
+  def try_segment(image: Column, model: String): Column = call("try_segment", image, lit(model))
+
+  /**
    * The text of a clip, and its words with their times in seconds: `struct<text: string, words: array<struct<word: string, start: double,
    * end: double>>>`. The model's output has the role `ctc`.
    */

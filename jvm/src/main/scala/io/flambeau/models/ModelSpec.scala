@@ -26,12 +26,13 @@ object OutputRole extends NamedValues[OutputRole] {
   case object Boxes extends OutputRole("boxes")
   case object BoxScores extends OutputRole("box_scores")
   case object BoxClasses extends OutputRole("box_classes")
+  case object PixelScores extends OutputRole("pixel_scores")
   case object TokenScores extends OutputRole("token_scores")
   case object StartScores extends OutputRole("start_scores")
   case object EndScores extends OutputRole("end_scores")
   case object Other extends OutputRole("other")
   override val all: Seq[OutputRole] =
-    Seq(Features, Scores, Ctc, Boxes, BoxScores, BoxClasses, TokenScores, StartScores, EndScores, Other)
+    Seq(Features, Scores, Ctc, Boxes, BoxScores, BoxClasses, PixelScores, TokenScores, StartScores, EndScores, Other)
 }
 
 /** An input as the package declares it; `dtype` and `shape` (of one row) are those of a tensor. */

@@ -50,11 +50,10 @@ final case class ModelCall(inputs: Seq[Expression], model: ModelRef, task: Model
   private def text(inputTexts: Seq[String]): String = {
     val name = s"'${model.name.replace("'", "\\'")}'"
     val arguments = task match {
-      case ModelTask.Featurize | ModelTask.Transcribe | ModelTask.Rerank | ModelTask.Entities | ModelTask.Answer | ModelTask.Error =>
-        inputTexts :+ name
       case ModelTask.Classify(k) => inputTexts ++ Seq(name, k.toString)
       case ModelTask.Detect(threshold) => inputTexts ++ Seq(name, threshold.toString)
       case ModelTask.Infer => name +: inputTexts
+      case _ => inputTexts :+ name
     }
     arguments.mkString(s"$prettyName(", ", ", ")")
   }

@@ -42,6 +42,13 @@ private[sql] object ModelFunctionDocs {
       s"      * threshold - objects with this score or less are left out, a number literal from 0 to 1; default ${ModelTask.DefaultThreshold}\n",
     "SELECT _FUNC_(content, 'packages/detr', 0.9)[0].label FROM photos LIMIT 1;\n       cat")
 
+  def segment(nullOnError: Boolean): ExpressionInfo = info(
+    if (nullOnError) "try_segment" else "segment",
+    "_FUNC_(image, model) - The class of each pixel of a picture, as a grayscale PNG of its size, and the classes that it has, the largest " +
+      s"first, as struct<map:binary,segments:array<struct<label:string,index:int,pixels:bigint,share:float>>>. NULL for NULL. ${onBadInput(nullOnError)}",
+    "      * image - BINARY (an encoded image) or an image struct\n" + Model,
+    "SELECT _FUNC_(content, 'packages/segformer').segments[0].label FROM photos LIMIT 1;\n       sky")
+
   def transcribe(nullOnError: Boolean): ExpressionInfo = info(
     if (nullOnError) "try_transcribe" else "transcribe",
     "_FUNC_(audio, model) - The text of a clip and its words with their times in seconds, as " +

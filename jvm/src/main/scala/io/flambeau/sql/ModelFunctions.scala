@@ -19,7 +19,7 @@ import io.flambeau.spark.Classic
  * The SQL functions: from arguments to a [[ModelCall]]. Runs on the driver, in analysis.
  *
  * `featurize(input, model)`, `classify(input, model[, k])`, `infer(model, inputs…)`, `detect(image, model[, threshold])`,
- * `transcribe(audio, model)`, their `try_` variants, and functions that stand for one model, whose arguments are the model's inputs.
+ * `segment(image, model)`, `transcribe(audio, model)`, their `try_` variants, and functions that stand for one model, whose arguments are the model's inputs.
  * Those of texts are in [[TextFunctions]].
  */
 object ModelFunctions {
@@ -43,6 +43,7 @@ object ModelFunctions {
       one(classify, ModelFunctionDocs.classify, ofTask(classify, "input")),
       one(ModelTask.Infer, ModelFunctionDocs.infer, infer),
       one(detect, ModelFunctionDocs.detect, ofTask(detect, "image")),
+      one(ModelTask.Segment, ModelFunctionDocs.segment, ofTask(ModelTask.Segment, "image")),
       one(ModelTask.Transcribe, ModelFunctionDocs.transcribe, ofTask(ModelTask.Transcribe, "audio")))
   }
 
@@ -71,8 +72,8 @@ object ModelFunctions {
 
   /**
    * A function of this name for one model. The role of the package's first output decides what it does: `featurize` for `features`,
-   * `classify` for `scores` (`rerank` for one score of two texts), `transcribe` for `ctc`, `detect` for those of boxes. It is `entities`
-   * for `token_scores`, `answer` for `start_scores`, and `infer` for others. The model is looked up when the function is first used.
+   * `classify` for `scores` (`rerank` for one score of two texts), `transcribe` for `ctc`, `detect` for those of boxes, `segment` for `pixel_scores`. It is
+   * `entities` for `token_scores`, `answer` for `start_scores`, and `infer` for others. The model is looked up when the function is first used.
    */
   def named(name: String, model: String): Definition = namedModels.getOrElseUpdate((name, model), define(name, model))
 
@@ -82,6 +83,7 @@ object ModelFunctions {
     case Some(OutputRole.Scores) if isReranker(spec) => ModelTask.Rerank
     case Some(OutputRole.Scores) => ModelTask.Classify(ModelTask.DefaultK)
     case Some(OutputRole.Boxes | OutputRole.BoxScores | OutputRole.BoxClasses) => ModelTask.Detect(ModelTask.DefaultThreshold)
+    case Some(OutputRole.PixelScores) => ModelTask.Segment
     case Some(OutputRole.Ctc) => ModelTask.Transcribe
     case Some(OutputRole.TokenScores) => ModelTask.Entities
     case Some(OutputRole.StartScores) if spec.output(OutputRole.EndScores).nonEmpty => ModelTask.Answer
@@ -174,6 +176,7 @@ object ModelFunctions {
       case ModelTask.Featurize => require(OutputRole.Features, "featurize")
       case _: ModelTask.Classify => require(OutputRole.Scores, "classify")
       case _: ModelTask.Detect => require(OutputRole.Boxes, "detect")
+      case ModelTask.Segment => require(OutputRole.PixelScores, "segment pictures")
       case ModelTask.Transcribe => require(OutputRole.Ctc, "transcribe")
       case ModelTask.Rerank =>
         require(OutputRole.Scores, "rerank")

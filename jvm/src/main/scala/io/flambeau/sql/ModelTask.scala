@@ -75,6 +75,18 @@ object ModelTask {
     }
   }
 
+  /**
+   * The class of each pixel of a picture, as a grayscale PNG of its size, and how much of it each class has, the largest first:
+   * `struct<map, segments: array<struct<label, index, pixels, share>>>`.
+   */
+  case object Segment extends ModelTask {
+    override def task: Task = Task.Segment
+    override def dataType(spec: ModelSpec): DataType = {
+      val segments = listOf("label" -> StringType, "index" -> IntegerType, "pixels" -> LongType, "share" -> FloatType)
+      struct("map" -> BinaryType, "segments" -> segments)
+    }
+  }
+
   /** The text of a clip, and its words with their times in seconds: `struct<text, words: array<struct<word, start, end>>>`. */
   case object Transcribe extends ModelTask {
     override def task: Task = Task.Transcribe

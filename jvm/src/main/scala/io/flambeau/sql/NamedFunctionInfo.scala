@@ -56,6 +56,7 @@ private[sql] final class NamedFunctionInfo(name: String, model: String, resolve:
     case ModelTask.Featurize => "The features"
     case ModelTask.Classify(k) => s"The $k most probable labels, best first,"
     case _: ModelTask.Detect => "The objects, best first, with boxes in pixels of the picture,"
+    case ModelTask.Segment => "The class of each pixel, and the classes of the picture, the largest first,"
     case ModelTask.Transcribe => "The text and its words"
     case ModelTask.Rerank => "How well the second text fits the first,"
     case ModelTask.Entities => "What the text names"

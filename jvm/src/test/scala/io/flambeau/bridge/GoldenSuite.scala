@@ -45,8 +45,9 @@ class GoldenSuite extends AnyFunSuite {
     val outputs = Seq(
       OutputRequest(Task.Featurize, 0, 0, nullOnError = true), OutputRequest(Task.Classify, 7, 0, nullOnError = false),
       OutputRequest(Task.Infer, 0, 0, nullOnError = false), OutputRequest(Task.Detect, 0, 0.75, nullOnError = false),
-      OutputRequest(Task.Transcribe, 0, 0, nullOnError = true), OutputRequest(Task.Rerank, 0, 0, nullOnError = true),
-      OutputRequest(Task.Entities, 0, 0, nullOnError = false), OutputRequest(Task.Answer, 0, 0, nullOnError = true),
+      OutputRequest(Task.Segment, 0, 0, nullOnError = false), OutputRequest(Task.Transcribe, 0, 0, nullOnError = true),
+      OutputRequest(Task.Rerank, 0, 0, nullOnError = true), OutputRequest(Task.Entities, 0, 0, nullOnError = false),
+      OutputRequest(Task.Answer, 0, 0, nullOnError = true),
       OutputRequest(Task.Error, 0, 0, nullOnError = true))
     writes("session", SessionSpec(outputs, ImageLimits(4294836225L, Decode.Auto), Some(48), Some(Fault.Allocation)))
     val settings = InferenceSettings(ImageLimits(5, Decode.Exact), Engine.Fused, InferencePrecision.Fastest, 0.995, "auto", Some(3), None)

@@ -22,6 +22,7 @@ object Task extends NamedValues[Task] {
   case object Classify extends Task("classify")
   case object Infer extends Task("infer")
   case object Detect extends Task("detect")
+  case object Segment extends Task("segment")
   case object Transcribe extends Task("transcribe")
   case object Rerank extends Task("rerank")
   case object Entities extends Task("entities")
@@ -29,7 +30,7 @@ object Task extends NamedValues[Task] {
 
   /** Why a row is bad, as text. */
   case object Error extends Task("error")
-  override val all: Seq[Task] = Seq(Featurize, Classify, Infer, Detect, Transcribe, Rerank, Entities, Answer, Error)
+  override val all: Seq[Task] = Seq(Featurize, Classify, Infer, Detect, Segment, Transcribe, Rerank, Entities, Answer, Error)
 }
 
 /**
