@@ -19,6 +19,7 @@ FILES = (
     "test_pyspark.py",
     "test_releases.py",
     "test_setup.py",
+    "test_shared_nothing.py",
     "test_similarity.py",
     "test_spark_sql.py",
     "test_spark_submit.py",
@@ -26,6 +27,7 @@ FILES = (
     "test_training.py",
     "test_training_cluster.py",
     "test_training_data.py",
+    "test_unsteady_cluster.py",
 )
 
 NO_CONNECT_ML = "Spark Connect has no stages of Spark ML before Spark 4.0; every_line.py tests the error"

@@ -13,22 +13,10 @@ import pytest
 
 import support
 from flambeau.ml import TorchClassifier
-from support import (
-    PROGRAMS,
-    ROOT,
-    SPARK,
-    background,
-    environment,
-    executor_logs,
-    free_port,
-    run,
-    spark_home,
-    wait_until,
-)
+from standalone import standalone
+from support import PROGRAMS, ROOT, environment, executor_logs, run, spark_home, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pyspark.sql import SparkSession
 
 
@@ -49,26 +37,6 @@ def test_two_executors_train_what_one_does(cluster: Any) -> None:
     result, _ = cluster("same")
     assert result["spread"] > 0.5 and result["distance"] < 1e-3 and result["epochs"] == 8
     assert result["kept"] == [f"step-{125 * epoch:012d}.checkpoint" for epoch in (5, 6, 7)]
-
-
-@contextlib.contextmanager
-def standalone(folder: Path) -> Iterator[str]:
-    """A standalone master and two workers of one core each; gives the master's URL."""
-    port = free_port()
-    env = environment(SPARK_HOME=str(SPARK), SPARK_WORKER_DIR=str(folder / "workers"))
-    url = f"spark://127.0.0.1:{port}"
-    deploy, launcher = "org.apache.spark.deploy", SPARK / "bin" / "spark-class"
-    at = ["--host", "127.0.0.1", "--webui-port", "0"]
-    with contextlib.ExitStack() as servers:
-        log = folder / "master.log"
-        master: list[str | Path] = [launcher, f"{deploy}.master.Master", *at, "--port", str(port)]
-        servers.enter_context(background(master, folder, log, env))
-        wait_until(lambda: "New state: ALIVE" in log.read_text(errors="replace"), "the master is up")
-        for number in (1, 2):
-            worker: list[str | Path] = [launcher, f"{deploy}.worker.Worker", *at, "--cores", "1", "--memory", "1g", url]
-            servers.enter_context(background(worker, folder, folder / f"worker-{number}.log", env))
-        wait_until(lambda: log.read_text(errors="replace").count("Registering worker") == 2, "the workers are up")
-        yield url
 
 
 def test_a_standalone_cluster_trains_what_one_worker_does(cluster: Any, tmp_path: Path) -> None:
