@@ -3,10 +3,9 @@
 use flambeau_media::image::ImageLimits;
 use serde::Deserialize;
 
-use super::roles::{self, find};
+use super::roles;
 use crate::engine::Wanted;
 use crate::faults::Fault;
-use crate::package::Role;
 use crate::{EngineError, Package};
 
 /// Outputs and settings of one session; the JVM sends all of them.
@@ -82,14 +81,9 @@ impl Request {
 
     /// The outputs of the program that the columns are made of.
     pub(crate) fn wanted(&self, package: &Package) -> Wanted {
-        let by_role = |wanted: Wanted, role, function| find(package, role, function).map_or(Wanted::ALL, |(index, _)| wanted.with(index));
-        self.outputs.iter().fold(Wanted::NONE, |wanted, output| match output.task {
-            Task::Featurize => by_role(wanted, Role::Features, "featurize"),
-            Task::Classify => by_role(wanted, Role::Scores, "classify"),
-            Task::Segment => by_role(wanted, Role::PixelScores, "segment"),
-            Task::Error => wanted,
-            // A task reads all of them until it says which.
-            _ => Wanted::ALL,
+        self.outputs.iter().fold(Wanted::NONE, |wanted, output| match roles::read(package, output.task) {
+            Ok(Some(indices)) => indices.into_iter().fold(wanted, Wanted::with),
+            Ok(None) | Err(_) => Wanted::ALL,
         })
     }
 
@@ -99,22 +93,6 @@ impl Request {
     }
 
     pub(crate) fn check(&self, package: &Package) -> Result<(), EngineError> {
-        for output in &self.outputs {
-            match output.task {
-                Task::Featurize => drop(find(package, Role::Features, "featurize")?),
-                Task::Classify => drop(find(package, Role::Scores, "classify")?),
-                Task::Detect => {
-                    find(package, Role::Boxes, "detect")?;
-                    find(package, Role::BoxScores, "detect")?;
-                }
-                Task::Segment => drop(find(package, Role::PixelScores, "segment")?),
-                Task::Transcribe => drop(find(package, Role::Ctc, "transcribe")?),
-                Task::Rerank => drop(roles::rerank(package)?),
-                Task::Entities => drop(find(package, Role::TokenScores, "entities")?),
-                Task::Answer => drop(roles::answer(package)?),
-                Task::Infer | Task::Error => {}
-            }
-        }
-        Ok(())
+        self.outputs.iter().try_for_each(|output| roles::read(package, output.task).map(drop))
     }
 }

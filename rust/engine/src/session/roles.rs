@@ -1,5 +1,6 @@
 //! Which outputs of a package a task reads.
 
+use super::Task;
 use crate::package::{Output, Role};
 use crate::{EngineError, Package};
 
@@ -10,6 +11,36 @@ pub(super) fn find<'a>(package: &'a Package, role: Role, function: &str) -> Resu
         let wanted = role.name();
         EngineError::BadRequest(format!("{function} needs an output with role '{wanted}'; model '{}' has none", package.descriptor.name))
     })
+}
+
+/// Indices of the outputs that a task reads; none: of all.
+///
+/// # Errors
+/// The package has no output of a role that the task needs, or another input than it needs.
+pub(super) fn read(package: &Package, task: Task) -> Result<Option<Vec<usize>>, EngineError> {
+    let one = |role, function| find(package, role, function).map(|(index, _)| index);
+    let own = match task {
+        Task::Infer => return Ok(None),
+        Task::Error => Vec::new(),
+        Task::Featurize => vec![one(Role::Features, "featurize")?],
+        Task::Classify => vec![one(Role::Scores, "classify")?],
+        Task::Detect => {
+            let needed = [one(Role::Boxes, "detect")?, one(Role::BoxScores, "detect")?];
+            needed.into_iter().chain(one(Role::BoxClasses, "detect").ok()).collect()
+        }
+        Task::Segment => vec![one(Role::PixelScores, "segment")?],
+        Task::Transcribe => vec![one(Role::Ctc, "transcribe")?],
+        Task::Rerank => vec![rerank(package)?.0],
+        Task::Entities => vec![one(Role::TokenScores, "entities")?],
+        Task::Answer => {
+            let (start, end) = answer(package)?;
+            vec![start, end]
+        }
+    };
+    let outputs = &package.descriptor.outputs;
+    let lengths = own.iter().filter_map(|index| outputs[*index].lengths.as_ref());
+    let counts: Vec<usize> = lengths.filter_map(|name| outputs.iter().position(|output| output.name == *name)).collect();
+    Ok(Some([own, counts].concat()))
 }
 
 /// Index and description of the one score of a pair of texts.
