@@ -156,7 +156,7 @@ impl Session {
         }
         let outputs = self.run(&mut staged_batch, counters, stop)?;
         let started = Instant::now();
-        let result = self.results(&results::Source { batch, staged: &staged_batch }, &outputs)?;
+        let result = self.results(&results::Source { batch, staged: &staged_batch }, &outputs, stop)?;
         counters.convert_ns += elapsed_ns(started);
         let staged: u64 = self.estimate_bytes(staged_batch.present.len() as u64);
         counters.peak_native_bytes = counters.peak_native_bytes.max(staged);
@@ -281,7 +281,12 @@ impl Session {
         if has_images { batch_rows.min(limits.images) } else { batch_rows }
     }
 
-    fn results(&self, source: &results::Source<'_>, outputs: &[Tensor]) -> Result<StructArray, EngineError> {
+    fn results(
+        &self,
+        source: &results::Source<'_>,
+        outputs: &[Tensor],
+        stop: &mut dyn FnMut() -> bool,
+    ) -> Result<StructArray, EngineError> {
         let (rows, staged_batch) = (source.batch.len(), source.staged);
         let mut present = vec![false; rows];
         for &position in &staged_batch.valid {
@@ -299,7 +304,7 @@ impl Session {
                 Task::Classify => results::classes(&context, output.k),
                 Task::Infer => results::everything(&context),
                 Task::Detect => detections::detections(&context, output.threshold),
-                Task::Segment => segments::segments(&context),
+                Task::Segment => segments::segments(&context, &self.limits.stop, stop),
                 Task::Transcribe => transcripts::transcripts(&context),
                 Task::Rerank => rerank::scores(&context),
                 Task::Entities => entities::entities(&context),

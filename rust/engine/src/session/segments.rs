@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BinaryArray, Float32Array, Int64Array};
 use flambeau_media::image::{ClassMap, ClassScores, Placement, class_map};
+use rayon::prelude::*;
 use tch::Kind;
 
 use super::results::{Context, indices, internal, lists, scalars, structs, texts, too_many};
 use super::roles::find;
 use crate::package::Role;
-use crate::{EngineError, memory};
+use crate::prepare::StopFlag;
+use crate::{EngineError, memory, pool};
 
 /// One class of one picture.
 struct Segment {
@@ -20,19 +22,21 @@ struct Segment {
 }
 
 /// struct(map, segments: list of struct(label, index, pixels, share)), the largest first: the first output with role pixel_scores.
-pub(super) fn segments(context: &Context) -> Result<ArrayRef, EngineError> {
+///
+/// Large pictures take a while, so it runs on the pool, and ends early when `stop` is true.
+pub(super) fn segments(context: &Context, flag: &StopFlag, stop: &mut dyn FnMut() -> bool) -> Result<ArrayRef, EngineError> {
     let (index, output) = find(context.package, Role::PixelScores, "segment")?;
     let [classes, height, width] = output.shape[..] else { return Err(internal("pixel_scores lost a dimension")) };
-    let mut maps = Vec::with_capacity(context.placements.len());
-    for (row, placement) in context.placements.iter().enumerate() {
-        // A copy of one row at a time: these outputs are large.
-        let scores = context.outputs.get(index).ok_or_else(|| internal("an output is missing"))?;
-        let own = scores.f_get(row as i64).and_then(|own| own.f_to_kind(Kind::Float)).and_then(|own| own.f_contiguous());
-        let own = own.map_err(|error| context.torch(error))?;
-        let values = memory::values::<f32>(&own).ok_or_else(|| internal("an output is not dense"))?;
-        let map = class_map(&ClassScores { values, classes, height, width }, placement);
-        maps.push(map.map_err(|error| EngineError::Internal(format!("the map of classes: {error}")))?);
-    }
+    let dense = context.outputs.get(index).map(|scores| scores.f_to_kind(Kind::Float).and_then(|scores| scores.f_contiguous()));
+    let dense = dense.transpose().map_err(|error| context.torch(error))?;
+    let values = dense.as_ref().map_or(Some(&[][..]), memory::values::<f32>).ok_or_else(|| internal("an output is not dense"))?;
+    let of_row = |(values, placement): (&[f32], &Placement)| {
+        (!flag.is_set()).then(|| class_map(&ClassScores { values, classes, height, width }, placement))
+    };
+    let rows = values.par_chunks_exact(classes * height * width).zip(context.placements);
+    let work = || rows.map(of_row).collect::<Option<Result<Vec<ClassMap>, _>>>();
+    let done = pool::watched(stop, || flag.set(), work).ok_or_else(|| internal("the classes of pixels were not found"))?;
+    let maps = done.ok_or(EngineError::Canceled)?.map_err(|error| EngineError::Internal(format!("the map of classes: {error}")))?;
     let found: Vec<Vec<Segment>> = maps.iter().zip(context.placements).map(|(map, placement)| of_map(map, placement)).collect();
     let bytes: usize = maps.iter().map(|map| map.png.len()).sum();
     if i32::try_from(bytes).is_err() {

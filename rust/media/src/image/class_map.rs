@@ -3,8 +3,8 @@
 //! The scores are interpolated between their points, as `torch.nn.functional.interpolate(…, mode="bilinear", align_corners=False)` does,
 //! and each pixel has its best class. Pixels that the crop cut off have none.
 //!
-//! Only one line of the picture is in memory at a time. Where all four points around a pixel have the same best class, interpolation cannot
-//! give another one, so nothing is computed: that is most of a picture.
+//! Only one line of the picture is in memory at a time. The pixels between the same four points share what is known of these: a class that
+//! another one beats at all four cannot be the best between them. Mostly one class is left, and nothing has to be computed.
 
 use png::{BitDepth, ColorType, Compression, Encoder, EncodingError};
 
@@ -106,15 +106,25 @@ fn axis(span: &Span, count: usize) -> Vec<Option<Between>> {
     (0..span.picture).map(place).collect()
 }
 
-/// The scores by lines, with the classes of a point together.
+/// What is known of the pixels between four points.
+enum Cell {
+    /// No pixel asked yet.
+    Unknown,
+    /// All have this class.
+    One(u16),
+    /// These classes can be the best, with their scores at the four points: two of the line above, two of the line below.
+    Several(Vec<(u16, [f32; 4])>),
+}
+
+/// The scores, and what is known between two of their lines.
 struct Lines<'a> {
     scores: &'a ClassScores<'a>,
     /// The best class of each point.
     best: Vec<u16>,
-    /// The two lines around the current row, `[width, classes]`, and which ones they are.
-    around: [(usize, Vec<f32>); 2],
-    /// Between them.
-    mixed: Vec<f32>,
+    /// The two lines around the current row.
+    around: [usize; 2],
+    /// Between these lines, by the point to the left.
+    cells: Vec<Cell>,
 }
 
 impl<'a> Lines<'a> {
@@ -129,72 +139,61 @@ impl<'a> Lines<'a> {
                 }
             }
         }
-        let empty = || (usize::MAX, vec![0.0; scores.width * scores.classes]);
-        Self { scores, best, around: [empty(), empty()], mixed: vec![0.0; scores.width * scores.classes] }
+        Self { scores, best, around: [usize::MAX; 2], cells: Vec::new() }
     }
 
     /// The class of each pixel of one row of the picture.
     fn classify(&mut self, row: &Between, across: &[Option<Between>], classes: &mut [u16]) {
-        let mut is_ready = false;
+        if self.around != row.points {
+            self.around = row.points;
+            self.cells.clear();
+            self.cells.resize_with(self.scores.width, || Cell::Unknown);
+        }
         for (class, column) in classes.iter_mut().zip(across) {
-            let Some(column) = column else {
-                *class = NONE;
-                continue;
-            };
-            *class = self.agreed(row, column).unwrap_or_else(|| {
-                if !is_ready {
-                    self.mix(row);
-                    is_ready = true;
-                }
-                self.best_between(column)
-            });
+            *class = column.as_ref().map_or(NONE, |column| self.best_at(row, column));
         }
     }
 
-    /// The best class of all four points around a pixel, if it is the same.
-    fn agreed(&self, row: &Between, column: &Between) -> Option<u16> {
-        let at = |y: usize, x: usize| self.best[y * self.scores.width + x];
-        let ([top, bottom], [left, right]) = (row.points, column.points);
-        let first = at(top, left);
-        (first == at(top, right) && first == at(bottom, left) && first == at(bottom, right)).then_some(first)
-    }
-
-    /// Interpolates down, for all points of a line.
-    fn mix(&mut self, row: &Between) {
-        for (kept, line) in self.around.iter_mut().zip(row.points) {
-            if kept.0 != line {
-                *kept = (line, std::mem::take(&mut kept.1));
-                gather(self.scores, line, &mut kept.1);
-            }
+    fn best_at(&mut self, row: &Between, column: &Between) -> u16 {
+        let place = column.points[0];
+        if matches!(self.cells[place], Cell::Unknown) {
+            self.cells[place] = self.between(column.points);
         }
-        let [(_, first), (_, second)] = &self.around;
-        for ((mixed, a), b) in self.mixed.iter_mut().zip(first).zip(second) {
-            *mixed = a * (1.0 - row.share) + b * row.share;
-        }
-    }
-
-    /// Interpolates across, for all classes of one pixel.
-    fn best_between(&self, column: &Between) -> u16 {
-        let classes = self.scores.classes;
-        let [left, right] = column.points.map(|point| &self.mixed[point * classes..(point + 1) * classes]);
+        let candidates = match &self.cells[place] {
+            Cell::One(class) => return *class,
+            Cell::Several(candidates) => candidates.as_slice(),
+            Cell::Unknown => &[],
+        };
+        let across = |left: f32, right: f32| left * (1.0 - column.share) + right * column.share;
         let (mut best, mut most) = (NONE, f32::NEG_INFINITY);
-        for (class, (a, b)) in left.iter().zip(right).enumerate() {
-            let value = a * (1.0 - column.share) + b * column.share;
+        for (class, [a, b, c, d]) in candidates {
+            let value = across(*a, *b) * (1.0 - row.share) + across(*c, *d) * row.share;
             if value > most {
-                (best, most) = (class as u16, value);
+                (best, most) = (*class, value);
             }
         }
         best
     }
-}
 
-/// One line of all classes into `[width, classes]`.
-fn gather(scores: &ClassScores<'_>, line: usize, out: &mut [f32]) {
-    for class in 0..scores.classes {
-        let start = (class * scores.height + line) * scores.width;
-        for (point, value) in scores.values[start..start + scores.width].iter().enumerate() {
-            out[point * scores.classes + class] = *value;
+    /// The classes that can be the best between these two points of each line.
+    fn between(&self, [left, right]: [usize; 2]) -> Cell {
+        let ClassScores { values, classes, height, width } = *self.scores;
+        let [above, below] = self.around.map(|line| line * width);
+        let corners = [above + left, above + right, below + left, below + right];
+        let first = self.best[corners[0]];
+        if corners.iter().all(|corner| self.best[*corner] == first) {
+            return Cell::One(first);
         }
+        let of_class = |class: u16| corners.map(|corner| values[usize::from(class) * height * width + corner]);
+        let leaders = corners.map(|corner| self.best[corner]).map(|class| (class != NONE).then(|| (class, of_class(class))));
+        let beats = |(leader, strong): (u16, [f32; 4]), class: u16, weak: &[f32; 4]| {
+            let mut pairs = strong.iter().zip(weak);
+            // Of equal scores the first class counts.
+            if leader < class { pairs.all(|(a, b)| a >= b) } else { leader > class && pairs.all(|(a, b)| a > b) }
+        };
+        let all = (0..classes).map(|class| class as u16).map(|class| (class, of_class(class)));
+        let can_win = all.filter(|(class, own)| !leaders.iter().flatten().any(|leader| beats(*leader, *class, own)));
+        Cell::Several(can_win.collect())
     }
 }
 
