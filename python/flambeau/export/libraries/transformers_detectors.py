@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..decoding import Boxes
 from ..specs import Output
 from .described import LOGITS
+from .transformers_parts import labels
 
 DETECTORS = ("DetrForObjectDetection", "YolosForObjectDetection", "TableTransformerForObjectDetection")
 
@@ -33,9 +34,8 @@ class _Detector(nn.Module):
 
 def detector(network: Any) -> tuple[nn.Module, list[Output]]:
     """The module and the outputs of one of `DETECTORS`."""
-    labels = [str(network.config.id2label[index]) for index in range(network.config.num_labels)]
     outputs = [
         Output("boxes", "boxes", boxes=Boxes("cxcywh", "relative")),
-        Output(LOGITS, "box_scores", labels=labels, no_object=True),
+        Output(LOGITS, "box_scores", labels=labels(network), no_object=True),
     ]
     return _Detector(network).eval(), outputs

@@ -23,8 +23,7 @@ from .image_processors import image_input
 from .sentence_transformers_models import from_sentence_transformers
 from .transformers_ctc import ctc_output
 from .transformers_detectors import DETECTORS, detector
-from .transformers_parts import check_pooling, classes, part, projected, unknown
-from .transformers_segmenters import SEGMENTERS, segmenter
+from .transformers_parts import check_pooling, classes, labels, part, projected, unknown
 from .transformers_sounds import SOUNDS, sound
 from .transformers_texts import is_pair, of_texts, text_input
 
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 
 IMAGE_POOLINGS = ("mean", "cls", "pooler")
 TOWERS = ("text", "image")
+SEGMENTERS = "ForSemanticSegmentation"
+"""How the names of their classes end."""
 
 
 def from_transformers(
@@ -97,7 +98,8 @@ def from_transformers(
         if kind in DETECTORS:
             module, outputs = detector(network)
         elif kind.endswith(SEGMENTERS):
-            module, outputs = segmenter(network)
+            # As the processor of SegFormer decodes: scores of the picture's size, then each pixel's best class.
+            module, outputs = _Images(network, LOGITS).eval(), [Output(LOGITS, "pixel_scores", labels=labels(network))]
         else:
             module, outputs = _of_images(network, kind, pooling, tower)
     elif taken in SOUNDS:

@@ -31,13 +31,17 @@ def part(auto: Any, model: Any, given: Any, what: str) -> Any:
         raise ExportError(f"{fspath(folder)} has no {what} ({first_line(error)}): give {what}=") from error
 
 
+def labels(network: Any) -> list[str]:
+    """The names of the classes, in their order."""
+    return [str(network.config.id2label[index]) for index in range(network.config.num_labels)]
+
+
 def classes(network: Any) -> Output:
     """The logits of a classifier; of a regression they are numbers."""
     problem = getattr(network.config, "problem_type", None)
     if problem == "regression" or network.config.num_labels == 1:
         return Output(LOGITS)
-    labels = [str(network.config.id2label[index]) for index in range(network.config.num_labels)]
-    return scores(labels, "sigmoid" if problem == "multi_label_classification" else "softmax")
+    return scores(labels(network), "sigmoid" if problem == "multi_label_classification" else "softmax")
 
 
 def check_pooling(kind: str, pooling: str | None, known: tuple[str, ...]) -> None:

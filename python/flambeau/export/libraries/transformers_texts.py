@@ -18,7 +18,7 @@ from ..sequences import TOKEN_TENSORS, TextInput
 from ..specs import Output
 from .cards import name_of
 from .described import FEATURES, LOGITS
-from .transformers_parts import check_pooling, classes, part, pooled, projected, unknown
+from .transformers_parts import check_pooling, classes, labels, part, pooled, projected, unknown
 
 POOLINGS = ("mean", "cls", "last", "pooler")
 UNLIMITED = 1_000_000
@@ -126,8 +126,7 @@ def of_texts(
         scores = classes(network) if text.pair is None else pair_scores(network)
         return Texts(network, names, (LOGITS,), None, False).eval(), [scores]
     if kind.endswith(BY_TOKEN):
-        labels = [str(network.config.id2label[index]) for index in range(network.config.num_labels)]
-        outputs = [Output(LOGITS, "token_scores", labels=labels, lengths="tokens"), Output("tokens")]
+        outputs = [Output(LOGITS, "token_scores", labels=labels(network), lengths="tokens"), Output("tokens")]
         return Texts(network, names, (LOGITS,), None, True).eval(), outputs
     if kind.endswith(ANSWERS) and not kind.startswith(BEAMS):
         keys = ("start_logits", "end_logits")

@@ -10,7 +10,7 @@ use arrow_array::{ArrayRef, Float32Array, Int32Array};
 use flambeau_media::image::{Placement, Span};
 use tch::{Kind, TchError, Tensor};
 
-use super::results::{Context, internal, lists, probabilities, structs, texts};
+use super::results::{Context, internal, label, lists, probabilities, structs, texts};
 use super::roles::find;
 use crate::EngineError;
 use crate::package::{Activation, BoxFormat, BoxSpec, BoxUnit, Output, Role};
@@ -95,8 +95,8 @@ fn in_picture(values: &[f64], spec: BoxSpec, placement: &Placement) -> [f32; 4] 
 /// One list for each row of the batch; `rows` are the valid ones.
 fn objects(present: &[bool], rows: &[Vec<Detected>], names: &[String]) -> Result<ArrayRef, EngineError> {
     let all = || rows.iter().flatten();
-    let label = |class: i32| usize::try_from(class).ok().and_then(|at| names.get(at)).cloned().unwrap_or_else(|| class.to_string());
-    let labels: Vec<String> = all().map(|one| label(one.class)).collect();
+    let name = |class: i32| usize::try_from(class).map_or_else(|_| class.to_string(), |at| label(names, at));
+    let labels: Vec<String> = all().map(|one| name(one.class)).collect();
     let corner = |at: usize| Arc::new(Float32Array::from_iter_values(all().map(|one| one.corners[at]))) as ArrayRef;
     let boxes = structs([("xmin", corner(0)), ("ymin", corner(1)), ("xmax", corner(2)), ("ymax", corner(3))])?;
     let items = [

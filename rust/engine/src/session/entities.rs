@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Float32Array};
 use flambeau_media::text::{TokenOffsets, characters};
 
-use super::results::{Context, activated, indices, internal, lists, own_items, structs, texts};
+use super::results::{self, Context, activated, indices, internal, lists, own_items, structs, texts};
 use super::roles::find;
 use super::tokens::{self, Tokens};
 use crate::EngineError;
@@ -34,7 +34,7 @@ pub(super) fn entities(context: &Context) -> Result<ArrayRef, EngineError> {
     let (index, output) = find(context.package, Role::TokenScores, "entities")?;
     let classes = output.row_len();
     let names = &context.package.labels[index];
-    let label = |class: usize| names.get(class).cloned().unwrap_or_else(|| class.to_string());
+    let label = |class| results::label(names, class);
     let tokens = Tokens::of(context)?;
     let lengths = tokens::lengths(context, &tokens, index)?;
     let probabilities = match context.outputs.get(index) {

@@ -116,6 +116,11 @@ pub(super) fn features(context: &Context) -> Result<ArrayRef, EngineError> {
     nested::lists(array, &[output.row_len()], context.present).ok_or_else(|| too_many("features"))
 }
 
+/// The label of a class; its index if the package has none for it.
+pub(super) fn label(names: &[String], class: usize) -> String {
+    names.get(class).cloned().unwrap_or_else(|| class.to_string())
+}
+
 /// list of struct(label, index, probability), best first. Equal probabilities keep the order of classes; NaN comes last.
 pub(super) fn classes(context: &Context, k: usize) -> Result<ArrayRef, EngineError> {
     let (index, output) = find(context.package, Role::Scores, "classify")?;
@@ -132,8 +137,7 @@ pub(super) fn classes(context: &Context, k: usize) -> Result<ArrayRef, EngineErr
         best.extend(top(row, k).into_iter().map(|class| (class, row[class])));
     }
     let names = &context.package.labels[index];
-    let label = |class: usize| names.get(class).cloned().unwrap_or_else(|| class.to_string());
-    let labels: Vec<String> = best.iter().map(|(class, _)| label(*class)).collect();
+    let labels: Vec<String> = best.iter().map(|(class, _)| label(names, *class)).collect();
     let items = [
         ("label", texts(&labels)?),
         ("index", indices(best.iter().map(|(class, _)| *class))),

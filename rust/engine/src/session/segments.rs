@@ -8,7 +8,7 @@ use flambeau_media::image::{ClassMap, ClassScores, Placement, class_map};
 use rayon::prelude::*;
 use tch::Kind;
 
-use super::results::{Context, indices, internal, lists, scalars, structs, texts, too_many};
+use super::results::{Context, indices, internal, label, lists, scalars, structs, texts, too_many};
 use super::roles::find;
 use crate::package::Role;
 use crate::prepare::StopFlag;
@@ -58,7 +58,7 @@ fn of_map(map: &ClassMap, placement: &Placement) -> Vec<Segment> {
 
 fn listed(rows: &[Vec<Segment>], names: &[String]) -> Result<ArrayRef, EngineError> {
     let all = || rows.iter().flatten();
-    let labels: Vec<String> = all().map(|one| names.get(one.class).cloned().unwrap_or_else(|| one.class.to_string())).collect();
+    let labels: Vec<String> = all().map(|one| label(names, one.class)).collect();
     let items = [
         ("label", texts(&labels)?),
         ("index", indices(all().map(|one| one.class))),
