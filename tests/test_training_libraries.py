@@ -6,6 +6,7 @@ loss of many passes over weights that hardly change is PyTorch's. Random weights
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ import torch
 import transformers as hf
 from PIL import Image
 
+import library_models
 import library_pairs
 from flambeau.export import ExportError, libraries
 from flambeau.ml import TorchEstimator
@@ -119,6 +121,42 @@ def test_an_image_classifier_of_timm(spark: SparkSession, photos: dict[str, tupl
     after = torch.jit.load(str(tmp_path / "fitted" / "model.pt")).state_dict()
     means = [value for name, value in after.items() if name.endswith("running_mean")]
     assert means and min(float(mean.abs().max()) for mean in means) > 0.001, "the statistics of the photos"
+
+
+def test_sentence_embeddings_learn_from_pairs(spark: SparkSession, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+
+    library_models.sentences(tmp_path / "source")
+    config = tmp_path / "source" / "config.json"
+    settings = json.loads(config.read_text(encoding="utf-8"))
+    shares = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    config.write_text(json.dumps({**settings, **shares}), encoding="utf-8")
+    libraries.from_sentence_transformers(str(tmp_path / "source"), tmp_path / "package", trainable=True, quiet=True)
+    partners = [f"a {text.split()[-2]} that {text.split()[-1]}" for text in TEXTS]
+    pairs = spark.createDataFrame(list(zip(TEXTS, partners)), "input string, partner string").repartition(2).cache()
+    model = fitted(pairs, tmp_path / "package", RATE, STEPS, loss="contrastive", pairCol="partner", temperature=0.1)
+
+    network = SentenceTransformer(str(tmp_path / "source"), device="cpu").train()
+    loss_of = MultipleNegativesRankingLoss(network, scale=10.0)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.0)
+    expected = []
+    for _ in range(STEPS):
+        batch = [network.tokenize(texts) for texts in (TEXTS, partners)]
+        loss = loss_of(batch, None)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        expected.append(float(loss.detach()))
+    assert history(model) == pytest.approx(expected, rel=1e-3) and expected[-1] < 0.9 * expected[0]
+    right = network.eval().encode(TEXTS)
+    found = {row.input: row.prediction.toArray() for row in model.transform(pairs).collect()}
+    assert np.allclose(np.array([found[text] for text in TEXTS]), right, atol=5e-3)
+    # The result is a model of sentences like the one that it began from.
+    model.savePackage(tmp_path / "tuned")
+    table = spark.createDataFrame([(TEXTS[0],)], "text string")
+    (row,) = table.selectExpr(f"featurize(text, '{tmp_path / 'tuned'}') AS r").collect()
+    assert np.allclose(np.array(row.r), found[TEXTS[0]], atol=1e-5)
 
 
 WINDOWS = {"image_size": 64, "embed_dim": 24, "depths": [2, 2], "num_heads": [2, 4], "window_size": 4}

@@ -28,6 +28,7 @@ Spark's own readers (`PipelineModel.load`, …) find these classes once `flambea
 from __future__ import annotations
 
 from ._spaces import choice, integer, log_uniform, uniform
+from .callback import EpochEnd
 from .pretrained import (
     DeepAudioFeaturizer,
     DeepImageFeaturizer,
@@ -55,6 +56,7 @@ __all__ = [
     "DeepImageFeaturizer",
     "DeepImagePredictor",
     "DeepTextFeaturizer",
+    "EpochEnd",
     "GroupedTorchClassificationModel",
     "GroupedTorchClassifier",
     "GroupedTorchRegressionModel",

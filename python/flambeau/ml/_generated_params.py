@@ -22,14 +22,13 @@ from pyspark.ml.param.shared import (
     HasWeightCol,
 )
 
-from ._params import Keywords, Model, mapping, model, param, path
+from ._params import Keywords, Model, factors, mapping, model, param, path
 
 Path = Union[str, "os.PathLike[str]"]
 
 
 class AugmentationKeywords(TypedDict, total=False):
     """Arguments of `HasAugmentation`."""
-
     augmentColorJitter: float
     augmentFlip: bool
     augmentShift: int
@@ -37,7 +36,6 @@ class AugmentationKeywords(TypedDict, total=False):
 
 class HasAugmentation(Keywords):
     """As io.flambeau.ml.HasAugmentation."""
-
     augmentColorJitter: Param[float] = param("augmentColorJitter", "maximum share that brightness and contrast of training images change by, from 0 to 1", TypeConverters.toFloat)
     augmentFlip: Param[bool] = param("augmentFlip", "whether half of the training images are mirrored left to right", TypeConverters.toBoolean)
     augmentShift: Param[int] = param("augmentShift", "maximum number of pixels that training images are shifted by, in each direction", TypeConverters.toInt)
@@ -53,7 +51,6 @@ class HasAugmentation(Keywords):
 
 class ClassWeightsKeywords(TypedDict, total=False):
     """Arguments of `HasClassWeights`."""
-
     balance: bool
     classWeights: list[float] | None
     labelSmoothing: float
@@ -61,7 +58,6 @@ class ClassWeightsKeywords(TypedDict, total=False):
 
 class HasClassWeights(Keywords):
     """As io.flambeau.ml.HasClassWeights."""
-
     balance: Param[bool] = param("balance", "whether each class counts the same, whatever its number of rows: weight rows / (classes * rows of the class)", TypeConverters.toBoolean)
     classWeights: Param[list[float]] = param("classWeights", "weight of each class, in the order of the labels; multiplied with the rows' own weights", TypeConverters.toListFloat)
     labelSmoothing: Param[float] = param("labelSmoothing", "part of the target's probability that is spread evenly over all classes, from 0 to less than 1", TypeConverters.toFloat)
@@ -76,31 +72,26 @@ class HasClassWeights(Keywords):
 
 class FeaturesKeywords(TypedDict, total=False):
     """Arguments of `HasFeatures`."""
-
     modelName: Model | None
 
 
 class HasFeatures(Keywords):
     """As io.flambeau.ml.HasFeatures."""
-
     modelName: Param[str] = param("modelName", "model that computes the features for the head, and is not trained: a name (looked up in spark.flambeau.models.path, then in jars), a path or a URI; featuresCol then holds images, sounds or texts; not set: featuresCol holds vectors or arrays of numbers", model)
 
 
 class GroupColKeywords(TypedDict, total=False):
     """Arguments of `HasGroupCol`."""
-
     groupCol: str | None
 
 
 class HasGroupCol(Keywords):
     """As io.flambeau.ml.HasGroupCol."""
-
     groupCol: Param[str] = param("groupCol", "column that says which model a row belongs to", TypeConverters.toString)
 
 
 class HeadKeywords(TypedDict, total=False):
     """Arguments of `HasHead`."""
-
     activation: str
     dropout: float
     hiddenLayers: list[int]
@@ -108,7 +99,6 @@ class HeadKeywords(TypedDict, total=False):
 
 class HasHead(Keywords):
     """As io.flambeau.ml.HasHead."""
-
     activation: Param[str] = param("activation", "function after each hidden layer: relu, tanh, gelu or sigmoid", TypeConverters.toString)
     dropout: Param[float] = param("dropout", "share of each hidden layer's values that training sets to zero at random, from 0 to less than 1", TypeConverters.toFloat)
     hiddenLayers: Param[list[int]] = param("hiddenLayers", "sizes of the hidden layers between the features and the result; none: a linear model", TypeConverters.toListInt)
@@ -124,26 +114,22 @@ class HasHead(Keywords):
 
 class InputKeywords(TypedDict, total=False):
     """Arguments of `HasInput`."""
-
     inputCol: str | None
 
 
 class HasInput(Keywords):
     """As io.flambeau.ml.HasInput."""
-
     inputCol: Param[str] = param("inputCol", "column that the model reads", TypeConverters.toString)
 
 
 class InvalidKeywords(TypedDict, total=False):
     """Arguments of `HasInvalid`."""
-
     errorCol: str | None
     handleInvalid: str
 
 
 class HasInvalid(Keywords):
     """As io.flambeau.ml.HasInvalid."""
-
     errorCol: Param[str] = param("errorCol", "new column with the reason why a row has no result, NULL for the others; only with handleInvalid = keep", TypeConverters.toString)
     handleInvalid: Param[str] = param("handleInvalid", "what happens to a row whose input is NULL or cannot be read: error (the query fails), skip (the row is dropped), keep (the result is NULL)", TypeConverters.toString)
 
@@ -156,20 +142,18 @@ class HasInvalid(Keywords):
 
 class ModelNameKeywords(TypedDict, total=False):
     """Arguments of `HasModelName`."""
-
     modelName: Model | None
 
 
 class HasModelName(Keywords):
     """As io.flambeau.ml.HasModelName."""
-
     modelName: Param[str] = param("modelName", "model: a name (looked up in spark.flambeau.models.path, then in jars), a path or a URI", model)
 
 
 class OptimizerKeywords(TypedDict, total=False):
     """Arguments of `HasOptimizer`."""
-
     clipNorm: float | None
+    emaDecay: float | None
     gamma: float
     learningRate: float
     momentum: float
@@ -183,8 +167,8 @@ class OptimizerKeywords(TypedDict, total=False):
 
 class HasOptimizer(Keywords):
     """As io.flambeau.ml.HasOptimizer."""
-
     clipNorm: Param[float] = param("clipNorm", "norm of all gradients above which they are scaled down; not set: never", TypeConverters.toFloat)
+    emaDecay: Param[float] = param("emaDecay", "share of a moving average of all parameters that a step keeps, between 0 and 1: the average is the result; not set: the parameters are", TypeConverters.toFloat)
     gamma: Param[float] = param("gamma", "factor of the schedules step and plateau, above 0 and at most 1", TypeConverters.toFloat)
     learningRate: Param[float] = param("learningRate", "size of a step; with a schedule, the largest", TypeConverters.toFloat)
     momentum: Param[float] = param("momentum", "part of the last step that is kept in the next (sgd, rmsprop), from 0 to less than 1", TypeConverters.toFloat)
@@ -212,61 +196,79 @@ class HasOptimizer(Keywords):
 
 class OutputKeywords(TypedDict, total=False):
     """Arguments of `HasOutput`."""
-
     outputCol: str | None
 
 
 class HasOutput(Keywords):
     """As io.flambeau.ml.HasOutput."""
-
     outputCol: Param[str] = param("outputCol", "new column; must not exist yet", TypeConverters.toString)
 
 
 class OutputTypeKeywords(TypedDict, total=False):
     """Arguments of `HasOutputType`."""
-
     outputType: str
 
 
 class HasOutputType(Keywords):
     """As io.flambeau.ml.HasOutputType."""
-
     outputType: Param[str] = param("outputType", "type of numbers in a row: vector (Spark ML's) or array", TypeConverters.toString)
+
+
+class PairsKeywords(TypedDict, total=False):
+    """Arguments of `HasPairs`."""
+    pairCol: str | None
+    temperature: float
+
+
+class HasPairs(Keywords):
+    """As io.flambeau.ml.HasPairs."""
+    pairCol: Param[str] = param("pairCol", "column of each row's partner, for the loss contrastive; the program reads it as it reads featuresCol", TypeConverters.toString)
+    temperature: Param[float] = param("temperature", "loss contrastive only: what the similarities of outputs are divided by", TypeConverters.toFloat)
+
+    def _defaults(self) -> dict[str, Any]:
+        return {
+            **super()._defaults(),
+            "temperature": 0.05,
+        }
 
 
 class ProgramKeywords(TypedDict, total=False):
     """Arguments of `HasProgram`."""
-
     frozen: list[str]
     inputMapping: Mapping[str, str] | None
+    learningRateFactors: Mapping[str, float] | None
+    metricMethods: list[str]
     modelName: Model | None
+    noWeightDecay: list[str]
     outputName: str | None
 
 
 class HasProgram(Keywords):
     """As io.flambeau.ml.HasProgram."""
-
     frozen: Param[list[str]] = param("frozen", "names of parameters that do not change: a name, a module's name, a pattern with *, or a regular expression", TypeConverters.toListString)
     inputMapping: Param[str] = param("inputMapping", "which column feeds which input of the program, a JSON object from column to input; not set: featuresCol feeds the only input, or columns are named as the inputs", mapping)
+    learningRateFactors: Param[str] = param("learningRateFactors", "factors of the learning rate of some parameters, a JSON object from a pattern as in frozen to a factor above 0; not set: all have the same", factors)
+    metricMethods: Param[list[str]] = param("metricMethods", "methods of the program that take the output and the labels and return a number for each row: their means over the validation rows are in the history", TypeConverters.toListString)
     modelName: Param[str] = param("modelName", "trainable package (flambeau.export.trainable): a name (looked up in spark.flambeau.models.path, then in jars), a path or a URI", model)
+    noWeightDecay: Param[list[str]] = param("noWeightDecay", "names of parameters that weightDecay does not pull towards zero, in the forms of frozen; usually biases and normalization", TypeConverters.toListString)
     outputName: Param[str] = param("outputName", "output of the program that the loss is computed of; not set: the first", TypeConverters.toString)
 
     def _defaults(self) -> dict[str, Any]:
         return {
             **super()._defaults(),
             "frozen": [],
+            "metricMethods": [],
+            "noWeightDecay": [],
         }
 
 
 class SavePackageKeywords(TypedDict, total=False):
     """Arguments of `HasSavePackage`."""
-
     savePackage: bool
 
 
 class HasSavePackage(Keywords):
     """As io.flambeau.ml.HasSavePackage."""
-
     savePackage: Param[bool] = param("savePackage", "whether a saved stage carries a copy of its model package, or only the model's name or URI", TypeConverters.toBoolean)
 
     def _defaults(self) -> dict[str, Any]:
@@ -278,7 +280,6 @@ class HasSavePackage(Keywords):
 
 class TrainingLoopKeywords(TypedDict, total=False):
     """Arguments of `HasTrainingLoop`."""
-
     batchSize: int
     checkpointDir: Path | None
     checkpointEpochs: int
@@ -299,7 +300,6 @@ class TrainingLoopKeywords(TypedDict, total=False):
 
 class HasTrainingLoop(Keywords):
     """As io.flambeau.ml.HasTrainingLoop."""
-
     batchSize: Param[int] = param("batchSize", "rows of one step, over all workers together", TypeConverters.toInt)
     checkpointDir: Param[str] = param("checkpointDir", "folder for checkpoints, on a Hadoop file system that all executors see; not set: none are written", path)
     checkpointEpochs: Param[int] = param("checkpointEpochs", "epochs between two checkpoints", TypeConverters.toInt)
@@ -335,13 +335,11 @@ class HasTrainingLoop(Keywords):
 
 class TrainingLossKeywords(TypedDict, total=False):
     """Arguments of `HasTrainingLoss`."""
-
     huberDelta: float
 
 
 class HasTrainingLoss(Keywords):
     """As io.flambeau.ml.HasTrainingLoss."""
-
     huberDelta: Param[float] = param("huberDelta", "Huber loss only: error, in label units, above which the loss grows linearly", TypeConverters.toFloat)
 
     def _defaults(self) -> dict[str, Any]:
@@ -353,7 +351,6 @@ class HasTrainingLoss(Keywords):
 
 class FeaturizerKeywords(InputKeywords, InvalidKeywords, ModelNameKeywords, OutputKeywords, OutputTypeKeywords, SavePackageKeywords, total=False):
     """Arguments of `DeepImageFeaturizer`."""
-
 
 
 class FeaturizerParams(HasInput, HasInvalid, HasModelName, HasOutput, HasOutputType, HasSavePackage):
@@ -368,7 +365,6 @@ class FeaturizerParams(HasInput, HasInvalid, HasModelName, HasOutput, HasOutputT
 
 class PredictorKeywords(InputKeywords, InvalidKeywords, ModelNameKeywords, OutputKeywords, OutputTypeKeywords, SavePackageKeywords, total=False):
     """Arguments of `DeepImagePredictor`."""
-
     decodePredictions: bool
     topK: int
 
@@ -390,7 +386,6 @@ class PredictorParams(HasInput, HasInvalid, HasModelName, HasOutput, HasOutputTy
 
 class TransformerKeywords(InvalidKeywords, OutputTypeKeywords, SavePackageKeywords, total=False):
     """Arguments of `TorchModelTransformer`."""
-
     inputMapping: Mapping[str, str] | None
     model: Model | None
     outputMapping: Mapping[str, str] | None
@@ -412,7 +407,6 @@ class TransformerParams(HasInvalid, HasOutputType, HasSavePackage):
 
 class ClassifierKeywords(ClassWeightsKeywords, FeaturesKeywords, HeadKeywords, InvalidKeywords, OptimizerKeywords, TrainingLoopKeywords, TrainingLossKeywords, total=False):
     """Arguments of `TorchClassifier`."""
-
     featuresCol: str
     labelCol: str
     loss: str
@@ -448,7 +442,6 @@ class ClassifierParams(HasClassWeights, HasFeatures, HasHead, HasInvalid, HasOpt
 
 class RegressorKeywords(FeaturesKeywords, HeadKeywords, InvalidKeywords, OptimizerKeywords, TrainingLoopKeywords, TrainingLossKeywords, total=False):
     """Arguments of `TorchRegressor`."""
-
     featuresCol: str
     labelCol: str
     loss: str
@@ -477,9 +470,8 @@ class RegressorParams(HasFeatures, HasHead, HasInvalid, HasOptimizer, HasTrainin
         }
 
 
-class EstimatorKeywords(AugmentationKeywords, ClassWeightsKeywords, InvalidKeywords, OptimizerKeywords, ProgramKeywords, TrainingLoopKeywords, TrainingLossKeywords, total=False):
+class EstimatorKeywords(AugmentationKeywords, ClassWeightsKeywords, InvalidKeywords, OptimizerKeywords, PairsKeywords, ProgramKeywords, TrainingLoopKeywords, TrainingLossKeywords, total=False):
     """Arguments of `TorchEstimator`."""
-
     featuresCol: str
     labelCol: str
     loss: str
@@ -493,10 +485,10 @@ class EstimatorKeywords(AugmentationKeywords, ClassWeightsKeywords, InvalidKeywo
     weightCol: str | None
 
 
-class EstimatorParams(HasAugmentation, HasClassWeights, HasInvalid, HasOptimizer, HasProgram, HasTrainingLoop, HasTrainingLoss, HasFeaturesCol, HasLabelCol, HasPredictionCol, HasProbabilityCol, HasRawPredictionCol, HasSeed, HasThresholds, HasValidationIndicatorCol, HasWeightCol):
+class EstimatorParams(HasAugmentation, HasClassWeights, HasInvalid, HasOptimizer, HasPairs, HasProgram, HasTrainingLoop, HasTrainingLoss, HasFeaturesCol, HasLabelCol, HasPredictionCol, HasProbabilityCol, HasRawPredictionCol, HasSeed, HasThresholds, HasValidationIndicatorCol, HasWeightCol):
     """The parameters of `TorchEstimator`."""
 
-    loss: Param[str] = param("loss", "loss that training minimizes: cross_entropy, bce, mse, mae, huber, method:NAME", TypeConverters.toString)
+    loss: Param[str] = param("loss", "loss that training minimizes: cross_entropy, bce, mse, mae, huber, contrastive, method:NAME", TypeConverters.toString)
     metric: Param[str] = param("metric", "metric on the validation rows that early stopping and restoreBest compare: loss, accuracy, auc, f1, rmse, mae", TypeConverters.toString)
 
     def _defaults(self) -> dict[str, Any]:
@@ -515,7 +507,6 @@ class EstimatorParams(HasAugmentation, HasClassWeights, HasInvalid, HasOptimizer
 
 class GroupedKeywords(FeaturesKeywords, GroupColKeywords, HeadKeywords, InvalidKeywords, OptimizerKeywords, TrainingLoopKeywords, TrainingLossKeywords, total=False):
     """Arguments of `GroupedTorchRegressor`."""
-
     featuresCol: str
     labelCol: str
     loss: str
@@ -546,7 +537,6 @@ class GroupedParams(HasFeatures, HasGroupCol, HasHead, HasInvalid, HasOptimizer,
 
 class GroupedClassifierKeywords(ClassWeightsKeywords, FeaturesKeywords, GroupColKeywords, HeadKeywords, InvalidKeywords, OptimizerKeywords, TrainingLoopKeywords, TrainingLossKeywords, total=False):
     """Arguments of `GroupedTorchClassifier`."""
-
     featuresCol: str
     labelCol: str
     loss: str

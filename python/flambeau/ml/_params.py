@@ -45,6 +45,14 @@ def mapping(value: Any) -> str:
     return json.dumps(dict(names))
 
 
+def factors(value: Any) -> str:
+    """Factors by name as the JSON object that the parameter holds."""
+    numbers = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(numbers, Mapping) or not all(isinstance(name, str) for name in numbers):
+        raise TypeError(f"the factors must be a dict from names to numbers, not {value!r}")
+    return json.dumps({name: float(number) for name, number in numbers.items()})
+
+
 def param(name: str, doc: str, converter: Callable[[Any], Any]) -> Any:
     """A parameter as a class attribute; Spark gives each instance a copy of its own."""
     return Param(Params._dummy(), name, doc, converter)
@@ -53,7 +61,7 @@ def param(name: str, doc: str, converter: Callable[[Any], Any]) -> Any:
 def _getter(own: Param[Any]) -> Callable[[Params], Any]:
     def get(self: Params) -> Any:
         value = self.getOrDefault(getattr(self, own.name))
-        return dict(json.loads(value)) if own.typeConverter is mapping else value
+        return dict(json.loads(value)) if own.typeConverter in (factors, mapping) else value
 
     get.__doc__ = f"{own.doc[:1].upper()}{own.doc[1:]}."
     return get

@@ -15,7 +15,7 @@ featurizes the rows once. What each parameter does and when to change it: docs/t
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyspark.ml.wrapper import JavaEstimator, JavaModel
@@ -38,6 +38,7 @@ from ._generated_params import (
     RegressorParams,
 )
 from ._params import Keywords, Saved
+from .callback import EpochEnd, JavaCallback
 from .summary import TrainingSummary
 
 if TYPE_CHECKING:
@@ -104,6 +105,28 @@ class Trainer(Keywords, JavaEstimator[Any], Saved):
         return iter(models)
 
 
+class EpochTrainer(Trainer):
+    """What estimators of one model share: its epochs can be watched."""
+
+    def setEpochCallback(self, function: Callable[[EpochEnd], None]) -> Self:
+        """Calls `function` after each epoch of a fit, in this process; the workers wait meanwhile.
+
+        It gets the epoch's losses and metrics (`EpochEnd`), and may stop the training, which then ends as with `patience`. If it raises an
+        error, the fit fails with it. It is not a parameter: copies have it, a saved estimator does not. Not over Spark Connect.
+        """
+        if is_remote():
+            raise ValueError(
+                "an epoch callback needs a classic session: over Spark Connect, training runs on the server"
+            )
+        # Not at the top: a client of Spark Connect alone has no gateway.
+        from pyspark import SparkContext
+        from pyspark.java_gateway import ensure_callback_server_started
+
+        ensure_callback_server_started(SparkContext._gateway)
+        self._java_obj.setEpochCallback(JavaCallback(function))
+        return self
+
+
 class TorchClassificationModel(TrainedModel, ClassifierParams):
     """A fitted `TorchClassifier`: adds scores, probabilities and the most probable class, lazily."""
 
@@ -113,7 +136,7 @@ class TorchClassificationModel(TrainedModel, ClassifierParams):
         return int(self._call_java("numClasses"))
 
 
-class TorchClassifier(Trainer, ClassifierParams):
+class TorchClassifier(EpochTrainer, ClassifierParams):
     """A classifier over features: a linear layer, or hidden layers, trained inside the executors.
 
     Features are vectors or arrays of numbers. With `modelName` they are images, sounds or texts, and that model computes their features,
@@ -135,7 +158,7 @@ class TorchRegressionModel(TrainedModel, RegressorParams):
     """A fitted `TorchRegressor`: adds the predicted number, or a vector of them, lazily."""
 
 
-class TorchRegressor(Trainer, RegressorParams):
+class TorchRegressor(EpochTrainer, RegressorParams):
     """A regressor over features: a linear layer, or hidden layers, trained inside the executors.
 
     Features as for `TorchClassifier`. Labels are numbers, or vectors or arrays of numbers for several targets at once.
@@ -156,7 +179,7 @@ class TorchEstimatorModel(TrainedModel, EstimatorParams):
     """A fitted `TorchEstimator`: adds a classifier's columns, or the program's output as the prediction, lazily."""
 
 
-class TorchEstimator(Trainer, EstimatorParams):
+class TorchEstimator(EpochTrainer, EstimatorParams):
     """Trains a TorchScript program, whole or in part: fine-tunes a network end to end, inside the executors.
 
     The program is a trainable package (`flambeau.export.trainable`), with inputs of any kind. The loss has a name,

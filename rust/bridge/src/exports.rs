@@ -18,7 +18,7 @@ use crate::failure::{self, ThrowNative};
 use crate::nearest::{nearest_queries, nearest_results, nearest_rows, open_nearest};
 use crate::training::{
     add_rows, cancel_trainers, check_program, finish_dataset, join_process_group, open_dataset, open_trainers, restore_checkpoint,
-    run_trainers, save_checkpoint, save_package, train_groups, trainings_together,
+    run_trainers, save_checkpoint, save_package, stop_trainer, train_groups, trainings_together,
 };
 use crate::{arrow, handles, jlog};
 
@@ -50,6 +50,7 @@ methods! {
     "trainingsTogether" => { static fn trainings_together(specs: JString) -> JString },
     "openTrainers" => { static fn open_trainers(dataset: jlong, group: jlong, specs: JString) -> jlong },
     "runTrainers" => { static fn run_trainers(trainers: jlong, max_millis: jlong) -> JString },
+    "stopTrainer" => { static fn stop_trainer(trainers: jlong, place: jlong) },
     "saveCheckpoint" => { static fn save_checkpoint(trainers: jlong, place: jlong, file: JString) },
     "restoreCheckpoint" => { static fn restore_checkpoint(trainers: jlong, place: jlong, file: JString) },
     "savePackage" => { static fn save_package(trainers: jlong, place: jlong, directory: JString, spec: JString) -> JString },

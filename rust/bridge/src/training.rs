@@ -131,6 +131,10 @@ fn at(place: jlong) -> usize {
     usize::try_from(place).unwrap_or(usize::MAX)
 }
 
+pub(crate) fn stop_trainer<'local>(_env: &mut Env<'local>, _class: JClass<'local>, trainers: jlong, place: jlong) -> Answer<()> {
+    Ok(handles::trainers(trainers)?.lock().stop(at(place))?)
+}
+
 pub(crate) fn save_checkpoint<'local>(
     env: &mut Env<'local>,
     _class: JClass<'local>,

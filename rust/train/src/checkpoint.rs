@@ -39,12 +39,16 @@ pub(super) fn save(state: &TrainState, split: &DataSplit, file: &Path) -> Result
     let torch = |error: tch::TchError| EngineError::torch(&state.program.name, error);
     let header = Header { settings: settings::of(state, split), position: state.position.clone() };
     let header = serde_json::to_vec(&header).map_err(|error| EngineError::Internal(error.to_string()))?;
-    let optimizer = state.params.optimizer.save().map_err(|error| EngineError::torch(&state.program.name, error))?;
     let mut tensors = vec![
         ("header".to_owned(), Tensor::f_from_slice(&header).map_err(torch)?),
-        ("optimizer".to_owned(), Tensor::f_from_slice(&optimizer).map_err(torch)?),
         ("values".to_owned(), state.params.flat.values.shallow_clone()),
     ];
+    for (group, optimizer) in state.params.save_optimizers()?.iter().enumerate() {
+        tensors.push((optimizer_of(group), Tensor::f_from_slice(optimizer).map_err(torch)?));
+    }
+    if let Some(average) = state.params.average() {
+        tensors.push(("average".to_owned(), average.shallow_clone()));
+    }
     tensors.extend(state.program.buffers.iter().enumerate().map(|(i, (_, t))| (format!("buffer_{i}"), t.shallow_clone())));
     if let Some(best) = &state.best {
         tensors.push(("best_values".to_owned(), best.values.shallow_clone()));
@@ -75,7 +79,8 @@ pub(super) fn restore(state: &mut TrainState, split: &DataSplit, file: &Path) ->
             state.spec.epochs, header.position.epoch
         )));
     }
-    let optimizer = bytes(tensors.get("optimizer"), "optimizer")?;
+    let states = (0..state.params.groups()).map(optimizer_of).map(|name| bytes(tensors.get(&name), &name));
+    let optimizers = states.collect::<Result<Vec<_>, _>>()?;
     let buffers = |tensors: &mut HashMap<String, Tensor>, prefix: &str, count: usize| -> Result<Vec<Tensor>, EngineError> {
         (0..count).map(|i| tensors.remove(&format!("{prefix}{i}")).ok_or_else(|| refuse(format!("it has no {prefix}{i}")))).collect()
     };
@@ -87,10 +92,16 @@ pub(super) fn restore(state: &mut TrainState, split: &DataSplit, file: &Path) ->
         None => None,
     };
     put_back(state, &values, &kept)?;
-    state.params.optimizer.load(&optimizer).map_err(|error| EngineError::torch(&state.program.name, error))?;
+    state.params.load_optimizers(&optimizers)?;
+    state.params.set_average(tensors.remove("average"));
     state.best = best;
     state.resume_at(header.position);
     Ok(())
+}
+
+/// The name of the state of a group's optimizer.
+fn optimizer_of(group: usize) -> String {
+    if group == 0 { "optimizer".to_owned() } else { format!("optimizer_{group}") }
 }
 
 /// Writes the whole file: room for the hash, the archive, and then the hash.

@@ -15,9 +15,12 @@ use super::state::{Best, Context, TrainState};
 pub(super) fn end(state: &mut TrainState, context: &Context) -> Result<Event, EngineError> {
     let since = Instant::now();
     average_statistics(state, context)?;
+    // The average of the parameters, if there is one, is what is validated, compared and kept.
+    state.params.swap_average()?;
     let found = if context.split.has_validation { evaluate(state, context)? } else { None };
     let epoch = state.position.epoch;
     let stop = update_best(state, context, found.as_ref())?;
+    state.params.swap_average()?;
     let position = &mut state.position;
     position.seconds += since.elapsed().as_secs_f64();
     let row = EpochRow {
@@ -38,7 +41,7 @@ pub(super) fn end(state: &mut TrainState, context: &Context) -> Result<Event, En
     let done = position.epoch >= state.spec.epochs;
     position.stopped = stop && !done;
     if done || stop {
-        restore_best(state)?;
+        take_result(state)?;
     }
     Ok(match (done, stop) {
         (true, _) => Event::Done,
@@ -79,8 +82,18 @@ fn copy(state: &TrainState) -> Result<Best, EngineError> {
     Ok(Best { values, buffers })
 }
 
-fn restore_best(state: &mut TrainState) -> Result<(), EngineError> {
-    let Some(best) = state.best.take() else { return Ok(()) };
+/// Ends a training after an epoch: nothing is left to do for it.
+pub(super) fn stop(state: &mut TrainState) -> Result<(), EngineError> {
+    if state.ended().is_some() {
+        return Ok(());
+    }
+    state.position.stopped = true;
+    take_result(state)
+}
+
+/// Makes the result the parameters: those of the best epoch, or the last ones, or their average.
+fn take_result(state: &mut TrainState) -> Result<(), EngineError> {
+    let Some(best) = state.best.take() else { return state.params.swap_average() };
     let taken = put_back(state, &best.values, &best.buffers);
     state.best = Some(best);
     taken

@@ -88,7 +88,7 @@ fn output_of_head(state: &TrainState) -> Table {
     let (name, role, activation) = match state.spec.loss {
         LossKind::CrossEntropy => ("scores", "scores", Some("softmax")),
         LossKind::Bce => ("scores", "scores", Some("sigmoid")),
-        LossKind::Mse | LossKind::Mae | LossKind::Huber => ("prediction", "other", None),
+        LossKind::Mse | LossKind::Mae | LossKind::Huber | LossKind::Contrastive => ("prediction", "other", None),
     };
     let mut output = Table::new();
     output.insert("name".into(), name.into());

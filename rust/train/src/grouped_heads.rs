@@ -26,6 +26,7 @@ use super::group_sampler::{Group, GroupBatch, GroupSampler, groups_of};
 use super::groups_spec::GroupsSpec;
 use super::loss::Loss;
 use super::loss_gradient::LossRows;
+use super::param_groups::ParamGroup;
 use super::schedule::Schedule;
 use super::spec::{LossKind, ScheduleName};
 use super::training_loop::{Next, Steps, advance};
@@ -112,7 +113,7 @@ impl<'a> GroupTraining<'a> {
         let rows = gradients.f_narrow(0, 0, groups as i64 * width).and_then(|t| t.f_view([groups as i64, width])).map_err(torch)?;
         let heads = BatchedHeads::new(&spec.head, &values, &rows).map_err(torch)?;
         let flat = Flat { values: values.f_view([-1]).map_err(torch)?, gradients };
-        let params = FlatParams::over(head::NAME, &spec.optimizer, None, flat)?;
+        let params = FlatParams::over(head::NAME, &spec.optimizer, &[ParamGroup::of_all(flat.values.numel() as i64)], flat)?;
         let schedule = Schedule::new(&spec.schedule, spec.optimizer.lr, sampler.steps, spec.epochs);
         Ok(Self { spec, canceled, sampler, heads, params, schedule, epoch: 0, step: 0, sums: vec![(0.0, 0.0); groups] })
     }

@@ -31,15 +31,18 @@ impl GroupsSpec {
     /// Groups have neither images nor validation rows.
     pub(super) fn as_training(&self) -> TrainingSpec {
         TrainingSpec {
-            program: ProgramSpec { head: Some(self.head.clone()), package: None, output: None, frozen: Vec::new(), loss_method: None },
+            program: ProgramSpec::of_head(self.head.clone()),
             inputs: vec![self.input.clone()],
+            pair_inputs: Vec::new(),
             loss: self.loss,
             class_weights: self.class_weights.clone(),
             label_smoothing: self.label_smoothing,
             huber_delta: self.huber_delta,
+            temperature: 1.0,
             optimizer: self.optimizer.clone(),
             schedule: self.schedule.clone(),
             clip_norm: None,
+            ema_decay: None,
             batch_rows: self.batch_rows.unwrap_or(1),
             micro_batch_rows: None,
             epochs: self.epochs,

@@ -2,6 +2,8 @@
 //! are prepared as in inference: images decoded and resized, texts tokenized and padded to the longest of the batch, clips
 //! decoded.
 //!
+//! A training over pairs has all of the program's tensors twice: those of the rows, then those of their partners.
+//!
 //! Pictures that were prepared once are read back from disk (`image_cache`) before they are changed at random. If a clip is
 //! longer than the package's window, only its first window is used.
 
@@ -30,6 +32,8 @@ pub(super) struct InputPipeline {
     model: String,
     dataset: Arc<MappedDataset>,
     sources: Vec<Source>,
+    /// How many of them make the program's tensors once.
+    inputs: usize,
     augment: Option<AugmentSpec>,
     seed: u64,
     limits: Limits,
@@ -38,23 +42,17 @@ pub(super) struct InputPipeline {
 impl InputPipeline {
     pub(super) fn new(spec: &TrainingSpec, program: &Program, dataset: Arc<MappedDataset>) -> Result<Self, EngineError> {
         let model = program.name.clone();
-        let wanted: Vec<(String, Preparer, bool)> = match (&program.package, &spec.program.head) {
-            (Some(package), _) => {
-                let one = |input: &flambeau_engine::package::Input| {
-                    let preparer = Preparer::new(package, input)?;
-                    Ok((input.name.clone(), preparer, input.kind == InputKind::Image))
-                };
-                package.descriptor.inputs.iter().map(one).collect::<Result<_, EngineError>>()?
-            }
-            (None, Some(head)) => vec![("features".into(), Preparer::numbers(Dtype::F32, vec![head.inputs]), false)],
-            (None, None) => Vec::new(),
-        };
-        if wanted.len() != spec.inputs.len() {
-            let text = format!("{model} takes {} inputs, {} columns were given", wanted.len(), spec.inputs.len());
+        let mut wanted = preparers(spec, program)?;
+        let inputs = wanted.len();
+        if inputs != spec.inputs.len() || !(spec.pair_inputs.is_empty() || spec.pair_inputs.len() == inputs) {
+            let text = format!("{model} takes {inputs} inputs, {} columns were given", spec.inputs.len().max(spec.pair_inputs.len()));
             return Err(EngineError::BadRequest(text));
         }
+        if !spec.pair_inputs.is_empty() {
+            wanted.extend(preparers(spec, program)?);
+        }
         let mut sources = Vec::new();
-        for ((input, preparer, is_image), column_name) in wanted.into_iter().zip(&spec.inputs) {
+        for ((input, preparer, is_image), column_name) in wanted.into_iter().zip(spec.inputs.iter().chain(&spec.pair_inputs)) {
             let (column, data_type) =
                 dataset.column(column_name).ok_or_else(|| EngineError::BadRequest(format!("the dataset has no column '{column_name}'")))?;
             match (&preparer, dataset.dense(column)) {
@@ -79,7 +77,7 @@ impl InputPipeline {
             }
         }
         let limits = Limits { images: spec.images, offsets: false, stop: StopFlag::default() };
-        Ok(Self { model, dataset, sources, augment: spec.augment, seed: spec.seed, limits })
+        Ok(Self { model, dataset, sources, inputs, augment: spec.augment, seed: spec.seed, limits })
     }
 
     /// Whether making a batch takes long enough for a separate thread.
@@ -101,10 +99,15 @@ impl InputPipeline {
         self.sources.iter().map(one).sum()
     }
 
-    /// The program's tensors for these rows, for training in `epoch` or, if None, for evaluation.
+    /// The program's tensors for these rows, and for their partners if there are pairs: for training in `epoch` or, if None, for evaluation.
     pub(super) fn tensors(&self, rows: &[u32], epoch: Option<usize>) -> Result<Vec<Tensor>, EngineError> {
+        let each = self.sources.chunks(self.inputs.max(1)).map(|sources| self.tensors_once(sources, rows, epoch));
+        each.collect::<Result<Vec<_>, _>>().map(|all| all.into_iter().flatten().collect())
+    }
+
+    fn tensors_once(&self, sources: &[Source], rows: &[u32], epoch: Option<usize>) -> Result<Vec<Tensor>, EngineError> {
         let mut staged = Vec::new();
-        for source in &self.sources {
+        for source in sources {
             staged.push(match source {
                 Source::Dense(dense) => {
                     let tensor = dense.gather(rows);
@@ -127,7 +130,7 @@ impl InputPipeline {
                 }
             });
         }
-        self.assemble(rows, &staged)
+        self.assemble(sources, rows, &staged)
     }
 
     fn stage(&self, column: usize, input: &str, preparer: &Preparer, rows: &[u32]) -> Result<StagedRows, EngineError> {
@@ -204,7 +207,7 @@ impl InputPipeline {
         tensor.f_permute([0, 3, 1, 2]).map(StagedRows::Dense).map_err(|error| EngineError::torch(&self.model, error))
     }
 
-    fn assemble(&self, rows: &[u32], staged: &[StagedRows]) -> Result<Vec<Tensor>, EngineError> {
+    fn assemble(&self, sources: &[Source], rows: &[u32], staged: &[StagedRows]) -> Result<Vec<Tensor>, EngineError> {
         let mut length = 0;
         let mut units_of = Vec::new();
         for rows_of in staged {
@@ -218,7 +221,7 @@ impl InputPipeline {
             units_of.push(units);
         }
         let mut tensors = Vec::new();
-        for ((source, rows_of), units) in self.sources.iter().zip(staged).zip(units_of) {
+        for ((source, rows_of), units) in sources.iter().zip(staged).zip(units_of) {
             match (source, rows_of) {
                 (Source::Dense(_), StagedRows::Dense(tensor)) => tensors.push(tensor.shallow_clone()),
                 (Source::Dense(_), _) => return Err(EngineError::Internal("a dense column became something else".into())),
@@ -226,6 +229,21 @@ impl InputPipeline {
             }
         }
         Ok(tensors)
+    }
+}
+
+/// What prepares each input of the program: its name, and whether it takes images.
+fn preparers(spec: &TrainingSpec, program: &Program) -> Result<Vec<(String, Preparer, bool)>, EngineError> {
+    match (&program.package, &spec.program.head) {
+        (Some(package), _) => {
+            let one = |input: &flambeau_engine::package::Input| {
+                let preparer = Preparer::new(package, input)?;
+                Ok((input.name.clone(), preparer, input.kind == InputKind::Image))
+            };
+            package.descriptor.inputs.iter().map(one).collect()
+        }
+        (None, Some(head)) => Ok(vec![("features".into(), Preparer::numbers(Dtype::F32, vec![head.inputs]), false)]),
+        (None, None) => Ok(Vec::new()),
     }
 }
 

@@ -50,6 +50,7 @@ mod loss_gradient;
 mod metrics;
 mod own_file;
 mod param_filter;
+mod param_groups;
 mod parameter_maps;
 mod process_group;
 mod program;

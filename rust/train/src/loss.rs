@@ -3,6 +3,10 @@
 //! Definitions are PyTorch's. A row's loss is the mean over its outputs; the loss of a batch is the sum of `weight × loss`
 //! over its rows, divided by the sum of weights. A row's weight is its own times its class's. With label smoothing PyTorch
 //! weighs the smoothed part class by class, so for cross-entropy class weights go into the operator.
+//!
+//! `contrastive` is InfoNCE (van den Oord et al., 2018), in the form of sentence-transformers' `MultipleNegativesRankingLoss`. A row's scores
+//! are the cosines of its output and the outputs of all partners in the pass, divided by the temperature. Its loss is the cross-entropy of
+//! these scores; the right class is its own partner.
 
 use flambeau_engine::package::Dtype;
 use flambeau_engine::{EngineError, RowError};
@@ -29,6 +33,7 @@ pub(super) struct Loss {
     class_tensor: Option<Tensor>,
     smoothing: f64,
     delta: f64,
+    temperature: f64,
     /// The type of targets, of rows' losses, and of outputs when they are compared with targets.
     real: Kind,
 }
@@ -42,6 +47,9 @@ impl Loss {
             LossKind::Bce => 2,
             _ => 0,
         };
+        if spec.loss == LossKind::Contrastive && spec.class_weights.is_some() {
+            return refuse("classWeights do not go with the loss contrastive, which has no classes".into());
+        }
         if let Some(weights) = &spec.class_weights
             && weights.len() != expected
         {
@@ -61,6 +69,7 @@ impl Loss {
             class_tensor,
             smoothing: spec.label_smoothing,
             delta: spec.huber_delta,
+            temperature: spec.temperature,
             real,
         })
     }
@@ -76,6 +85,7 @@ impl Loss {
         let outputs = self.outputs;
         let labels = &rows.labels;
         match (self.kind, labels) {
+            (LossKind::Contrastive, _) => return Ok(()),
             (LossKind::CrossEntropy, Labels::Arrays(_)) => {
                 return refuse("cross-entropy takes one class per row, not a vector; use bce for several labels per row".into());
             }
@@ -163,6 +173,10 @@ impl Loss {
     /// The weighted sum of the rows' losses, a scalar with its history. `output`: `[n, k]`, or `[n]` if k is 1.
     pub(super) fn sum(&self, output: &Tensor, target: &Target) -> Result<Tensor, TchError> {
         let output = output.f_to_kind(self.real)?;
+        if self.kind == LossKind::Contrastive {
+            let each = self.contrastive(&output)?;
+            return target.weights.as_ref().map_or_else(|| each.f_sum(self.real), |weights| each.f_dot(weights));
+        }
         let target_tensor = &flat(&target.tensor)?;
         let output = if self.is_classes() { output } else { output.f_reshape(target_tensor.size())? };
         match &target.weights {
@@ -183,6 +197,9 @@ impl Loss {
         if self.is_classes() {
             return self.apply(output, target, Reduction::None);
         }
+        if self.kind == LossKind::Contrastive {
+            return self.contrastive(output);
+        }
         let target = &flat(target)?;
         self.apply(&output.f_reshape(target.size())?, target, Reduction::None)?.f_mean_dim([1_i64].as_slice(), false, self.real)
     }
@@ -194,8 +211,28 @@ impl Loss {
             LossKind::Mse => output.f_mse_loss(target, reduction),
             LossKind::Mae => output.f_l1_loss(target, reduction),
             LossKind::Huber => output.f_huber_loss(target, reduction, self.delta),
+            LossKind::Contrastive => Err(TchError::Torch("a contrastive loss has no targets".into())),
         }
     }
+
+    /// The loss of each row, `[n]`, of the outputs of rows and of their partners, `[n, 2 d]`.
+    fn contrastive(&self, output: &Tensor) -> Result<Tensor, TchError> {
+        let scores = similarities(output)?.f_div_scalar(self.temperature)?;
+        let own = Tensor::f_arange(scores.size()[0], (Kind::Int64, scores.device()))?;
+        scores.f_cross_entropy_loss(&own, None::<Tensor>, Reduction::None, -100, 0.0)
+    }
+}
+
+/// The cosine of each row's output and each partner's, `[n, n]`, of the outputs of both, `[n, 2 d]`.
+pub(super) fn similarities(output: &Tensor) -> Result<Tensor, TchError> {
+    /// As in `torch.nn.functional.normalize`.
+    const LEAST_NORM: f64 = 1e-12;
+    let halves = output.f_chunk(2, 1)?;
+    let unit = |one: &Tensor| {
+        let norm = one.f_norm_scalaropt_dim(2.0, [1_i64].as_slice(), true)?;
+        one.f_div(&norm.f_clamp_min(LEAST_NORM)?)
+    };
+    unit(&halves[0])?.f_matmul(&unit(&halves[1])?.f_transpose(0, 1)?)
 }
 
 /// See [`Loss::class_weighing`].

@@ -2,11 +2,13 @@
 //!
 //! All are weighted by the rows' weights:
 //!
-//! - *accuracy*: share of rows whose largest score (or, for `bce`, each output's side of 1/2) is right;
+//! - *accuracy*: share of rows whose largest score (or, for `bce`, each output's side of 1/2) is right. Of pairs: of rows whose own
+//!   partner is the most similar one of the pass;
 //! - *f1*: the F-measure of each class, weighted by the class's weight, as in Spark's `MulticlassClassificationEvaluator`;
 //! - *auc*: area under the ROC curve of two classes, by the Mann–Whitney statistic with ties counted half. It is exact: the
 //!   scores of all workers are collected;
-//! - *rmse*, *mae*: over all outputs.
+//! - *rmse*, *mae*: over all outputs;
+//! - metrics by methods of the program: the mean of what the method gives for each row.
 //!
 //! A metric that is not defined (auc of one class only) is left out.
 
@@ -44,10 +46,19 @@ pub(super) struct MetricAccumulator {
     predicted: Vec<f64>,
     actual: Vec<f64>,
     scores: Vec<Score>,
+    own: Vec<OwnMetric>,
+}
+
+/// A metric by a method of the program: its weighted sum over rows.
+struct OwnMetric {
+    name: String,
+    sum: f64,
+    weight: f64,
 }
 
 impl MetricAccumulator {
-    pub(super) fn new(kind: LossKind, outputs: usize, only_loss: bool) -> Self {
+    /// `own`: names of metrics by methods of the program.
+    pub(super) fn new(kind: LossKind, outputs: usize, only_loss: bool, own: &[String]) -> Self {
         let classes = match kind {
             LossKind::CrossEntropy => outputs,
             LossKind::Bce if outputs == 1 => 2,
@@ -69,6 +80,22 @@ impl MetricAccumulator {
             predicted,
             actual,
             scores: Vec::new(),
+            own: own.iter().map(|name| OwnMetric { name: name.clone(), sum: 0.0, weight: 0.0 }).collect(),
+        }
+    }
+
+    /// A row of a pair.
+    pub(super) fn add_pair(&mut self, is_right: bool, weight: f64) {
+        self.weight += weight;
+        self.right += if is_right { weight } else { 0.0 };
+    }
+
+    /// A number and the weight of each of some rows.
+    pub(super) fn add_own(&mut self, name: &str, rows: impl Iterator<Item = (f64, f64)>) {
+        let Some(own) = self.own.iter_mut().find(|own| own.name == name) else { return };
+        for (number, weight) in rows {
+            own.sum += number * weight;
+            own.weight += weight;
         }
     }
 
@@ -131,6 +158,8 @@ impl MetricAccumulator {
         let mut sums = vec![self.loss, self.loss_weight, self.weight, self.right, self.squares, self.absolutes];
         let classes = self.hits.len();
         sums.extend(self.hits.iter().chain(&self.predicted).chain(&self.actual));
+        let before_own = sums.len();
+        sums.extend(self.own.iter().flat_map(|own| [own.sum, own.weight]));
         ranks.sum_numbers(&mut sums, PHASE, canceled)?;
         let has_scores = matches!((self.kind, self.outputs), (LossKind::CrossEntropy, 2) | (LossKind::Bce, 1));
         let scores = if has_scores { gathered(std::mem::take(&mut self.scores), ranks, canceled)? } else { Vec::new() };
@@ -139,13 +168,17 @@ impl MetricAccumulator {
             return Ok(None);
         }
         let mut metrics = BTreeMap::new();
+        for (own, sum) in self.own.iter().zip(sums[before_own..].chunks(2)) {
+            metrics.insert(own.name.clone(), sum[0] / sum[1]);
+        }
         if self.only_loss {
+            metrics.retain(|_, value| value.is_finite());
             return Ok(Some(Metrics { loss: loss / loss_weight, metrics }));
         }
-        if matches!(self.kind, LossKind::CrossEntropy | LossKind::Bce) {
+        if matches!(self.kind, LossKind::CrossEntropy | LossKind::Bce | LossKind::Contrastive) {
             metrics.insert("accuracy".to_owned(), sums[3] / weight);
             if classes > 0 {
-                let of_classes = &sums[6..];
+                let of_classes = &sums[6..before_own];
                 let f1 = weighted_f1(&of_classes[..classes], &of_classes[classes..2 * classes], &of_classes[2 * classes..]);
                 metrics.insert("f1".to_owned(), f1);
             }
@@ -225,7 +258,7 @@ mod tests {
 
     #[test]
     fn classes() {
-        let mut metrics = MetricAccumulator::new(LossKind::CrossEntropy, 2, false);
+        let mut metrics = MetricAccumulator::new(LossKind::CrossEntropy, 2, false, &[]);
         for (scores, class) in [([0.1, 0.9], 1), ([0.8, 0.2], 0), ([0.6, 0.4], 1), ([0.3, 0.7], 0)] {
             metrics.add_class(&scores, class, 1.0);
         }
@@ -239,7 +272,7 @@ mod tests {
 
     #[test]
     fn values_and_weights() {
-        let mut metrics = MetricAccumulator::new(LossKind::Mse, 1, false);
+        let mut metrics = MetricAccumulator::new(LossKind::Mse, 1, false, &[]);
         metrics.add_values(&[3.0], &[1.0], 3.0);
         metrics.add_values(&[5.0], &[5.0], 1.0);
         metrics.add_loss(12.0, 4.0);
@@ -250,11 +283,11 @@ mod tests {
 
     #[test]
     fn one_class_has_no_auc_and_no_rows_have_nothing() {
-        let mut metrics = MetricAccumulator::new(LossKind::Bce, 1, false);
+        let mut metrics = MetricAccumulator::new(LossKind::Bce, 1, false, &[]);
         metrics.add_values(&[3.0], &[1.0], 1.0);
         metrics.add_loss(0.1, 1.0);
         assert!(!finish(metrics).metrics.contains_key("auc"));
-        let none = MetricAccumulator::new(LossKind::Bce, 1, false).finish(&ProcessGroup::alone(), &AtomicBool::new(false)).unwrap();
+        let none = MetricAccumulator::new(LossKind::Bce, 1, false, &[]).finish(&ProcessGroup::alone(), &AtomicBool::new(false)).unwrap();
         assert!(none.is_none());
     }
 }

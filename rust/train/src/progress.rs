@@ -36,7 +36,7 @@ pub enum Event {
     Checkpoint,
     /// All epochs are done.
     Done,
-    /// Validation has not improved for long enough.
+    /// Validation has not improved for long enough, or the caller stopped it.
     StoppedEarly,
 }
 
@@ -57,6 +57,8 @@ pub struct Progress {
     /// Of all workers, in this epoch.
     pub samples_per_second: f64,
     pub event: Event,
+    /// Whether an epoch ended just now.
+    pub epoch_ended: bool,
     /// The epochs that ended since the last report; after a restored checkpoint also all that it has.
     pub ended: Vec<EpochRow>,
 }

@@ -35,9 +35,14 @@ pub(super) fn of(state: &TrainState, split: &DataSplit) -> Value {
     add("classWeights", json!(spec.class_weights));
     add("labelSmoothing", json!(spec.label_smoothing));
     add("clipNorm", json!(spec.clip_norm));
+    add("emaDecay", json!(spec.ema_decay));
     add("metric", json!(spec.validation.metric.key()));
     add("restoreBest", json!(spec.validation.restore_best));
     add("inputs", json!(spec.inputs));
+    // Null if there are no pairs, as in a checkpoint of before.
+    let pairs = (!spec.pair_inputs.is_empty()).then_some(spec);
+    add("pairCol", json!(pairs.map(|spec| &spec.pair_inputs)));
+    add("temperature", json!(pairs.map(|spec| spec.temperature)));
     optimizer(spec, &mut add);
     schedule(spec, &mut add);
     program(state, &mut add);
@@ -87,6 +92,10 @@ fn program(state: &TrainState, add: &mut impl FnMut(&str, Value) -> Option<Value
         add("outputName", json!(package.descriptor.outputs.get(state.program.output).map(|output| &output.name)));
         let trainable: Vec<String> = state.program.trainable.iter().map(|(name, t)| format!("{name} {:?}", t.size())).collect();
         add("parameters that are not frozen", json!(trainable.join(", ")));
+        // Null if there are none, as in a checkpoint of before.
+        let factors: Vec<String> = spec.learning_rate_factors.iter().map(|one| format!("{} {}", one.parameters, one.factor)).collect();
+        add("learningRateFactors", json!(Some(factors).filter(|all| !all.is_empty())));
+        add("noWeightDecay", json!(Some(&spec.no_weight_decay).filter(|all| !all.is_empty())));
     }
     let augment = state.spec.augment.unwrap_or_default();
     add("augmentation (flip, shift, color jitter)", json!([augment.flip, augment.shift, augment.color_jitter]));

@@ -17,6 +17,8 @@ pub struct TrainingSpec {
     pub program: ProgramSpec,
     /// Columns of the dataset, in the order of the program's inputs.
     pub inputs: Vec<String>,
+    /// Columns of each row's partner, in the same order; none without pairs.
+    pub pair_inputs: Vec<String>,
     /// By name; not read if the program has a method for it.
     pub loss: LossKind,
     /// One factor for each class; for `bce` with one output two, for 0 and 1. None: all 1.
@@ -25,12 +27,16 @@ pub struct TrainingSpec {
     pub label_smoothing: f64,
     /// Only for `huber`: the error, in label units, above which the loss grows linearly.
     pub huber_delta: f64,
+    /// Only for `contrastive`: what similarities are divided by.
+    pub temperature: f64,
     /// How parameters change.
     pub optimizer: OptimizerSpec,
     /// How the learning rate changes.
     pub schedule: ScheduleSpec,
     /// Largest norm of the gradient of all parameters; larger ones are scaled down to it. None: no limit.
     pub clip_norm: Option<f64>,
+    /// Share of the moving average of the parameters that a step keeps. The average is validated and is the result. None: the parameters are.
+    pub ema_decay: Option<f64>,
     /// Rows of a global batch.
     pub batch_rows: usize,
     /// Rows of one forward and backward pass in a worker. None: all of the worker's part of a batch.
@@ -69,8 +75,40 @@ pub struct ProgramSpec {
     pub output: Option<String>,
     /// Frozen parameters: a name, a module's name, a pattern with `*`, or a regular expression.
     pub frozen: Vec<String>,
-    /// A method of the program, `(output, target) -> losses of the rows`, instead of a loss by name.
+    /// Factors of the learning rate of some parameters; 1 for all others. No parameter has two.
+    pub learning_rate_factors: Vec<LearningRateFactor>,
+    /// Parameters that weight decay does not pull towards zero; patterns as in `frozen`.
+    pub no_weight_decay: Vec<String>,
+    /// A method of the program, `(output, target) -> losses of the rows` or `(all outputs…, target)`, instead of a loss by name.
     pub loss_method: Option<String>,
+    /// Methods of the program, `(output, target) -> numbers of the rows`: their means over the validation rows are metrics of their names.
+    pub metric_methods: Vec<String>,
+}
+
+impl ProgramSpec {
+    /// A head made here.
+    #[must_use]
+    pub fn of_head(head: HeadSpec) -> Self {
+        Self {
+            head: Some(head),
+            package: None,
+            output: None,
+            frozen: Vec::new(),
+            learning_rate_factors: Vec::new(),
+            no_weight_decay: Vec::new(),
+            loss_method: None,
+            metric_methods: Vec::new(),
+        }
+    }
+}
+
+/// The factor of the learning rate of the parameters that a pattern (as in `frozen`) matches.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see above")]
+pub struct LearningRateFactor {
+    pub parameters: String,
+    pub factor: f64,
 }
 
 /// Linear layers with an activation between them.
@@ -114,6 +152,8 @@ pub enum LossKind {
     Mae,
     /// Squared near 0, absolute beyond `huber_delta`.
     Huber,
+    /// For pairs: each row's own partner against the partners of the other rows (see `loss`).
+    Contrastive,
 }
 
 /// The optimizer and its settings, by PyTorch's names. Estimators have no parameters for the optional ones: they have PyTorch's defaults.
@@ -279,7 +319,11 @@ impl TrainingSpec {
         if self.checkpoint_steps == Some(0) || self.checkpoint_epochs == Some(0) {
             return refuse("checkpoint intervals must be at least 1".into());
         }
+        if self.pair_inputs.is_empty() == (self.loss == LossKind::Contrastive) {
+            return refuse("pairs go with the loss contrastive, and with no other".into());
+        }
         match (&self.program.head, &self.program.package) {
+            (Some(_), None) if self.loss == LossKind::Contrastive => refuse("a head has no pairs".into()),
             (Some(head), None) => head.check(),
             (None, Some(_)) => Ok(()),
             _ => refuse("the program is either a head or a package".into()),

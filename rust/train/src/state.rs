@@ -117,7 +117,7 @@ impl TrainState {
         }
         let Model { program, loss } = model;
         let tensors: Vec<Tensor> = program.trainable.iter().map(|(_, tensor)| tensor.shallow_clone()).collect();
-        let params = FlatParams::new(&program.name, &spec.optimizer, spec.clip_norm, &tensors, buffers)?;
+        let params = FlatParams::new(&program.name, &spec, &program.groups, &tensors, buffers)?;
         let head = head_of(&spec, &params).map_err(|error| EngineError::torch(head::NAME, error))?;
         let schedule = Schedule::new(&spec.schedule, spec.optimizer.lr, split.batches, spec.epochs);
         let position = Position { lr: schedule.at(0), ..Position::default() };
@@ -142,8 +142,8 @@ impl TrainState {
         self.told = 0;
     }
 
-    /// Tells of each epoch once.
-    pub(super) fn report(&mut self, steps_per_epoch: usize, event: Event) -> Progress {
+    /// Tells of each epoch once. `event`: what happened in the last pass of the loop, if anything did.
+    pub(super) fn report(&mut self, steps_per_epoch: usize, event: Option<Event>) -> Progress {
         let position = &self.position;
         let now = (position.weight > 0.0).then(|| position.loss / position.weight);
         let last = position.history.last();
@@ -159,7 +159,9 @@ impl TrainState {
             loss: now.or_else(|| last.and_then(|row| row.train_loss)),
             lr: position.lr,
             samples_per_second: if seconds > 0.0 { samples as f64 / seconds } else { 0.0 },
-            event,
+            event: event.or(self.ended()).unwrap_or(Event::Running),
+            // A checkpoint may be due after any step; an epoch's end is the only event before an epoch's first one.
+            epoch_ended: event.is_some() && position.step_in_epoch == 0,
             ended: position.history[std::mem::replace(&mut self.told, position.history.len())..].to_vec(),
         }
     }

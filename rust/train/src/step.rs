@@ -71,8 +71,8 @@ fn by_autograd(
     let columns = &context.dataset.rows;
     let target = state.loss.target(&columns.labels, columns.weights.as_deref(), rows);
     let target = target.map_err(|error| EngineError::torch(&state.program.name, error))?;
-    let output = state.program.forward(inputs, key, context.ranks.rank)?;
-    let loss = weighted_loss(&mut state.program, &state.loss, &output, &target, true)?;
+    let outputs = state.program.forward(inputs, key, context.ranks.rank)?;
+    let loss = weighted_loss(&mut state.program, &state.loss, &outputs, &target, true)?;
     let torch = |error: tch::TchError| EngineError::torch(&state.program.name, error);
     loss.f_backward().map_err(torch)?;
     Ok((loss.f_double_value(&[]).map_err(torch)?, target.weight_sum))

@@ -116,11 +116,7 @@ impl TrainingLoop {
         self.events.fill(None);
         advance(self, limit)?;
         let batches = self.context.split.batches;
-        let report = |(state, event): (&mut TrainState, &Option<Event>)| {
-            let event = event.or(state.ended()).unwrap_or(Event::Running);
-            state.report(batches, event)
-        };
-        Ok(self.states.iter_mut().zip(&self.events).map(report).collect())
+        Ok(self.states.iter_mut().zip(&self.events).map(|(state, event)| state.report(batches, *event)).collect())
     }
 
     /// Writes a checkpoint of one of them.
@@ -141,6 +137,14 @@ impl TrainingLoop {
         // The next batch belongs to another position.
         self.loader.drop_prefetched();
         Ok(())
+    }
+
+    /// Ends one after an epoch, as early stopping does. All workers do it after the same epoch.
+    ///
+    /// # Errors
+    /// There is no training at this place, or libtorch fails.
+    pub fn stop(&mut self, place: usize) -> Result<(), EngineError> {
+        epoch::stop(self.states.get_mut(place).ok_or_else(|| no_training(place))?)
     }
 
     /// Writes the model package of one into `directory`, which must be new or empty, and gives its description.

@@ -15,8 +15,8 @@ use flambeau_engine::stats::Totals;
 use flambeau_engine::{BadRowCause, Device, EngineName, ModelFacts, ModelOptions, OutputRequest, Request, StartSpec, Task, WantedEngine};
 use flambeau_media::image::{Decode, ImageLimits};
 use flambeau_train::spec::{
-    AugmentSpec, HeadActivation, HeadSpec, LossKind, MetricName, OptimizerName, OptimizerSpec, Precision as TrainingPrecision, ProgramSpec,
-    ScheduleName, ScheduleSpec, TrainingSpec, ValidationSpec,
+    AugmentSpec, HeadActivation, HeadSpec, LearningRateFactor, LossKind, MetricName, OptimizerName, OptimizerSpec,
+    Precision as TrainingPrecision, ProgramSpec, ScheduleName, ScheduleSpec, TrainingSpec, ValidationSpec,
 };
 use flambeau_train::{
     DatasetSpec, DatasetSummary, DenseSpec, EpochRow, Event, ExportSpec, GroupsSpec, ProcessGroupSpec, Progress, Skipped, TrialSpec,
@@ -123,21 +123,18 @@ fn a_training() {
     reads(
         "training",
         &TrainingSpec {
-            program: ProgramSpec {
-                head: Some(head(3, vec![8, 4], HeadActivation::Gelu, 0.25)),
-                package: None,
-                output: None,
-                frozen: vec![],
-                loss_method: None,
-            },
+            program: ProgramSpec::of_head(head(3, vec![8, 4], HeadActivation::Gelu, 0.25)),
             inputs: vec!["features".into(), "more".into()],
+            pair_inputs: vec!["pair_of_features".into(), "pair_of_more".into()],
             loss: LossKind::Huber,
             class_weights: Some(vec![1.0, 0.5, 2.5]),
             label_smoothing: 0.1,
             huber_delta: 1.5,
+            temperature: 0.07,
             optimizer: optimizer(OptimizerName::RmsProp, 0.003, 0.9, 0.01),
             schedule: ScheduleSpec { name: ScheduleName::OneCycle, warmup_steps: 5, step_epochs: 7, gamma: 0.5 },
             clip_norm: Some(2.5),
+            ema_decay: Some(0.99),
             batch_rows: 48,
             micro_batch_rows: Some(12),
             epochs: 9,
@@ -159,7 +156,10 @@ fn a_training() {
             package: Some("/models/net".into()),
             output: Some("logits".into()),
             frozen: vec!["stem".into(), "body.*".into()],
+            learning_rate_factors: vec![LearningRateFactor { parameters: "head".into(), factor: 10.0 }],
+            no_weight_decay: vec!["*.bias".into()],
             loss_method: Some("rows_loss".into()),
+            metric_methods: vec!["top2".into(), "top3".into()],
         },
     );
 }
@@ -232,6 +232,7 @@ fn answers_of_a_training() {
             lr: 0.0025,
             samples_per_second: 1234.5,
             event: Event::StoppedEarly,
+            epoch_ended: true,
             ended: vec![first, second],
         },
     );

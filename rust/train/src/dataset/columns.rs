@@ -81,6 +81,11 @@ impl RowColumns {
         })
     }
 
+    /// How much a row counts; 1 if rows have no weights.
+    pub(crate) fn weight(&self, row: u32) -> f64 {
+        self.weights.as_ref().map_or(1.0, |weights| weights[row as usize])
+    }
+
     /// Records rows of a batch that cannot be trained on.
     pub(super) fn check(&self, batch: &StructArray, shards: u32, note: Note<'_>) -> Result<(), EngineError> {
         if !self.stores_labels {

@@ -21,7 +21,8 @@ pub(super) struct Trial {
 impl Trial {
     pub(super) fn open(spec: &TrialSpec) -> Result<Self, EngineError> {
         let package = Package::open(&spec.package)?;
-        let inputs = package.descriptor.inputs.iter().zip(&spec.inputs);
+        // Of pairs there are all inputs twice.
+        let inputs = package.descriptor.inputs.iter().cycle().zip(&spec.inputs);
         let preparers = inputs.map(|(input, column)| Ok((column.clone(), Preparer::new(&package, input)?)));
         Ok(Self {
             model: package.descriptor.name.clone(),

@@ -53,9 +53,9 @@ fn net_rows() -> Rows {
 }
 
 #[test]
-fn networks_with_frozen_layers_and_with_batch_normalization_equal_python() {
+fn networks_with_frozen_layers_batch_normalization_and_groups_of_parameters_equal_python() {
     let (all, directory) = reference();
-    for name in ["net", "norm_net"] {
+    for name in ["net", "norm_net", "grouped_net"] {
         let net = &all[name];
         let mut spec = net["spec"].clone();
         spec["program"]["package"] = json!(directory.join(name));
@@ -77,6 +77,11 @@ fn networks_with_frozen_layers_and_with_batch_normalization_equal_python() {
 
 /// Pictures as nested lists [3][8][8].
 pub fn nested_dataset(rows: &Rows, own: &[usize]) -> std::sync::Arc<flambeau_train::TrainingDataset> {
+    dataset_of_pairs(rows, None, own)
+}
+
+/// The same, with a partner for each.
+fn dataset_of_pairs(rows: &Rows, pairs: Option<&[Vec<f32>]>, own: &[usize]) -> std::sync::Arc<flambeau_train::TrainingDataset> {
     use arrow_array::{Array, ArrayRef, Float32Array, ListArray};
     use arrow_buffer::OffsetBuffer;
     use flambeau_train::TrainingDataset;
@@ -87,15 +92,23 @@ pub fn nested_dataset(rows: &Rows, own: &[usize]) -> std::sync::Arc<flambeau_tra
         Arc::new(ListArray::new(field, offsets, values, None))
     };
     let batch = |own: &[usize]| {
-        let flat: Vec<f32> = own.iter().flat_map(|i| rows.x[*i].clone()).collect();
-        let nested = nest(nest(nest(Arc::new(Float32Array::from(flat)), 8), 8), 3);
+        let pictures = |of: &[Vec<f32>]| {
+            let flat: Vec<f32> = own.iter().flat_map(|i| of[*i].clone()).collect();
+            nest(nest(nest(Arc::new(Float32Array::from(flat)), 8), 8), 3)
+        };
         let plain = rows.batch(own);
-        let mut columns: Vec<(&str, ArrayRef)> = vec![("x", nested)];
+        let mut columns: Vec<(&str, ArrayRef)> = vec![("x", pictures(&rows.x))];
+        if let Some(pairs) = pairs {
+            columns.push(("pair", pictures(pairs)));
+        }
         columns.extend(plain.column_names().into_iter().zip(plain.columns().iter().cloned()).filter(|(name, _)| *name != "x"));
         crate::support::struct_of(columns)
     };
-    let spec =
-        json!({"directory": crate::support::folder("dataset"), "shards": crate::support::SHARDS, "dense": {"x": {"shape": [3, 8, 8]}}});
+    let mut dense = json!({"x": {"shape": [3, 8, 8]}});
+    if pairs.is_some() {
+        dense["pair"] = dense["x"].clone();
+    }
+    let spec = json!({"directory": crate::support::folder("dataset"), "shards": crate::support::SHARDS, "dense": dense});
     let spec = crate::whole::dataset(&spec);
     let dataset = TrainingDataset::create(spec, batch(&own[..1]).fields().clone()).unwrap();
     for chunk in own.chunks(17) {
@@ -172,4 +185,59 @@ fn a_loss_of_the_programs_own_equals_the_loss_by_name() {
         parameters(&trainer)
     };
     assert!(difference(&run(None), &run(Some("rows_loss"))) <= TOLERANCE);
+}
+
+#[test]
+fn metrics_of_the_programs_own_are_means_over_the_validation_rows() {
+    let (all, directory) = reference();
+    let validation = Some((0..60).map(|i| i % 3 == 0).collect());
+    let weights = Some((0..60).map(|i| f64::from(i % 4)).collect());
+    let rows = Rows { validation, weights, ..net_rows() };
+    let everything: Vec<usize> = (0..rows.x.len()).collect();
+    let mut spec = all["net"]["spec"].clone();
+    spec["program"] = json!({"package": directory.join("net"), "metric_methods": ["rows_loss"]});
+    let ranks = std::sync::Arc::new(flambeau_train::ProcessGroup::alone());
+    let mut trainer = crate::support::open(&nested_dataset(&rows, &everything), &ranks, &spec).unwrap();
+    for row in finish(&mut trainer).unwrap().ended {
+        assert_eq!(row.metrics.keys().collect::<Vec<_>>(), ["accuracy", "auc", "f1", "rows_loss"]);
+        assert!((row.metrics["rows_loss"] - row.validation_loss.unwrap()).abs() < 1e-6, "it is the loss, as a method");
+    }
+    spec["program"]["metric_methods"] = json!(["top2"]);
+    let error = crate::support::open(&nested_dataset(&rows, &everything), &ranks, &spec).err().unwrap().to_string();
+    assert!(error.contains("metricMethods names top2") && error.contains("only rows_loss"), "{error}");
+}
+
+#[test]
+fn pairs_equal_python() {
+    let (all, directory) = reference();
+    let case = &all["pair_net"];
+    let pictures = |name: &str| case[name].as_array().unwrap().iter().map(floats).collect::<Vec<Vec<f32>>>();
+    let weights = Some(numbers(&all["weights"])[..60].to_vec());
+    let rows = Rows { x: pictures("x"), labels: vec![0.0; 60], weights, ..Rows::default() };
+    let everything: Vec<usize> = (0..60).collect();
+    let ranks = std::sync::Arc::new(flambeau_train::ProcessGroup::alone());
+    let mut spec = case["spec"].clone();
+    spec["program"]["package"] = json!(directory.join("pair_net"));
+    let mut trainer = crate::support::open(&dataset_of_pairs(&rows, Some(&pictures("pairs")), &everything), &ranks, &spec).unwrap();
+    let progress = finish(&mut trainer).unwrap();
+    let expected: Parameters =
+        case["parameters"].as_object().unwrap().iter().map(|(name, values)| (name.clone(), floats(values))).collect();
+    let apart = difference(&parameters(&trainer), &expected);
+    println!("pairs: largest difference to Python torch: {apart}");
+    assert!(apart <= TOLERANCE, "parameters are {apart} apart");
+    for (row, expected) in progress.ended.iter().zip(numbers(&case["losses"])) {
+        assert!((row.train_loss.unwrap() - expected).abs() < 1e-5, "{row:?}, expected {expected}");
+    }
+    // Validation rows: the share whose own partner is the most similar one.
+    let rows = Rows { validation: Some((0..60).map(|i| i % 3 == 0).collect()), weights: None, ..rows };
+    let mut trainer = crate::support::open(&dataset_of_pairs(&rows, Some(&pictures("pairs")), &everything), &ranks, &spec).unwrap();
+    let last = finish(&mut trainer).unwrap().ended.pop().unwrap();
+    assert_eq!(last.metrics.keys().collect::<Vec<_>>(), ["accuracy"]);
+    assert!(last.metrics["accuracy"] > 0.3 && last.validation_loss.unwrap() < (16_f64).ln(), "{last:?}: better than chance");
+    for (key, value) in [("loss", json!("mse")), ("pair_inputs", json!([])), ("class_weights", json!([1.0, 2.0]))] {
+        let mut other = spec.clone();
+        other[key] = value;
+        let error = crate::support::open(&dataset_of_pairs(&rows, Some(&pictures("pairs")), &everything), &ranks, &other).err().unwrap();
+        assert!(error.to_string().contains("contrastive"), "{error}");
+    }
 }

@@ -4,6 +4,7 @@ The loop below is what a user would write, with the order of rows that rust/trai
 here a second time. Usage: reference.py DIRECTORY
 """
 
+import fnmatch
 import json
 import pathlib
 import sys
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from trainable_packages import SoundNet, TextNet, save_dtypes, save_kind, save_net, tokenizer
 
@@ -81,7 +83,26 @@ def head(spec: Spec) -> nn.Module:
     return nn.Sequential(*layers)
 
 
-def optimizer_of(spec: Spec, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+def groups_of(spec: Spec, model: nn.Module) -> list[dict[str, Any]]:
+    """The parameters of the model as the optimizer's groups."""
+
+    def matches(pattern: str, name: str) -> bool:
+        return fnmatch.fnmatchcase(name, pattern) or name.startswith(pattern + ".")
+
+    program, groups = spec["program"], []
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            group: dict[str, Any] = {"params": [parameter]}
+            for one in program.get("learning_rate_factors", []):
+                if matches(one["parameters"], name):
+                    group["lr"] = spec["optimizer"]["lr"] * one["factor"]
+            if any(matches(pattern, name) for pattern in program.get("no_weight_decay", [])):
+                group["weight_decay"] = 0.0
+            groups.append(group)
+    return groups
+
+
+def optimizer_of(spec: Spec, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
     o = dict(spec["optimizer"])
     name = o.pop("name")
     if "beta1" in o:
@@ -91,7 +112,7 @@ def optimizer_of(spec: Spec, parameters: list[nn.Parameter]) -> torch.optim.Opti
         "adam": torch.optim.Adam,
         "adamw": torch.optim.AdamW,
         "rmsprop": torch.optim.RMSprop,
-    }[name](parameters, **o)
+    }[name](groups, **o)
 
 
 def scheduler_of(spec: Spec, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> tuple[LRScheduler, bool]:
@@ -129,6 +150,10 @@ def row_losses(
             output, target, weight=weight, reduction="none", label_smoothing=spec.get("label_smoothing", 0.0)
         )
         return losses, one if weight is None else weight[target]
+    if spec["loss"] == "contrastive":
+        rows, partners = (F.normalize(half) for half in output.chunk(2, dim=1))
+        scores = rows @ partners.T / spec["temperature"]
+        return F.cross_entropy(scores, torch.arange(len(output)), reduction="none"), one
     target = target.float().view_as(output)
     if spec["loss"] == "bce":
         losses = F.binary_cross_entropy_with_logits(output, target, reduction="none").mean(1)
@@ -160,7 +185,9 @@ def train(
     weights = torch.tensor(W if weighted else np.ones(ROWS), dtype=torch.float32)
     targets = torch.tensor(labels)
     count = -(-len(x) // spec["batch_rows"])
-    optimizer = optimizer_of(spec, [p for p in model.parameters() if p.requires_grad])
+    optimizer = optimizer_of(spec, groups_of(spec, model))
+    decay = spec.get("ema_decay")
+    average = None if decay is None else AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
     schedule, by_epoch = scheduler_of(spec, optimizer, count)
     losses = []
     for epoch in range(spec["epochs"]):
@@ -174,6 +201,8 @@ def train(
             if spec.get("clip_norm"):
                 nn.utils.clip_grad_norm_(model.parameters(), spec["clip_norm"])
             optimizer.step()
+            if average is not None:
+                average.update_parameters(model)
             if not by_epoch:
                 schedule.step()
             total, divisor = total + float((rows * w).sum()), divisor + float((w * factor).sum())
@@ -182,6 +211,8 @@ def train(
         elif by_epoch:
             schedule.step()
         losses.append(total / divisor)
+    if average is not None:
+        model.load_state_dict(average.module.state_dict())
     return losses
 
 
@@ -253,6 +284,8 @@ def cases() -> list[dict[str, Any]]:
         ),
         case("row weights", weighted=True),
         case("clipping", optimizer=sgd, clip_norm=0.1),
+        case("an average of the parameters", ema_decay=0.9),
+        case("an average, row weights and clipping", weighted=True, optimizer=sgd, clip_norm=0.5, ema_decay=0.5),
         case("bce", loss="bce"),
         case("bce, class and row weights", weighted=True, loss="bce", class_weights=[1.0, 4.0]),
         case("mse", loss="mse"),
@@ -274,16 +307,55 @@ def bf16_cases() -> list[dict[str, Any]]:
     ]
 
 
-def net_case(directory: pathlib.Path, name: str, norm: bool, frozen: list[str]) -> dict[str, Any]:
-    """The net on random pictures, these modules of it frozen."""
+class Pairs(nn.Module):
+    """The outputs of both of each pair, one after the other."""
+
+    def __init__(self, of: nn.Module) -> None:
+        super().__init__()
+        self.of = of
+
+    def forward(self, pairs: Tensor) -> Tensor:
+        return torch.cat([self.of(pairs[:, 0]), self.of(pairs[:, 1])], dim=1)
+
+
+def pair_case(directory: pathlib.Path) -> dict[str, Any]:
+    """The net on pairs of random pictures and the same pictures with noise."""
+    net = save_net(directory, "pair_net", False, "tensor")
+    spec = {
+        "inputs": ["x"],
+        "pair_inputs": ["pair"],
+        "loss": "contrastive",
+        "temperature": 0.1,
+        # Larger steps enlarge what rounding makes different: outputs of two numbers have cosines near 1.
+        "optimizer": {"name": "adam", "lr": 0.001},
+        "program": {"package": "pair_net"},
+        "batch_rows": 16,
+        "epochs": 8,
+        "seed": 4,
+    }
+    random = np.random.RandomState(6)
+    x = random.randn(60, 3, 8, 8).astype(np.float32)
+    pairs = np.stack([x, x + 0.3 * random.randn(60, 3, 8, 8).astype(np.float32)], axis=1)
+    losses = train(spec, True, Pairs(net), torch.tensor(pairs), np.zeros(60))
+    return {
+        "spec": spec,
+        "x": x.reshape(60, -1).tolist(),
+        "pairs": pairs[:, 1].reshape(60, -1).tolist(),
+        "losses": losses,
+        "parameters": {k: p.detach().flatten().tolist() for k, p in net.named_parameters()},
+    }
+
+
+def net_case(directory: pathlib.Path, name: str, norm: bool, frozen: list[str], **changes: Any) -> dict[str, Any]:
+    """The net on random pictures, these modules of it frozen. `changes`: of the program, and `optimizer`."""
     net = save_net(directory, name, norm, "tensor")
     for module in frozen:
         net.get_submodule(module).requires_grad_(False)
     spec = {
-        "program": {"package": name, "frozen": frozen},
         "inputs": ["x"],
         "loss": "cross_entropy",
-        "optimizer": {"name": "adam", "lr": 0.01},
+        "optimizer": changes.pop("optimizer", {"name": "adam", "lr": 0.01}),
+        "program": {"package": name, "frozen": frozen, **changes},
         "batch_rows": 16,
         "epochs": 2,
         "seed": 4,
@@ -320,6 +392,16 @@ def main(directory: pathlib.Path) -> None:
         "bf16_cases": bf16_cases(),
         "net": net_case(directory, "net", False, ["stem"]),
         "norm_net": net_case(directory, "norm_net", True, []),
+        "pair_net": pair_case(directory),
+        "grouped_net": net_case(
+            directory,
+            "grouped_net",
+            False,
+            [],
+            optimizer={"name": "adamw", "lr": 0.01, "weight_decay": 0.1},
+            learning_rate_factors=[{"parameters": "stem", "factor": 0.1}, {"parameters": "classifier", "factor": 3.0}],
+            no_weight_decay=["*.bias"],
+        ),
     }
     (directory / "reference.json").write_text(json.dumps(result))
 

@@ -27,6 +27,9 @@ fn a_resume_at_an_epochs_end_and_within_one_is_exact() {
         // A plateau is computed from the history, which the checkpoint holds.
         let falls = json!({"name": "plateau", "step_epochs": 1, "gamma": 0.5});
         spec["schedule"] = if optimizer["name"] == "sgd" { falls } else { json!({"name": "one_cycle"}) };
+        if optimizer["name"] == "adamw" {
+            spec["ema_decay"] = json!(0.8);
+        }
         let rows = with_validation(&mut spec);
         let mut undisturbed = alone(&rows, &spec);
         let expected = finish(&mut undisturbed).unwrap();

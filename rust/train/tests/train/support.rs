@@ -151,6 +151,10 @@ impl Trainer {
         Ok(progress)
     }
 
+    pub fn stop(&mut self) -> Result<(), EngineError> {
+        self.0.stop(0)
+    }
+
     pub fn save_checkpoint(&self, file: &Path) -> Result<(), EngineError> {
         self.0.save_checkpoint(0, file)
     }

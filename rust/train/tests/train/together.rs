@@ -50,6 +50,7 @@ fn variants(base: &Value) -> Vec<Value> {
         json!({"optimizer": {"name": "adamw", "lr": 0.002, "weight_decay": 0.1}, "schedule": {"name": "one_cycle"}}),
         json!({"optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9, "nesterov": true}, "clip_norm": 0.2}),
         json!({"optimizer": {"name": "rmsprop", "lr": 0.003}, "epochs": 1}),
+        json!({"ema_decay": 0.7}),
     ];
     let with = |change: &Value| {
         let mut one = base.clone();

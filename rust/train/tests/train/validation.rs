@@ -73,3 +73,48 @@ fn a_metric_that_does_not_exist_names_those_that_do() {
     let error = finish(&mut alone(&validated(class_rows(false)), &spec)).unwrap_err();
     assert!(error.to_string().contains("there are loss, accuracy, f1"), "{error}");
 }
+
+#[test]
+fn an_average_of_the_parameters_is_validated_and_is_the_result() {
+    let rows = validated(class_rows(false));
+    let mut spec = head_spec();
+    spec["ema_decay"] = json!(0.9);
+    spec["validation"] = json!({"restore_best": false});
+    let mut trainer = alone(&rows, &spec);
+    let last = finish(&mut trainer).unwrap().ended.pop().unwrap();
+    let found = parameters(&trainer);
+    // The same without an average has other parameters, and other losses on the validation rows.
+    spec["ema_decay"] = json!(null);
+    let mut plain = alone(&rows, &spec);
+    let other = finish(&mut plain).unwrap().ended.pop().unwrap();
+    assert!(difference(&found, &parameters(&plain)) > 1e-3);
+    assert!((last.validation_loss.unwrap() - other.validation_loss.unwrap()).abs() > 1e-4);
+    assert_eq!(last.train_loss, other.train_loss, "steps are made from the parameters themselves");
+    // The best epoch is the best one of the average.
+    spec["ema_decay"] = json!(0.9);
+    spec["validation"] = json!({"restore_best": true});
+    let mut best = alone(&rows, &spec);
+    let progress = finish(&mut best).unwrap();
+    let losses: Vec<f64> = progress.ended.iter().map(|row| row.validation_loss.unwrap()).collect();
+    assert!(losses.is_sorted_by(|a, b| a >= b), "{losses:?}: the last epoch is the best");
+    assert_eq!(difference(&found, &parameters(&best)).to_bits(), 0);
+}
+
+#[test]
+fn a_training_that_is_stopped_after_an_epoch_has_ended() {
+    let rows = validated(class_rows(false));
+    let mut spec = head_spec();
+    spec["epochs"] = json!(50);
+    let mut trainer = alone(&rows, &spec);
+    let mut ended = 0;
+    while ended < 2 {
+        ended += usize::from(trainer.run(std::time::Duration::from_secs(600)).unwrap().epoch_ended);
+    }
+    trainer.stop().unwrap();
+    let progress = finish(&mut trainer).unwrap();
+    assert_eq!((progress.event, progress.ended.len(), progress.epoch_ended), (Event::StoppedEarly, 2, false));
+    spec["epochs"] = json!(2);
+    let mut short = alone(&rows, &spec);
+    finish(&mut short).unwrap();
+    assert_eq!(difference(&parameters(&trainer), &parameters(&short)).to_bits(), 0);
+}

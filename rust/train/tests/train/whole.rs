@@ -33,7 +33,8 @@ fn any() -> Value {
 /// One training.
 pub fn training(value: &Value) -> TrainingSpec {
     let alone = json!({
-        "program": {"frozen": []}, "drop_last": false, "images": images(), "precision": "f32",
+        "pair_inputs": [], "temperature": 0.05,
+        "program": {"frozen": [], "learning_rate_factors": [], "no_weight_decay": [], "metric_methods": []}, "drop_last": false, "images": images(), "precision": "f32",
         "validation": {"metric": "loss", "min_delta": 0.0, "restore_best": true},
     });
     let program = if value["program"]["head"].is_object() { json!({"program": {"head": head()}}) } else { json!({}) };

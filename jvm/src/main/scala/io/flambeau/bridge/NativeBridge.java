@@ -112,6 +112,9 @@ final class NativeBridge {
   /** Puts a trainer of the same specification where the checkpoint was made. */
   static native void restoreCheckpoint(long trainers, long place, String localFile);
 
+  /** Ends a trainer after an epoch, as early stopping does; all workers call it after the same epoch. */
+  static native void stopTrainer(long trainers, long place);
+
   /**
    * Writes an inference package of the best parameters (the last ones without validation) into a folder:
    * {@code {"name", "labels", "license", "description", "featurizer"}}. Returns the package's description.

@@ -37,11 +37,13 @@ object Event extends NamedValues[Event] {
  *   of the next step, from 0; equals `epochs` when done
  * @param step
  *   total number of steps
+ * @param epochEnded
+ *   whether an epoch ended just now
  * @param ended
  *   the epochs that ended since the last report; after a restored checkpoint also all that it has
  */
 final case class Progress(
     epoch: Int, epochs: Int, step: Long, stepsPerEpoch: Long, loss: Double, lr: Double, samplesPerSecond: Double, event: Event,
-    ended: Seq[EpochRow]) {
+    epochEnded: Boolean, ended: Seq[EpochRow]) {
   def finished: Boolean = event == Event.Done || event == Event.StoppedEarly
 }

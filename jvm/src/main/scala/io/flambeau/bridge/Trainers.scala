@@ -14,6 +14,9 @@ final class Trainers private (handle: AtomicLong) extends AutoCloseable {
   /** Trains for about `maxMillis`, or until one needs the caller. Returns the state of each, in their order. */
   def run(maxMillis: Long): Seq[Progress] = Json.listOf[Progress](NativeBridge.runTrainers(handle.get, maxMillis))
 
+  /** Ends one after an epoch, as early stopping does. All workers do it after the same epoch. */
+  def stop(place: Int): Unit = NativeBridge.stopTrainer(handle.get, place)
+
   /** Writes everything that an exact continuation needs into a local file. */
   def saveCheckpoint(place: Int, file: Path): Unit = NativeBridge.saveCheckpoint(handle.get, place, file.toString)
 

@@ -31,6 +31,11 @@ trait HasOptimizer extends Params {
   final val clipNorm: DoubleParam = new DoubleParam(
     this, "clipNorm", "norm of all gradients above which they are scaled down; not set: never", StageParams.positive)
 
+  /** Share of the moving average of the parameters that a step keeps. Not set: there is no average. */
+  final val emaDecay: DoubleParam = new DoubleParam(
+    this, "emaDecay", "share of a moving average of all parameters that a step keeps, between 0 and 1: the average is the result; not set: the parameters are",
+    ParamValidators.inRange(0, 1, lowerInclusive = false, upperInclusive = false))
+
   /** `constant` (default), `step`, `linear`, `cosine`, `one_cycle` or `plateau`. */
   final val schedule: Param[String] = new Param[String](
     this, "schedule", "how the learning rate changes: constant, step, linear, cosine, one_cycle or plateau", StageParams.oneOf("schedule", ScheduleName.names))
@@ -64,6 +69,8 @@ trait HasOptimizer extends Params {
   def setWeightDecay(value: Double): this.type = set(weightDecay, value)
   final def getClipNorm: Double = $(clipNorm)
   def setClipNorm(value: Double): this.type = set(clipNorm, value)
+  final def getEmaDecay: Double = $(emaDecay)
+  def setEmaDecay(value: Double): this.type = set(emaDecay, value)
   final def getSchedule: String = $(schedule)
   def setSchedule(value: String): this.type = set(schedule, value)
   final def getWarmupSteps: Int = $(warmupSteps)

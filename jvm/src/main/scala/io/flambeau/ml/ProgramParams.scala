@@ -8,7 +8,8 @@ import org.apache.spark.ml.param.shared.HasFeaturesCol
 
 import io.flambeau.DidYouMean
 import io.flambeau.bridge.Json
-import io.flambeau.bridge.spec.AugmentSpec
+import io.flambeau.bridge.spec.{AugmentSpec, LearningRateFactor}
+import io.flambeau.train.Program
 
 /** A trained program: the package, its input columns, its frozen parameters, and its output for the loss. */
 trait HasProgram extends Params with HasFeaturesCol {
@@ -32,7 +33,22 @@ trait HasProgram extends Params with HasFeaturesCol {
   final val frozen: StringArrayParam = new StringArrayParam(
     this, "frozen", "names of parameters that do not change: a name, a module's name, a pattern with *, or a regular expression")
 
-  setDefault(frozen -> Array.empty[String])
+  /** Factors of the learning rate of some parameters, a JSON object from a pattern (as in `frozen`) to a factor. Not set: all have the same. */
+  final val learningRateFactors: Param[String] = new Param[String](
+    this, "learningRateFactors",
+    "factors of the learning rate of some parameters, a JSON object from a pattern as in frozen to a factor above 0; not set: all have the same",
+    HasProgram.areFactors _)
+
+  /** Patterns (as in `frozen`) of parameters that `weightDecay` leaves alone; default none. */
+  final val noWeightDecay: StringArrayParam = new StringArrayParam(
+    this, "noWeightDecay", "names of parameters that weightDecay does not pull towards zero, in the forms of frozen; usually biases and normalization")
+
+  /** Methods of the program for metrics on the validation rows; default none. */
+  final val metricMethods: StringArrayParam = new StringArrayParam(
+    this, "metricMethods",
+    "methods of the program that take the output and the labels and return a number for each row: their means over the validation rows are in the history")
+
+  setDefault(frozen -> Array.empty[String], noWeightDecay -> Array.empty[String], metricMethods -> Array.empty[String])
 
   final def getModelName: String = $(modelName)
   def setModelName(value: String): this.type = set(modelName, value)
@@ -43,6 +59,17 @@ trait HasProgram extends Params with HasFeaturesCol {
   def setOutputName(value: String): this.type = set(outputName, value)
   final def getFrozen: Array[String] = $(frozen)
   def setFrozen(value: Array[String]): this.type = set(frozen, value)
+  final def getLearningRateFactors: Map[String, Double] = HasProgram.factors($(learningRateFactors))
+  def setLearningRateFactors(value: Map[String, Double]): this.type = set(learningRateFactors, Json.write(value))
+  final def getNoWeightDecay: Array[String] = $(noWeightDecay)
+  def setNoWeightDecay(value: Array[String]): this.type = set(noWeightDecay, value)
+  final def getMetricMethods: Array[String] = $(metricMethods)
+  def setMetricMethods(value: Array[String]): this.type = set(metricMethods, value)
+
+  /** Which parameters are trained, and how. */
+  private[ml] final def parameterSettings: Program.ParameterSettings = Program.ParameterSettings(
+    $(frozen).toSeq, get(learningRateFactors).toSeq.flatMap(HasProgram.factors(_).map { case (pattern, factor) => LearningRateFactor(pattern, factor) }),
+    $(noWeightDecay).toSeq)
 
   /** The columns in the order of the program's inputs. */
   private[ml] final def columnsOf(inputs: Seq[String], fail: String => Nothing): Seq[String] =
@@ -71,6 +98,34 @@ object HasProgram {
       val root = Json.read(json)
       root.isObject && root.elements().asScala.forall(_.isTextual)
     } catch { case NonFatal(_) => false }
+
+  private[ml] def factors(json: String): Map[String, Double] =
+    Json.read(json).properties().asScala.map(entry => entry.getKey -> entry.getValue.asDouble).toMap
+
+  private[ml] def areFactors(json: String): Boolean =
+    try {
+      val root = Json.read(json)
+      root.isObject && root.elements().asScala.forall(factor => factor.isNumber && StageParams.positive(factor.asDouble))
+    } catch { case NonFatal(_) => false }
+}
+
+/** Rows that are pairs, for the loss `contrastive`. */
+trait HasPairs extends Params {
+
+  /** The column of each row's partner, which the program reads as it reads `featuresCol`. No default. */
+  final val pairCol: Param[String] = new Param[String](
+    this, "pairCol", "column of each row's partner, for the loss contrastive; the program reads it as it reads featuresCol", StageParams.notEmpty _)
+
+  /** What similarities are divided by; default 0.05. */
+  final val temperature: DoubleParam = new DoubleParam(
+    this, "temperature", "loss contrastive only: what the similarities of outputs are divided by", StageParams.positive)
+
+  setDefault(temperature -> 0.05)
+
+  final def getPairCol: String = $(pairCol)
+  def setPairCol(value: String): this.type = set(pairCol, value)
+  final def getTemperature: Double = $(temperature)
+  def setTemperature(value: Double): this.type = set(temperature, value)
 }
 
 /** Random changes of the training images, drawn again for each row and epoch. */

@@ -62,7 +62,7 @@ class TorchClassifier(override val uid: String) extends TorchTrainer[TorchClassi
 
   private def featurizer(conf: SQLConf): Option[ModelRef] = get(modelName).map(TrainingColumns.resolve(_, conf))
 
-  override def copy(extra: ParamMap): TorchClassifier = defaultCopy(extra)
+  override def copy(extra: ParamMap): TorchClassifier = defaultCopy[TorchClassifier](extra).withCallbackOf(this)
 }
 
 object TorchClassifier extends DefaultParamsReadable[TorchClassifier] {

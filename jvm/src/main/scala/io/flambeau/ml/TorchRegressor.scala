@@ -55,7 +55,7 @@ class TorchRegressor(override val uid: String) extends TorchTrainer[TorchRegress
 
   private def featurizer(conf: SQLConf): Option[ModelRef] = get(modelName).map(TrainingColumns.resolve(_, conf))
 
-  override def copy(extra: ParamMap): TorchRegressor = defaultCopy(extra)
+  override def copy(extra: ParamMap): TorchRegressor = defaultCopy[TorchRegressor](extra).withCallbackOf(this)
 }
 
 object TorchRegressor extends DefaultParamsReadable[TorchRegressor] {

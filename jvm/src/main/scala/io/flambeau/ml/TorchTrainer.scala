@@ -45,6 +45,23 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
   /** The model without parameters. */
   private[ml] def newModel(): M
 
+  private var callback = Option.empty[EpochCallback]
+
+  /**
+   * Calls this after each epoch of a fit, on the driver; the workers wait meanwhile. It sees the epoch's losses and metrics, and may stop the training,
+   * which then ends as with `patience`. With an error the fit fails. It is not a parameter: copies have it, a saved estimator does not.
+   */
+  def setEpochCallback(value: EpochCallback): this.type = {
+    callback = Option(value)
+    this
+  }
+
+  /** For `copy`. */
+  private[ml] final def withCallbackOf(other: TorchTrainer[M]): this.type = {
+    callback = other.callback
+    this
+  }
+
   override def fit(dataset: Dataset[_]): M = fitAll(dataset, Seq(this)).head
 
   override def fit(dataset: Dataset[_], paramMaps: Seq[ParamMap]): Seq[M] =
@@ -101,8 +118,11 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
       val job = JobSpec(
         uid, rows.plan(frame, first.getBatchSize, first.skipsInvalid, first.reader(conf), ImageLimits.of(conf)),
         together.zipWithIndex.map { case ((one, _), run) => one.runSpec(dataset.schema, conf, fitName, run) },
-        first.getNumWorkers, first.getPeerTimeout * 1000L, HadoopSettings.of(conf))
-      val results = TrainingJob.run(frame, job)
+        first.getNumWorkers, first.getPeerTimeout * 1000L, HadoopSettings.of(conf), callback.isDefined)
+      val calls = callback.map(call => new EpochCalls(EpochEnd.calls(call, together.map { case (one, index) => index -> one.getMaxEpochs })))
+      val results =
+        try TrainingJob.run(frame, job, calls)
+        finally calls.foreach(_.close())
       together.zip(results).map { case ((one, index), result) =>
         val fitted = one.copyValues(newModel().setParent(one))
         fitted.set(fitted.model, result.directory.toUri.toString)
@@ -126,6 +146,9 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
   /** The loss if the program has no method for it. */
   private[ml] def namedLoss: LossName = LossName.of($(loss))
 
+  /** Where rows are pairs. */
+  private[ml] def temperatureOfPairs: Double = 1.0
+
   /** Where labels are classes. */
   private[ml] def smoothing: Double = 0.0
 
@@ -134,9 +157,11 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
     loss = namedLoss,
     labelSmoothing = smoothing,
     huberDelta = $(huberDelta),
+    temperature = temperatureOfPairs,
     optimizer = optimizerSpec,
     schedule = scheduleSpec,
     clipNorm = get(clipNorm),
+    emaDecay = get(emaDecay),
     batchRows = $(batchSize),
     microBatchRows = get(microBatchSize),
     epochs = $(maxEpochs),

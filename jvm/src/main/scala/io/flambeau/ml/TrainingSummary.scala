@@ -53,6 +53,10 @@ final class TrainingSummary private[ml] (
 }
 
 private[ml] object TrainingSummary {
+
+  /** The columns of every history. */
+  val Columns: Set[String] = Set("epoch", "trainLoss", "validationLoss", "learningRate", "samples", "seconds", "samplesPerSecond", "waitedSeconds")
+
   def of(session: SparkSession, result: TrainingResult): TrainingSummary =
     new TrainingSummary(session, result.history, result.steps, result.stoppedEarly, result.stats)
 }

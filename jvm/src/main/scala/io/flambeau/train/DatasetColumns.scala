@@ -39,9 +39,13 @@ private[flambeau] final case class LabelColumn(value: Column, shape: Option[Seq[
  * A row's `__id` is its partition and position in the dataset as it comes; its shard among the `batchRows` of a batch follows
  * from the id, and its worker from the shard. So the composition of batches depends on the dataset and the batch size, not on the
  * number of workers (see rust/train/src/sampler.rs).
+ *
+ * @param pairs
+ *   the inputs of each row's partner; none without pairs
  */
 private[flambeau] final case class DatasetColumns(
-    inputs: Seq[InputColumn], label: LabelColumn, weight: Option[Column], validation: Option[Column], group: Option[Column]) {
+    inputs: Seq[InputColumn], label: LabelColumn, weight: Option[Column], validation: Option[Column], group: Option[Column],
+    pairs: Seq[InputColumn] = Nil) {
 
   /**
    * The dataset's rows, spread over the workers. Features of featurizers are computed before that. If the rows are cheap to read
@@ -70,14 +74,15 @@ private[flambeau] final case class DatasetColumns(
     (if (found.isNullAt(0)) 0 else found.getDouble(0).toInt + 1, found.getLong(1))
   }
 
-  private def named: Seq[Column] = inputs.map(i => i.value.as(i.name)) ++ Seq(label.value.as(DatasetColumns.Label)) ++
+  private def named: Seq[Column] = (inputs ++ pairs).map(i => i.value.as(i.name)) ++ Seq(label.value.as(DatasetColumns.Label)) ++
     weight.map(_.as(DatasetColumns.Weight)) ++ validation.map(_.as(DatasetColumns.Validation)) ++ group.map(_.as(DatasetColumns.Group))
 
   /** The statistics of these rows that the workers need. */
   def plan(frame: DataFrame, batchRows: Int, skipInvalid: Boolean, reader: Option[ModelRef], images: ImageLimits): DatasetPlan = DatasetPlan(
     StructType(frame.schema.map(f => StructField(f.name, DatasetColumns.storage(f.dataType), nullable = false))),
     inputs.map(_.name),
-    inputs.collect { case InputColumn(name, _, Some(dense)) => name -> dense }.toMap ++
+    pairs.map(_.name),
+    (inputs ++ pairs).collect { case InputColumn(name, _, Some(dense)) => name -> dense }.toMap ++
       label.shape.map(shape => DatasetColumns.Label -> DenseColumn(shape, "f64")),
     DatasetColumns.shards(batchRows),
     label.range,

@@ -94,7 +94,7 @@ private[train] final class DatasetWriter(
       if (!learned(name)) column
       else column.copy(shape = Seq(math.max(if (name == DatasetColumns.Label) agreed.targets else agreed.features, 1)))
     val dense = spec.dense.map { case (name, column) => name -> shape(name, column) }
-    val trial = spec.reader.filter(_ => spec.skipInvalid).map(ref => TrialSpec(ModelStore.localDirectory(ref), spec.inputs, spec.images))
+    val trial = spec.reader.filter(_ => spec.skipInvalid).map(ref => TrialSpec(ModelStore.localDirectory(ref), spec.inputs ++ spec.pairInputs, spec.images))
     TrainingDataset.open(DatasetSpec(directory.toString, spec.shards, dense, spec.labelRange, spec.skipInvalid, trial), spec.schema, allocator)
   }
 

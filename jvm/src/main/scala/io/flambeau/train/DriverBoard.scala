@@ -8,13 +8,17 @@ import scala.jdk.CollectionConverters._
 
 import io.flambeau.bridge.{Board, Json}
 import io.flambeau.spark.DriverChannel
+import io.flambeau.ui.RunEpoch
 
 /**
  * The driver's data for the workers of one job. It has a board of keys and texts for each attempt of the stage, so that workers
  * of different attempts never meet. It also has the job's secret. Questions come one at a time from the job's [[DriverChannel]],
  * over Spark's own RPC, with Spark's authentication and encryption if configured.
+ *
+ * @param calls
+ *   decides after epochs whether a training continues, if there is something to decide
  */
-private[train] final class DriverBoard {
+private[train] final class DriverBoard(calls: Option[EpochCalls] = None) {
   private val secret = {
     val bytes = new Array[Byte](DriverBoard.SecretBytes)
     new SecureRandom().nextBytes(bytes)
@@ -25,6 +29,10 @@ private[train] final class DriverBoard {
   /** The answer to a [[DriverBoard.Question]]: a JSON array of the values of all keys, or nothing if one is not there yet. */
   def answer(question: String): String = {
     val asked = Json.as[DriverBoard.Question](question)
+    asked.ended.fold(fromBoard(asked))(epoch => calls.fold(EpochCalls.GoOn)(_.answer(epoch)))
+  }
+
+  private def fromBoard(asked: DriverBoard.Question): String = {
     boards --= boards.keys.filter(_ < asked.attempt).toList
     val board = boards.getOrElseUpdate(asked.attempt, mutable.Map(DriverBoard.Secret -> secret))
     asked.put.foreach { case (key, value) => board.getOrElseUpdate(key, value) }
@@ -45,8 +53,10 @@ private[train] object DriverBoard {
    *   texts to put under keys that have no value yet
    * @param look
    *   keys to read
+   * @param ended
+   *   an epoch that ended, in place of all that: whether its training continues, or nothing if that is not decided yet
    */
-  final case class Question(attempt: Int, put: Map[String, String], look: Seq[String]) {
+  final case class Question(attempt: Int, put: Map[String, String], look: Seq[String], ended: Option[RunEpoch] = None) {
     def json: String = Json.write(this)
   }
 
@@ -86,4 +96,8 @@ private[train] object DriverBoard {
   }
 
   private val Addresses = "address/"
+
+  /** Whether a training ends after this epoch, once that is decided. Does not wait. */
+  def stopsAfter(driver: DriverChannel.Caller, epoch: RunEpoch): Option[Boolean] =
+    Some(driver.ask(Question(0, Map.empty, Nil, Some(epoch)).json)).filter(_.nonEmpty).map(_ == EpochCalls.Stop)
 }

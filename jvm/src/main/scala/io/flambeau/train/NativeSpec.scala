@@ -2,7 +2,6 @@ package io.flambeau.train
 
 import io.flambeau.FlambeauException
 import io.flambeau.bridge.spec.{ProgramSpec, TrainingSpec}
-import io.flambeau.models.ModelStore
 
 /** From the user's parameters and the statistics of the rows to the native training specification. */
 private[flambeau] object NativeSpec {
@@ -22,11 +21,10 @@ private[flambeau] object NativeSpec {
     }
     val (outputs, weights) = outputsOf(owner, run.learning, stats)
     val (program, augment) = run.program match {
-      case head: Program.Head => (ProgramSpec(Some(head.sized(stats.features, outputs)), None, None, Nil, None), None)
-      case Program.Package(ref, output, frozen, lossMethod, changes) =>
-        (ProgramSpec(None, Some(ModelStore.localDirectory(ref)), Some(output), frozen, lossMethod), changes)
+      case head: Program.Head => (ProgramSpec.of(head.sized(stats.features, outputs)), None)
+      case whole: Program.Package => (whole.spec, whole.augment)
     }
-    TrainingSpec(program, dataset.inputs, weights, MemoryLimit.ofExecutor(), dataset.images, augment, run.settings)
+    TrainingSpec(program, dataset.inputs, dataset.pairInputs, weights, MemoryLimit.ofExecutor(), dataset.images, augment, run.settings)
   }
 
   /** How many outputs a head has, and the weight of each class if there are weights. There is at least one row. */

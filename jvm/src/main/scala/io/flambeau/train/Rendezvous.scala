@@ -9,6 +9,7 @@ import org.apache.spark.{BarrierTaskContext, SparkEnv, TaskContext}
 import io.flambeau.bridge.spec.ProcessGroupSpec
 import io.flambeau.bridge.{ProcessGroup, TrainingDataset}
 import io.flambeau.spark.{DriverChannel, SparkAccess}
+import io.flambeau.ui.RunEpoch
 
 /**
  * How the workers of one job find each other and exchange statistics of their rows: all of them make the same calls in the same order, on their task
@@ -37,6 +38,9 @@ private[train] sealed trait Rendezvous {
   /** The statistics of all workers together. */
   final def agree(stats: DatasetStats): DatasetStats = gather(stats.json).map(DatasetStats.parse).reduce(_ merge _)
 
+  /** Whether the driver ends this training after this epoch. The workers wait for that together. */
+  def stopsAfter(epoch: RunEpoch): Boolean
+
   /** The message of rank 0. */
   final def fromRankZero(message: => String): String = gather(if (rank == 0) message else "").head
 }
@@ -47,20 +51,34 @@ private[train] object Rendezvous {
 
   /**
    * @param driver
-   *   used if there are several workers
+   *   for a single worker, only used after epochs
    * @param timeoutMillis
    *   deadline of joining a group and of every wait for a peer in it
    */
   def of(task: TaskContext, workers: Int, driver: => DriverChannel.Caller, timeoutMillis: Long): Rendezvous =
-    if (workers == 1) new Alone else new Barrier(BarrierTaskContext.get(), workers, driver, timeoutMillis)
+    if (workers == 1) new Alone(task, driver) else new Barrier(BarrierTaskContext.get(), workers, driver, timeoutMillis)
 
-  private final class Alone extends Rendezvous {
+  /** Asks until there is an answer, at growing intervals, or until the task is killed. */
+  private def await[T](task: TaskContext, ask: => Option[T]): T = {
+    var pauseMillis = ShortestPauseMillis
+    var found = ask
+    while (found.isEmpty) {
+      SparkAccess.stopIfKilled(task)
+      Thread.sleep(pauseMillis)
+      pauseMillis = math.min(2 * pauseMillis, LongestPauseMillis)
+      found = ask
+    }
+    found.get
+  }
+
+  private final class Alone(task: TaskContext, driver: => DriverChannel.Caller) extends Rendezvous {
     override def rank: Int = 0
     override def world: Int = 1
     override def gather(message: String): Seq[String] = Seq(message)
     override def join(dataset: TrainingDataset): ProcessGroup = ProcessGroup.alone(dataset)
     override def fail(failure: Failure): Unit = ()
     override def failureOfPeer: Option[Failure] = None
+    override def stopsAfter(epoch: RunEpoch): Boolean = await(task, DriverBoard.stopsAfter(driver, epoch))
   }
 
   private final class Barrier(context: BarrierTaskContext, override val world: Int, driver: DriverChannel.Caller, timeoutMillis: Long)
@@ -73,22 +91,14 @@ private[train] object Rendezvous {
       rounds += 1
       val keys = (0 until world).map(of => s"round/$rounds/$of")
       board.put(keys(rank), message)
-      await(board.look(keys))
+      awaitOthers(board.look(keys))
     }
 
-    /** Asks until there is an answer, at growing intervals, or until the task is killed or another worker reports a failure. */
-    private def await[T](look: => Option[T]): T = {
-      var pauseMillis = ShortestPauseMillis
-      var found = look
-      while (found.isEmpty) {
-        SparkAccess.stopIfKilled(context)
-        board.stopIfOneFailed()
-        Thread.sleep(pauseMillis)
-        pauseMillis = math.min(2 * pauseMillis, LongestPauseMillis)
-        found = look
-      }
-      found.get
-    }
+    /** Waits until there is an answer; ends with the failure of another worker that reports one. */
+    private def awaitOthers[T](ask: => Option[T]): T = await(context, ask.orElse { board.stopIfOneFailed(); None })
+
+    override def stopsAfter(epoch: RunEpoch): Boolean =
+      fromRankZero(awaitOthers(DriverBoard.stopsAfter(driver, epoch)).toString).toBoolean
 
     override def join(dataset: TrainingDataset): ProcessGroup =
       ProcessGroup.open(dataset, ProcessGroupSpec(rank, world, ownAddress, timeoutMillis, board.secret), board)

@@ -3,8 +3,8 @@ package io.flambeau.train
 import org.apache.spark.sql.types.StructType
 
 import io.flambeau.bridge.EpochRow
-import io.flambeau.bridge.spec.{Activation, AugmentSpec, DenseColumn, HeadSpec, ImageLimits, TrainingSettings}
-import io.flambeau.models.{HadoopSettings, ModelRef}
+import io.flambeau.bridge.spec.{Activation, AugmentSpec, DenseColumn, HeadSpec, ImageLimits, LearningRateFactor, ProgramSpec, TrainingSettings}
+import io.flambeau.models.{HadoopSettings, ModelRef, ModelStore}
 
 /*
  * Specifications from the driver for the workers: plain values, serialized with the tasks. The native specification
@@ -28,16 +28,39 @@ private[flambeau] object Program {
    *
    * @param output
    *   the output that the loss is of
-   * @param frozen
-   *   name patterns of parameters that stay as they are
+   * @param parameters
+   *   which parameters are trained, and how
    * @param lossMethod
    *   the program's own method, in place of a loss by name
+   * @param metricMethods
+   *   the program's own methods for metrics on the validation rows
    * @param augment
    *   changes made to images at random
    */
   final case class Package(
-      ref: ModelRef, output: String, frozen: Seq[String], lossMethod: Option[String], augment: Option[AugmentSpec])
-      extends Program
+      ref: ModelRef, output: String, parameters: ParameterSettings, lossMethod: Option[String], metricMethods: Seq[String], augment: Option[AugmentSpec])
+      extends Program {
+
+    /** For the native side; the package is then on this machine. */
+    def spec: ProgramSpec = ProgramSpec(
+      None, Some(ModelStore.localDirectory(ref)), Some(output), parameters.frozen, parameters.learningRateFactors, parameters.noWeightDecay, lossMethod,
+      metricMethods)
+
+    /** Whether it names something in the program that may not be there. */
+    def namesSomething: Boolean = lossMethod.isDefined || metricMethods.nonEmpty || parameters != ParameterSettings(Nil, Nil, Nil)
+  }
+
+  /**
+   * Which parameters are trained, and how.
+   *
+   * @param frozen
+   *   name patterns of parameters that stay as they are
+   * @param learningRateFactors
+   *   of parameters that do not have the optimizer's learning rate
+   * @param noWeightDecay
+   *   name patterns of parameters that weight decay leaves alone
+   */
+  final case class ParameterSettings(frozen: Seq[String], learningRateFactors: Seq[LearningRateFactor], noWeightDecay: Seq[String])
 }
 
 /** The kind of labels. */
@@ -68,6 +91,8 @@ private[flambeau] object LearningTask {
  *   inputs, then `__label` and so on (see [[DatasetColumns]]), types as stored in rows
  * @param inputs
  *   names of the inputs, first in `schema`
+ * @param pairInputs
+ *   names of the partners' inputs, after them; none without pairs
  * @param dense
  *   the tensor of a row of each column of numbers; 0 in a shape: learned from the first rows
  * @param shards
@@ -82,8 +107,8 @@ private[flambeau] object LearningTask {
  *   limits for a picture
  */
 private[flambeau] final case class DatasetPlan(
-    schema: StructType, inputs: Seq[String], dense: Map[String, DenseColumn], shards: Int, labelRange: Option[(Double, Double)],
-    skipInvalid: Boolean, reader: Option[ModelRef], images: ImageLimits) {
+    schema: StructType, inputs: Seq[String], pairInputs: Seq[String], dense: Map[String, DenseColumn], shards: Int,
+    labelRange: Option[(Double, Double)], skipInvalid: Boolean, reader: Option[ModelRef], images: ImageLimits) {
   def index(column: String): Option[Int] = Some(schema.fieldNames.indexOf(column)).filter(_ >= 0)
 }
 
@@ -122,9 +147,11 @@ private[flambeau] final case class RunSpec(
  *
  * @param owner
  *   the estimator's uid, for messages
+ * @param asksAfterEpochs
+ *   whether the driver decides after each epoch if a training continues ([[EpochCalls]])
  */
 private[flambeau] final case class JobSpec(
-    owner: String, dataset: DatasetPlan, runs: Seq[RunSpec], workers: Int, timeoutMillis: Long, hadoop: HadoopSettings)
+    owner: String, dataset: DatasetPlan, runs: Seq[RunSpec], workers: Int, timeoutMillis: Long, hadoop: HadoopSettings, asksAfterEpochs: Boolean)
 
 /**
  * One training's result from rank 0. The files of its package, except for its featurizer's, were sent before ([[ModelFileReceiver]]).

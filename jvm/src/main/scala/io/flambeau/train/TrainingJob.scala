@@ -14,9 +14,7 @@ import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.execution.SQLExecution
 
 import io.flambeau.FlambeauException
-import io.flambeau.bridge.spec.ProgramSpec
 import io.flambeau.bridge.{EpochRow, NativeException, TrainableProgram}
-import io.flambeau.models.ModelStore
 import io.flambeau.spark.{Classic, DriverChannel}
 import io.flambeau.ui.TrainingReports
 
@@ -36,20 +34,30 @@ private[flambeau] final case class TrainingResult(directory: Path, history: Seq[
  */
 private[flambeau] object TrainingJob extends Logging {
 
-  /** The result of each run of the job, in order. `rows` is the result of [[DatasetColumns.frame]]. */
-  def run(rows: DataFrame, job: JobSpec): Seq[TrainingResult] = {
+  /**
+   * The result of each run of the job, in order.
+   *
+   * @param rows
+   *   the result of [[DatasetColumns.frame]]
+   * @param calls
+   *   the caller's function after each epoch, if there is one
+   */
+  def run(rows: DataFrame, job: JobSpec, calls: Option[EpochCalls]): Seq[TrainingResult] = {
     val dataset = DatasetColumns.rows(rows)
     val context = dataset.sparkSession.sparkContext
     check(context, job)
     val metrics = TrainingMetrics.register(context)
     TrainingReports.of(context, job.owner, job.runs.length, job.workers, job.runs.map(_.settings.epochs).max) { reports =>
-      Using.resource(new ModelFileReceiver(job.owner))(results(dataset, job, metrics, _, reports))
+      val trained = Using.resource(new ModelFileReceiver(job.owner))(results(dataset, job, metrics, _, reports, calls))
+      calls.foreach(_.finish())
+      trained
     }
   }
 
   private def results(
-      dataset: Classic.Rows[_], job: JobSpec, metrics: TrainingMetrics, receiver: ModelFileReceiver, reports: TrainingReports): Seq[TrainingResult] = {
-    val outcomes = withChannel(dataset.sparkSession.sparkContext, job.owner, receiver, reports) { channel =>
+      dataset: Classic.Rows[_], job: JobSpec, metrics: TrainingMetrics, receiver: ModelFileReceiver, reports: TrainingReports,
+      calls: Option[EpochCalls]): Seq[TrainingResult] = {
+    val outcomes = withChannel(dataset.sparkSession.sparkContext, job.owner, receiver, reports, calls) { channel =>
       val worker = new Worker(job, metrics, channel)
       SQLExecution.withNewExecutionId(dataset.queryExecution, Some(s"${job.owner}: training")) {
         unwrapped(tasks(dataset.queryExecution.toRdd, worker, job.workers).collect())
@@ -78,11 +86,12 @@ private[flambeau] object TrainingJob extends Logging {
    * Runs `body` with the name of the workers' channel to the driver, for their board, their models, the Spark UI, and a progress bar if it is
    * enabled.
    */
-  private def withChannel[T](context: SparkContext, owner: String, receiver: ModelFileReceiver, reports: TrainingReports)(body: String => T): T = {
+  private def withChannel[T](context: SparkContext, owner: String, receiver: ModelFileReceiver, reports: TrainingReports, calls: Option[EpochCalls])(
+      body: String => T): T = {
     val name = s"flambeau-training-${UUID.randomUUID()}"
     val shown = context.getConf.getBoolean("spark.ui.showConsoleProgress", defaultValue = false)
     val bar = if (shown) Some(ProgressBar.onConsole(owner)) else None
-    val board = new DriverBoard
+    val board = new DriverBoard(calls)
     val number = RecentTrainings.begin()
     def take(report: Report): Unit = {
       reports.epochs(report.ended)
@@ -120,8 +129,8 @@ private[flambeau] object TrainingJob extends Logging {
 
   /** Checks that a package's program has the named method and parameters. It is loaded only for this check. */
   private def checkProgram(owner: String, program: Program): Unit = program match {
-    case Program.Package(ref, output, frozen, lossMethod, _) if lossMethod.isDefined || frozen.nonEmpty =>
-      try TrainableProgram.check(ProgramSpec(None, Some(ModelStore.localDirectory(ref)), Some(output), frozen, lossMethod))
+    case whole: Program.Package if whole.namesSomething =>
+      try TrainableProgram.check(whole.spec)
       catch { case cause: NativeException => throw Failures.translated(owner, 0, 1, cause) }
     case _ => ()
   }

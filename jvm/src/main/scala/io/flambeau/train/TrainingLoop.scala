@@ -53,6 +53,7 @@ private[train] final class TrainingLoop(
       metrics.show(now)
       driver.send(Report.of(member.run, runs.length, job.runs.length, now, ended).json)
     }
+    if (job.asksAfterEpochs) members.zip(progress).foreach { case (member, now) => if (now.epochEnded) member.ask(now) }
     progress
   }
 
@@ -102,6 +103,12 @@ private[train] final class TrainingLoop(
       finished = progress.finished
       if (progress.event == Event.Checkpoint) checkpoints.save(progress.step)(trainers.saveCheckpoint(place, _))
       board.foreach(board => logged(board.write(progress.ended)))
+    }
+
+    /** Stops if the driver wants that after the epoch that has just ended; all workers ask. */
+    def ask(progress: Progress): Unit = {
+      val stops = rendezvous.stopsAfter(RunEpoch(run, progress.ended.last))
+      if (stops && !progress.finished) trainers.stop(place)
     }
 
     def result(progress: Progress): TrainedModelInfo = {

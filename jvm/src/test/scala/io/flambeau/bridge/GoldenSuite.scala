@@ -71,15 +71,20 @@ class GoldenSuite extends AnyFunSuite {
 
   test("a training, and heads of groups") {
     val settings = TrainingSettings(
-      LossName.Huber, 0.1, 1.5, OptimizerSpec(OptimizerName.RmsProp, 0.003, 0.9, nesterov = true, 0.01), ScheduleSpec(ScheduleName.OneCycle, 5, 7, 0.5),
-      Some(2.5), 48, Some(12), 9, dropLast = true, Long.MaxValue, Precision.Bf16, ValidationSpec(MetricName.Auc, Some(3), 0.001, restoreBest = false),
+      LossName.Huber, 0.1, 1.5, 0.07, OptimizerSpec(OptimizerName.RmsProp, 0.003, 0.9, nesterov = true, 0.01),
+      ScheduleSpec(ScheduleName.OneCycle, 5, 7, 0.5),
+      Some(2.5), Some(0.99), 48, Some(12), 9, dropLast = true, Long.MaxValue, Precision.Bf16,
+      ValidationSpec(MetricName.Auc, Some(3), 0.001, restoreBest = false),
       Some(100), Some(2))
     val head = HeadSpec(6, 3, Seq(8, 4), Activation.Gelu, 0.25)
     writes("training",
       TrainingSpec(
-        ProgramSpec(Some(head), None, None, Nil, None), Seq("features", "more"), Some(Seq(1.0, 0.5, 2.5)), Some(2147483648L),
+        ProgramSpec.of(head), Seq("features", "more"), Seq("pair_of_features", "pair_of_more"), Some(Seq(1.0, 0.5, 2.5)), Some(2147483648L),
         ImageLimits(2000, Decode.Auto), Some(AugmentSpec(flip = true, shift = 2, colorJitter = 0.3)), settings))
-    writes("program", ProgramSpec(None, Some("/models/net"), Some("logits"), Seq("stem", "body.*"), Some("rows_loss")))
+    writes("program",
+      ProgramSpec(
+        None, Some("/models/net"), Some("logits"), Seq("stem", "body.*"), Seq(LearningRateFactor("head", 10)), Seq("*.bias"), Some("rows_loss"),
+        Seq("top2", "top3")))
     val ofGroups = GroupsSettings(
       LossName.CrossEntropy, 0.2, 0.75, OptimizerSpec(OptimizerName.Sgd, 0.1, 0.5, nesterov = true, 0.02), ScheduleSpec(ScheduleName.Step, 2, 3, 0.25),
       Some(16), 11, 13L)
@@ -92,7 +97,7 @@ class GoldenSuite extends AnyFunSuite {
     val first = EpochRow(0, 0.75, Some(0.5), Map("accuracy" -> 0.875, "f1" -> 1.0), 0.003, 4160, 3.5, 0.25)
     assert(progress.ended.head == first && first.metrics.values.sum == 1.875 && first.validationLoss.exists(_ < 1))
     assert(progress.ended(1).copy(trainLoss = 0) == EpochRow(1, 0, None, Map.empty, 0.0025, 4161, 3.25, 0.125))
-    assert(progress.copy(loss = 0, ended = Nil) == Progress(2, 9, 130, 65, 0, 0.0025, 1234.5, Event.StoppedEarly, Nil) && progress.finished)
+    assert(progress.copy(loss = 0, ended = Nil) == Progress(2, 9, 130, 65, 0, 0.0025, 1234.5, Event.StoppedEarly, epochEnded = true, Nil) && progress.finished)
     val summary = Json.as[DatasetSummary](golden("dataset_summary"))
     assert(summary.labelMin.isNaN && summary.copy(labelMin = 0) == DatasetSummary(5000000000L, 12, 6000000000L, 0, 4.5, labelIntegral = true))
     assert(Json.listOf[Skipped](golden("skipped")) == Seq(Skipped(3, "the label is NaN"), Skipped(50, "not an image")))

@@ -24,7 +24,7 @@ object PythonParams {
   /** What Python takes in place of a text. */
   private val Converters: Map[String, (String, String)] =
     Seq("model", "modelName").map(_ -> ("Model", "model")).toMap ++ Seq("checkpointDir", "resumeFrom", "logDir").map(_ -> ("Path", "path")) ++
-      Seq("inputMapping", "outputMapping").map(_ -> ("Mapping[str, str]", "mapping"))
+      Seq("inputMapping", "outputMapping").map(_ -> ("Mapping[str, str]", "mapping")) + ("learningRateFactors" -> ("Mapping[str, float]", "factors"))
 
   private val Ours = "io.flambeau.ml"
   private val Sparks = "org.apache.spark.ml.param.shared"
@@ -96,8 +96,8 @@ object PythonParams {
   private def argumentsOf(owner: String): String = owner.stripPrefix("Has") + "Keywords"
 
   private def ofTrait(name: String, all: Seq[Found]): Seq[String] =
-    Seq(s"class ${argumentsOf(name)}(TypedDict, total=False):", s"    \"\"\"Arguments of `$name`.\"\"\"", "") ++ all.map(argument) ++ Seq("", "") ++
-      Seq(s"class $name(Keywords):", s"    \"\"\"As $Ours.$name.\"\"\"", "") ++ all.map(declared) ++ defaults(all.filter(defaultInTrait)) ++ Seq("", "")
+    Seq(s"class ${argumentsOf(name)}(TypedDict, total=False):", s"    \"\"\"Arguments of `$name`.\"\"\"") ++ all.map(argument) ++ Seq("", "") ++
+      Seq(s"class $name(Keywords):", s"    \"\"\"As $Ours.$name.\"\"\"") ++ all.map(declared) ++ defaults(all.filter(defaultInTrait)) ++ Seq("", "")
 
   private def ofStage(stage: String): Seq[String] = {
     val all = found.filter(_.stage == stage).sortBy(_.name)
@@ -105,7 +105,7 @@ object PythonParams {
     val shared = all.filter(_.isSparks).flatMap(_.owner).map(_.getSimpleName).distinct.sorted
     val (ours, own) = all.partition(inTrait)
     val body = own.filterNot(_.isSparks).map(declared)
-    Seq(s"class ${stage}Keywords(${(owners.map(argumentsOf) :+ "total=False").mkString(", ")}):", s"    \"\"\"Arguments of ${named(stage)}.\"\"\"", "") ++
+    Seq(s"class ${stage}Keywords(${(owners.map(argumentsOf) :+ "total=False").mkString(", ")}):", s"    \"\"\"Arguments of ${named(stage)}.\"\"\"") ++
       own.map(argument) ++ Seq("", "") ++
       Seq(s"class ${stage}Params(${(owners ++ shared).mkString(", ")}):", s"    \"\"\"The parameters of ${named(stage)}.\"\"\"") ++
       (if (body.isEmpty) Nil else "" +: body) ++ defaults(own ++ ours.filterNot(defaultInTrait)) ++ Seq("", "")
@@ -121,7 +121,7 @@ object PythonParams {
       s"$Ours instead. What each does and when to change it: docs/training.md, docs/guides.\"\"\"", "", "# fmt: off", "",
       "from __future__ import annotations", "", "import os", "from collections.abc import Mapping", "from typing import Any, TypedDict, Union", "",
       "from pyspark.ml.param import Param, TypeConverters", "from pyspark.ml.param.shared import (") ++ shared.map(name => s"    $name,") ++ Seq(
-      ")", "", "from ._params import Keywords, Model, mapping, model, param, path", "", "Path = Union[str, \"os.PathLike[str]\"]", "", "")
+      ")", "", "from ._params import Keywords, Model, factors, mapping, model, param, path", "", "Path = Union[str, \"os.PathLike[str]\"]", "", "")
     (head ++ traits.flatMap { case (name, all) => ofTrait(name, all) } ++ stages.map(_._1).flatMap(ofStage)).mkString("\n").trim + "\n"
   }
 

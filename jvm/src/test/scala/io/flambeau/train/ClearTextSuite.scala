@@ -13,8 +13,9 @@ class ClearTextSuite extends FlambeauSuite {
   private def job(workers: Int): JobSpec =
     JobSpec(
       "test",
-      DatasetPlan(new org.apache.spark.sql.types.StructType, Nil, Map.empty, 1, None, skipInvalid = false, None, ImageLimits.of(SQLConf.get)), Nil, workers,
-      1000L, HadoopSettings.none)
+      DatasetPlan(new org.apache.spark.sql.types.StructType, Nil, Nil, Map.empty, 1, None, skipInvalid = false, None, ImageLimits.of(SQLConf.get)), Nil,
+      workers,
+      1000L, HadoopSettings.none, asksAfterEpochs = false)
 
   private def refusal(workers: Int, settings: (String, String)*): Option[String] =
     try {

@@ -42,7 +42,8 @@ object LossName extends NamedValues[LossName] {
   case object Mse extends LossName("mse")
   case object Mae extends LossName("mae")
   case object Huber extends LossName("huber")
-  override val all: Seq[LossName] = Seq(CrossEntropy, Bce, Mse, Mae, Huber)
+  case object Contrastive extends LossName("contrastive")
+  override val all: Seq[LossName] = Seq(CrossEntropy, Bce, Mse, Mae, Huber, Contrastive)
 }
 
 /** Numbers of the forward and backward pass of a training. */
