@@ -26,6 +26,7 @@ FILES = (
     "test_streaming.py",
     "test_training.py",
     "test_training_cluster.py",
+    "test_training_control.py",
     "test_training_data.py",
     "test_unsteady_cluster.py",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -228,3 +229,30 @@ def test_a_loss_of_several_outputs_with_weights(points: DataFrame, tmp_path: Pat
         with torch.no_grad():
             logits, number = network(x[held])
             assert row.apart == pytest.approx(float(network.apart(logits, number, both[held]).mean()), rel=1e-4)
+
+
+def test_learning_rates_are_tried(points: DataFrame, tmp_path: Path) -> None:
+    classifier = TorchClassifier(batchSize=32, validationIndicatorCol="held", patience=2, checkpointDir=tmp_path / "c")
+    found = classifier.findLearningRate(points, start=1e-4, end=10.0, steps=60)
+    assert found.learningRates[0] == pytest.approx(1e-4) and found.learningRates == sorted(found.learningRates)
+    ratios = np.diff(np.log(found.learningRates))
+    assert np.allclose(ratios, np.log(1e5) / 59) and len(found.losses) == len(found.smoothed) == len(ratios) + 1
+    assert 1e-3 < found.suggestion < 3, "AdamW over features of size one"
+    assert not (tmp_path / "c").exists(), "a trial writes nothing"
+    figure = io.BytesIO()
+    found.plot().savefig(figure, format="png")
+    assert figure.getvalue().startswith(b"\x89PNG")
+    # It is a good rate, and the estimator is as it was.
+    assert classifier.getMaxEpochs() == 20 and not classifier.isSet(classifier.stepsPerEpoch)
+    fitted = TorchClassifier(batchSize=32, learningRate=found.suggestion, maxEpochs=5, validationIndicatorCol="held")
+    model = fitted.fit(points)
+    assert model.summary.history.orderBy("epoch").tail(1)[0].accuracy > 0.9
+    with pytest.raises(FAILURES, match="from a small one to a large one"):
+        classifier.findLearningRate(points, start=1.0, end=0.1)
+
+
+def test_epochs_of_a_few_steps(points: DataFrame) -> None:
+    model = TorchClassifier(batchSize=32, stepsPerEpoch=3, maxEpochs=4).fit(points)
+    assert [row.samples for row in model.summary.history.orderBy("epoch").collect()] == [96] * 4
+    all_rows = TorchClassifier(batchSize=32, stepsPerEpoch=1000, maxEpochs=1).fit(points)
+    assert all_rows.summary.history.collect()[0].samples == 240

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from ._spaces import choice, integer, log_uniform, uniform
 from .callback import EpochEnd
+from .learning_rates import LearningRateRange
 from .pretrained import (
     DeepAudioFeaturizer,
     DeepImageFeaturizer,
@@ -61,6 +62,7 @@ __all__ = [
     "GroupedTorchClassifier",
     "GroupedTorchRegressionModel",
     "GroupedTorchRegressor",
+    "LearningRateRange",
     "RandomSearch",
     "SearchModel",
     "SuccessiveHalving",

@@ -296,6 +296,7 @@ class TrainingLoopKeywords(TypedDict, total=False):
     precision: str
     restoreBest: bool
     resumeFrom: Path | None
+    stepsPerEpoch: int | None
 
 
 class HasTrainingLoop(Keywords):
@@ -316,6 +317,7 @@ class HasTrainingLoop(Keywords):
     precision: Param[str] = param("precision", "numbers of the forward and backward pass: f32 or bf16 (parameters stay f32)", TypeConverters.toString)
     restoreBest: Param[bool] = param("restoreBest", "whether the result has the parameters of the epoch that was best on the validation rows, or those of the last", TypeConverters.toBoolean)
     resumeFrom: Param[str] = param("resumeFrom", "checkpoint to continue from, or folder of checkpoints (the newest is used); not set: training starts from the beginning", path)
+    stepsPerEpoch: Param[int] = param("stepsPerEpoch", "steps after which an epoch ends, with other rows in each epoch; not set: when all rows were used", TypeConverters.toInt)
 
     def _defaults(self) -> dict[str, Any]:
         return {

@@ -39,6 +39,7 @@ from ._generated_params import (
 )
 from ._params import Keywords, Saved
 from .callback import EpochEnd, JavaCallback
+from .learning_rates import LearningRateRange
 from .summary import TrainingSummary
 
 if TYPE_CHECKING:
@@ -106,7 +107,34 @@ class Trainer(Keywords, JavaEstimator[Any], Saved):
 
 
 class EpochTrainer(Trainer):
-    """What estimators of one model share: its epochs can be watched."""
+    """What estimators of one model share: its epochs can be watched, and its learning rate found."""
+
+    def findLearningRate(
+        self, dataset: DataFrame, start: float = 1e-6, end: float = 1.0, steps: int = 100
+    ) -> LearningRateRange:
+        """Tries learning rates: makes `steps` steps, each with a greater rate, and notes their losses. The result suggests a rate.
+
+        Nothing else of this estimator changes; validation rows are not used, and no checkpoint is written. Not over Spark Connect.
+
+        Args:
+            dataset: the rows, as for `fit`.
+            start: the first rate.
+            end: the last rate, if the loss has not exploded before.
+            steps: how many are tried.
+        """
+        if is_remote():
+            raise ValueError(
+                "findLearningRate needs a classic session: over Spark Connect, training runs on the server"
+            )
+        self._transfer_params_to_java()
+        assert self._java_obj is not None
+        found = self._java_obj.findLearningRate(dataset._jdf, float(start), float(end), int(steps))
+        return LearningRateRange(
+            [float(rate) for rate in found.learningRates()],
+            [float(loss) for loss in found.losses()],
+            [float(loss) for loss in found.smoothed()],
+            float(found.suggestion()),
+        )
 
     def setEpochCallback(self, function: Callable[[EpochEnd], None]) -> Self:
         """Calls `function` after each epoch of a fit, in this process; the workers wait meanwhile.

@@ -46,6 +46,7 @@ impl GroupsSpec {
             batch_rows: self.batch_rows.unwrap_or(1),
             micro_batch_rows: None,
             epochs: self.epochs,
+            steps_per_epoch: None,
             drop_last: false,
             memory_bytes: self.memory_bytes,
             images: ImageLimits { max_pixels: 0, decode: Decode::Exact },

@@ -29,6 +29,7 @@ pub(super) fn of(state: &TrainState, split: &DataSplit) -> Value {
     add("batchSize", json!(spec.batch_rows));
     add("seed", json!(spec.seed));
     add("dropLast", json!(spec.drop_last));
+    add("stepsPerEpoch", json!(spec.steps_per_epoch));
     add("precision", json!(format!("{:?}", spec.precision).to_lowercase()));
     add("loss", json!(spec.program.loss_method.as_ref().map_or_else(|| format!("{:?}", spec.loss), |method| format!("method:{method}"))));
     add("huberDelta", json!(spec.huber_delta));

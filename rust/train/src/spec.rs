@@ -43,6 +43,8 @@ pub struct TrainingSpec {
     pub micro_batch_rows: Option<usize>,
     /// Passes over all training rows.
     pub epochs: usize,
+    /// Steps after which an epoch ends, if its rows make more. None: it has all rows.
+    pub steps_per_epoch: Option<usize>,
     /// Whether rows that do not fill an epoch's last batch are left out of the epoch.
     pub drop_last: bool,
     /// Total bytes that the process may use, if there is a limit besides the machine's. None: no such limit.
@@ -312,6 +314,9 @@ impl TrainingSpec {
         let refuse = |text: String| Err(EngineError::BadRequest(text));
         if self.batch_rows == 0 {
             return refuse("batchSize must be at least 1".into());
+        }
+        if self.steps_per_epoch == Some(0) {
+            return refuse("stepsPerEpoch must be at least 1".into());
         }
         if self.micro_batch_rows == Some(0) {
             return refuse("microBatchSize must be at least 1".into());

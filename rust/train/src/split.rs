@@ -80,7 +80,7 @@ impl DataSplit {
             _ => Tail::Kept,
         };
         let sampler = Sampler::new(spec.seed, spec.batch_rows, tail, own, &counts);
-        let (batches, total) = (sampler.batches(), sampler.total());
+        let (batches, total) = (sampler.batches().min(spec.steps_per_epoch.unwrap_or(usize::MAX)), sampler.total());
         if total > 0 && batches == 0 {
             let text = format!(
                 "dropLast leaves no row: there are {total} rows to train on, and batchSize is {}; lower batchSize",

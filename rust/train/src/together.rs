@@ -48,7 +48,8 @@ fn alike(first: &TrainingSpec, spec: &TrainingSpec) -> bool {
         && can(spec)
         && spec.program.head == first.program.head
         && spec.inputs == first.inputs
-        && (spec.loss, spec.batch_rows, spec.drop_last, spec.seed) == (first.loss, first.batch_rows, first.drop_last, first.seed)
+        && (spec.loss, spec.batch_rows, spec.steps_per_epoch, spec.drop_last, spec.seed)
+            == (first.loss, first.batch_rows, first.steps_per_epoch, first.drop_last, first.seed)
         && (&spec.class_weights, spec.label_smoothing, spec.huber_delta) == (&first.class_weights, first.label_smoothing, first.huber_delta)
 }
 

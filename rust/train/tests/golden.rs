@@ -138,6 +138,7 @@ fn a_training() {
             batch_rows: 48,
             micro_batch_rows: Some(12),
             epochs: 9,
+            steps_per_epoch: Some(70),
             drop_last: true,
             memory_bytes: Some(1 << 31),
             images: ImageLimits { max_pixels: 2000, decode: Decode::Auto },

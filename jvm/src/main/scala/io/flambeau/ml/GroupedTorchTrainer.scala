@@ -32,7 +32,8 @@ abstract class GroupedTorchTrainer[M <: GroupedTorchModel[M]] extends Estimator[
 
   /** Parameters that are set and have no meaning for groups. */
   private[ml] def foreign: Seq[Param[_]] = Seq[Param[_]](
-    modelName, validationIndicatorCol, patience, microBatchSize, checkpointDir, checkpointSteps, resumeFrom, logDir, clipNorm, emaDecay, errorCol).filter(
+    modelName, validationIndicatorCol, patience, microBatchSize, checkpointDir, checkpointSteps, resumeFrom, logDir, clipNorm, emaDecay, stepsPerEpoch,
+    errorCol).filter(
     isSet(_)) ++
     Seq($(dropLast) -> dropLast, ($(dropout) > 0) -> dropout, ($(precision) != "f32") -> precision, ($(huberDelta) != 1.0) -> huberDelta).collect {
       case (true, one) => one

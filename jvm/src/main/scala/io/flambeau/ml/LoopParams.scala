@@ -23,6 +23,10 @@ trait HasTrainingLoop extends Params with HasSeed {
   final val dropLast: BooleanParam = new BooleanParam(
     this, "dropLast", "whether rows that do not fill an epoch's last batch are left out of that epoch; other rows in each epoch")
 
+  /** Steps after which an epoch ends. Not set: when all rows were used. */
+  final val stepsPerEpoch: IntParam = new IntParam(
+    this, "stepsPerEpoch", "steps after which an epoch ends, with other rows in each epoch; not set: when all rows were used", ParamValidators.gt(0))
+
   /** Maximum number of passes over the data; default 20. */
   final val maxEpochs: IntParam = new IntParam(
     this, "maxEpochs", "maximum number of passes over the data", ParamValidators.inRange(1, HasTrainingLoop.MostEpochs))
@@ -97,6 +101,8 @@ trait HasTrainingLoop extends Params with HasSeed {
   def setMicroBatchSize(value: Int): this.type = set(microBatchSize, value)
   final def getDropLast: Boolean = $(dropLast)
   def setDropLast(value: Boolean): this.type = set(dropLast, value)
+  final def getStepsPerEpoch: Int = $(stepsPerEpoch)
+  def setStepsPerEpoch(value: Int): this.type = set(stepsPerEpoch, value)
   final def getMaxEpochs: Int = $(maxEpochs)
   def setMaxEpochs(value: Int): this.type = set(maxEpochs, value)
   final def getPatience: Int = $(patience)

@@ -10,8 +10,8 @@ import org.apache.spark.sql.Dataset
 import org.apache.spark.sql.internal.SQLConf
 import org.apache.spark.sql.types.StructType
 
-import io.flambeau.FlambeauAnalysisException
-import io.flambeau.bridge.spec.{ImageLimits, LossName, MetricName, Precision, TrainingSettings, ValidationSpec}
+import io.flambeau.{FlambeauAnalysisException, FlambeauException}
+import io.flambeau.bridge.spec.{ImageLimits, LossName, MetricName, Precision, ScheduleSpec, TrainingSettings, ValidationSpec}
 import io.flambeau.models.{HadoopSettings, ModelRef}
 import io.flambeau.train._
 
@@ -60,6 +60,33 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
   private[ml] final def withCallbackOf(other: TorchTrainer[M]): this.type = {
     callback = other.callback
     this
+  }
+
+  /** A schedule that parameters cannot name, for a [[LearningRateRange]]. */
+  private var rising = Option.empty[ScheduleSpec]
+
+  /**
+   * Tries learning rates: makes `steps` steps, each with a greater rate, and notes their losses. The result suggests a rate. Nothing else of
+   * this estimator changes; validation rows are not used, and no checkpoint is written.
+   *
+   * @param from
+   *   the first rate
+   * @param to
+   *   the last rate, if the loss has not exploded before
+   */
+  def findLearningRate(dataset: Dataset[_], from: Double = 1e-6, to: Double = 1.0, steps: Int = 100): LearningRateRange = {
+    if (!(from > 0 && from < to && steps > LearningRateRange.LeastSteps))
+      fail(s"learning rates are tried from a small one to a large one, in more than ${LearningRateRange.LeastSteps} steps: not from $from to $to in $steps")
+    val trial = copy(ParamMap.empty).asInstanceOf[TorchTrainer[M]]
+    Seq(validationIndicatorCol, patience, checkpointDir, checkpointSteps, resumeFrom, logDir).foreach(trial.clear(_))
+    trial.set(learningRate, from).set(maxEpochs, steps).set(stepsPerEpoch, 1).set(metric, "loss")
+    trial.rising = Some(LearningRateRange.schedule(from, to, steps))
+    val seen = new LearningRateRange.Seen
+    trial.setEpochCallback(seen)
+    // The loss may become infinite in one step: that is an answer too.
+    try { trial.fit(dataset); () }
+    catch { case diverged: FlambeauException if diverged.getCondition == "FLAMBEAU_DIVERGED" && seen.isEnough => () }
+    seen.range
   }
 
   override def fit(dataset: Dataset[_]): M = fitAll(dataset, Seq(this)).head
@@ -159,12 +186,13 @@ abstract class TorchTrainer[M <: Model[M] with TrainedModel] extends Estimator[M
     huberDelta = $(huberDelta),
     temperature = temperatureOfPairs,
     optimizer = optimizerSpec,
-    schedule = scheduleSpec,
+    schedule = rising.getOrElse(scheduleSpec),
     clipNorm = get(clipNorm),
     emaDecay = get(emaDecay),
     batchRows = $(batchSize),
     microBatchRows = get(microBatchSize),
     epochs = $(maxEpochs),
+    stepsPerEpoch = get(stepsPerEpoch),
     dropLast = $(dropLast),
     seed = nativeSeed,
     precision = Precision.of($(precision)),

@@ -73,7 +73,7 @@ class GoldenSuite extends AnyFunSuite {
     val settings = TrainingSettings(
       LossName.Huber, 0.1, 1.5, 0.07, OptimizerSpec(OptimizerName.RmsProp, 0.003, 0.9, nesterov = true, 0.01),
       ScheduleSpec(ScheduleName.OneCycle, 5, 7, 0.5),
-      Some(2.5), Some(0.99), 48, Some(12), 9, dropLast = true, Long.MaxValue, Precision.Bf16,
+      Some(2.5), Some(0.99), 48, Some(12), 9, Some(70), dropLast = true, Long.MaxValue, Precision.Bf16,
       ValidationSpec(MetricName.Auc, Some(3), 0.001, restoreBest = false),
       Some(100), Some(2))
     val head = HeadSpec(6, 3, Seq(8, 4), Activation.Gelu, 0.25)

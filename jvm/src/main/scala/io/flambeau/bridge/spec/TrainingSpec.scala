@@ -67,7 +67,8 @@ final case class ValidationSpec(metric: MetricName, patience: Option[Int], minDe
 /** The part of a training's specification that the estimator's parameters alone decide. */
 final case class TrainingSettings(
     loss: LossName, labelSmoothing: Double, huberDelta: Double, temperature: Double, optimizer: OptimizerSpec, schedule: ScheduleSpec,
-    clipNorm: Option[Double], emaDecay: Option[Double], batchRows: Int, microBatchRows: Option[Int], epochs: Int, dropLast: Boolean, seed: Long,
+    clipNorm: Option[Double], emaDecay: Option[Double], batchRows: Int, microBatchRows: Option[Int], epochs: Int, stepsPerEpoch: Option[Int], dropLast: Boolean,
+    seed: Long,
     precision: Precision, validation: ValidationSpec,
     checkpointSteps: Option[Int], checkpointEpochs: Option[Int])
 
