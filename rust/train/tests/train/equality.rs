@@ -1,8 +1,9 @@
 //! The same numbers as in the loop that a user would write in Python torch.
 
-use serde_json::json;
+use flambeau_train::Progress;
+use serde_json::{Value, json};
 
-use crate::support::{Parameters, Rows, alone, difference, finish, floats, numbers, parameters, reference, rows};
+use crate::support::{Parameters, Rows, Trainer, alone, difference, finish, floats, numbers, parameters, reference, rows};
 
 /// Over 3 epochs of 7 steps, in f32: sums are added in another order here.
 const TOLERANCE: f32 = 2e-5;
@@ -64,14 +65,19 @@ fn networks_with_frozen_layers_batch_normalization_and_groups_of_parameters_equa
         let ranks = std::sync::Arc::new(flambeau_train::ProcessGroup::alone());
         let mut trainer = crate::support::open(&nested_dataset(&rows, &everything), &ranks, &spec).unwrap();
         let progress = finish(&mut trainer).unwrap();
-        let expected: Parameters =
-            net["parameters"].as_object().unwrap().iter().map(|(name, values)| (name.clone(), floats(values))).collect();
-        let apart = difference(&parameters(&trainer), &expected);
-        println!("{name}: largest difference to Python torch: {apart}");
-        assert!(apart <= TOLERANCE, "{name}: parameters are {apart} apart");
-        for (row, expected) in progress.ended.iter().zip(numbers(&net["losses"])) {
-            assert!((row.train_loss.unwrap() - expected).abs() < 1e-5, "{name}");
-        }
+        equals_python(name, &trainer, &progress, net);
+    }
+}
+
+/// Parameters and losses are those of a loop over a network in Python torch.
+fn equals_python(name: &str, trainer: &Trainer, progress: &Progress, case: &Value) {
+    let expected: Parameters =
+        case["parameters"].as_object().unwrap().iter().map(|(name, values)| (name.clone(), floats(values))).collect();
+    let apart = difference(&parameters(trainer), &expected);
+    println!("{name}: largest difference to Python torch: {apart}");
+    assert!(apart <= TOLERANCE, "{name}: parameters are {apart} apart");
+    for (row, expected) in progress.ended.iter().zip(numbers(&case["losses"])) {
+        assert!((row.train_loss.unwrap() - expected).abs() < 1e-5, "{name}: {row:?}, expected {expected}");
     }
 }
 
@@ -128,7 +134,7 @@ fn micro_batches_give_the_same_parameters() {
     assert!(difference(&whole, &trained(&spec, case)) <= TOLERANCE);
 }
 
-fn trained(spec: &serde_json::Value, case: &serde_json::Value) -> Parameters {
+fn trained(spec: &Value, case: &Value) -> Parameters {
     let mut trainer = alone(&rows(&case["labels"], false), spec);
     finish(&mut trainer).unwrap();
     parameters(&trainer)
@@ -220,14 +226,7 @@ fn pairs_equal_python() {
     spec["program"]["package"] = json!(directory.join("pair_net"));
     let mut trainer = crate::support::open(&dataset_of_pairs(&rows, Some(&pictures("pairs")), &everything), &ranks, &spec).unwrap();
     let progress = finish(&mut trainer).unwrap();
-    let expected: Parameters =
-        case["parameters"].as_object().unwrap().iter().map(|(name, values)| (name.clone(), floats(values))).collect();
-    let apart = difference(&parameters(&trainer), &expected);
-    println!("pairs: largest difference to Python torch: {apart}");
-    assert!(apart <= TOLERANCE, "parameters are {apart} apart");
-    for (row, expected) in progress.ended.iter().zip(numbers(&case["losses"])) {
-        assert!((row.train_loss.unwrap() - expected).abs() < 1e-5, "{row:?}, expected {expected}");
-    }
+    equals_python("pairs", &trainer, &progress, case);
     // Validation rows: the share whose own partner is the most similar one.
     let rows = Rows { validation: Some((0..60).map(|i| i % 3 == 0).collect()), weights: None, ..rows };
     let mut trainer = crate::support::open(&dataset_of_pairs(&rows, Some(&pictures("pairs")), &everything), &ranks, &spec).unwrap();
