@@ -17,7 +17,7 @@ object GroupHeads {
   def train(dataset: TrainingDataset, spec: GroupsSpec, allocator: BufferAllocator): Seq[GroupHead] = CStructs.using(allocator) { structs =>
     val array = structs.array()
     val schema = structs.schema()
-    NativeBridge.trainGroups(dataset.handle.get, Json.write(spec), array.memoryAddress, schema.memoryAddress)
+    NativeCalls.counted(NativeBridge.trainGroups(dataset.handle.get, Json.write(spec), array.memoryAddress, schema.memoryAddress))
     Using.resource(structs.imported(array, schema)) { root =>
       val groups = root.getVector("group").asInstanceOf[BigIntVector]
       val rows = root.getVector("rows").asInstanceOf[BigIntVector]

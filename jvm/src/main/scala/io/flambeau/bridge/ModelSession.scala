@@ -54,7 +54,7 @@ final class ModelSession private (model: AtomicLong, session: AtomicLong, val fa
       val in = structs.of(input)
       val out = structs.array()
       val outSchema = structs.schema()
-      try NativeBridge.evaluate(session.get, in.memoryAddress, out.memoryAddress, outSchema.memoryAddress, counters)
+      try NativeCalls.counted(NativeBridge.evaluate(session.get, in.memoryAddress, out.memoryAddress, outSchema.memoryAddress, counters))
       finally add(counters)
       structs.importedBatch(out, outSchema)
     }
@@ -113,7 +113,8 @@ object ModelSession {
   /** A handle of the model, with the engine of the whole application if this machine can run the model with it. */
   private def openModel(hash: String, directory: String, settings: InferenceSettings, agree: (String, String) => String): Long = {
     val device = TaskDevice.of(settings.device, TaskContext.get())
-    def opened(settings: InferenceSettings): Long = NativeBridge.openModel(directory, Json.write(settings.model(hash, device)))
+    def opened(settings: InferenceSettings): Long =
+      NativeCalls.counted(NativeBridge.openModel(directory, Json.write(settings.model(hash, device))))
     val own = opened(settings)
     // A GPU has one engine.
     if (settings.engine != Engine.Auto || device != TaskDevice.Cpu) own

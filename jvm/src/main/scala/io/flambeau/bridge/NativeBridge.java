@@ -53,10 +53,10 @@ final class NativeBridge {
   static native void evaluate(long session, long inputArrayAddress, long outputArrayAddress, long outputSchemaAddress,
       long[] counters);
 
-  /** Whether Spark killed this task. {@link #evaluate} calls it between forward passes, on the same thread. Throws nothing. */
+  /** Whether Spark killed this task, or the process ends. {@link #evaluate} calls it between forward passes, on the same thread. Throws nothing. */
   static boolean taskIsKilled() {
     TaskContext task = TaskContext.get();
-    return task != null && task.isInterrupted();
+    return NativeCalls.isEnding() || (task != null && task.isInterrupted());
   }
 
   /** Upper estimate of native bytes that one batch of {@code rows} rows needs besides the input itself. */

@@ -76,6 +76,7 @@ object NativeLibrary extends Logging {
     }
     loadOne(own)
     NativeBridge.registerNatives()
+    NativeCalls.endBeforeProcess()
     val versions = NativeBridge.start(startSettings())
     logInfo(s"Flambeau native library $own: $versions")
     versions

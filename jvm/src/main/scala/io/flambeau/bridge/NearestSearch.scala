@@ -16,10 +16,10 @@ import io.flambeau.bridge.spec.NearestSpec
 final class NearestSearch private (handle: AtomicLong, allocator: BufferAllocator) extends AutoCloseable {
 
   /** Starts with these queries and forgets the ones before. */
-  def begin(queries: VectorSchemaRoot): Unit = give(queries)(NativeBridge.nearestQueries(handle.get, _))
+  def begin(queries: VectorSchemaRoot): Unit = give(queries)(array => NativeCalls.counted(NativeBridge.nearestQueries(handle.get, array)))
 
   /** Compares all queries with these rows. */
-  def compare(rows: VectorSchemaRoot): Unit = give(rows)(NativeBridge.nearestRows(handle.get, _))
+  def compare(rows: VectorSchemaRoot): Unit = give(rows)(array => NativeCalls.counted(NativeBridge.nearestRows(handle.get, array)))
 
   /**
    * The neighbors, best first for each query: `query` int (its row among the queries), `id` long or binary, `score` double. The caller
@@ -27,7 +27,7 @@ final class NearestSearch private (handle: AtomicLong, allocator: BufferAllocato
    */
   def finish(): ColumnarBatch = CStructs.using(allocator) { structs =>
     val (array, schema) = (structs.array(), structs.schema())
-    NativeBridge.nearestResults(handle.get, array.memoryAddress, schema.memoryAddress)
+    NativeCalls.counted(NativeBridge.nearestResults(handle.get, array.memoryAddress, schema.memoryAddress))
     structs.importedBatch(array, schema)
   }
 

@@ -12,6 +12,6 @@ object TrainableProgram {
    */
   def check(program: ProgramSpec): Unit = {
     NativeLibrary.ensureLoaded()
-    NativeBridge.checkProgram(Json.write(program))
+    NativeCalls.counted(NativeBridge.checkProgram(Json.write(program)))
   }
 }

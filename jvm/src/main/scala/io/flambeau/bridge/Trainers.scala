@@ -12,7 +12,7 @@ import io.flambeau.bridge.spec.{ExportSpec, TrainingSpec}
 final class Trainers private (handle: AtomicLong) extends AutoCloseable {
 
   /** Trains for about `maxMillis`, or until one needs the caller. Returns the state of each, in their order. */
-  def run(maxMillis: Long): Seq[Progress] = Json.listOf[Progress](NativeBridge.runTrainers(handle.get, maxMillis))
+  def run(maxMillis: Long): Seq[Progress] = Json.listOf[Progress](NativeCalls.counted(NativeBridge.runTrainers(handle.get, maxMillis)))
 
   /** Ends one after an epoch, as early stopping does. All workers do it after the same epoch. */
   def stop(place: Int): Unit = NativeBridge.stopTrainer(handle.get, place)
@@ -30,7 +30,7 @@ final class Trainers private (handle: AtomicLong) extends AutoCloseable {
    *   its description, as `ModelSession.describe` gives it
    */
   def savePackage(place: Int, directory: Path, spec: ExportSpec): String =
-    NativeBridge.savePackage(handle.get, place, directory.toString, Json.write(spec))
+    NativeCalls.counted(NativeBridge.savePackage(handle.get, place, directory.toString, Json.write(spec)))
 
   /** Ends a running `run` with a NativeException of kind `canceled`, within a second. */
   def cancel(): Unit = {
@@ -51,5 +51,5 @@ object Trainers {
 
   /** The trainings of these specifications, which step together. */
   def open(dataset: TrainingDataset, group: ProcessGroup, specs: Seq[TrainingSpec]): Trainers =
-    new Trainers(new AtomicLong(NativeBridge.openTrainers(dataset.handle.get, group.handle.get, Json.write(specs))))
+    new Trainers(new AtomicLong(NativeCalls.counted(NativeBridge.openTrainers(dataset.handle.get, group.handle.get, Json.write(specs)))))
 }
