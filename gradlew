@@ -35,4 +35,6 @@ if [ -z "$gradle" ]; then
     touch .gradle-home/complete
   fi
 fi
+# Each process of Python would compile all that it imports, again. Those of .venv that nothing imports are never compiled.
+unset PYTHONDONTWRITEBYTECODE
 exec "$gradle" --no-daemon --console=plain "$@"

@@ -3,8 +3,9 @@
     python examples/mllib_head.py --on foods     # photos: EfficientNet-Lite0 and ten food groups
     python examples/mllib_head.py --on topics    # texts: MiniLM and six topics of WordNet
 
-Every row is classified by a head that was trained on the other four fifths of the rows. The program prints the accuracy and writes a
-confusion matrix as an image. Then it fits the whole pipeline, saves it, loads it and compares. It fails (exit 1) if too few rows are right.
+Every row is classified by a head that was trained on the other folds, four fifths of the rows (`--folds` divides them otherwise). The
+program prints the accuracy and writes a confusion matrix as an image. Then it fits the whole pipeline, saves it, loads it and compares. It
+fails (exit 1) if too few rows are right.
 """
 
 from __future__ import annotations
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from flambeau.ml import DeepAudioFeaturizer
 
 TEXTS_PER_TOPIC = 300
-FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -84,18 +84,18 @@ def topics(spark: SparkSession, folder: Path) -> Task:
 TASKS = {"foods": foods, "topics": topics}
 
 
-def in_folds(task: Task) -> DataFrame:
-    """The rows with `fold`, 0 to 4: each label's rows take turns, in the order of a hash of their content."""
+def in_folds(task: Task, folds: int) -> DataFrame:
+    """The rows with `fold`, from 0: each label's rows take turns, in the order of a hash of their content."""
     by_hash = Window.partitionBy("label").orderBy(F.xxhash64("input"))
-    return task.rows.withColumn("fold", F.row_number().over(by_hash) % FOLDS)
+    return task.rows.withColumn("fold", F.row_number().over(by_hash) % folds)
 
 
-def cross_validated(featurized: DataFrame, task: Task) -> tuple[list[str], list[list[int]]]:
+def cross_validated(featurized: DataFrame, task: Task, folds: int) -> tuple[list[str], list[list[int]]]:
     """The labels, and the confusion matrix over all rows: each is judged by a head that was trained on the other folds."""
     index = StringIndexer(inputCol="label", outputCol="index", stringOrderType="alphabetAsc").fit(featurized)
     indexed = index.transform(featurized).cache()
     counts = [[0] * len(index.labels) for _ in index.labels]
-    for fold in range(FOLDS):
+    for fold in range(folds):
         fitted = head(task).fit(indexed.filter(F.col("fold") != fold))
         judged = fitted.transform(indexed.filter(F.col("fold") == fold))
         for row in judged.groupBy("index", "prediction").count().collect():
@@ -109,16 +109,16 @@ def head(task: Task) -> LogisticRegression:
     return LogisticRegression(featuresCol="features", labelCol="index", regParam=task.regularization, maxIter=30)
 
 
-def run(name: str, out: Path) -> int:
+def run(name: str, out: Path, folds: int) -> int:
     """The whole example; the exit code."""
     spark = session.open_session("transfer learning")
     try:
         task = TASKS[name](spark, out / name)
         stage = task.featurizer.setInputCol("input").setOutputCol("features")
-        rows = in_folds(task)
+        rows = in_folds(task, folds)
         # Featurized once: the head reads its rows many times, one task for each partition and iteration.
         featurized = stage.transform(rows).repartition(spark.sparkContext.defaultParallelism).cache()
-        labels, counts = cross_validated(featurized, task)
+        labels, counts = cross_validated(featurized, task, folds)
         featurized.unpersist()
         index = StringIndexer(inputCol="label", outputCol="index", stringOrderType="alphabetAsc")
         pipeline = Pipeline(stages=[index, stage, head(task)]).fit(rows.filter("fold > 0"))
@@ -150,9 +150,10 @@ def main() -> int:
     """The command line; see the top of this file."""
     parser = argparse.ArgumentParser(description="Train a head on a pretrained network's features in Spark ML.")
     parser.add_argument("--on", choices=tuple(TASKS), default="foods", help="default: %(default)s")
+    parser.add_argument("--folds", type=int, default=5, metavar="N", help="default: %(default)s")
     parser.add_argument("--out", type=Path, default=session.ROOT / "build" / "examples", metavar="DIR")
     options = parser.parse_args()
-    return run(options.on, options.out)
+    return run(options.on, options.out, options.folds)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 #!/bin/sh
 # sh gradle/install_python.sh REQUIREMENTS: installs them into .venv, which it makes if there is none. uv installs what pip would, in a
 # quarter of the time. It has its version in python/requirements-dev.txt. pip is asked where its index is, as uv does not read pip's settings.
-# Where uv cannot install, pip does it. The modules are compiled to bytecode, as by pip: where PYTHONDONTWRITEBYTECODE is set, each process
-# of Python would compile all that it imports otherwise.
+# Where uv cannot install, pip does it.
 set -eu
 cd "$(dirname "$0")/.."
 python=.venv/bin/python
 [ -x $python ] || python3 -m venv .venv
 [ -x .venv/bin/uv ] || $python -m pip install --quiet --disable-pip-version-check "$(grep '^uv==' python/requirements-dev.txt)" || true
 index=${PIP_INDEX_URL:-$($python -m pip config get global.index-url 2> /dev/null || true)}
-UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-180} .venv/bin/uv pip install --quiet --compile-bytecode --python $python ${index:+--default-index "$index"} -r "$1" ||
+UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-180} .venv/bin/uv pip install --quiet --python $python ${index:+--default-index "$index"} -r "$1" ||
   $python -m pip install --quiet --disable-pip-version-check -r "$1"

@@ -127,6 +127,7 @@ object FlambeauSuite {
     .config("spark.default.parallelism", "2")
     .config("spark.sql.shuffle.partitions", "2")
     .config("spark.ui.enabled", "false")
+    .config("spark.log.level", "WARN")
     .config("spark.task.maxFailures", "1")
     .getOrCreate()
 }

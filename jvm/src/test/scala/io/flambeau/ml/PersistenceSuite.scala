@@ -85,7 +85,7 @@ class PersistenceSuite extends StageSuite {
 
   test("featurizer and logistic regression, cross-validated, saved and loaded") {
     withFolder { folder =>
-      val regression = new LogisticRegression().setMaxIter(20)
+      val regression = new LogisticRegression().setMaxIter(5)
       val pipeline = new Pipeline().setStages(Array(imageFeaturizer, regression))
       val grid = new ParamGridBuilder().addGrid(regression.regParam, Array(0.0, 10.0)).addGrid(regression.elasticNetParam, Array(1.0)).build()
       val evaluator = new MulticlassClassificationEvaluator().setMetricName("accuracy")
