@@ -16,10 +16,7 @@ EXAMPLES = {
     "image_search.py": ["most like cheetah1.jpg", r"cheetah2\.jpg"],
     "streaming.py": [r"14 photos labeled, the query stopped and started again, 14 more labeled"],
     "text_similarity.py --texts 2000": [r"2000 definitions embedded", r"  a large wild cat\n    0\.\d+  "],
-    "mllib_head.py --on foods": [
-        r"Food groups of photos: \d+\.\d% of 455 are right",
-        "predictions equal: True",
-    ],
+    "mllib_head.py --on foods": [r"Food groups of photos: \d+\.\d% of 455 are right", "predictions equal: True"],
     "mllib_head.py --on topics --folds 2": [
         r"Topics of definitions: \d+\.\d% of 1800 are right",
         "predictions equal: True",

@@ -67,8 +67,8 @@ final class ModelSession private (model: AtomicLong, session: AtomicLong, val fa
     passesAgain = totals.passesAgain + c(9), badByCause = totals.badByCause.zip(c.drop(10)).map { case (before, more) => before + more })
 
   override def close(): Unit =
-    try NativeBridge.close(session.getAndSet(0))
-    finally NativeBridge.close(model.getAndSet(0))
+    try NativeCalls.close(session.getAndSet(0))
+    finally NativeCalls.close(model.getAndSet(0))
 }
 
 object ModelSession {
@@ -105,7 +105,7 @@ object ModelSession {
       new ModelSession(model, session, factsOf(model.get), loadNs, allocator)
     } catch {
       case cause: Throwable =>
-        NativeBridge.close(model.getAndSet(0))
+        NativeCalls.close(model.getAndSet(0))
         throw cause
     }
   }
@@ -123,10 +123,10 @@ object ModelSession {
         try {
           val mine = factsOf(own).engine
           (mine, agree(s"$hash ${settings.precision}", mine))
-        } catch { case cause: Throwable => NativeBridge.close(own); throw cause }
+        } catch { case cause: Throwable => NativeCalls.close(own); throw cause }
       if (agreed == mine) own
       else {
-        NativeBridge.close(own)
+        NativeCalls.close(own)
         opened(settings.copy(engine = Engine.of(agreed)))
       }
     }
@@ -137,6 +137,6 @@ object ModelSession {
   /** Loads the model into the process, where it stays like an unused one. */
   def load(hash: String, directory: String, settings: InferenceSettings): Unit = {
     NativeLibrary.ensureLoaded()
-    NativeBridge.close(openModel(hash, directory, settings, (_, mine) => mine))
+    NativeCalls.close(openModel(hash, directory, settings, (_, mine) => mine))
   }
 }

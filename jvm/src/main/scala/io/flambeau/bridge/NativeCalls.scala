@@ -39,6 +39,13 @@ private[flambeau] object NativeCalls extends Logging {
     } finally running.decrementAndGet()
   }
 
+  /** Frees what a handle holds; the end of the process frees the rest. Tasks that end with the process close while it ends. */
+  def close(handle: Long): Unit = {
+    running.incrementAndGet()
+    try if (!ending) NativeBridge.close(handle)
+    finally running.decrementAndGet()
+  }
+
   /** Called once, when the library is loaded. */
   def endBeforeProcess(): Unit = ProcessEnd.afterSpark(() => end())
 

@@ -16,10 +16,10 @@ import io.flambeau.bridge.spec.NearestSpec
 final class NearestSearch private (handle: AtomicLong, allocator: BufferAllocator) extends AutoCloseable {
 
   /** Starts with these queries and forgets the ones before. */
-  def begin(queries: VectorSchemaRoot): Unit = give(queries)(array => NativeCalls.counted(NativeBridge.nearestQueries(handle.get, array)))
+  def begin(queries: VectorSchemaRoot): Unit = give(queries)(NativeBridge.nearestQueries(handle.get, _))
 
   /** Compares all queries with these rows. */
-  def compare(rows: VectorSchemaRoot): Unit = give(rows)(array => NativeCalls.counted(NativeBridge.nearestRows(handle.get, array)))
+  def compare(rows: VectorSchemaRoot): Unit = give(rows)(NativeBridge.nearestRows(handle.get, _))
 
   /**
    * The neighbors, best first for each query: `query` int (its row among the queries), `id` long or binary, `score` double. The caller
@@ -31,9 +31,11 @@ final class NearestSearch private (handle: AtomicLong, allocator: BufferAllocato
     structs.importedBatch(array, schema)
   }
 
-  private def give(rows: VectorSchemaRoot)(call: Long => Unit): Unit = CStructs.using(allocator)(structs => call(structs.of(rows).memoryAddress))
+  private def give(rows: VectorSchemaRoot)(call: Long => Unit): Unit = CStructs.using(allocator) { structs =>
+    NativeCalls.counted(call(structs.of(rows).memoryAddress))
+  }
 
-  override def close(): Unit = NativeBridge.close(handle.getAndSet(0))
+  override def close(): Unit = NativeCalls.close(handle.getAndSet(0))
 }
 
 object NearestSearch {

@@ -6,7 +6,7 @@ import io.flambeau.bridge.spec.ProcessGroupSpec
 
 /** A worker's membership in the group of one training. Its trainers are closed before it. */
 final class ProcessGroup private (val handle: AtomicLong, val rank: Int, val world: Int) extends AutoCloseable {
-  override def close(): Unit = NativeBridge.close(handle.getAndSet(0))
+  override def close(): Unit = NativeCalls.close(handle.getAndSet(0))
 }
 
 object ProcessGroup {

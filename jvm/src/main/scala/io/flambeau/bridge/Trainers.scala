@@ -18,10 +18,10 @@ final class Trainers private (handle: AtomicLong) extends AutoCloseable {
   def stop(place: Int): Unit = NativeBridge.stopTrainer(handle.get, place)
 
   /** Writes everything that an exact continuation needs into a local file. */
-  def saveCheckpoint(place: Int, file: Path): Unit = NativeBridge.saveCheckpoint(handle.get, place, file.toString)
+  def saveCheckpoint(place: Int, file: Path): Unit = NativeCalls.counted(NativeBridge.saveCheckpoint(handle.get, place, file.toString))
 
   /** Continues where the checkpoint was made; the specification must be the same. */
-  def restoreCheckpoint(place: Int, file: Path): Unit = NativeBridge.restoreCheckpoint(handle.get, place, file.toString)
+  def restoreCheckpoint(place: Int, file: Path): Unit = NativeCalls.counted(NativeBridge.restoreCheckpoint(handle.get, place, file.toString))
 
   /**
    * Writes an inference package of the best parameters of one into `directory`, which must not exist or be empty.
@@ -38,7 +38,7 @@ final class Trainers private (handle: AtomicLong) extends AutoCloseable {
     if (open != 0) NativeBridge.cancelTrainers(open)
   }
 
-  override def close(): Unit = NativeBridge.close(handle.getAndSet(0))
+  override def close(): Unit = NativeCalls.close(handle.getAndSet(0))
 }
 
 object Trainers {

@@ -42,7 +42,7 @@ final class TrainingDataset private (val handle: AtomicLong, allocator: BufferAl
     if (open != 0) NativeBridge.cancelTrainers(open)
   }
 
-  override def close(): Unit = NativeBridge.close(handle.getAndSet(0))
+  override def close(): Unit = NativeCalls.close(handle.getAndSet(0))
 }
 
 object TrainingDataset {
