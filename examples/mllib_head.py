@@ -106,7 +106,7 @@ def cross_validated(featurized: DataFrame, task: Task, folds: int) -> tuple[list
 
 def head(task: Task) -> LogisticRegression:
     """The classifier: one weight for each feature and class."""
-    return LogisticRegression(featuresCol="features", labelCol="index", regParam=task.regularization, maxIter=30)
+    return LogisticRegression(featuresCol="features", labelCol="index", regParam=task.regularization, maxIter=12)
 
 
 def run(name: str, out: Path, folds: int) -> int:

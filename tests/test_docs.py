@@ -24,9 +24,9 @@ else:
 
 from docs import PAGES, RUNNABLE, Snippet, snippets, workplace
 from flambeau import models
-from support import EXTENSION, MODEL, PACKAGES, PHOTOS, PROGRAMS, ROOT, SPARK, environment, jars, mlflow_server, run
+from support import MODEL, PACKAGES, PHOTOS, PROGRAMS, ROOT, SPARK, environment, jars, mlflow_server, run
 from test_house import versions
-from test_maven_repository import EMPTY_IVY, REPOSITORY
+from test_maven_repository import EMPTY_IVY, REPOSITORY, packages
 from test_wheel import WHEELS
 
 MAKERS = (
@@ -87,7 +87,11 @@ def test_bash(snippet: Snippet, reader: Path) -> None:
             command += " --collect-only -p no:cacheprovider"
         if words[:2] == ["cargo", "bench"]:
             command += " --test"
-        run(["bash", "-euo", "pipefail", "-c", command], folder, {**shell(), **registries(reader.parent)})
+        variables = registries(reader.parent)
+        if "--packages" not in words:
+            # Another configuration folder is another class path: a JVM could not use the tests' archive of classes.
+            del variables["SPARK_CONF_DIR"]
+        run(["bash", "-euo", "pipefail", "-c", command], folder, {**shell(), **variables})
 
 
 def test_gradle_commands(tmp_path: Path) -> None:
@@ -118,7 +122,7 @@ def test_python_and_sql(snippet: Snippet, outcome: dict[str, str | None]) -> Non
 
 
 def test_scala(reader: Path, tmp_path: Path) -> None:
-    """All Scala snippets in one spark-shell, as typed."""
+    """All Scala snippets in one spark-shell with `--packages`, as typed."""
     script = tmp_path / "snippets.scala"
     marks = []
     lines = []
@@ -126,17 +130,8 @@ def test_scala(reader: Path, tmp_path: Path) -> None:
         marks.append(f"ran {snippet.name}")
         lines += [snippet.text, f'println("{marks[-1]}")']
     script.write_text("\n".join([*lines, "System.exit(0)\n"]), encoding="utf-8")
-    command: list[str | Path] = [
-        SPARK / "bin" / "spark-shell",
-        "--master",
-        "local[2]",
-        "--jars",
-        ",".join(jars()),
-        "-i",
-        script,
-    ]
-    command += ["--conf", f"spark.sql.extensions={EXTENSION}", "--conf", "spark.ui.enabled=false"]
-    printed = run(command, reader, shell()).stdout
+    command: list[str | Path] = [SPARK / "bin" / "spark-shell", "--master", "local[2]", *packages(tmp_path)]
+    printed = run([*command, "-i", script], reader, shell()).stdout
     assert "error:" not in printed and "Exception" not in printed, printed[-4000:]
     for mark in marks:
         assert mark in printed, printed[-4000:]

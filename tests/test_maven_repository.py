@@ -1,5 +1,5 @@
-"""What `./gradlew publishLocalRepository` publishes, used as others use it: `--packages` of `spark-submit` and `spark-shell`, and a
-Gradle project elsewhere that depends on it.
+"""What `./gradlew publishLocalRepository` publishes, used as others use it: `--packages` of `spark-submit`, and a Gradle project elsewhere
+that depends on it. (`test_docs.py` runs `spark-shell` with it.)
 
 Ivy knows no repository but ours, so whatever a session needs must have come from there; its cache is a fresh folder each time.
 """
@@ -11,8 +11,6 @@ import shutil
 import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
-
-import pytest
 
 from support import EXTENSION, PHOTOS, PROGRAMS, ROOT, SPARK, environment, executor_logs, run, spark_home
 from test_house import versions
@@ -27,17 +25,16 @@ EMPTY_IVY = (
 )
 
 
-@pytest.fixture
-def packages(tmp_path: Path) -> list[str]:
-    """The options of a Spark command that takes Flambeau from our repository."""
+def packages(folder: Path) -> list[str]:
+    """The options of a Spark command that takes Flambeau from our repository; what it fetches goes to `folder`."""
     assert REPOSITORY.is_dir(), "run ./gradlew publishLocalRepository"
-    settings = tmp_path / "ivysettings.xml"
+    settings = folder / "ivysettings.xml"
     settings.write_text(EMPTY_IVY, encoding="utf-8")
     conf = {
-        "spark.jars.ivy": tmp_path / "ivy",
+        "spark.jars.ivy": folder / "ivy",
         "spark.jars.ivySettings": settings,
         "spark.sql.extensions": EXTENSION,
-        "spark.flambeau.native.directory": tmp_path / "native",
+        "spark.flambeau.native.directory": folder / "native",
         "spark.ui.enabled": "false",
     }
     options = ["--repositories", REPOSITORY.as_uri(), "--packages", COORDINATE]
@@ -78,10 +75,15 @@ def test_a_pom_brings_libtorch_and_leaves_spark_to_the_cluster() -> None:
     assert pom.findtext(f".//{space}license/{space}name") == "Apache-2.0"
 
 
-def test_spark_submit_with_packages(packages: list[str], tmp_path: Path, photos: dict[str, tuple[str, ...]]) -> None:
+def test_spark_submit_with_packages(tmp_path: Path, photos: dict[str, tuple[str, ...]]) -> None:
     """On two executors, which get the jars from the driver."""
     home = spark_home(tmp_path)
-    command: list[str | Path] = [home / "bin" / "spark-submit", "--master", "local-cluster[2,1,1024]", *packages]
+    command: list[str | Path] = [
+        home / "bin" / "spark-submit",
+        "--master",
+        "local-cluster[2,1,1024]",
+        *packages(tmp_path),
+    ]
     done = run([*command, PROGRAMS / "installed_job.py", PHOTOS], tmp_path, environment(SPARK_HOME=str(home)))
     check_labels(json.loads(done.stdout.splitlines()[-1])["labels"], photos)
     assert {jar.name for jar in (tmp_path / "ivy" / "jars").iterdir()} == {
@@ -90,21 +92,6 @@ def test_spark_submit_with_packages(packages: list[str], tmp_path: Path, photos:
     }
     logs = executor_logs(home)
     assert len(logs) == 2 and all("(flambeau-libtorch jar)" in log for log in logs.values())
-
-
-def test_spark_shell_with_packages(packages: list[str], tmp_path: Path, photos: dict[str, tuple[str, ...]]) -> None:
-    script = tmp_path / "look.scala"
-    script.write_text(
-        "import io.flambeau.functions._\n"
-        "import org.apache.spark.sql.functions.col\n"
-        f'val photos = spark.read.format("binaryFile").load("{PHOTOS}")\n'
-        'val lengths = photos.select(featurize(col("content"), "efficientnet_lite0").as("f")).selectExpr("size(f) AS n")\n'
-        'println("lengths " + lengths.distinct().collect().mkString)\n'
-        "System.exit(0)\n",
-        encoding="utf-8",
-    )
-    command: list[str | Path] = [SPARK / "bin" / "spark-shell", "--master", "local[2]", *packages, "-i", script]
-    assert photos and "lengths [1280]" in run(command, tmp_path, environment()).stdout
 
 
 BUILD = """\

@@ -33,16 +33,13 @@ def cluster(tmp_path: Path) -> Any:
     return job
 
 
-def test_two_executors_train_what_one_does(cluster: Any) -> None:
-    result, _ = cluster("same")
-    assert result["spread"] > 0.5 and result["distance"] < 1e-3 and result["epochs"] == 8
-    assert result["kept"] == [f"step-{125 * epoch:012d}.checkpoint" for epoch in (5, 6, 7)]
-
-
-def test_a_standalone_cluster_trains_what_one_worker_does(cluster: Any, tmp_path: Path) -> None:
+def test_two_executors_train_what_one_does(cluster: Any, tmp_path: Path) -> None:
+    """On a standalone cluster. More workers than slots are refused at once."""
     with standalone(tmp_path) as master:
         result, _ = cluster("same", master)
     assert result["spread"] > 0.5 and result["distance"] < 1e-3 and result["epochs"] == 8
+    assert result["kept"] == [f"step-{125 * epoch:012d}.checkpoint" for epoch in (5, 6, 7)]
+    assert result["condition"] == "FLAMBEAU_BAD_ARGUMENT" and "numWorkers is 3" in result["message"]
 
 
 def test_a_killed_executor_costs_no_more_than_an_epoch(cluster: Any) -> None:
@@ -53,11 +50,6 @@ def test_a_killed_executor_costs_no_more_than_an_epoch(cluster: Any) -> None:
     assert "continues from" in logs
     # Which of the two ends the other worker is a race: it misses its peer, or Spark cancels the stage first.
     assert "FLAMBEAU_PEER" in logs or "from barrier stage" in logs
-
-
-def test_too_few_slots_are_said_at_once(cluster: Any) -> None:
-    result, _ = cluster("starved")
-    assert result["condition"] == "FLAMBEAU_BAD_ARGUMENT" and "numWorkers is 3" in result["message"]
 
 
 def test_more_rows_than_the_heap_holds(cluster: Any) -> None:

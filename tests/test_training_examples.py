@@ -33,7 +33,7 @@ def test_regression_on_a_real_table(tmp_path: Path) -> None:
 def test_fine_tuning_beside_a_head_alone(tmp_path: Path) -> None:
     # Its model of 18 MB comes to the driver, but not as a task's result.
     small = {"PYSPARK_SUBMIT_ARGS": "--conf spark.driver.maxResultSize=8m pyspark-shell"}
-    figures = example("fine_tuning", tmp_path, "--out", tmp_path, "--epochs", "2", **small)
+    figures = example("fine_tuning", tmp_path, "--out", tmp_path, "--epochs", "1", **small)
     assert all(way["accuracy"] > 0.5 for way in figures.values())
 
 
