@@ -1,5 +1,5 @@
 """Where models run: the GPU that Spark gives a task, the setting, and libtorch's build for CUDA. On a machine with a GPU, `tests/gpu` shows
-the rest. Each case is a process of its own, since a JVM keeps its libtorch."""
+the rest. Another libtorch is in another process, since a JVM keeps its own."""
 
 from __future__ import annotations
 
@@ -48,13 +48,23 @@ def test_a_task_with_a_gpu_runs_there_or_fails(tmp_path: Path, one_gpu: list[str
     assert given["on the CPU"] == ON_CPU
 
 
-@pytest.mark.parametrize("device", ["cuda", "cuda:3"])
-def test_a_gpu_that_is_asked_for_is_never_replaced_by_the_cpu(tmp_path: Path, device: str) -> None:
-    given = answers(tmp_path, f"spark.flambeau.device={device}")
-    condition, message = given["as started"]
+@pytest.fixture(scope="module")
+def in_one_session(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """Settings that a session changes -> the answer, in one process."""
+    cases = ("cuda:3", "gpu", "cuda spark.flambeau.engine=fused")
+    more = [part for case in cases for part in ("--", *f"spark.flambeau.device={case}".split())]
+    given = answers(tmp_path_factory.mktemp("devices"), "spark.flambeau.device=cuda", *more)
+    return {setting.replace("spark.flambeau.", ""): answer for setting, answer in given.items()}
+
+
+@pytest.mark.parametrize(("case", "device"), [("as started", "cuda:0"), ("device=cuda:3", "cuda:3")])
+def test_a_gpu_that_is_asked_for_is_never_replaced_by_the_cpu(
+    in_one_session: dict[str, list[str]], case: str, device: str
+) -> None:
+    condition, message = in_one_session[case]
     assert condition == "FLAMBEAU_DEVICE", message
-    assert f"{'cuda:0' if device == 'cuda' else device} cannot be used: this libtorch is a build for CPUs" in message
-    assert given["on the CPU"] == ON_CPU
+    assert f"{device} cannot be used: this libtorch is a build for CPUs" in message
+    assert in_one_session["on the CPU"] == ON_CPU
 
 
 def test_a_cuda_build_of_libtorch_runs_on_the_cpu_and_says_why_not_on_a_gpu(tmp_path: Path) -> None:
@@ -68,14 +78,13 @@ def test_a_cuda_build_of_libtorch_runs_on_the_cpu_and_says_why_not_on_a_gpu(tmp_
     assert given["on the CPU"] == ON_CPU
 
 
-def test_an_engine_of_processors_does_not_run_on_a_gpu(tmp_path: Path) -> None:
-    given = answers(tmp_path, "spark.flambeau.device=cuda", "spark.flambeau.engine=fused")
-    condition, message = given["as started"]
+def test_an_engine_of_processors_does_not_run_on_a_gpu(in_one_session: dict[str, list[str]]) -> None:
+    condition, message = in_one_session["device=cuda engine=fused"]
     assert condition == "FLAMBEAU_BAD_ARGUMENT", message
     assert "set the engine to auto" in message
 
 
-def test_a_device_has_libtorchs_name(tmp_path: Path) -> None:
-    condition, message = answers(tmp_path, "spark.flambeau.device=gpu")["as started"]
+def test_a_device_has_libtorchs_name(in_one_session: dict[str, list[str]]) -> None:
+    condition, message = in_one_session["device=gpu"]
     assert condition == "FLAMBEAU_BAD_SETTING"
     assert "spark.flambeau.device is 'gpu', but it must be auto, cpu, cuda or cuda:N" in message

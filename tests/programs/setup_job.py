@@ -4,7 +4,8 @@ python setup_job.py no-jars | no-extension | connect      a session without Flam
 python setup_job.py run PACKAGE KEY=VALUE...              a session with Flambeau and these settings
 python setup_job.py correct PACKAGE KEY=VALUE...          the same, which then removes them
 
-`python setup_job.py device PACKAGE KEY=VALUE...` runs a model in such a session, then with spark.flambeau.device=cpu.
+`python setup_job.py device PACKAGE KEY=VALUE... -- KEY=VALUE...` runs a model in such a session, then with each further group of settings
+instead of spark.flambeau.device, at last with spark.flambeau.device=cpu.
 """
 
 from __future__ import annotations
@@ -101,15 +102,21 @@ def corrected(folder: str, settings: list[str]) -> dict[str, list[str]]:
 
 
 def on_device(folder: str, settings: list[str]) -> dict[str, list[str]]:
-    """The same use with these settings, and with the device cpu."""
-    spark = with_flambeau(settings)
+    """The same use with these settings, with each group of them after a `--`, and with the device cpu."""
+    first, *more = [group.split() for group in " ".join(settings).split("--")]
+    spark = with_flambeau(first)
 
-    def use() -> list[float]:
-        return spark.sql(f"SELECT featurize(array(1, 2, 3, 4), '{folder}') AS f FROM range(1)").head(1)[0].f
+    def use(*changes: str) -> list[str]:
+        query = f"SELECT featurize(array(1, 2, 3, 4), '{folder}') AS f FROM range(1)"
+        for change in changes:
+            spark.conf.set(*change.split("=", 1))
+        result = failure(lambda: spark.sql(query).head(1)[0].f)
+        for change in changes:
+            spark.conf.unset(change.split("=")[0])
+        return result
 
-    as_started = failure(use)
-    spark.conf.set("spark.flambeau.device", "cpu")
-    given = {"as started": as_started, "on the CPU": failure(use)}
+    given = {"as started": use(), **{" ".join(group): use(*group) for group in more}}
+    given["on the CPU"] = use("spark.flambeau.device=cpu")
     spark.stop()
     return given
 

@@ -140,7 +140,6 @@ def main(task: str, folder: str, master: str) -> None:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.shuffle.partitions": "2",
-        "spark.flambeau.native.directory": f"{folder}/native",
         **SETTINGS.get(task, {}),
     }.items():
         builder = builder.config(key, value)
