@@ -129,12 +129,17 @@ def test_scala(reader: Path, tmp_path: Path) -> None:
     for snippet in snippets("scala"):
         marks.append(f"ran {snippet.name}")
         lines += [snippet.text, f'println("{marks[-1]}")']
+    lengths = (
+        'photos.select(featurize(col("content"), "efficientnet_lite0").as("f")).selectExpr("size(f) AS n").distinct()'
+    )
+    lines.append(f'println("lengths " + {lengths}.collect().mkString)')
     script.write_text("\n".join([*lines, "System.exit(0)\n"]), encoding="utf-8")
     command: list[str | Path] = [SPARK / "bin" / "spark-shell", "--master", "local[2]", *packages(tmp_path)]
     printed = run([*command, "-i", script], reader, shell()).stdout
     assert "error:" not in printed and "Exception" not in printed, printed[-4000:]
     for mark in marks:
         assert mark in printed, printed[-4000:]
+    assert "lengths [1280]" in printed, printed[-4000:]
     assert "photos/lion.jpg" in printed or "only showing" in printed or "labels" in printed
 
 

@@ -103,7 +103,13 @@ def corrected(folder: str, settings: list[str]) -> dict[str, list[str]]:
 
 def on_device(folder: str, settings: list[str]) -> dict[str, list[str]]:
     """The same use with these settings, with each group of them after a `--`, and with the device cpu."""
-    first, *more = [group.split() for group in " ".join(settings).split("--")]
+    groups: list[list[str]] = [[]]
+    for setting in settings:
+        if setting == "--":
+            groups.append([])
+        else:
+            groups[-1].append(setting)
+    first, *more = groups
     spark = with_flambeau(first)
 
     def use(*changes: str) -> list[str]:
